@@ -1,0 +1,260 @@
+//! What can go wrong, said so that its reader knows what to do.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_credential_types::provider::error::CredentialsError;
+
+/// Why there are no credentials, or why the last attempt to renew them failed.
+///
+/// Opaque and cheap to clone: one failed exchange is shared by everybody who waited for it. `Display` says what failed,
+/// where, and what to do; the underlying cause, if there is one, is [`source`](StdError::source) and is not repeated.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    transient: bool,
+    message: String,
+    hint: Option<String>,
+    code: Option<String>,
+    request_id: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// What sort of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same thing may succeed later although nobody does anything: an STS outage, throttling, a timeout, a
+    /// token that is about to be replaced.
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    /// The error code of the answer, as STS wrote it: `AccessDenied`, `InvalidIdentityToken`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The request id of the answer, for AWS support and CloudTrail.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// Neither variable of web identity is set, and we are not in a pod: a laptop, most likely.
+    ///
+    /// The same as [`BuildError::is_not_configured`], for those who use [`connect`](crate::Builder::connect).
+    pub fn is_not_configured(&self) -> bool {
+        self.build_error().is_some_and(BuildError::is_not_configured)
+    }
+
+    /// Neither variable of web identity is set although we are in a pod: the webhook did not inject them.
+    ///
+    /// The same as [`BuildError::is_not_injected`], for those who use [`connect`](crate::Builder::connect).
+    pub fn is_not_injected(&self) -> bool {
+        self.build_error().is_some_and(BuildError::is_not_injected)
+    }
+
+    fn build_error(&self) -> Option<&BuildError> {
+        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let transient = matches!(kind, ErrorKind::ServiceUnavailable | ErrorKind::Throttled | ErrorKind::TimedOut);
+        Self(Arc::new(Inner {
+            kind,
+            transient,
+            message: message.into(),
+            hint: None,
+            code: None,
+            request_id: None,
+            source: None,
+        }))
+    }
+
+    /// What the reader should do next. A sentence or more, without the final full stop.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.inner().hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn with_transient(mut self, transient: bool) -> Self {
+        self.inner().transient = transient;
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: Option<impl Into<String>>) -> Self {
+        self.inner().code = code.map(Into::into);
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
+        self.inner().request_id = id.map(Into::into);
+        self
+    }
+
+    /// The cause. Never an `SdkError` or a raw response: they print what must stay secret.
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.inner().source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the credentials provider was shut down").with_hint("build a new provider")
+    }
+
+    fn inner(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, ": {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind).field("message", &self.0.message);
+        for (name, value) in [("hint", &self.0.hint), ("code", &self.0.code), ("request_id", &self.0.request_id)] {
+            if let Some(value) = value {
+                out.field(name, value);
+            }
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        Self::new(ErrorKind::InvalidConfiguration, "no credentials provider could be built").with_source(error)
+    }
+}
+
+/// A chain stops at each of these: once web identity is configured, its failure is never silence.
+impl From<Error> for CredentialsError {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidConfiguration => Self::invalid_configuration(error),
+            _ => Self::provider_error(error),
+        }
+    }
+}
+
+/// What sort of failure an [`Error`] is, by what its reader can do about it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The provider was shut down. Build another.
+    Closed,
+    /// A setting cannot work: an ARN, a region, a session length, a policy. Mend it and restart.
+    InvalidConfiguration,
+    /// The role does not trust this token's subject, issuer or audience. Mend the role's trust policy.
+    RoleDenied,
+    /// STS, or the issuer that it asks, cannot be reached or fails. Wait; look at the network if it lasts.
+    ServiceUnavailable,
+    /// STS throttles this account or issuer. Share one provider per process, lengthen the sessions.
+    Throttled,
+    /// No answer in time.
+    TimedOut,
+    /// STS does not accept the token: expired, of an unknown issuer, for another audience.
+    TokenRejected,
+    /// There is no token to send: its file is missing, unreadable, empty or not a token.
+    TokenUnavailable,
+    /// An answer that no STS gives: a proxy's page, a cut body.
+    Unexpected,
+}
+
+/// Why [`build`](crate::Builder::build) gave no provider. Nothing was read but the environment, nothing was sent.
+pub struct BuildError {
+    kind: BuildErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum BuildErrorKind {
+    NotConfigured,
+    NotInjected,
+    Invalid,
+}
+
+impl BuildError {
+    /// Neither `AWS_ROLE_ARN` nor `AWS_WEB_IDENTITY_TOKEN_FILE` is set (nor given to the builder), and we are not in a pod.
+    ///
+    /// A program that also runs on a laptop keeps its own credentials then. In a pod see
+    /// [`is_not_injected`](Self::is_not_injected) instead: there a fallback would be the node's role.
+    pub fn is_not_configured(&self) -> bool {
+        self.kind == BuildErrorKind::NotConfigured
+    }
+
+    /// Neither variable is set although we are in a pod (`KUBERNETES_SERVICE_HOST` is set): usually the webhook did not
+    /// inject them.
+    pub fn is_not_injected(&self) -> bool {
+        self.kind == BuildErrorKind::NotInjected
+    }
+
+    /// A setting is missing or cannot be valid.
+    pub fn is_invalid(&self) -> bool {
+        self.kind == BuildErrorKind::Invalid
+    }
+
+    pub(crate) fn not_configured(message: impl Into<String>) -> Self {
+        Self { kind: BuildErrorKind::NotConfigured, message: message.into(), source: None }
+    }
+
+    pub(crate) fn not_injected(message: impl Into<String>) -> Self {
+        Self { kind: BuildErrorKind::NotInjected, message: message.into(), source: None }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self { kind: BuildErrorKind::Invalid, message: message.into(), source: None }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildError")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl StdError for BuildError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

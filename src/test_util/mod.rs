@@ -1,0 +1,1 @@
+//! An issuer, a projected volume and an STS to test against.
