@@ -1,3 +1,35 @@
 //! The engine: fresh credentials from any source, read by anyone without waiting.
+//!
+//! It has never heard of tokens or of STS. It may import `error` and nothing else of the crate. What it promises:
+//!
+//! 1. A read with valid credentials returns at once, takes no lock and makes no call. (`slot`, `supervisor`)
+//! 2. Only the task publishes, and only what a fetch gave: no failure replaces or hides valid credentials. (`state`)
+//! 3. Who the task is, is one number, the lease. A task whose number is old publishes nothing and leaves. So there is one
+//!    flight at a time, whatever becomes of tasks and runtimes. (`state`, `refresher`)
+//! 4. A flight belongs to the task. Callers wait for its end; dropping them ends nothing. (`waiters`)
+//! 5. Handles own the task's life: the last one closes it. The task holds no handle. (`supervisor`)
+//! 6. All decisions on when are made by `schedule`, which knows neither clock nor chance.
+//!
+//! Lock order: the state's mutex alone; nothing is awaited or called back under it.
 
-pub(crate) mod source;
+mod clock;
+mod refresher;
+mod schedule;
+mod slot;
+mod source;
+mod state;
+mod supervisor;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod updates;
+mod waiters;
+
+pub use state::{ExpiredPolicy, Phase};
+pub use updates::{Closed, Updates};
+
+pub(crate) use clock::Clock;
+pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
+pub(crate) use state::Policy;
+pub(crate) use supervisor::Supervisor;

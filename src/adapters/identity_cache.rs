@@ -1,0 +1,100 @@
+//! The SDK's identity cache, answered from the slot.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::identity::{
+    Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityCache,
+    SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::SdkConfig;
+
+use crate::provider::WebIdentityCredentialsProvider;
+use crate::refresh::Supervisor;
+
+impl WebIdentityCredentialsProvider {
+    /// The config with this provider and its identity cache: each client made from it uses new credentials at its next
+    /// request, and none waits for them.
+    ///
+    /// The identity cache that the config had is kept for identities that are not this provider's: other providers of a
+    /// single operation, bearer tokens. Set a credentials provider of your own on one service's config and that one is used.
+    pub fn install(&self, config: SdkConfig) -> SdkConfig {
+        let others = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
+        let cache = self.cache_before(others);
+        config.into_builder().credentials_provider(self.credentials_provider()).identity_cache(cache).build()
+    }
+
+    /// The identity cache alone, for one service's config, beside
+    /// [`credentials_provider`](Self::credentials_provider). Identities that are not this provider's go through the SDK's
+    /// default cache.
+    pub fn identity_cache(&self) -> SharedIdentityCache {
+        self.cache_before(IdentityCache::lazy().build())
+    }
+
+    fn cache_before(&self, others: SharedIdentityCache) -> SharedIdentityCache {
+        SharedIdentityCache::new(SlotCache {
+            partition: partition_of(&self.credentials_provider()),
+            supervisor: self.supervisor().clone(),
+            others,
+        })
+    }
+}
+
+fn partition_of(provider: &SharedCredentialsProvider) -> Option<IdentityCachePartition> {
+    ResolveIdentity::cache_partition(provider)
+}
+
+/// Answers for our own partition from the slot, and for others by way of the cache that was there before.
+#[derive(Debug)]
+struct SlotCache {
+    partition: Option<IdentityCachePartition>,
+    supervisor: Supervisor,
+    others: SharedIdentityCache,
+}
+
+impl ResolveCachedIdentity for SlotCache {
+    #[inline]
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        if Some(resolver.cache_partition()) != self.partition {
+            return IdentityFuture::new(self.anothers(resolver, runtime_components, config_bag));
+        }
+        match self.supervisor.readable_identity() {
+            Some(identity) => IdentityFuture::ready(Ok(identity)),
+            None => IdentityFuture::new(async {
+                self.supervisor.identity().await.map_err(|error| CredentialsError::from(error).into())
+            }),
+        }
+    }
+}
+
+impl SlotCache {
+    /// A partition that we cannot know: another's identity, or ours behind a chain or a plain setter.
+    async fn anothers(
+        &self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &RuntimeComponents,
+        config_bag: &ConfigBag,
+    ) -> Result<Identity, BoxError> {
+        // `LazyCache` panics without them, and the SDK's own check for them does not reach it through us.
+        if runtime_components.time_source().is_none() || runtime_components.sleep_impl().is_none() {
+            return Err("the client's config has no time source or no sleep implementation, which the identity cache for \
+                        other credentials providers needs: set both, or use `install`"
+                .into());
+        }
+        let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
+        // That cache pins what it was given; an access key belongs to one role alone, so this one is ours.
+        let ours = identity
+            .data::<Credentials>()
+            .is_some_and(|credentials| self.supervisor.issued(credentials.access_key_id()));
+        Ok(if ours { self.supervisor.readable_identity().unwrap_or(identity) } else { identity })
+    }
+}

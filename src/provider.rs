@@ -1,0 +1,231 @@
+//! The public handle: each method a few lines over the engine.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_async::time::SharedTimeSource;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::refresh::{Clock, Phase, Policy, Supervisor, Updates};
+use crate::web_identity::{Config, TokenClaims, WebIdentity};
+
+/// Credentials of an IAM role for a Kubernetes service-account token, always ready.
+///
+/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task starts with the
+/// first use inside a Tokio runtime, and ends with the last handle; the config that [`install`](Self::install) returns, and
+/// each client made from it, counts as a handle.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), aws_web_identity::Error> {
+/// use aws_config::BehaviorVersion;
+/// use aws_web_identity::WebIdentityCredentialsProvider;
+///
+/// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
+/// let identity = WebIdentityCredentialsProvider::builder().configure(&base).connect().await?;
+/// let sts = aws_sdk_sts::Client::new(&identity.install(base));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WebIdentityCredentialsProvider {
+    supervisor: Supervisor,
+    source: Arc<WebIdentity>,
+    /// Beside the supervisor: inside it, it would keep itself alive.
+    shared: SharedCredentialsProvider,
+}
+
+impl WebIdentityCredentialsProvider {
+    /// The credentials, if there are valid ones. Never waits, makes no call and no allocation.
+    ///
+    /// `None` when nothing is valid, whatever the [`ExpiredPolicy`](crate::ExpiredPolicy).
+    #[inline]
+    pub fn current(&self) -> Option<Credentials> {
+        self.supervisor.current()
+    }
+
+    /// Renews the credentials now: joins the exchange in progress or starts one, at least 1 s after the last.
+    ///
+    /// Nobody needs to call this for the credentials to stay fresh.
+    ///
+    /// # Errors
+    /// That of the exchange. While STS throttles no exchange is started before its time: kind
+    /// [`Throttled`](crate::ErrorKind::Throttled) at once if that is further away than the
+    /// [`wait_timeout`](crate::Builder::wait_timeout). What is valid stays in use in each case.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the waiting, not the exchange.
+    pub async fn refresh(&self) -> Result<Credentials, Error> {
+        self.supervisor.refresh().await
+    }
+
+    /// Credentials that stay valid for at least this long: a presigned URL dies with the credentials that signed it.
+    ///
+    /// The current ones if they do; else the outcome of an exchange, of which there is one per 10 s at most for this
+    /// reason. Others go on reading the current ones meanwhile.
+    ///
+    /// # Errors
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if more than 0.9 of a session's length is asked for,
+    /// which no refresh can give. Else the exchange's.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the waiting, not the exchange.
+    pub async fn valid_for(&self, at_least: Duration) -> Result<Credentials, Error> {
+        self.supervisor.valid_for(at_least).await
+    }
+
+    /// Says that AWS refused these credentials, though they have not expired: they are renewed, unless they were already.
+    ///
+    /// Acts on the current access key only, at once for the first time and then at growing distances (30 s up to 15 min), so
+    /// that a key that one region never accepts does not become a storm of calls. Until they are replaced the old
+    /// credentials stay readable.
+    pub fn invalidate(&self, rejected: &Credentials) {
+        self.supervisor.rejected(rejected.access_key_id());
+    }
+
+    /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.
+    ///
+    /// # Errors
+    /// When waiting is of no use: what is wrong must be mended by somebody (see [`ErrorKind`](crate::ErrorKind)), or the
+    /// provider was shut down.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the waiting, nothing else.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.supervisor.ready().await
+    }
+
+    /// How things stand. Cheap enough for each probe of a health endpoint.
+    pub fn status(&self) -> Status {
+        let standing = self.supervisor.standing();
+        let principal = self.supervisor.principal().unwrap_or_default();
+        Status {
+            phase: standing.phase,
+            generation: standing.generation,
+            expiry: standing.expiry,
+            next_attempt: standing.next_attempt,
+            consecutive_failures: standing.consecutive_failures,
+            last_error: standing.last_error,
+            assumed_role_arn: principal.assumed_role_arn.clone(),
+            account_id: principal.account_id.clone(),
+            endpoint: principal.endpoint.clone(),
+            token: self.source.claims(),
+        }
+    }
+
+    /// A listener of its own for each new generation of credentials.
+    pub fn updates(&self) -> Updates {
+        self.supervisor.updates()
+    }
+
+    /// This provider for the config of one service, with its `set_credentials_provider(Some(..))`.
+    ///
+    /// Always of the same partition, by which [`identity_cache`](Self::identity_cache) knows it. A service builder's plain
+    /// `credentials_provider(..)` wraps it anew, in another partition: it works, by way of the cache that was there before.
+    pub fn credentials_provider(&self) -> SharedCredentialsProvider {
+        self.shared.clone()
+    }
+
+    /// Ends the background task, and returns when it is gone: within 5 s, also where its runtime is not driven.
+    ///
+    /// May be called again and by many; each waits. Credentials that are still valid stay readable, so that a draining server
+    /// can go on signing; they are not renewed any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the waiting; the provider stays shut down.
+    pub async fn shutdown(&self) {
+        self.supervisor.shutdown().await;
+    }
+
+    pub(crate) fn from_parts(
+        config: Config,
+        policy: Policy,
+        time_source: SharedTimeSource,
+        parent: Option<&CancellationToken>,
+    ) -> Self {
+        let source = Arc::new(WebIdentity::new(config));
+        let supervisor = Supervisor::new(Arc::clone(&source), policy, Clock::new(time_source), parent);
+        let shared = SharedCredentialsProvider::new(Reader(supervisor.clone()));
+        Self { supervisor, source, shared }
+    }
+
+    /// Credentials as a caller gets them: at once, or within `wait_timeout`.
+    pub(crate) async fn first(&self) -> Result<Credentials, Error> {
+        self.supervisor.credentials().await
+    }
+
+    pub(crate) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+}
+
+impl ProvideCredentials for WebIdentityCredentialsProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        provide(&self.supervisor)
+    }
+}
+
+impl fmt::Debug for WebIdentityCredentialsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let standing = self.supervisor.standing();
+        f.debug_struct("WebIdentityCredentialsProvider")
+            .field("role_arn", &self.supervisor.subject())
+            .field("phase", &standing.phase)
+            .field("generation", &standing.generation)
+            .field("expiry", &standing.expiry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the shared provider wraps: the handle without the shared provider.
+#[derive(Debug)]
+struct Reader(Supervisor);
+
+impl ProvideCredentials for Reader {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        provide(&self.0)
+    }
+}
+
+#[inline]
+fn provide(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
+    match supervisor.readable_credentials() {
+        Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
+        None => future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) }),
+    }
+}
+
+/// How a provider stands at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// In one word.
+    pub phase: Phase,
+    /// Counts the credentials that came; 0 before the first.
+    pub generation: u64,
+    /// When the last credentials end, on the local clock.
+    pub expiry: Option<SystemTime>,
+    /// When the next exchange is due, on the local clock. `None` while no task runs.
+    pub next_attempt: Option<SystemTime>,
+    /// Exchanges that failed since the last success.
+    pub consecutive_failures: u32,
+    /// The last failure since the last success.
+    pub last_error: Option<Error>,
+    /// Who we are: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
+    pub assumed_role_arn: Option<String>,
+    /// The account of the assumed role, where its ARN names one.
+    pub account_id: Option<String>,
+    /// The STS endpoint that gave the credentials.
+    pub endpoint: Option<String>,
+    /// The claims of the newest token that was read, not verified. `None` before the first read, or if it is not a JWT.
+    pub token: Option<TokenClaims>,
+}

@@ -1,0 +1,188 @@
+//! Wall and monotonic time together. The only file that asks the system what time it is.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::{SharedTimeSource, TimeSource as _};
+use tokio::time::Instant;
+
+/// Differences up to this are the ordinary noise of two clocks.
+const TOLERANCE: Duration = Duration::from_secs(5);
+
+/// How much longer than asked a session may last before the answer is not believed.
+const LIFETIME_SLACK: Duration = Duration::from_secs(60);
+
+/// Three clocks: the wall's, which anybody may set; the monotonic one, which stands still in a suspend; the boot clock,
+/// which does not.
+#[derive(Clone)]
+pub(crate) struct Clock {
+    wall: SharedTimeSource,
+    boot: Arc<dyn Fn() -> Option<Duration> + Send + Sync>,
+}
+
+impl Clock {
+    pub(crate) fn new(wall: SharedTimeSource) -> Self {
+        Self { wall, boot: Arc::new(time_since_boot) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_boot_clock(
+        wall: SharedTimeSource,
+        boot: impl Fn() -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        Self { wall, boot: Arc::new(boot) }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        Reading { mono: self.now(), wall: self.wall.now(), boot: (self.boot)() }
+    }
+}
+
+/// What the clocks showed at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) mono: Instant,
+    pub(crate) wall: SystemTime,
+    boot: Option<Duration>,
+}
+
+impl Reading {
+    /// What the wall clock will show at `then`, if nobody sets it.
+    pub(crate) fn wall_at(&self, then: Instant) -> SystemTime {
+        let shown = match then.checked_duration_since(self.mono) {
+            Some(ahead) => self.wall.checked_add(ahead),
+            None => self.wall.checked_sub(self.mono - then),
+        };
+        shown.unwrap_or(self.wall)
+    }
+
+    /// What happened to the clocks between `anchor` and now.
+    pub(crate) fn since(&self, anchor: &Self) -> Drift {
+        let mono = self.mono.saturating_duration_since(anchor.mono);
+        let suspended = match (self.boot, anchor.boot) {
+            (Some(now), Some(then)) => now.saturating_sub(then).saturating_sub(mono),
+            _ => Duration::ZERO,
+        };
+        if suspended > TOLERANCE {
+            return Drift::Suspended(suspended);
+        }
+        let expected = anchor.wall.checked_add(mono).unwrap_or(anchor.wall);
+        match self.wall.duration_since(expected) {
+            Ok(ahead) if ahead > TOLERANCE => Drift::Ahead,
+            Err(behind) if behind.duration() > TOLERANCE => Drift::Behind,
+            _ => Drift::None,
+        }
+    }
+}
+
+/// How the clocks moved against each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Drift {
+    None,
+    /// The wall clock was set ahead.
+    Ahead,
+    /// The wall clock was set back.
+    Behind,
+    /// The machine slept for this long, and the monotonic clock with it.
+    Suspended(Duration),
+}
+
+/// How long credentials live that end at `expiration` on the server's clock, which showed `date` when it answered.
+///
+/// Without a usable `date` the local clock stands in. `None`: neither makes sense of the answer.
+pub(crate) fn lifetime(
+    expiration: SystemTime,
+    date: Option<SystemTime>,
+    local: SystemTime,
+    requested: Duration,
+) -> Option<Duration> {
+    let longest = requested.saturating_add(LIFETIME_SLACK);
+    [date, Some(local)]
+        .into_iter()
+        .flatten()
+        .filter_map(|now| expiration.duration_since(now).ok())
+        .find(|&lifetime| lifetime > Duration::ZERO && lifetime <= longest)
+}
+
+/// Time since boot, suspends included.
+#[cfg(target_os = "linux")]
+fn time_since_boot() -> Option<Duration> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds = uptime.split_ascii_whitespace().next()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn time_since_boot() -> Option<Duration> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
+    }
+
+    fn reading(mono: u64, wall: u64, boot: u64) -> Reading {
+        let origin = Instant::now();
+        Reading { mono: origin + Duration::from_secs(mono), wall: at(wall), boot: Some(Duration::from_secs(boot)) }
+    }
+
+    fn drift(anchor: (u64, u64, u64), now: (u64, u64, u64)) -> Drift {
+        let origin = reading(0, 0, 0).mono;
+        let make =
+            |(mono, wall, boot)| Reading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
+        make(now).since(&make(anchor))
+    }
+
+    #[test]
+    fn p7_lifetime_comes_from_the_servers_clock_whatever_the_local_one_says() {
+        for local in [at(0), at(7200), at(3600 * 24 * 365)] {
+            assert_eq!(lifetime(at(3600), Some(at(0)), local, HOUR), Some(HOUR));
+        }
+    }
+
+    #[test]
+    fn p7_a_date_that_makes_no_sense_yields_to_the_local_clock() {
+        let half = Duration::from_secs(1800);
+        assert_eq!(lifetime(at(3600), None, at(1800), HOUR), Some(half), "no date");
+        assert_eq!(lifetime(at(3600), Some(at(3600)), at(1800), HOUR), Some(half), "nothing left");
+        assert_eq!(lifetime(at(36_000), Some(at(0)), at(34_200), HOUR), Some(half), "far longer than asked");
+        assert_eq!(lifetime(at(3660), Some(at(0)), at(0), HOUR), Some(Duration::from_secs(3660)), "within the slack");
+    }
+
+    #[test]
+    fn p7_an_answer_that_neither_clock_understands_has_no_lifetime() {
+        assert_eq!(lifetime(at(0), Some(at(10)), at(10), HOUR), None);
+        assert_eq!(lifetime(at(90_000), None, at(0), HOUR), None);
+    }
+
+    #[test]
+    fn p7_suspend_and_clock_step_are_told_apart() {
+        assert_eq!(drift((0, 0, 50), (30, 30, 80)), Drift::None);
+        assert_eq!(drift((0, 0, 50), (30, 34, 80)), Drift::None, "noise");
+        assert_eq!(drift((0, 0, 50), (30, 630, 680)), Drift::Suspended(Duration::from_secs(600)));
+        assert_eq!(drift((0, 0, 50), (30, 630, 80)), Drift::Ahead, "the boot clock stayed: a step");
+        assert_eq!(drift((0, 7200, 50), (30, 30, 80)), Drift::Behind);
+        assert_eq!(
+            drift((0, 0, 50), (30, 30, 680)),
+            Drift::Suspended(Duration::from_secs(600)),
+            "slept, though the wall clock forgot"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_boot_clock_can_be_read() {
+        assert!(time_since_boot().unwrap() > Duration::ZERO);
+    }
+}

@@ -1,0 +1,409 @@
+//! When to try next: pure decisions over one state, with time and randomness as arguments.
+//!
+//! Every number of the policy stands here, each with its reason. Randomness comes in as a number in `[0, 1)`.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::source::{Change, Class};
+
+/// Where the next attempt stands, and why.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    window: RangeInclusive<f64>,
+    wait_timeout: Duration,
+    validity: Option<Validity>,
+    due: Instant,
+    hold: Hold,
+    /// Failures in a row.
+    failures: u32,
+    /// The last answer's class, and how many in a row had it.
+    alike: Option<(Class, u32)>,
+    succeeded_once: bool,
+    /// When the last attempt started.
+    started: Option<Instant>,
+    /// Since when attempts are due without one having ended the run.
+    flight: Option<Instant>,
+    /// When a caller last had nothing usable.
+    wanted: Option<Instant>,
+    /// The present wait was drawn under the caps for nobody waiting.
+    relaxed: bool,
+    /// Until when a `Config` error stands without another attempt.
+    standing_until: Option<Instant>,
+    rejections: Rejections,
+    /// When a longer session or a clock last caused a flight.
+    last_longer: Option<Instant>,
+    last_clock: Option<Instant>,
+}
+
+/// Credentials in time: all that the schedule knows of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validity {
+    pub(crate) lifetime: Duration,
+    pub(crate) deadline: Instant,
+}
+
+/// What the wait for the next attempt is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hold {
+    /// The last attempt succeeded, or there was none yet.
+    Fresh,
+    /// The last attempt failed; `Lagging` and `Unclear` have become `Transient` or `Config` here.
+    Failed(Class),
+}
+
+#[derive(Debug, Default)]
+struct Rejections {
+    /// Generations rejected in a row.
+    in_a_row: u32,
+    generation: Option<u64>,
+    heard: Option<Instant>,
+    /// When a rejection last caused an attempt.
+    acted: Option<Instant>,
+}
+
+impl Schedule {
+    /// With an attempt due at once.
+    pub(crate) fn new(window: RangeInclusive<f64>, wait_timeout: Duration, now: Instant) -> Self {
+        Self {
+            window,
+            wait_timeout,
+            validity: None,
+            due: now,
+            hold: Hold::Fresh,
+            failures: 0,
+            alike: None,
+            succeeded_once: false,
+            started: None,
+            flight: None,
+            wanted: None,
+            relaxed: false,
+            standing_until: None,
+            rejections: Rejections::default(),
+            last_longer: None,
+            last_clock: None,
+        }
+    }
+
+    pub(crate) fn due(&self) -> Instant {
+        self.due
+    }
+
+    pub(crate) fn hold(&self) -> Hold {
+        self.hold
+    }
+
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(crate) fn validity(&self) -> Option<Validity> {
+        self.validity
+    }
+
+    /// When the flight under way began.
+    pub(crate) fn flight(&self) -> Option<Instant> {
+        self.flight
+    }
+
+    /// Valid to the last moment (P1).
+    pub(crate) fn usable(&self, now: Instant) -> bool {
+        !self.remaining(now).is_zero()
+    }
+
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.validity.map_or(Duration::ZERO, |validity| validity.deadline.saturating_duration_since(now))
+    }
+
+    /// Whether a `Config` error still stands for those who come now.
+    pub(crate) fn error_stands(&self, now: Instant) -> bool {
+        self.hold == Hold::Failed(Class::Config) && self.standing_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the present wait is one that only the server's throttling explains.
+    pub(crate) fn throttled(&self, now: Instant) -> bool {
+        self.hold == Hold::Failed(Class::Throttled) && now < self.due
+    }
+
+    pub(crate) fn attempt_started(&mut self, now: Instant) {
+        self.flight.get_or_insert(now);
+        self.started = Some(now);
+    }
+
+    /// The last attempt was lost with its task: there was none.
+    pub(crate) fn attempt_lost(&mut self, now: Instant) {
+        self.due = self.due.min(now);
+    }
+
+    /// Credentials that live for `lifetime` from `sent` on.
+    pub(crate) fn succeeded(&mut self, sent: Instant, lifetime: Duration, random: f64) {
+        let refresh_at = sent + lifetime.mul_f64(between(*self.window.start(), *self.window.end(), random));
+        self.validity = Some(Validity { lifetime, deadline: sent + lifetime });
+        self.due = self.spaced(refresh_at);
+        self.hold = Hold::Fresh;
+        self.failures = 0;
+        self.alike = None;
+        self.succeeded_once = true;
+        self.flight = None;
+        self.relaxed = false;
+        self.standing_until = None;
+    }
+
+    /// An attempt failed. `callers`: somebody waits with nothing usable. Gives the class that the failure counts as.
+    pub(crate) fn failed(
+        &mut self,
+        class: Class,
+        retry_after: Option<Duration>,
+        callers: bool,
+        now: Instant,
+        random: f64,
+    ) -> Class {
+        let count = match self.alike {
+            Some((last, count)) if last == class => count.saturating_add(1),
+            _ => 1,
+        };
+        self.alike = Some((class, count));
+        let k = self.failures;
+        self.failures = k.saturating_add(1);
+        self.relaxed = false;
+        self.standing_until = None;
+
+        let class = match class {
+            // A new role or issuer is not known everywhere at once: seconds, as a rule.
+            Class::Lagging if !self.succeeded_once && count <= LAGGING_TRIES => {
+                self.hold = Hold::Failed(Class::Transient);
+                self.due = now + doubled(LAGGING_STEP, count - 1, Duration::MAX);
+                return Class::Transient;
+            }
+            Class::Unclear if count <= UNCLEAR_TRIES => Class::Transient,
+            Class::Lagging | Class::Unclear => Class::Config,
+            class => class,
+        };
+        self.hold = Hold::Failed(class);
+        let remaining = self.remaining(now);
+        if remaining.is_zero() {
+            self.wait_without(class, k, retry_after, callers, now, random);
+        } else {
+            self.flight = None;
+            self.wait_with(class, k, remaining, retry_after, now, random);
+        }
+        class
+    }
+
+    /// The next attempt while there are usable credentials.
+    fn wait_with(
+        &mut self,
+        class: Class,
+        k: u32,
+        remaining: Duration,
+        retry_after: Option<Duration>,
+        now: Instant,
+        random: f64,
+    ) {
+        let jitter = between(0.5, 1.0, random);
+        let wait = match class {
+            Class::Throttled => {
+                let cap = (remaining / 4).clamp(Duration::from_secs(30), LONGEST_WAIT);
+                let asked = retry_after.unwrap_or_default().min(LONGEST_WAIT).min(remaining / 2);
+                doubled(THROTTLED_STEP, k, cap).mul_f64(jitter).max(asked)
+            }
+            Class::Config => {
+                let cap = (remaining / 4).clamp(Duration::from_secs(15), LONGEST_WAIT);
+                doubled(CONFIG_STEP, k, cap).mul_f64(jitter)
+            }
+            Class::Blocked => {
+                self.due = now + PROBE;
+                return;
+            }
+            _ => {
+                let cap = (remaining / 8).clamp(Duration::from_secs(15), LONGEST_WAIT);
+                doubled(TRANSIENT_STEP, k, cap).mul_f64(jitter)
+            }
+        };
+        // At the expiry the rows for nothing usable take over.
+        self.due = now + wait.min(remaining);
+    }
+
+    /// The next attempt while nothing is usable.
+    fn wait_without(
+        &mut self,
+        class: Class,
+        k: u32,
+        retry_after: Option<Duration>,
+        callers: bool,
+        now: Instant,
+        random: f64,
+    ) {
+        let callers = callers || self.wanted.is_some_and(|wanted| now < wanted + self.wait_timeout);
+        self.relaxed = !callers && matches!(class, Class::Transient | Class::Throttled);
+        self.due = match class {
+            Class::Throttled => {
+                let cap = if callers { THROTTLED_CAP } else { THROTTLED_CAP_ALONE };
+                let wait = doubled(Duration::from_secs(1), k, cap).mul_f64(random);
+                now + wait.max(retry_after.unwrap_or_default().min(cap))
+            }
+            Class::Config => {
+                self.flight = None;
+                self.standing_until =
+                    Some(now + doubled(Duration::from_secs(1), k, ERROR_STANDS).mul_f64(between(0.5, 1.0, random)));
+                now + CONFIG_ALONE
+            }
+            Class::Blocked => now + PROBE,
+            _ => {
+                let cap = if callers { TRANSIENT_CAP } else { TRANSIENT_CAP_ALONE };
+                now + doubled(Duration::from_millis(100), k, cap).mul_f64(random)
+            }
+        };
+    }
+
+    /// A caller has nothing usable.
+    pub(crate) fn wanted(&mut self, now: Instant, random: f64) {
+        self.wanted = Some(now);
+        if self.error_stands(now) {
+            return;
+        }
+        if self.relaxed {
+            self.relaxed = false;
+            let cap = if self.hold == Hold::Failed(Class::Throttled) { THROTTLED_CAP } else { TRANSIENT_CAP };
+            self.due = self.due.min(now + cap.mul_f64(random));
+        }
+        if self.flight.is_none() {
+            self.flight = Some(now);
+            match self.hold {
+                Hold::Fresh | Hold::Failed(Class::Config) => self.due = self.due.min(now),
+                _ => {}
+            }
+        }
+    }
+
+    /// A caller wants newer credentials than the present ones.
+    pub(crate) fn requested(&mut self, now: Instant) {
+        if !self.throttled(now) {
+            self.due = self.due.min(self.spaced(now));
+        }
+    }
+
+    /// A caller wants credentials that last longer than the present ones.
+    pub(crate) fn longer_requested(&mut self, now: Instant) {
+        if self.throttled(now) {
+            return;
+        }
+        let at = self.last_longer.map_or(now, |last| now.max(last + LONGER_SPACING));
+        let at = self.spaced(at);
+        if at < self.due {
+            self.due = at;
+            self.last_longer = Some(at);
+        }
+    }
+
+    /// A service refused the credentials of this generation, which are the present ones.
+    pub(crate) fn rejected(&mut self, generation: u64, now: Instant) {
+        let known = &mut self.rejections;
+        if known.heard.is_some_and(|heard| now.duration_since(heard) > REJECTIONS_FORGOTTEN) {
+            known.in_a_row = 0;
+        }
+        known.heard = Some(now);
+        if known.generation != Some(generation) {
+            known.generation = Some(generation);
+            known.in_a_row = known.in_a_row.saturating_add(1);
+        }
+        if matches!(self.hold, Hold::Failed(Class::Throttled | Class::Blocked)) {
+            return;
+        }
+        // The first of a row acts at once, the next ones 30 s, 60 s, 120 s … after the one before.
+        let spacing = doubled(REJECTION_STEP, known.in_a_row.saturating_sub(2), REJECTION_CAP);
+        let at = known.acted.map_or(now, |acted| now.max(acted + spacing));
+        let at = self.spaced(at);
+        if at < self.due {
+            self.due = at;
+            self.rejections.acted = Some(at);
+        }
+    }
+
+    /// Whether this generation was refused by a service.
+    pub(crate) fn was_rejected(&self, generation: u64) -> bool {
+        self.rejections.generation == Some(generation)
+    }
+
+    /// What a fetch rests on changed. `callers`: somebody waits with nothing usable.
+    pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
+        let helps = match self.hold {
+            Hold::Failed(class) => class != Class::Throttled || !self.usable(now),
+            Hold::Fresh => !self.usable(now),
+        };
+        if !helps && change != Change::Identity {
+            return;
+        }
+        let delay = if callers { Duration::ZERO } else { SPREAD_OF_ROTATION.mul_f64(random) };
+        // Once right after the answer that asked for it; a file that never rests must not become a storm.
+        let at = match self.alike {
+            Some((Class::Blocked, 1)) => now,
+            _ => self.spaced(now),
+        };
+        self.due = self.due.min(at + delay);
+    }
+
+    /// The wall clock was set ahead, or the machine slept: what we believe of time deserves a check.
+    pub(crate) fn clock_jumped(&mut self, now: Instant) {
+        if self.throttled(now) || self.last_clock.is_some_and(|last| now.duration_since(last) < CLOCK_SPACING) {
+            return;
+        }
+        self.last_clock = Some(now);
+        self.due = self.due.min(self.spaced(now));
+    }
+
+    /// The machine slept for `by`, and the monotonic clock with it: everything ends sooner.
+    pub(crate) fn slept(&mut self, by: Duration, now: Instant) {
+        if let Some(validity) = &mut self.validity {
+            validity.deadline = now + validity.deadline.saturating_duration_since(now).saturating_sub(by);
+        }
+        self.due = now + self.due.saturating_duration_since(now).saturating_sub(by);
+        self.last_clock = None;
+    }
+
+    fn spaced(&self, at: Instant) -> Instant {
+        self.started.map_or(at, |started| at.max(started + SPACING))
+    }
+}
+
+/// Between two exchanges that no failure asked for.
+const SPACING: Duration = Duration::from_secs(1);
+/// No wait with usable credentials is longer, however long they still live.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const TRANSIENT_STEP: Duration = Duration::from_secs(2);
+const TRANSIENT_CAP: Duration = Duration::from_secs(10);
+/// Where nobody waits, an outage of STS is not made worse.
+const TRANSIENT_CAP_ALONE: Duration = Duration::from_secs(30);
+const THROTTLED_STEP: Duration = Duration::from_secs(5);
+const THROTTLED_CAP: Duration = Duration::from_secs(20);
+const THROTTLED_CAP_ALONE: Duration = Duration::from_secs(120);
+const CONFIG_STEP: Duration = Duration::from_secs(30);
+/// Somebody may mend the role while no request comes.
+const CONFIG_ALONE: Duration = Duration::from_secs(300);
+/// No caller gets an older error (P5).
+const ERROR_STANDS: Duration = Duration::from_secs(30);
+/// Although the source has seen no change: it may be blind.
+const PROBE: Duration = Duration::from_secs(60);
+/// IAM is eventually consistent: 1 s, 2 s and 4 s cover what is usually seen.
+const LAGGING_TRIES: u32 = 3;
+const LAGGING_STEP: Duration = Duration::from_secs(1);
+/// A proxy's page may be gone in a moment.
+const UNCLEAR_TRIES: u32 = 2;
+const LONGER_SPACING: Duration = Duration::from_secs(10);
+const REJECTION_STEP: Duration = Duration::from_secs(30);
+const REJECTION_CAP: Duration = Duration::from_secs(15 * 60);
+const REJECTIONS_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+/// A whole cluster's tokens may come anew together.
+const SPREAD_OF_ROTATION: Duration = Duration::from_secs(2);
+/// A clock that is set all the time must not cause a storm.
+const CLOCK_SPACING: Duration = Duration::from_secs(300);
+
+fn doubled(step: Duration, times: u32, cap: Duration) -> Duration {
+    step.saturating_mul(1 << times.min(24)).min(cap)
+}
+
+fn between(low: f64, high: f64, random: f64) -> f64 {
+    low + (high - low) * random
+}

@@ -1,0 +1,175 @@
+//! The published snapshot: read by every request, written once per exchange.
+//!
+//! A reader must not write to a line that another core reads. A lock-free pointer alone does not achieve that, for the
+//! reference counts inside a cloned `Identity` or `Credentials` are such lines. So a snapshot holds several copies, each
+//! with counts of its own, and a thread always clones the same one.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::{ArcSwapOption, Guard};
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::identity::Identity;
+use tokio::time::Instant;
+
+use super::source::Principal;
+
+/// Where the present snapshot is found.
+pub(crate) struct Slot {
+    cell: ArcSwapOption<Snapshot>,
+    id: u64,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { cell: ArcSwapOption::empty(), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// The present snapshot. Not to be held across an `await`.
+    #[inline]
+    pub(crate) fn load(&self) -> Option<Lent> {
+        let guard = self.cell.load();
+        match &*guard {
+            Some(snapshot) if snapshot.slot == self.id => Some(Lent(guard)),
+            Some(_) => {
+                foreign_snapshot();
+                None
+            }
+            None => None,
+        }
+    }
+
+    pub(crate) fn store(&self, mut snapshot: Snapshot) {
+        snapshot.slot = self.id;
+        self.cell.store(Some(Arc::new(snapshot)));
+    }
+}
+
+/// Credentials of another provider would be another role's: they are never handed out.
+#[cold]
+fn foreign_snapshot() {
+    tracing::error!("the slot held a snapshot of another provider; it was not used");
+}
+
+/// A snapshot on loan.
+pub(crate) struct Lent(Guard<Option<Arc<Snapshot>>>);
+
+impl std::ops::Deref for Lent {
+    type Target = Snapshot;
+
+    #[inline]
+    fn deref(&self) -> &Snapshot {
+        #[expect(clippy::expect_used, reason = "`Slot::load` lends only what is there")]
+        self.0.as_ref().expect("a snapshot")
+    }
+}
+
+/// All that derives from one exchange, swapped by one pointer.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    /// Until then a read needs to think of nothing else: the credentials are valid, and no attempt is overdue.
+    pub(crate) calm: Instant,
+    /// Until then the credentials are valid.
+    pub(crate) deadline: Instant,
+    /// Until then they may be served: the deadline, or later where the policy has it so.
+    pub(crate) readable_until: Instant,
+    pub(crate) generation: u64,
+    pub(crate) lifetime: Duration,
+    /// The deadline on the local wall clock, as the credentials show it.
+    pub(crate) expiry: SystemTime,
+    pub(crate) principal: Arc<Principal>,
+    stripes: Arc<[Stripe; STRIPES]>,
+    slot: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn new(
+        credentials: Credentials,
+        principal: Arc<Principal>,
+        generation: u64,
+        lifetime: Duration,
+        deadline: Instant,
+        expiry: SystemTime,
+    ) -> Self {
+        Self {
+            calm: deadline,
+            deadline,
+            readable_until: deadline,
+            generation,
+            lifetime,
+            expiry,
+            principal,
+            stripes: Arc::new(std::array::from_fn(|_| Stripe::new(&credentials, expiry))),
+            slot: 0,
+        }
+    }
+
+    /// The same credentials, showing another expiry.
+    pub(crate) fn showing(&self, deadline: Instant, expiry: SystemTime) -> Self {
+        let stripes = Arc::new(std::array::from_fn(|_| Stripe::new(&self.stripes[0].credentials, expiry)));
+        Self { deadline, readable_until: deadline, calm: self.calm.min(deadline), expiry, stripes, ..self.clone() }
+    }
+
+    #[inline]
+    pub(crate) fn credentials(&self) -> Credentials {
+        self.stripe().credentials.clone()
+    }
+
+    #[inline]
+    pub(crate) fn identity(&self) -> Identity {
+        self.stripe().identity.clone()
+    }
+
+    pub(crate) fn access_key_id(&self) -> &str {
+        self.stripes[0].credentials.access_key_id()
+    }
+
+    #[inline]
+    fn stripe(&self) -> &Stripe {
+        &self.stripes[my_stripe() % STRIPES]
+    }
+}
+
+/// Enough that the threads of a usual machine rarely share one; a copy costs about 3 KiB.
+const STRIPES: usize = 16;
+
+/// One copy, with reference counts and cache lines of its own.
+#[repr(align(128))]
+struct Stripe {
+    identity: Identity,
+    credentials: Credentials,
+}
+
+impl Stripe {
+    fn new(credentials: &Credentials, expiry: SystemTime) -> Self {
+        Self { identity: copy(credentials, expiry).into(), credentials: copy(credentials, expiry) }
+    }
+}
+
+/// A copy that shares no reference count: a plain clone shares its inside until it is written to.
+fn copy(credentials: &Credentials, expiry: SystemTime) -> Credentials {
+    let mut copy = credentials.clone();
+    *copy.expiry_mut() = Some(expiry);
+    copy
+}
+
+/// Which stripe this thread reads: dealt in turn at first use.
+#[inline]
+fn my_stripe() -> usize {
+    const NOT_DEALT: usize = usize::MAX;
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(NOT_DEALT) };
+    }
+    MINE.with(|mine| match mine.get() {
+        NOT_DEALT => {
+            static NEXT: AtomicUsize = AtomicUsize::new(0);
+            let dealt = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+            mine.set(dealt);
+            dealt
+        }
+        dealt => dealt,
+    })
+}

@@ -1,0 +1,235 @@
+//! A source that does as it is told, and a wall clock that can be set, both in the paused time of tests.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use super::clock::Clock;
+use super::source::{Change, Class, Failure, Grant, Principal, Source};
+use super::state::{ExpiredPolicy, Policy};
+use super::supervisor::Supervisor;
+use crate::error::{Error, ErrorKind};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What the scripted source answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// New credentials that live this long.
+    Grant(Duration),
+    /// The same credentials as last time.
+    SameKey(Duration),
+    Fail(Class),
+    /// Asks to be left alone this long.
+    Throttle(Duration),
+    /// Ended on arrival.
+    Expired,
+    Hang,
+    Panic,
+    /// The answer takes this long.
+    After(Duration, Box<Self>),
+}
+
+impl Reply {
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self::After(delay, Box::new(self))
+    }
+}
+
+/// A source that answers what its script says, then always the same.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    script: Mutex<VecDeque<Reply>>,
+    always: Mutex<Reply>,
+    calls: Mutex<Vec<Instant>>,
+    keys: AtomicU64,
+    change: Mutex<Option<Change>>,
+    changed: Notify,
+    panic_on_change: Mutex<bool>,
+    clock: WallClock,
+}
+
+impl Scripted {
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    pub(crate) fn call_times(&self) -> Vec<Instant> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    pub(crate) fn then(&self, reply: Reply) -> &Self {
+        self.script.lock().unwrap().push_back(reply);
+        self
+    }
+
+    pub(crate) fn always(&self, reply: Reply) -> &Self {
+        *self.always.lock().unwrap() = reply;
+        self
+    }
+
+    pub(crate) fn change(&self, change: Change) {
+        *self.change.lock().unwrap() = Some(change);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn panic_at_next_change(&self) {
+        *self.panic_on_change.lock().unwrap() = true;
+        self.changed.notify_one();
+    }
+}
+
+impl Source for Scripted {
+    async fn fetch(&self) -> Result<Grant, Failure> {
+        self.calls.lock().unwrap().push(Instant::now());
+        let mut reply = self.script.lock().unwrap().pop_front().unwrap_or_else(|| self.always.lock().unwrap().clone());
+        while let Reply::After(delay, then) = reply {
+            sleep(delay).await;
+            reply = *then;
+        }
+        let server = self.clock.true_time();
+        let grant = |lifetime: Duration, key: u64| Grant {
+            credentials: Credentials::new(format!("KEY{key}"), "secret", Some("session".into()), None, "scripted"),
+            expiration: server + lifetime,
+            date: Some(server),
+            requested: lifetime.max(HOUR),
+            principal: Principal::default(),
+        };
+        match reply {
+            Reply::Grant(lifetime) => Ok(grant(lifetime, self.keys.fetch_add(1, Ordering::SeqCst) + 1)),
+            Reply::SameKey(lifetime) => Ok(grant(lifetime, self.keys.load(Ordering::SeqCst))),
+            Reply::Expired => Ok(Grant { expiration: server - seconds(1), ..grant(HOUR, 0) }),
+            Reply::Fail(class) => Err(failure(class, None)),
+            Reply::Throttle(after) => Err(failure(Class::Throttled, Some(after))),
+            Reply::Hang => std::future::pending().await,
+            Reply::Panic => panic!("scripted panic"),
+            Reply::After(..) => unreachable!(),
+        }
+    }
+
+    async fn changed(&self) -> Change {
+        loop {
+            if std::mem::take(&mut *self.panic_on_change.lock().unwrap()) {
+                panic!("scripted panic");
+            }
+            if let Some(change) = self.change.lock().unwrap().take() {
+                return change;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn subject(&self) -> &str {
+        "arn:aws:iam::123456789012:role/scripted"
+    }
+}
+
+fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
+    let kind = match class {
+        Class::Transient => ErrorKind::ServiceUnavailable,
+        Class::Throttled => ErrorKind::Throttled,
+        Class::Config | Class::Lagging => ErrorKind::RoleDenied,
+        Class::Unclear => ErrorKind::Unexpected,
+        Class::Blocked => ErrorKind::TokenRejected,
+    };
+    Failure { class, error: Error::new(kind, format!("scripted {class:?}")), retry_after }
+}
+
+/// A wall clock that follows the paused time, may be set, and whose machine may have slept.
+#[derive(Clone, Debug)]
+pub(crate) struct WallClock {
+    origin: (Instant, SystemTime),
+    set_by: Arc<AtomicI64>,
+    slept: Arc<AtomicI64>,
+}
+
+impl WallClock {
+    pub(crate) fn new() -> Self {
+        let origin = (Instant::now(), SystemTime::UNIX_EPOCH + seconds(1_800_000_000));
+        Self { origin, set_by: Arc::default(), slept: Arc::default() }
+    }
+
+    /// Sets the local clock by so many seconds.
+    pub(crate) fn set_by(&self, seconds: i64) {
+        self.set_by.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The machine sleeps: all clocks go on but the monotonic one.
+    pub(crate) fn sleep_machine(&self, by: Duration) {
+        self.slept.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// What the server's clock shows, which nobody sets.
+    pub(crate) fn true_time(&self) -> SystemTime {
+        shifted(self.origin.1 + self.origin.0.elapsed(), self.slept.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Duration {
+        let slept = u64::try_from(self.slept.load(Ordering::SeqCst)).unwrap();
+        self.origin.0.elapsed() + seconds(10_000 + slept)
+    }
+}
+
+impl TimeSource for WallClock {
+    fn now(&self) -> SystemTime {
+        shifted(self.true_time(), self.set_by.load(Ordering::SeqCst))
+    }
+}
+
+fn shifted(time: SystemTime, by: i64) -> SystemTime {
+    if by < 0 { time - seconds(by.unsigned_abs()) } else { time + seconds(by.unsigned_abs()) }
+}
+
+/// An engine over a scripted source.
+pub(crate) struct Rig {
+    pub(crate) engine: Supervisor,
+    pub(crate) source: Arc<Scripted>,
+    pub(crate) clock: WallClock,
+}
+
+impl Rig {
+    pub(crate) fn new(always: Reply) -> Self {
+        Self::with(always, |_| {})
+    }
+
+    pub(crate) fn with(always: Reply, adjust: impl FnOnce(&mut Policy)) -> Self {
+        let wall = WallClock::new();
+        let source = Arc::new(Scripted {
+            script: Mutex::default(),
+            always: Mutex::new(always),
+            calls: Mutex::default(),
+            keys: AtomicU64::new(0),
+            change: Mutex::default(),
+            changed: Notify::new(),
+            panic_on_change: Mutex::default(),
+            clock: wall.clone(),
+        });
+        let mut policy =
+            Policy { refresh_window: 0.60..=0.75, wait_timeout: seconds(30), expired: ExpiredPolicy::Never };
+        adjust(&mut policy);
+        let boot = wall.clone();
+        let clock = Clock::with_boot_clock(SharedTimeSource::new(wall.clone()), move || Some(boot.boot()));
+        let engine = Supervisor::new(Arc::clone(&source), policy, clock, None);
+        Self { engine, source, clock: wall }
+    }
+
+    /// The number of the key that a request would be signed with.
+    pub(crate) fn key(&self) -> Option<String> {
+        self.engine.readable_credentials().map(|credentials| credentials.access_key_id().to_owned())
+    }
+
+    /// Passes paused time, in steps so that each due thing happens in its turn.
+    pub(crate) async fn pass(&self, time: Duration) {
+        sleep(time).await;
+    }
+}
