@@ -171,9 +171,9 @@ async fn p5_throttling_is_waited_out_as_long_as_the_server_says() {
     let rig = Rig::new(Reply::Throttle(seconds(200)));
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
-    rig.pass(seconds(3599)).await;
+    rig.pass(seconds(3000)).await;
     let times = rig.source.call_times();
-    for pair in times[1..].windows(2).take(3) {
+    for pair in times[1..].windows(2) {
         assert!(pair[1] - pair[0] >= seconds(200), "{:?}", pair[1] - pair[0]);
     }
     let before = Instant::now();
