@@ -83,7 +83,7 @@ impl WebIdentityCredentialsProvider {
     /// that a key that one region never accepts does not become a storm of calls. Until they are replaced the old
     /// credentials stay readable.
     pub fn invalidate(&self, rejected: &Credentials) {
-        self.supervisor.rejected(rejected.access_key_id());
+        self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
     }
 
     /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.

@@ -1,3 +1,4 @@
 //! The way out: one file for each thing that credentials are plugged into. They do not know each other.
 
 mod identity_cache;
+mod rejection;

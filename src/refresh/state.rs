@@ -225,11 +225,14 @@ impl Shared {
         self.lock().issued.iter().any(|issued| issued == access_key_id)
     }
 
-    /// The credentials of the present generation were refused by a service.
-    pub(super) fn rejected(&self, access_key_id: &str) {
+    /// A service refused this key. Of no consequence unless it is the present one, and has been for at least so long.
+    pub(super) fn rejected(&self, access_key_id: &str, least_age: Duration) {
         let now = self.clock.now();
         let mut state = self.lock();
-        if self.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id) {
+        let concerns = self.slot.load().is_some_and(|snapshot| {
+            snapshot.access_key_id() == access_key_id && now + snapshot.lifetime >= snapshot.deadline + least_age
+        });
+        if !concerns {
             return;
         }
         let generation = state.generation;
@@ -491,4 +494,4 @@ const STALLED_WITH_CALLERS: Duration = Duration::from_secs(2);
 const RESPAWN_SPACING: Duration = Duration::from_secs(1);
 const LONGEST_AFTER_EXPIRY: Duration = Duration::from_secs(3600);
 /// A cache in front of us may give back a key that it pinned generations ago.
-const ISSUED_KEPT: usize = 64;
+const ISSUED_KEPT: usize = 256;

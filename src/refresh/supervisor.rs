@@ -115,8 +115,9 @@ impl Supervisor {
         self.wait_for(Need::Lasting(at_least), |snapshot| snapshot.credentials()).await
     }
 
-    pub(crate) fn rejected(&self, access_key_id: &str) {
-        self.0.shared.rejected(access_key_id);
+    /// A service refused this key. Of no consequence unless it is the present one, and has been for at least so long.
+    pub(crate) fn rejected(&self, access_key_id: &str, least_age: Duration) {
+        self.0.shared.rejected(access_key_id, least_age);
         self.ensure_task();
     }
 

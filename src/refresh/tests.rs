@@ -446,15 +446,18 @@ async fn p1_credentials_for_presigning_last_as_long_as_asked() {
 async fn a_rejected_key_is_replaced_at_once_and_a_key_that_is_never_accepted_is_no_storm() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
-    rig.engine.rejected("SOMEBODYS");
+    rig.engine.rejected("SOMEBODYS", Duration::ZERO);
     rig.pass(seconds(5)).await;
     assert_eq!(rig.source.calls(), 1);
-    rig.engine.rejected("KEY1");
+    rig.engine.rejected("KEY1", seconds(30));
+    rig.pass(seconds(5)).await;
+    assert_eq!(rig.source.calls(), 1, "too young to be refused for good");
+    rig.engine.rejected("KEY1", Duration::ZERO);
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "readable until replaced");
     rig.pass(seconds(1)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY2"));
     for _ in 0..7200 {
-        rig.engine.rejected(&rig.key().unwrap());
+        rig.engine.rejected(&rig.key().unwrap(), Duration::ZERO);
         rig.pass(seconds(1)).await;
     }
     assert!(rig.source.calls() <= 15, "{}", rig.source.calls());
@@ -469,7 +472,7 @@ async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for()
     assert_eq!(rig.key().as_deref(), Some("KEY1"));
     assert!(rig.engine.current().is_none(), "valid they are not");
     assert_eq!(rig.engine.standing().phase, Phase::Expired);
-    rig.engine.rejected("KEY1");
+    rig.engine.rejected("KEY1", Duration::ZERO);
     assert_eq!(rig.key(), None);
 
     let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);

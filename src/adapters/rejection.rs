@@ -1,0 +1,171 @@
+//! An interceptor that hears a service refuse the key, and tells the provider.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+
+use crate::provider::WebIdentityCredentialsProvider;
+use crate::refresh::Supervisor;
+use crate::web_identity::error_code_of_xml;
+
+impl WebIdentityCredentialsProvider {
+    /// For one service's config, optional: hears the service refuse the key and calls
+    /// [`invalidate`](Self::invalidate).
+    ///
+    /// It acts on `ExpiredToken`, `ExpiredTokenException`, `InvalidToken` and `AuthFailure`, and, for credentials older than
+    /// 30 s (younger ones may not be known everywhere yet), on `InvalidClientTokenId`, `UnrecognizedClientException` and
+    /// `InvalidAccessKeyId`; never on `AccessDenied`. `SdkConfig` has no place for interceptors, hence one line per service:
+    ///
+    /// ```no_run
+    /// # fn example(provider: aws_web_identity::WebIdentityCredentialsProvider, config: aws_config::SdkConfig) {
+    /// let config = provider.install(config);
+    /// let config = aws_sdk_sts::config::Builder::from(&config).interceptor(provider.interceptor()).build();
+    /// let client = aws_sdk_sts::Client::from_conf(config);
+    /// # }
+    /// ```
+    pub fn interceptor(&self) -> SharedInterceptor {
+        SharedInterceptor::new(Rejection(self.supervisor().clone()))
+    }
+}
+
+/// What a code says of the key.
+fn least_age(code: &str) -> Option<Duration> {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "AuthFailure" => Some(Duration::ZERO),
+        "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => Some(PROPAGATION),
+        _ => None,
+    }
+}
+
+/// A key this young may not be known everywhere yet.
+const PROPAGATION: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+struct Rejection(Supervisor);
+
+#[dyn_dispatch_hint]
+impl Intercept for Rejection {
+    fn name(&self) -> &'static str {
+        "WebIdentityRejection"
+    }
+
+    /// Notes the key: later hooks cannot see the request.
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _runtime_components: &RuntimeComponents,
+        config_bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(key) = context.request().headers().get("authorization").and_then(signing_key) {
+            config_bag.interceptor_state().store_put(SignedWith(key.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _runtime_components: &RuntimeComponents,
+        config_bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context.output_or_error().is_err() {
+            if let Some(SignedWith(key)) = config_bag.load::<SignedWith>() {
+                if let Some(least_age) = error_code(context.response()).as_deref().and_then(least_age) {
+                    self.0.rejected(key, least_age);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The access key id that the request was signed with; no secret.
+struct SignedWith(String);
+
+impl fmt::Debug for SignedWith {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedWith(..)")
+    }
+}
+
+impl Storable for SignedWith {
+    type Storer = StoreReplace<Self>;
+}
+
+/// `AWS4-HMAC-SHA256 Credential=KEY/date/region/service/aws4_request, SignedHeaders=…`
+fn signing_key(authorization: &str) -> Option<&str> {
+    let (_, credential) = authorization.split_once("Credential=")?;
+    credential.split('/').next().filter(|key| !key.is_empty())
+}
+
+/// The error's code in whatever protocol the service speaks: the header of the JSON protocols, their body, or XML.
+fn error_code(response: &Response) -> Option<String> {
+    if let Some(header) = response.headers().get("x-amzn-errortype") {
+        return Some(bare(header).to_owned());
+    }
+    let body = response.body().bytes()?;
+    if let Some(code) = error_code_of_xml(body) {
+        return Some(code);
+    }
+    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let code = ["__type", "code", "Code"].iter().find_map(|name| json.get(name)?.as_str())?;
+    Some(bare(code).to_owned())
+}
+
+/// `prefix#Code:uri` without what surrounds the code.
+fn bare(code: &str) -> &str {
+    let code = code.split(':').next().unwrap_or(code);
+    code.rsplit('#').next().unwrap_or(code).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn code(headers: &[(&'static str, &'static str)], body: &'static str) -> Option<String> {
+        let mut response = Response::new(403.try_into().unwrap(), SdkBody::from(body));
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        error_code(&response)
+    }
+
+    #[test]
+    fn the_code_is_found_in_each_protocol() {
+        let sent = [
+            (code(&[("x-amzn-errortype", "ExpiredTokenException:http://internal/")], "{}"), "rest-json"),
+            (code(&[], r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"x"}"#), "json"),
+            (code(&[], "<ErrorResponse><Error><Code>ExpiredTokenException</Code></Error></ErrorResponse>"), "query"),
+            (code(&[], "<Error><Code>ExpiredTokenException</Code><Message/></Error>"), "rest-xml"),
+        ];
+        for (found, protocol) in sent {
+            assert_eq!(found.as_deref(), Some("ExpiredTokenException"), "{protocol}");
+        }
+        assert_eq!(code(&[], "<html>no</html>"), None);
+        assert_eq!(code(&[], ""), None);
+    }
+
+    #[test]
+    fn access_denied_says_nothing_of_the_key() {
+        assert_eq!(least_age("AccessDenied"), None);
+        assert_eq!(least_age("ExpiredToken"), Some(Duration::ZERO));
+        assert_eq!(least_age("InvalidClientTokenId"), Some(PROPAGATION));
+    }
+
+    #[test]
+    fn the_key_is_read_from_the_signature() {
+        let header = "AWS4-HMAC-SHA256 Credential=ASIAX/20261124/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0";
+        assert_eq!(signing_key(header), Some("ASIAX"));
+        assert_eq!(signing_key("Bearer abc"), None);
+    }
+}
