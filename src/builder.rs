@@ -188,7 +188,7 @@ impl Builder {
     /// one of the two is missing, there is no region, or a value breaks its rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
         let Parts { config, policy, time_source, parent } = self.settings.resolve(&Environment::real())?;
-        Ok(WebIdentityCredentialsProvider::from_parts(config, policy, time_source, parent))
+        Ok(WebIdentityCredentialsProvider::from_parts(config, policy, time_source, parent.as_ref()))
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 
 use crate::error::BuildError;
 
-pub(crate) const ROLE_ARN: &str = "AWS_ROLE_ARN";
-pub(crate) const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
-pub(crate) const POD_IDENTITY: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-
+const ROLE_ARN: &str = "AWS_ROLE_ARN";
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const POD_IDENTITY: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 const POD_NAME: &str = "HOSTNAME";
 const REGION: &str = "AWS_REGION";

@@ -13,7 +13,7 @@ use crate::web_identity::Config;
 pub struct WebIdentityCredentialsProvider(());
 
 impl WebIdentityCredentialsProvider {
-    pub(crate) fn from_parts(_: Config, _: Policy, _: SharedTimeSource, _: Option<CancellationToken>) -> Self {
+    pub(crate) fn from_parts(_: Config, _: Policy, _: SharedTimeSource, _: Option<&CancellationToken>) -> Self {
         Self(())
     }
 

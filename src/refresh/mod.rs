@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What callers get when the credentials have expired.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ExpiredPolicy {
     /// They wait.
+    #[default]
     Never,
     /// The expired ones, until a service rejects them.
     UntilRejected,
