@@ -1,0 +1,190 @@
+//! The STS endpoint.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::Uri;
+
+use super::parse::{quoted, refused};
+use crate::environment::Given;
+use crate::error::BuildError;
+
+/// An endpoint as it was given. It may hold what is not for everyone's eyes until it was parsed.
+#[derive(Clone, Eq, PartialEq)]
+pub(super) struct RawUrl(pub(super) String);
+
+impl fmt::Debug for RawUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quoted(&without_secrets(&self.0)))
+    }
+}
+
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    /// In clear text over a network.
+    pub(super) is_exposed: bool,
+}
+
+/// By the parser that the SDK puts the endpoint through.
+pub(super) fn parse(url: Given<RawUrl>) -> Result<Endpoint, BuildError> {
+    let Given { by, value: RawUrl(text) } = url;
+    let refuse = |problem: &str, remedy: &str| {
+        Err(refused(by, format_args!("{}, {problem}", quoted(&without_secrets(&text))), remedy))
+    };
+    let example = "write it as https://HOST, with a port or path if need be";
+    let Ok(uri) = text.parse::<Uri>() else { return refuse("which is not a URL", example) };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return refuse("which is not a whole URL", example);
+    };
+    let is_plain = scheme.eq_ignore_ascii_case("http");
+    if !is_plain && !scheme.eq_ignore_ascii_case("https") {
+        return refuse("which is neither https nor http", example);
+    }
+    if authority.as_str().contains('@') {
+        return refuse(
+            "with a user name in it",
+            "STS is asked with the token alone; take out what stands before the @",
+        );
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return refuse("with a query or fragment", "give scheme, host, port and path alone");
+    }
+    let host = uri.host().unwrap_or_default();
+    let port = authority.as_str().strip_prefix(host).unwrap_or_default();
+    if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
+        return refuse("without a host, or with a port that is none", example);
+    }
+    let is_exposed = is_plain && !is_loopback(host);
+    Ok(Endpoint { url: text, is_exposed })
+}
+
+/// The SDK's endpoint rules refuse an endpoint beside FIPS or dual stack, on each call. Better said once, before.
+pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) -> Result<(), BuildError> {
+    let (variant, variable) = match (use_fips, use_dual_stack) {
+        (true, _) => ("FIPS", "AWS_USE_FIPS_ENDPOINT"),
+        (_, true) => ("dual stack", "AWS_USE_DUALSTACK_ENDPOINT"),
+        _ => return Ok(()),
+    };
+    Err(BuildError::invalid(format!(
+        "the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine: take the endpoint out, or turn \
+         {variant} off ({variable}) and name an endpoint that has it"
+    )))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// Blanks what may be secret in a URL: the part before the last `@`, and a query.
+fn without_secrets(url: &str) -> String {
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
+    let shown = match url.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((before, after)) => {
+            let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
+            format!("{scheme}...@{after}")
+        }
+    };
+    shown + query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Result<Endpoint, String> {
+        let given = Given { by: "AWS_ENDPOINT_URL_STS", value: RawUrl(url.to_owned()) };
+        parse(given).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_url_is_kept_as_it_was_given() {
+        for url in [
+            "https://sts.eu-central-1.amazonaws.com",
+            "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com/",
+            "https://ceph.example:7480/sts",
+            "HTTPS://ceph.example",
+            "https://[fd00::1]:443",
+        ] {
+            let endpoint = endpoint(url).unwrap();
+            assert_eq!(endpoint.url, url);
+            assert!(!endpoint.is_exposed, "{url}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_exposed_beyond_loopback() {
+        for (url, exposed) in [
+            ("http://localhost:4566", false),
+            ("http://sts.localhost:4566", false),
+            ("http://127.0.0.1:1", false),
+            ("http://127.9.9.9", false),
+            ("http://[::1]:8080/", false),
+            ("http://rgw.ceph.svc:7480", true),
+            ("http://10.0.0.1", true),
+            ("http://localhost.example.com", true),
+        ] {
+            assert_eq!(endpoint(url).unwrap().is_exposed, exposed, "{url}");
+        }
+    }
+
+    #[test]
+    fn p12_what_is_no_endpoint_is_refused_with_the_way_out() {
+        let example = "write it as https://HOST, with a port or path if need be";
+        for (url, text) in [
+            ("sts.example", format!(r#""sts.example", which is not a whole URL: {example}"#)),
+            ("/sts", format!(r#""/sts", which is not a whole URL: {example}"#)),
+            ("", format!(r#""", which is not a URL: {example}"#)),
+            ("https://", format!(r#""https://", which is not a URL: {example}"#)),
+            ("https://a b", format!(r#""https://a b", which is not a URL: {example}"#)),
+            ("ftp://sts.example", format!(r#""ftp://sts.example", which is neither https nor http: {example}"#)),
+            (
+                "https://sts.example:99999",
+                format!(r#""https://sts.example:99999", without a host, or with a port that is none: {example}"#),
+            ),
+            (
+                "https://sts.example/#x",
+                r#""https://sts.example/#x", with a query or fragment: give scheme, host, port and path alone"#
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(endpoint(url).err(), Some(format!("AWS_ENDPOINT_URL_STS is {text}")));
+        }
+    }
+
+    #[test]
+    fn p9_a_password_in_a_url_is_not_repeated() {
+        for url in [
+            "https://me:canary@sts.example/x",
+            "https://canary@sts.example",
+            "me:canary@sts.example",
+            "https://me:c@n@ry:canary@sts.example",
+            "https://sts.example/?key=canary",
+            "not a url, me:canary@sts",
+        ] {
+            let error = endpoint(url).err().unwrap();
+            assert!(!error.contains("canary") && error.contains("sts"), "{error}");
+            let shown = format!("{:?}", RawUrl(url.to_owned()));
+            assert!(!shown.contains("canary") && shown.contains("sts"), "{shown}");
+        }
+        assert_eq!(
+            endpoint("https://me:canary@sts.example/x").err().unwrap(),
+            r#"AWS_ENDPOINT_URL_STS is "https://...@sts.example/x", with a user name in it: STS is asked with the token alone; take out what stands before the @"#
+        );
+    }
+
+    #[test]
+    fn an_endpoint_has_no_variants() {
+        let check = |fips, dual_stack| no_variants("https://x", fips, dual_stack).map_err(|error| error.to_string());
+
+        assert_eq!(check(false, false), Ok(()));
+        assert_eq!(
+            check(true, false).unwrap_err(),
+            "the STS endpoint is \"https://x\" and FIPS is on, which the SDK does not combine: take the endpoint out, or turn \
+             FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it"
+        );
+        assert!(check(false, true).unwrap_err().contains("AWS_USE_DUALSTACK_ENDPOINT"));
+    }
+}

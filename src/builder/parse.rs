@@ -1,0 +1,345 @@
+//! The rule of each value, and what an error says about it. No variable is read here.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::environment::Given;
+use crate::error::BuildError;
+
+/// The characters that IAM and STS allow in names: `[\w+=,.@-]`, ASCII only.
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
+}
+
+pub(super) fn token_file(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
+    if path.value.as_os_str().is_empty() {
+        return Err(refused(path.by, "empty", "give the path of the projected token, as mounted in this container"));
+    }
+    if is_token(&path.value.to_string_lossy()) {
+        // Neither shown nor used: what it is given for is a secret.
+        return Err(refused(
+            path.by,
+            "a token itself",
+            "give the path of the file that holds it; treat this token as leaked",
+        ));
+    }
+    Ok(path.value)
+}
+
+/// The look of a JWT: a JSON object in base64, three parts.
+fn is_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.split('.').count() == 3
+}
+
+pub(super) fn session_name(name: Given<String>) -> Result<String, BuildError> {
+    if (2..=64).contains(&name.value.len()) && name.value.bytes().all(is_name_byte) {
+        return Ok(name.value);
+    }
+    Err(refused(
+        name.by,
+        quoted(&name.value),
+        "a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -; change it, or leave it out to take the pod's \
+         name",
+    ))
+}
+
+/// Of a long name the end stays: there pods of one deployment differ.
+pub(super) fn session_name_of_pod(pod: &str) -> Option<String> {
+    let plain: String = pod.chars().map(|c| if c.is_ascii() && is_name_byte(c as u8) { c } else { '-' }).collect();
+    let name = plain[plain.len().saturating_sub(64)..].trim_matches(['-', '.']);
+    (name.len() >= 2).then(|| name.to_owned())
+}
+
+pub(super) fn session_length(length: Duration) -> Result<Duration, BuildError> {
+    if length.subsec_nanos() == 0 && (900..=43_200).contains(&length.as_secs()) {
+        return Ok(length);
+    }
+    Err(refused(
+        "Builder::session_length",
+        format_args!("{length:?}"),
+        "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's MaxSessionDuration",
+    ))
+}
+
+pub(super) fn policy(json: String) -> Result<String, BuildError> {
+    const BY: &str = "Builder::policy";
+    let remedy = "give a session policy as JSON, {\"Version\":\"2012-10-17\",\"Statement\":[...]}";
+    if json.trim().is_empty() {
+        return Err(refused(BY, "empty", "give a session policy as JSON, or do not call it"));
+    }
+    let is_object = match serde_json::from_str::<serde_json::Value>(&json) {
+        Ok(value) => value.is_object(),
+        Err(error) => return Err(refused(BY, "not JSON", remedy).with_source(error)),
+    };
+    if !is_object {
+        return Err(refused(BY, "not a JSON object", remedy));
+    }
+    let length = json.chars().count();
+    if length > 2048 {
+        let remedy = "STS takes at most 2048; leave out white space, or make it a managed policy and use policy_arns";
+        return Err(refused(BY, format_args!("{length} characters long"), remedy));
+    }
+    if let Some(odd) = json.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
+        return Err(refused(
+            BY,
+            format_args!("JSON with the character {odd:?}"),
+            "write it as a \\u escape, STS takes Latin-1",
+        ));
+    }
+    Ok(json)
+}
+
+/// With `at_aws` the region becomes part of a host name. Other STS servers call theirs what they like.
+pub(super) fn region(region: Given<String>, at_aws: bool) -> Result<Given<String>, BuildError> {
+    let name = region.value.as_str();
+    let is_label = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && (1..=63).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    let refuse = |remedy: String| Err(refused(region.by, format_args!("{}, which is no region", quoted(name)), remedy));
+    if name.is_empty() {
+        return Err(refused(region.by, "empty", "name a region, such as eu-central-1"));
+    }
+    if !at_aws {
+        return if name.chars().any(char::is_control) {
+            refuse("take the control characters out".to_owned())
+        } else {
+            Ok(region)
+        };
+    }
+    if !is_label {
+        return refuse("write it as AWS does, such as eu-central-1".to_owned());
+    }
+    if let Some(of_zone) = region_of_zone(name) {
+        return refuse(format!("it is an availability zone of {of_zone}"));
+    }
+    Ok(region)
+}
+
+/// `eu-central-1` for `eu-central-1a`.
+fn region_of_zone(name: &str) -> Option<&str> {
+    let region = name.strip_suffix(|c: char| c.is_ascii_lowercase())?;
+    let (area, number) = region.rsplit_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    (is_number && area.contains('-')).then_some(region)
+}
+
+pub(super) fn refresh_window(window: RangeInclusive<f64>) -> Result<RangeInclusive<f64>, BuildError> {
+    let (start, end) = (*window.start(), *window.end());
+    // A NaN compares as false.
+    if 0.10 <= start && start <= end && end <= 0.90 {
+        return Ok(window);
+    }
+    Err(refused(
+        "Builder::refresh_window",
+        format_args!("{start:?}..={end:?}"),
+        "give fractions of the credentials' lifetime within 0.10..=0.90, the lower one first; the default is 0.60..=0.75",
+    ))
+}
+
+/// Below, no handshake ends; above, too few attempts fit between the refresh and the end of a session of 15 minutes.
+pub(super) fn attempt_timeout(timeout: Duration) -> Result<Duration, BuildError> {
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
+    bounded("Builder::attempt_timeout", timeout, bounds, "it bounds one exchange with STS, 8s by default")
+}
+
+/// No session is longer than the upper bound.
+pub(super) fn wait_timeout(timeout: Duration) -> Result<Duration, BuildError> {
+    let bounds = Duration::from_millis(1)..=Duration::from_secs(43_200);
+    bounded("Builder::wait_timeout", timeout, bounds, "30s by default; ready() waits without limit")
+}
+
+/// Below, it is a busy loop on somebody's disk; above, a token that lives ten minutes is seen too late.
+pub(super) fn token_poll_interval(interval: Duration) -> Result<Duration, BuildError> {
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(300);
+    bounded("Builder::token_poll_interval", interval, bounds, "30s by default, a look costs microseconds")
+}
+
+fn bounded(by: &str, value: Duration, bounds: RangeInclusive<Duration>, hint: &str) -> Result<Duration, BuildError> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    let remedy = format_args!("give {:?} to {:?}; {hint}", bounds.start(), bounds.end());
+    Err(refused(by, format_args!("{value:?}"), remedy))
+}
+
+/// Each error reads alike: what was set, to what, and what to do.
+pub(super) fn refused(by: &str, problem: impl Display, remedy: impl Display) -> BuildError {
+    BuildError::invalid(format!("{by} is {problem}: {remedy}"))
+}
+
+/// A value for an error: never endless, and no token if somebody mistook its place.
+pub(super) fn quoted(value: &str) -> String {
+    if is_token(value) {
+        return "a token (not shown)".to_owned();
+    }
+    match value.char_indices().nth(160) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &value[..end], value.len()),
+        None => format!("{value:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given<T>(value: T) -> Given<T> {
+        Given { by: "X", value }
+    }
+
+    fn text<T>(result: Result<T, BuildError>) -> Result<T, String> {
+        result.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_session_name_is_what_sts_takes() {
+        let sixty_four = "x".repeat(64);
+        for name in ["ab", "my-app-7d9f", "A_b+c=d,e.f@g-1", &sixty_four] {
+            assert_eq!(text(session_name(given(name.to_owned()))), Ok(name.to_owned()));
+        }
+        let sixty_five = "x".repeat(65);
+        for name in ["", "a", "a b", "a/b", "a:b", "ümlaut", "a\n", &sixty_five] {
+            assert_eq!(
+                text(session_name(given(name.to_owned()))),
+                Err(format!(
+                    "X is {name:?}: a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -; change it, or leave \
+                     it out to take the pod's name"
+                ))
+            );
+        }
+    }
+
+    #[test]
+    fn a_pod_s_name_becomes_a_session_name_that_keeps_the_end() {
+        let long = format!("{}-7d9f8b6c5d-x2k4q", "a".repeat(80));
+        let kept = format!("{}-7d9f8b6c5d-x2k4q", "a".repeat(47));
+        for (pod, expected) in [
+            ("web-0", Some("web-0")),
+            ("web_0 (old)", Some("web_0--old")),
+            ("größe.example", Some("gr--e.example")),
+            (long.as_str(), Some(kept.as_str())),
+            ("x", None),
+            ("", None),
+            ("///", None),
+        ] {
+            assert_eq!(session_name_of_pod(pod).as_deref(), expected, "{pod}");
+        }
+    }
+
+    #[test]
+    fn a_session_lasts_fifteen_minutes_to_twelve_hours() {
+        for seconds in [900, 3600, 43_200] {
+            assert!(session_length(Duration::from_secs(seconds)).is_ok());
+        }
+        for length in [Duration::ZERO, Duration::from_secs(899), Duration::from_secs(43_201), Duration::MAX] {
+            assert!(session_length(length).is_err(), "{length:?}");
+        }
+        assert_eq!(
+            text(session_length(Duration::from_millis(900_500))),
+            Err("Builder::session_length is 900.5s: STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more \
+                 than the role's MaxSessionDuration"
+                .to_owned())
+        );
+    }
+
+    #[test]
+    fn a_policy_is_a_json_object_of_2048_characters_at_most() {
+        let of_length = |length: usize| format!("{{\"Id\":\"{}\"}}", "x".repeat(length - 9));
+        for json in ["{}".to_owned(), " {\"Version\":\"2012-10-17\"}\n".to_owned(), of_length(2048)] {
+            assert_eq!(text(policy(json.clone())), Ok(json));
+        }
+        for (json, problem) in [
+            (String::new(), "empty: "),
+            (" \n".to_owned(), "empty: "),
+            ("{".to_owned(), "not JSON: "),
+            ("{} {}".to_owned(), "not JSON: "),
+            ("[".repeat(100_000), "not JSON: "),
+            ("[]".to_owned(), "not a JSON object: "),
+            ("\"{}\"".to_owned(), "not a JSON object: "),
+            (of_length(2049), "2049 characters long: "),
+            ("{\"Id\":\"\u{20ac}\"}".to_owned(), "JSON with the character '\u{20ac}': "),
+        ] {
+            let error = text(policy(json)).unwrap_err();
+            assert!(error.starts_with(&format!("Builder::policy is {problem}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_written_as_aws_does_where_aws_is_asked() {
+        let parse = |name: &str, at_aws| text(region(given(name.to_owned()), at_aws).map(|region| region.value));
+        for name in ["us-east-1", "eu-central-1", "us-gov-west-1", "aws-global", "eusc-de-east-1"] {
+            assert_eq!(parse(name, true), Ok(name.to_owned()));
+        }
+        for name in ["US-EAST-1", "us east 1", "us-east-1\n", "eu.west", "-", "x-", "a/b", "evil.example#"] {
+            assert_eq!(
+                parse(name, true),
+                Err(format!("X is {name:?}, which is no region: write it as AWS does, such as eu-central-1"))
+            );
+        }
+        assert_eq!(
+            parse("us-east-1a", true),
+            Err("X is \"us-east-1a\", which is no region: it is an availability zone of us-east-1".to_owned())
+        );
+        assert_eq!(parse("", false), Err("X is empty: name a region, such as eu-central-1".to_owned()));
+        assert_eq!(parse("Default zone", false), Ok("Default zone".to_owned()));
+        assert!(parse("a\nb", false).is_err());
+    }
+
+    #[test]
+    fn a_window_is_two_fractions_in_order() {
+        for (start, end) in [(0.6, 0.75), (0.1, 0.9), (0.5, 0.5)] {
+            assert_eq!(text(refresh_window(start..=end)), Ok(start..=end));
+        }
+        for (start, end) in [(0.09, 0.5), (0.5, 0.91), (f64::NAN, 0.5), (0.5, f64::NAN), (-1.0, f64::INFINITY)] {
+            assert!(refresh_window(start..=end).is_err(), "{start} {end}");
+        }
+        assert_eq!(
+            text(refresh_window(0.75..=0.6)),
+            Err("Builder::refresh_window is 0.75..=0.6: give fractions of the credentials' lifetime within 0.10..=0.90, the \
+                 lower one first; the default is 0.60..=0.75"
+                .to_owned())
+        );
+    }
+
+    #[test]
+    fn times_have_bounds_that_their_errors_name() {
+        assert_eq!(
+            text(attempt_timeout(Duration::ZERO)),
+            Err("Builder::attempt_timeout is 0ns: give 10ms to 60s; it bounds one exchange with STS, 8s by default"
+                .to_owned())
+        );
+        assert_eq!(
+            text(wait_timeout(Duration::MAX)),
+            Err("Builder::wait_timeout is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() waits \
+                 without limit"
+                .to_owned())
+        );
+        assert_eq!(
+            text(token_poll_interval(Duration::from_millis(999))),
+            Err("Builder::token_poll_interval is 999ms: give 1s to 300s; 30s by default, a look costs microseconds"
+                .to_owned())
+        );
+        assert!(attempt_timeout(Duration::from_secs(61)).is_err());
+        assert!(wait_timeout(Duration::ZERO).is_err());
+        assert!(token_poll_interval(Duration::from_secs(301)).is_err());
+        for seconds in [1, 30, 60] {
+            let time = Duration::from_secs(seconds);
+            assert!(attempt_timeout(time).is_ok() && wait_timeout(time).is_ok() && token_poll_interval(time).is_ok());
+        }
+    }
+
+    #[test]
+    fn p9_a_token_in_the_wrong_place_is_not_repeated() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJjYW5hcnkiOjF9.canary";
+
+        assert_eq!(
+            text(token_file(given(PathBuf::from(token)))),
+            Err("X is a token itself: give the path of the file that holds it; treat this token as leaked".to_owned())
+        );
+        assert!(!text(session_name(given(token.to_owned() + "/"))).unwrap_err().contains("canary"));
+        assert!(text(token_file(given(PathBuf::new()))).unwrap_err().starts_with("X is empty: give the path"));
+        assert_eq!(text(token_file(given("token".into()))), Ok("token".into()));
+    }
+}

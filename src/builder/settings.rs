@@ -1,0 +1,727 @@
+//! From what was given, by whom, to what is valid: precedence and defaults.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
+use aws_types::app_name::AppName;
+use aws_types::region::Region;
+use aws_types::service_config::ServiceConfigKey;
+use tokio_util::sync::CancellationToken;
+
+use super::arn::{RoleArn, policy_arns};
+use super::endpoint::{self, Endpoint, RawUrl};
+use super::parse;
+use crate::environment::{Environment, Given};
+use crate::error::BuildError;
+use crate::refresh::{self, ExpiredPolicy};
+use crate::web_identity::{Config, StsConfig, TokenConfig};
+
+/// What the builder was told. Nothing here is known to be valid.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) shared: Option<Shared>,
+    pub(super) role_arn: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) session_name: Option<String>,
+    pub(super) session_length: Option<Duration>,
+    pub(super) policy: Option<String>,
+    pub(super) policy_arns: Vec<String>,
+    pub(super) region: Option<Region>,
+    pub(super) endpoint_url: Option<RawUrl>,
+    pub(super) refresh_window: Option<RangeInclusive<f64>>,
+    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) wait_timeout: Option<Duration>,
+    pub(super) expired_policy: Option<ExpiredPolicy>,
+    pub(super) token_poll_interval: Option<Duration>,
+    pub(super) watch_token: Option<bool>,
+    pub(super) cancellation_token: Option<CancellationToken>,
+    pub(super) time_source: Option<SharedTimeSource>,
+}
+
+/// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a token
+/// is not for it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    region: Option<Region>,
+    sts_endpoint_url: Option<RawUrl>,
+    use_fips: Option<bool>,
+    use_dual_stack: Option<bool>,
+    http_client: Option<SharedHttpClient>,
+    time_source: Option<SharedTimeSource>,
+    app_name: Option<AppName>,
+}
+
+impl From<&SdkConfig> for Shared {
+    fn from(config: &SdkConfig) -> Self {
+        Self {
+            region: config.region().cloned(),
+            sts_endpoint_url: configured_endpoint(config).map(RawUrl),
+            use_fips: config.use_fips(),
+            use_dual_stack: config.use_dual_stack(),
+            http_client: config.http_client(),
+            time_source: config.time_source(),
+            app_name: config.app_name().cloned(),
+        }
+    }
+}
+
+/// Asks with the key that the SDK's own STS client asks with. An empty answer is none, as an empty variable is.
+fn configured_endpoint(config: &SdkConfig) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id("STS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    config.service_config()?.load_config(key).filter(|url| !url.is_empty())
+}
+
+/// What a provider is made of. Valid.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) policy: refresh::Policy,
+    pub(super) time_source: SharedTimeSource,
+    pub(super) parent: Option<CancellationToken>,
+}
+
+impl Settings {
+    /// What the builder was told wins over the `SdkConfig`, and that over the environment.
+    pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
+        let (role_arn, token_file) = who(self.role_arn, self.token_file, env)?;
+        let token_file = parse::token_file(token_file)?;
+        let endpoint = sts_endpoint(self.endpoint_url, self.shared.as_ref(), env)?;
+        let at_aws = endpoint.is_none();
+        let role = RoleArn::parse(&role_arn, at_aws)?;
+        let region = parse::region(region(self.region, self.shared.as_ref(), env)?, at_aws)?;
+        if at_aws {
+            role.check_region(role_arn.by, &region)?;
+        }
+
+        let from_shared = |flag: fn(&Shared) -> Option<bool>| self.shared.as_ref().and_then(flag);
+        let use_fips = from_shared(|shared| shared.use_fips).map_or_else(|| env.use_fips(), Ok)?;
+        let use_dual_stack = from_shared(|shared| shared.use_dual_stack).map_or_else(|| env.use_dual_stack(), Ok)?;
+        if let Some(endpoint) = &endpoint {
+            endpoint::no_variants(&endpoint.url, use_fips, use_dual_stack)?;
+        }
+
+        let (shared_client, shared_time, app_name) = match self.shared {
+            Some(shared) => (shared.http_client, shared.time_source, shared.app_name),
+            None => (None, None, None),
+        };
+        let time_source = self.time_source.or(shared_time).unwrap_or_default();
+
+        let config = Config {
+            role_arn: role.into_string(),
+            session_name: session_name(self.session_name, env)?,
+            session_length: self.session_length.map(parse::session_length).transpose()?,
+            policy: self.policy.map(parse::policy).transpose()?,
+            policy_arns: policy_arns(self.policy_arns)?,
+            token: TokenConfig {
+                file: token_file,
+                poll_interval: parse::token_poll_interval(self.token_poll_interval.unwrap_or(Duration::from_secs(30)))?,
+                watch: self.watch_token.unwrap_or(true),
+            },
+            sts: StsConfig {
+                region: Region::new(region.value),
+                endpoint_url: endpoint.as_ref().map(|endpoint| endpoint.url.clone()),
+                use_fips,
+                use_dual_stack,
+                http_client: http_client(shared_client)?,
+                time_source: time_source.clone(),
+                app_name,
+                attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
+            },
+        };
+        let policy = refresh::Policy {
+            refresh_window: parse::refresh_window(self.refresh_window.unwrap_or(0.60..=0.75))?,
+            wait_timeout: parse::wait_timeout(self.wait_timeout.unwrap_or(Duration::from_secs(30)))?,
+            expired: self.expired_policy.unwrap_or_default(),
+        };
+        tell(&config, endpoint.is_some_and(|endpoint| endpoint.is_exposed), env);
+        Ok(Parts { config, policy, time_source, parent: self.cancellation_token })
+    }
+}
+
+/// Role and token belong together. The webhook sets both variables or, if either is set already, none.
+fn who(
+    role_arn: Option<String>,
+    token_file: Option<PathBuf>,
+    env: &Environment,
+) -> Result<(Given<String>, Given<PathBuf>), BuildError> {
+    let role_arn = match role_arn {
+        Some(value) => Some(Given { by: "Builder::role_arn", value }),
+        None => env.role_arn()?,
+    };
+    let token_file = match token_file {
+        Some(value) => Some(Given { by: "Builder::token_file", value }),
+        None => env.token_file(),
+    };
+    match (role_arn, token_file) {
+        (Some(role_arn), Some(token_file)) => Ok((role_arn, token_file)),
+        (Some(role_arn), None) => {
+            Err(half(role_arn.by, "AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", "token_file"))
+        }
+        (None, Some(token_file)) => Err(half(token_file.by, "AWS_ROLE_ARN", "the role's ARN", "role_arn")),
+        (None, None) if env.is_pod() => Err(BuildError::not_injected(
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod (KUBERNETES_SERVICE_HOST is \
+             set), so the identity webhook did not inject them: annotate the pod's service account with \
+             eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that the webhook runs and \
+             that eks.amazonaws.com/skip-containers does not name this container; without the webhook, project a token into \
+             the pod and set both variables",
+        )),
+        (None, None) => Err(BuildError::not_configured(
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
+             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() and \
+             keep the credentials it has",
+        )),
+    }
+}
+
+fn half(given: &str, missing: &str, what: &str, method: &str) -> BuildError {
+    let webhook = if given.starts_with("AWS_") {
+        format!(
+            "; if the EKS webhook should have set both, take {given} out of the manifest: it sets neither if it finds one"
+        )
+    } else {
+        String::new()
+    };
+    BuildError::invalid(format!(
+        "{given} is set but {missing} is not: set it to {what}, or call Builder::{method}{webhook}"
+    ))
+}
+
+fn sts_endpoint(
+    given: Option<RawUrl>,
+    shared: Option<&Shared>,
+    env: &Environment,
+) -> Result<Option<Endpoint>, BuildError> {
+    let given = match (given, shared) {
+        (Some(value), _) => Some(Given { by: "Builder::endpoint_url", value }),
+        (None, Some(Shared { sts_endpoint_url: Some(url), .. })) if !env.ignores_endpoint_url(&url.0)? => Some(Given {
+            by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)",
+            value: url.clone(),
+        }),
+        (None, Some(_)) => None,
+        (None, None) => env.sts_endpoint_url()?.map(|url| Given { by: url.by, value: RawUrl(url.value) }),
+    };
+    given.map(endpoint::parse).transpose()
+}
+
+fn region(given: Option<Region>, shared: Option<&Shared>, env: &Environment) -> Result<Given<String>, BuildError> {
+    let from = |by, region: &Region| Given { by, value: region.as_ref().to_owned() };
+    if let Some(region) = given {
+        return Ok(from("Builder::region", &region));
+    }
+    // A config loader hands on an empty AWS_REGION as a region.
+    if let Some(region) = shared.and_then(|shared| shared.region.as_ref()).filter(|region| !region.as_ref().is_empty())
+    {
+        return Ok(from("the region of the SdkConfig", region));
+    }
+    env.region()?.ok_or_else(|| {
+        BuildError::invalid(
+            "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and \
+             us-east-1 is never assumed",
+        )
+    })
+}
+
+fn session_name(given: Option<String>, env: &Environment) -> Result<String, BuildError> {
+    /// Drawn once, so that CloudTrail shows one name for all providers of a process.
+    static RANDOM: OnceLock<String> = OnceLock::new();
+
+    let given = match given {
+        Some(value) => Some(Given { by: "Builder::session_name", value }),
+        None => env.session_name()?,
+    };
+    if let Some(name) = given {
+        return parse::session_name(name);
+    }
+    let random = || RANDOM.get_or_init(|| format!("{}-{:016x}", env!("CARGO_PKG_NAME"), fastrand::u64(..)));
+    Ok(env.pod_name().and_then(|pod| parse::session_name_of_pod(&pod)).unwrap_or_else(|| random().clone()))
+}
+
+/// Without one the STS client takes the SDK's default, if it is compiled in.
+fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClient>, BuildError> {
+    if shared.is_none() && !cfg!(feature = "default-https-client") {
+        return Err(BuildError::invalid(
+            "there is no HTTP client: enable this crate's feature default-https-client, or give Builder::configure an \
+             SdkConfig that has an http_client",
+        ));
+    }
+    Ok(shared)
+}
+
+/// What is not wrong but may surprise.
+fn tell(config: &Config, is_exposed: bool, env: &Environment) {
+    if is_exposed {
+        tracing::warn!(
+            endpoint = config.sts.endpoint_url,
+            "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
+        );
+    }
+    if env.has_pod_identity_too() {
+        tracing::warn!(
+            role = config.role_arn,
+            "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this provider \
+             uses web identity, other SDKs may not; remove one of the two"
+        );
+    }
+    if env.wants_global_sts() {
+        // Not worth a warning: old manifests have it, and SDKs no longer heed it.
+        tracing::debug!("AWS_STS_REGIONAL_ENDPOINTS=legacy is not heeded: STS is asked in the region");
+    }
+    tracing::debug!(
+        role = config.role_arn,
+        session = config.session_name,
+        token_file = %config.token.file.display(),
+        region = %config.sts.region,
+        endpoint = config.sts.endpoint_url,
+        "web identity is configured"
+    );
+}
+
+#[cfg(test)]
+#[cfg(feature = "default-https-client")]
+mod tests {
+    use std::cell::Cell;
+    use std::ffi::OsString;
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use aws_config::BehaviorVersion;
+    use aws_smithy_async::time::SystemTimeSource;
+    use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, http_client_fn};
+    use aws_types::service_config::LoadServiceConfig;
+    use proptest::prelude::*;
+    use tracing::Level;
+
+    use super::*;
+    use crate::builder::Builder;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/app";
+    const INJECTED: [(&str, &str); 3] =
+        [("AWS_ROLE_ARN", ROLE), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/token"), ("AWS_REGION", "eu-central-1")];
+
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    /// Later variables win.
+    fn env(base: Variables<'_>, more: Variables<'_>) -> Environment {
+        Environment::from_fn(|name| {
+            more.iter().rev().chain(base).find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    fn resolve(builder: Builder, more: Variables<'_>) -> Parts {
+        builder.settings.resolve(&env(&INJECTED, more)).unwrap()
+    }
+
+    fn refuse(builder: Builder, more: Variables<'_>) -> String {
+        builder.settings.resolve(&env(&INJECTED, more)).unwrap_err().to_string()
+    }
+
+    /// What the profile or the environment says of STS, as aws-config hands it on.
+    #[derive(Debug)]
+    struct ServiceConfig(&'static str);
+
+    impl LoadServiceConfig for ServiceConfig {
+        fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+            let is_sts = (key.service_id(), key.env(), key.profile()) == ("STS", "AWS_ENDPOINT_URL", "endpoint_url");
+            is_sts.then(|| self.0.to_owned())
+        }
+    }
+
+    #[test]
+    fn a_pod_that_the_webhook_prepared_needs_no_setting() {
+        let Parts { config, policy, parent, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+
+        assert_eq!(config.role_arn, ROLE);
+        assert_eq!(config.token.file, PathBuf::from("/run/token"));
+        assert_eq!(config.session_name, "web-0");
+        assert_eq!(config.sts.region.as_ref(), "eu-central-1");
+        assert_eq!((config.session_length, config.policy, config.policy_arns.len()), (None, None, 0));
+        assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(30), true));
+        assert_eq!((config.sts.endpoint_url, config.sts.use_fips, config.sts.use_dual_stack), (None, false, false));
+        assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
+        assert_eq!(policy.refresh_window, 0.60..=0.75);
+        assert_eq!(policy.wait_timeout, Duration::from_secs(30));
+        assert_eq!(policy.expired, ExpiredPolicy::Never);
+        assert!(parent.is_none());
+    }
+
+    #[test]
+    fn what_the_builder_is_told_wins_over_everything() {
+        let shared = SdkConfig::builder()
+            .region(Region::new("eu-west-1"))
+            .service_config(ServiceConfig("https://config.example"))
+            .build();
+        let Parts { config, policy, parent, .. } = resolve(
+            Builder::default()
+                .role_arn("arn:aws:iam:::role/own")
+                .token_file("/own")
+                .session_name("own-name")
+                .session_length(Duration::from_secs(900))
+                .policy("{}")
+                .policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"])
+                .region(Region::new("eu-north-1"))
+                .endpoint_url("https://own.example")
+                .refresh_window(0.2..=0.3)
+                .attempt_timeout(Duration::from_secs(3))
+                .wait_timeout(Duration::from_secs(4))
+                .expired_policy(ExpiredPolicy::UntilRejected)
+                .token_poll_interval(Duration::from_secs(5))
+                .watch_token(false)
+                .cancellation_token(CancellationToken::new())
+                .configure(&shared),
+            &[("AWS_ROLE_SESSION_NAME", "variable"), ("AWS_ENDPOINT_URL_STS", "https://variable.example")],
+        );
+
+        assert_eq!(config.role_arn, "arn:aws:iam:::role/own");
+        assert_eq!(config.token.file, PathBuf::from("/own"));
+        assert_eq!(config.session_name, "own-name");
+        assert_eq!(config.session_length, Some(Duration::from_secs(900)));
+        assert_eq!(config.policy.as_deref(), Some("{}"));
+        assert_eq!(config.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+        assert_eq!(config.sts.region.as_ref(), "eu-north-1");
+        assert_eq!(config.sts.endpoint_url.as_deref(), Some("https://own.example"));
+        assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(5), false));
+        assert_eq!(config.sts.attempt_timeout, Duration::from_secs(3));
+        assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
+        assert_eq!(policy.expired, ExpiredPolicy::UntilRejected);
+        assert!(parent.is_some());
+    }
+
+    #[test]
+    fn configure_takes_what_sts_needs() {
+        let client = http_client_fn(|_: &HttpConnectorSettings, _| unreachable!("nothing is sent"));
+        let shared = SdkConfig::builder()
+            .region(Region::new("eu-west-1"))
+            .http_client(client)
+            .time_source(SystemTimeSource::new())
+            .app_name(AppName::new("app").unwrap())
+            .use_fips(true)
+            .use_dual_stack(true)
+            .build();
+        let variables = [("AWS_USE_FIPS_ENDPOINT", "false"), ("AWS_USE_DUALSTACK_ENDPOINT", "false")];
+        let sts = resolve(Builder::default().configure(&shared), &variables).config.sts;
+
+        assert_eq!(sts.region.as_ref(), "eu-west-1");
+        assert_eq!((sts.use_fips, sts.use_dual_stack), (true, true));
+        assert_eq!(sts.app_name, Some(AppName::new("app").unwrap()));
+        assert!(sts.http_client.is_some());
+    }
+
+    #[test]
+    fn the_token_is_never_sent_to_the_endpoint_of_all_services() {
+        let shared = SdkConfig::builder().endpoint_url("https://minio.example").build();
+        let sts = resolve(Builder::default().configure(&shared), &[]).config.sts;
+        assert_eq!(sts.endpoint_url, None);
+
+        let shared = shared.into_builder().service_config(ServiceConfig("https://sts.example")).build();
+        let sts = resolve(Builder::default().configure(&shared), &[]).config.sts;
+        assert_eq!(sts.endpoint_url.as_deref(), Some("https://sts.example"));
+    }
+
+    #[test]
+    fn without_a_config_the_environment_names_the_endpoint() {
+        let variables = [("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_ENDPOINT_URL", "https://all.example")];
+        let endpoint = |builder, more| resolve(builder, more).config.sts.endpoint_url;
+
+        assert_eq!(endpoint(Builder::default(), &variables).as_deref(), Some("https://sts.example"));
+        assert_eq!(endpoint(Builder::default(), &variables[1..]).as_deref(), Some("https://all.example"));
+        let config = SdkConfig::builder().build();
+        assert_eq!(endpoint(Builder::default().configure(&config), &variables), None, "a config has the say");
+    }
+
+    #[test]
+    fn endpoints_that_are_to_be_ignored_are_ignored_alike() {
+        let variables =
+            [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_ENDPOINT_URL_STS", "https://sts.example")];
+        let of_config = |url| {
+            let config = SdkConfig::builder().service_config(ServiceConfig(url)).build();
+            resolve(Builder::default().configure(&config), &variables).config.sts.endpoint_url
+        };
+
+        assert_eq!(resolve(Builder::default(), &variables).config.sts.endpoint_url, None);
+        assert_eq!(
+            of_config("https://sts.example"),
+            None,
+            "the loader hands variables on if its own endpoint_url is set"
+        );
+        assert_eq!(of_config("https://own.example").as_deref(), Some("https://own.example"), "not a variable's");
+        assert_eq!(of_config(""), None);
+        let told = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
+        assert_eq!(told.config.sts.endpoint_url.as_deref(), Some("https://own.example"));
+    }
+
+    #[tokio::test]
+    #[expect(deprecated, reason = "the new names are in a crate that we do not need otherwise")]
+    async fn aws_config_understands_how_we_ask() {
+        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+
+        let profile = "[default]\nendpoint_url = https://all.example\nservices = mine\n\
+                       [services mine]\nsts =\n  endpoint_url = https://sts.example\n";
+        let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, profile).build();
+        let loader =
+            aws_config::defaults(BehaviorVersion::latest()).region(Region::new("eu-central-1")).no_credentials();
+        let config = loader.profile_files(files).load().await;
+
+        assert_eq!(config.endpoint_url(), Some("https://all.example"));
+        assert_eq!(configured_endpoint(&config).as_deref(), Some("https://sts.example"));
+    }
+
+    #[test]
+    fn fips_and_dual_stack_come_from_variables_too() {
+        let sts = resolve(
+            Builder::default().configure(&SdkConfig::builder().build()),
+            &[("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_USE_DUALSTACK_ENDPOINT", "TRUE")],
+        )
+        .config
+        .sts;
+        assert_eq!((sts.use_fips, sts.use_dual_stack), (true, true));
+    }
+
+    #[test]
+    fn p8_absent_variables_are_told_apart() {
+        let resolve = |variables: Variables<'_>| Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
+
+        let error = resolve(&[]);
+        assert!(error.is_not_configured() && !error.is_not_injected() && !error.is_invalid());
+        assert_eq!(
+            error.to_string(),
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
+             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() and \
+             keep the credentials it has"
+        );
+
+        let error = resolve(&[("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("AWS_ROLE_ARN", "")]);
+        assert!(error.is_not_injected() && !error.is_not_configured() && !error.is_invalid());
+        assert_eq!(
+            error.to_string(),
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod (KUBERNETES_SERVICE_HOST is \
+             set), so the identity webhook did not inject them: annotate the pod's service account with \
+             eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that the webhook runs and \
+             that eks.amazonaws.com/skip-containers does not name this container; without the webhook, project a token into \
+             the pod and set both variables"
+        );
+
+        let error = resolve(&[INJECTED[0]]);
+        assert!(error.is_invalid());
+        assert_eq!(
+            error.to_string(),
+            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, or call \
+             Builder::token_file; if the EKS webhook should have set both, take AWS_ROLE_ARN out of the manifest: it sets \
+             neither if it finds one"
+        );
+
+        let error = resolve(&[INJECTED[1]]);
+        assert!(error.is_invalid());
+        assert!(error.to_string().starts_with("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not: "));
+
+        let error = Builder::default().token_file("/run/token").settings.resolve(&env(&[], &[])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Builder::token_file is set but AWS_ROLE_ARN is not: set it to the role's ARN, or call Builder::role_arn"
+        );
+    }
+
+    #[test]
+    fn a_region_is_never_guessed() {
+        let builder = || Builder::default().configure(&SdkConfig::builder().region(Region::new("")).build());
+        let missing = "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked \
+                       there and us-east-1 is never assumed";
+
+        assert_eq!(refuse(builder(), &[("AWS_REGION", "")]), missing);
+        let parts = resolve(builder(), &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-south-1")]);
+        assert_eq!(parts.config.sts.region.as_ref(), "eu-south-1");
+    }
+
+    #[test]
+    fn p12_each_error_names_who_said_it() {
+        let config =
+            SdkConfig::builder().region(Region::new("US")).service_config(ServiceConfig("sts.example")).build();
+        for (builder, variables, start) in [
+            (Builder::default(), ("AWS_ROLE_ARN", "app"), "AWS_ROLE_ARN is \"app\""),
+            (Builder::default().role_arn("app"), ("", ""), "Builder::role_arn is \"app\""),
+            (Builder::default().role_arn(""), ("", ""), "Builder::role_arn is \"\""),
+            (Builder::default().token_file(""), ("", ""), "Builder::token_file is empty"),
+            (Builder::default(), ("AWS_REGION", "EU"), "AWS_REGION is \"EU\""),
+            (Builder::default().region(Region::new("EU")), ("", ""), "Builder::region is \"EU\""),
+            (Builder::default().configure(&config).endpoint_url("x"), ("", ""), "Builder::endpoint_url is \"x\""),
+            (Builder::default().configure(&config), ("", ""), "the STS endpoint of the SdkConfig"),
+            (Builder::default().session_name("a b"), ("", ""), "Builder::session_name is \"a b\""),
+            (Builder::default(), ("AWS_ROLE_SESSION_NAME", "a b"), "AWS_ROLE_SESSION_NAME is \"a b\""),
+            (Builder::default(), ("AWS_ENDPOINT_URL_STS", "x"), "AWS_ENDPOINT_URL_STS is \"x\""),
+            (Builder::default(), ("AWS_USE_FIPS_ENDPOINT", "yes"), "AWS_USE_FIPS_ENDPOINT is \"yes\""),
+            (Builder::default().policy(""), ("", ""), "Builder::policy is empty"),
+            (Builder::default().policy_arns(["x"]), ("", ""), "Builder::policy_arns is \"x\""),
+            (Builder::default().attempt_timeout(Duration::ZERO), ("", ""), "Builder::attempt_timeout is 0ns"),
+            (Builder::default().wait_timeout(Duration::ZERO), ("", ""), "Builder::wait_timeout is 0ns"),
+            (Builder::default().token_poll_interval(Duration::ZERO), ("", ""), "Builder::token_poll_interval is 0ns"),
+            (Builder::default().session_length(Duration::ZERO), ("", ""), "Builder::session_length is 0ns"),
+            (Builder::default().refresh_window(0.0..=1.0), ("", ""), "Builder::refresh_window is 0.0..=1.0"),
+        ] {
+            let error = refuse(builder, &[variables]);
+            assert!(error.starts_with(start), "{error}");
+            assert!(error.contains(": "), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_partition_is_fine_for_another_server() {
+        let role = ("AWS_ROLE_ARN", "arn:aws-cn:iam::123456789012:role/app");
+
+        assert!(refuse(Builder::default(), &[role]).contains("a role of partition aws-cn"));
+        resolve(Builder::default().endpoint_url("https://ceph.example"), &[role]);
+    }
+
+    #[test]
+    fn fips_beside_an_endpoint_is_refused() {
+        let variables = [("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_ENDPOINT_URL_STS", "https://sts.example")];
+        assert!(refuse(Builder::default(), &variables).contains("FIPS is on, which the SDK does not combine"));
+    }
+
+    #[test]
+    fn a_session_has_one_name_for_the_process() {
+        let name = |more| resolve(Builder::default(), more).config.session_name;
+
+        assert_eq!(name(&[("AWS_ROLE_SESSION_NAME", "own"), ("HOSTNAME", "web-0")]), "own");
+        let random = name(&[]);
+        assert_eq!(random, name(&[("HOSTNAME", "?")]));
+        assert!(random.starts_with("aws-web-identity-") && random.len() == 33, "{random}");
+    }
+
+    #[test]
+    fn what_may_surprise_is_said_once() {
+        let pod_identity = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+        let log = |more: Variables<'_>| warnings(|| drop(resolve(Builder::default(), more)));
+
+        assert_eq!(log(&[("AWS_STS_REGIONAL_ENDPOINTS", "legacy"), ("AWS_ENDPOINT_URL", "http://localhost:1")]), "");
+        let both = log(&[pod_identity]);
+        assert_eq!(both.matches("WARN").count(), 1, "{both}");
+        assert!(both.contains("AWS_ROLE_ARN") && both.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{both}");
+        let exposed = log(&[("AWS_ENDPOINT_URL_STS", "http://ceph.example:7480")]);
+        assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
+        assert!(exposed.contains("http://ceph.example:7480") && exposed.contains("use https"), "{exposed}");
+    }
+
+    #[test]
+    fn p9_debug_of_a_builder_is_useful_and_hides_a_password() {
+        let builder = Builder::default().role_arn(ROLE).endpoint_url("https://me:canary@sts.example");
+        let shown = format!("{builder:?}");
+
+        assert!(shown.contains(ROLE) && shown.contains("sts.example") && !shown.contains("canary"), "{shown}");
+    }
+
+    /// What is logged at WARN and above.
+    fn warnings(act: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+
+        impl io::Write for Log {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::WARN)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Something that is often near a valid value, and often anything.
+    fn value() -> impl Strategy<Value = Option<Vec<u8>>> {
+        let near = prop_oneof![
+            Just("arn:aws:iam::123456789012:role/app"),
+            Just("arn:aws:iam:::role/app"),
+            Just("/run/token"),
+            Just("eu-central-1"),
+            Just("https://sts.example:443/x"),
+            Just("http://me:pw@[::1]:1/?q#f"),
+            Just("true"),
+            Just("web-0"),
+        ];
+        let mutated =
+            (near, any::<prop::sample::Index>(), any::<u8>(), any::<bool>()).prop_map(|(text, at, byte, keep)| {
+                let mut bytes = text.as_bytes().to_vec();
+                if !keep {
+                    bytes[at.index(text.len())] = byte;
+                }
+                bytes
+            });
+        prop_oneof![
+            1 => Just(None),
+            4 => mutated.prop_map(Some),
+            1 => prop::collection::vec(any::<u8>(), 0..100).prop_map(Some),
+        ]
+    }
+
+    #[cfg(unix)]
+    fn os_string(bytes: &[u8]) -> OsString {
+        std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())
+    }
+
+    #[cfg(not(unix))]
+    fn os_string(bytes: &[u8]) -> OsString {
+        String::from_utf8_lossy(bytes).into_owned().into()
+    }
+
+    proptest! {
+        /// Whatever the environment holds: no panic, and what comes out is valid.
+        #[test]
+        fn any_environment_gives_a_valid_config_or_an_error(
+            values in prop::collection::vec(value(), 20),
+            injected in any::<bool>(),
+        ) {
+            let asked = Cell::new(0);
+            let env = Environment::from_fn(|name| {
+                let value = values[asked.replace(asked.get() + 1)].as_deref().map(os_string);
+                let given = INJECTED.iter().find(|(key, _)| injected && *key == name);
+                given.map(|(_, value)| OsString::from(value)).or(value)
+            });
+            if let Ok(Parts { config, .. }) = Builder::default().settings.resolve(&env) {
+                let (arn, name) = (&config.role_arn, &config.session_name);
+                prop_assert!(arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
+                prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
+                prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");
+                prop_assert!(!config.token.file.as_os_str().is_empty());
+                let region = config.sts.region.as_ref();
+                prop_assert!(!region.is_empty() && !region.contains(char::is_control), "{region:?}");
+                if let Some(url) = &config.sts.endpoint_url {
+                    prop_assert!(url.to_ascii_lowercase().starts_with("http"), "{url}");
+                    prop_assert!(!url.contains(['@', '?', '#', ' ']), "{url}");
+                    prop_assert!(!config.sts.use_fips && !config.sts.use_dual_stack);
+                } else {
+                    prop_assert!(region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{region}");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(feature = "default-https-client"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p12_a_missing_http_client_is_said_at_once() {
+        assert_eq!(
+            http_client(None).unwrap_err().to_string(),
+            "there is no HTTP client: enable this crate's feature default-https-client, or give Builder::configure an \
+             SdkConfig that has an http_client"
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The only reader of environment variables: their names, and what absence means.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::error::BuildError;
+
+const ROLE_ARN: &str = "AWS_ROLE_ARN";
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const POD_IDENTITY: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
+const POD_NAME: &str = "HOSTNAME";
+const REGION: &str = "AWS_REGION";
+const DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
+const STS_ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+const USE_DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+const STS_REGIONAL: &str = "AWS_STS_REGIONAL_ENDPOINTS";
+const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+
+const ALL: [&str; 14] = [
+    ROLE_ARN,
+    TOKEN_FILE,
+    POD_IDENTITY,
+    SESSION_NAME,
+    POD_NAME,
+    REGION,
+    DEFAULT_REGION,
+    STS_ENDPOINT,
+    ENDPOINT,
+    IGNORE_ENDPOINTS,
+    USE_FIPS,
+    USE_DUAL_STACK,
+    STS_REGIONAL,
+    IN_POD,
+];
+
+/// The variables as they were at one moment. A variable that nobody asks for cannot be wrong.
+///
+/// An empty value counts as absent: manifests, templates and shells can often blank a variable but not remove it.
+pub(crate) struct Environment(HashMap<&'static str, OsString>);
+
+/// A value, and what gave it: a variable or a method, for errors to name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Given<T> {
+    pub(crate) by: &'static str,
+    pub(crate) value: T,
+}
+
+impl Environment {
+    pub(crate) fn real() -> Self {
+        Self::from_fn(|name| env::var_os(name))
+    }
+
+    pub(crate) fn from_fn(read: impl Fn(&str) -> Option<OsString>) -> Self {
+        let present = |name| read(name).filter(|value| !value.is_empty()).map(|value| (name, value));
+        Self(ALL.into_iter().filter_map(present).collect())
+    }
+
+    pub(crate) fn role_arn(&self) -> Result<Option<Given<String>>, BuildError> {
+        self.text(ROLE_ARN)
+    }
+
+    /// As it stands: a path need not be UTF-8.
+    pub(crate) fn token_file(&self) -> Option<Given<PathBuf>> {
+        self.0.get(TOKEN_FILE).map(|path| Given { by: TOKEN_FILE, value: path.into() })
+    }
+
+    pub(crate) fn session_name(&self) -> Result<Option<Given<String>>, BuildError> {
+        self.text(SESSION_NAME)
+    }
+
+    /// Kubernetes sets a container's `HOSTNAME` to the name of its pod. Only a hint, so no failure.
+    pub(crate) fn pod_name(&self) -> Option<String> {
+        self.0.get(POD_NAME).map(|name| name.to_string_lossy().into_owned())
+    }
+
+    /// `AWS_REGION` before `AWS_DEFAULT_REGION`, as in the SDK.
+    pub(crate) fn region(&self) -> Result<Option<Given<String>>, BuildError> {
+        self.first_text([REGION, DEFAULT_REGION])
+    }
+
+    /// The service's own variable before the one for all services, as in the SDK.
+    pub(crate) fn sts_endpoint_url(&self) -> Result<Option<Given<String>>, BuildError> {
+        if self.ignores_endpoint_urls()? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
+    }
+
+    /// Whether `url` is a variable's value although variables are to be ignored. The SDK's config loader hands one on when
+    /// its own `endpoint_url` is set, which is not about STS.
+    pub(crate) fn ignores_endpoint_url(&self, url: &str) -> Result<bool, BuildError> {
+        let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
+        Ok(is_ours && self.ignores_endpoint_urls()?)
+    }
+
+    pub(crate) fn use_fips(&self) -> Result<bool, BuildError> {
+        self.flag(USE_FIPS)
+    }
+
+    pub(crate) fn use_dual_stack(&self) -> Result<bool, BuildError> {
+        self.flag(USE_DUAL_STACK)
+    }
+
+    /// The kubelet sets the variable in every container.
+    pub(crate) fn is_pod(&self) -> bool {
+        self.0.contains_key(IN_POD)
+    }
+
+    /// Both of AWS's ways to give a pod a role are set up here.
+    pub(crate) fn has_pod_identity_too(&self) -> bool {
+        self.0.contains_key(POD_IDENTITY) && (self.0.contains_key(ROLE_ARN) || self.0.contains_key(TOKEN_FILE))
+    }
+
+    /// Somebody asks for STS's global endpoint.
+    pub(crate) fn wants_global_sts(&self) -> bool {
+        self.0.get(STS_REGIONAL).is_some_and(|value| value.eq_ignore_ascii_case("legacy"))
+    }
+
+    fn ignores_endpoint_urls(&self) -> Result<bool, BuildError> {
+        self.flag(IGNORE_ENDPOINTS)
+    }
+
+    fn first_text(&self, names: [&'static str; 2]) -> Result<Option<Given<String>>, BuildError> {
+        names.into_iter().find(|name| self.0.contains_key(name)).map_or(Ok(None), |name| self.text(name))
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<Given<String>>, BuildError> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        match value.to_str() {
+            Some(text) => Ok(Some(Given { by: name, value: text.to_owned() })),
+            None => Err(BuildError::invalid(format!(
+                "{name} is {value:?}, which is not UTF-8: write it anew as plain text"
+            ))),
+        }
+    }
+
+    /// The SDK warns of what is neither true nor false and goes on. Who asked for FIPS must not go without by a slip.
+    fn flag(&self, name: &'static str) -> Result<bool, BuildError> {
+        match self.text(name)? {
+            None => Ok(false),
+            Some(given) if given.value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(given) if given.value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(given) => Err(BuildError::invalid(format!(
+                "{name} is {:?}: set it to true or false, or leave it out",
+                given.value
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
+        Environment::from_fn(|name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    fn text(given: Result<Option<Given<String>>, BuildError>) -> Option<(&'static str, String)> {
+        given.unwrap().map(|given| (given.by, given.value))
+    }
+
+    #[test]
+    fn an_empty_variable_is_an_absent_one() {
+        let env = of([("AWS_ROLE_ARN", ""), ("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-north-1"), (USE_FIPS, "")]);
+
+        assert_eq!(text(env.role_arn()), None);
+        assert_eq!(text(env.region()), Some(("AWS_DEFAULT_REGION", "eu-north-1".into())));
+        assert!(!env.use_fips().unwrap());
+        assert!(env.token_file().is_none());
+        assert!(!env.is_pod());
+    }
+
+    #[test]
+    fn the_narrower_variable_wins() {
+        let env = of([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_DEFAULT_REGION", "eu-west-2"),
+            ("AWS_ENDPOINT_URL", "https://all.example"),
+            ("AWS_ENDPOINT_URL_STS", "https://sts.example"),
+        ]);
+
+        assert_eq!(text(env.region()), Some(("AWS_REGION", "eu-west-1".into())));
+        assert_eq!(text(env.sts_endpoint_url()), Some(("AWS_ENDPOINT_URL_STS", "https://sts.example".into())));
+        assert_eq!(
+            text(of([("AWS_ENDPOINT_URL", "https://all.example")]).sts_endpoint_url()),
+            Some(("AWS_ENDPOINT_URL", "https://all.example".into()))
+        );
+    }
+
+    #[test]
+    fn configured_endpoints_are_ignored_on_request() {
+        let env =
+            of([("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")]);
+
+        assert_eq!(text(env.sts_endpoint_url()), None);
+        assert!(env.ignores_endpoint_url("https://sts.example").unwrap());
+        assert!(!env.ignores_endpoint_url("https://elsewhere.example").unwrap());
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_or_an_error() {
+        for (value, expected) in [("true", true), ("True", true), ("false", false), ("FALSE", false)] {
+            assert_eq!(of([(USE_FIPS, value)]).use_fips().unwrap(), expected, "{value}");
+            assert_eq!(of([(USE_DUAL_STACK, value)]).use_dual_stack().unwrap(), expected, "{value}");
+        }
+        assert_eq!(
+            of([(USE_FIPS, "1")]).use_fips().unwrap_err().to_string(),
+            r#"AWS_USE_FIPS_ENDPOINT is "1": set it to true or false, or leave it out"#
+        );
+    }
+
+    #[test]
+    fn both_ways_to_give_a_pod_a_role_are_seen() {
+        let pod_identity = (POD_IDENTITY, "http://169.254.170.23/v1/credentials");
+
+        assert!(!of([pod_identity]).has_pod_identity_too());
+        assert!(of([pod_identity, (ROLE_ARN, "x")]).has_pod_identity_too());
+        assert!(of([pod_identity, (TOKEN_FILE, "x")]).has_pod_identity_too());
+        assert!(of([(STS_REGIONAL, "legacy")]).wants_global_sts());
+        assert!(!of([(STS_REGIONAL, "regional")]).wants_global_sts());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_not_text_are_an_error_but_in_a_path() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let env = Environment::from_fn(|_| Some(OsString::from_vec(b"/run/\xff".to_vec())));
+
+        assert_eq!(
+            env.role_arn().unwrap_err().to_string(),
+            r#"AWS_ROLE_ARN is "/run/\xFF", which is not UTF-8: write it anew as plain text"#
+        );
+        assert!(env.region().unwrap_err().to_string().starts_with("AWS_REGION is "));
+        assert_eq!(env.token_file().unwrap().value, PathBuf::from(OsString::from_vec(b"/run/\xff".to_vec())));
+        assert_eq!(env.pod_name().unwrap(), "/run/\u{fffd}");
+    }
+}
