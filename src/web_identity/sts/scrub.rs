@@ -26,7 +26,8 @@ fn without_secrets(text: &str) -> String {
     while !rest.is_empty() {
         let run = rest.find(|c| !in_secrets(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(run);
-        let jwt = word.len() >= 10 && word.contains("eyJ");
+        // `{"` in base64; within a word, as in `Token=eyJ…`, it takes more to be no coincidence.
+        let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
         out.push_str(if jwt || word.len() > LONGEST_NAME { REDACTED } else { word });
         let other = tail.find(in_secrets).unwrap_or(tail.len());
         out.push_str(&tail[..other]);
