@@ -7,3 +7,4 @@ pub mod test_util;
 mod web_identity;
 
 pub use error::{BuildError, Error, ErrorKind};
+pub use web_identity::TokenClaims;

@@ -6,7 +6,10 @@
 mod claims;
 mod config;
 mod hints;
+mod obstacle;
 mod sts;
+#[cfg(test)]
+mod testing;
 mod token;
 mod watch;
 
@@ -32,7 +35,7 @@ impl WebIdentity {
     /// Nothing is read, sent or spawned.
     pub(crate) fn new(config: Config) -> Self {
         let sts = Sts::new(&config);
-        let watch = TokenWatch::new(&config.token);
+        let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
         Self { config, sts, watch }
     }
 
@@ -42,9 +45,8 @@ impl WebIdentity {
     }
 
     async fn trade(&self) -> Result<Grant, Failure> {
-        let token = token::read(&self.config.token.file).await.map_err(unreadable)?;
-        // Before it is sent: a token that comes while STS ponders this one is a change.
-        self.watch.used(&token);
+        // From here on another token is a change, also while STS still ponders this one.
+        let token = self.watch.read().await.map_err(unreadable)?;
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         self.sts.exchange(token.expose(), expires_at).await.map_err(|refusal| self.failure(refusal, &token))
     }
