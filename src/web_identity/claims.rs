@@ -86,7 +86,7 @@ fn standard_alphabet(base64url: &str) -> Zeroizing<String> {
         '_' => '/',
         c => c,
     }));
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push('=');
     }
     out

@@ -7,10 +7,12 @@
 mod answer;
 mod reason;
 mod scrub;
+mod tap;
+#[cfg(test)]
+pub(super) mod testing;
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -21,15 +23,6 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::builders::AssumeRoleW
 use aws_sdk_sts::types::PolicyDescriptorType;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -37,6 +30,7 @@ use self::answer::{Answer, Granted, Says, chain};
 pub(crate) use self::reason::Reason;
 pub(crate) use self::scrub::plain;
 use self::scrub::printable;
+use self::tap::{Tap, address};
 use super::Config;
 use crate::refresh::source::{Grant, Principal};
 
@@ -246,79 +240,6 @@ impl fmt::Debug for Sts {
     }
 }
 
-/// Hears where a request goes, and takes its answer.
-#[derive(Clone, Default)]
-struct Tap(Arc<Mutex<Tapped>>);
-
-#[derive(Default)]
-struct Tapped {
-    endpoint: Option<String>,
-    answer: Option<HttpResponse>,
-}
-
-impl Tap {
-    fn with<T>(&self, f: impl FnOnce(&mut Tapped) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn endpoint(&self) -> Option<String> {
-        self.with(|tapped| tapped.endpoint.clone())
-    }
-
-    fn answer(&self) -> Option<HttpResponse> {
-        self.with(|tapped| tapped.answer.take())
-    }
-}
-
-impl fmt::Debug for Tap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tap")
-    }
-}
-
-impl Intercept for Tap {
-    fn name(&self) -> &'static str {
-        "WebIdentityTap"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        self.with(|tapped| tapped.endpoint = Some(address(request.uri())));
-        // At TRACE the SDK prints a request with its body, the token, unless it is a stream.
-        let body = request.take_body();
-        *request.body_mut() = SdkBody::from_body_1_x(body);
-        Ok(())
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response_mut();
-        let shell = HttpResponse::new(response.status(), SdkBody::empty());
-        let answer = mem::replace(response, shell);
-        self.with(|tapped| tapped.answer = Some(answer));
-        Ok(())
-    }
-}
-
-/// A URL for messages: without query, fragment and password.
-fn address(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let path = path.trim_end_matches('/');
-    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
-}
-
 /// The account of an assumed role. Other servers leave it empty, or name a tenant.
 fn account(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
@@ -339,145 +260,17 @@ const DEFAULT_SESSION: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
-    use aws_smithy_async::time::SystemTimeSource;
     use aws_types::region::Region;
     use proptest::prelude::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     use super::answer::End;
+    use super::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, success, xml};
     use super::*;
     use crate::error::ErrorKind;
     use crate::refresh::source::Class;
-    use crate::web_identity::{StsConfig, TokenConfig};
-
-    const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJ0b2tlbiI6ImNhbmFyeSJ9.c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk";
-    const SECRET: &str = "SECRETCANARYSECRETCANARYSECRETCANARY1234";
-    const SESSION: &str = "SESSIONCANARY//SESSIONCANARY==";
-    const ROLE: &str = "arn:aws:iam::123456789012:role/app";
-    /// What `DATE` is.
-    const NOW: u64 = 1_893_456_000;
-    const DATE: &str = "Date: Tue, 01 Jan 2030 00:00:00 GMT\r\n";
-
-    /// Answers one connection after the other with the same bytes, and keeps what it was asked.
-    struct Server {
-        url: String,
-        asked: Arc<Mutex<Vec<Vec<u8>>>>,
-    }
-
-    /// What happens to a connection once the bytes are out.
-    #[derive(Clone, Copy)]
-    enum Then {
-        Close,
-        Hang,
-        /// The request is not even read: a reset.
-        Reset,
-    }
-
-    impl Server {
-        async fn start(reply: impl Into<Vec<u8>>, then: Then) -> Self {
-            let (reply, asked) = (reply.into(), Arc::default());
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let url = format!("http://{}", listener.local_addr().unwrap());
-            let server = Self { url, asked: Arc::clone(&asked) };
-            tokio::spawn(async move {
-                loop {
-                    let (mut stream, _) = listener.accept().await.unwrap();
-                    if matches!(then, Then::Reset) {
-                        // Let the request arrive: unread bytes make the close a reset.
-                        stream.readable().await.unwrap();
-                        continue;
-                    }
-                    let request = read_request(&mut stream).await.unwrap();
-                    asked.lock().unwrap().push(request);
-                    // A client may hang up early, on too long a body.
-                    drop(stream.write_all(&reply).await);
-                    if matches!(then, Then::Hang) {
-                        std::future::pending::<()>().await;
-                    }
-                    drop(stream.shutdown().await);
-                }
-            });
-            server
-        }
-    }
-
-    async fn read_request(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-        let mut request = Vec::new();
-        loop {
-            let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-                if body.len() >= length.unwrap().parse::<usize>().unwrap() {
-                    return Ok(request);
-                }
-            }
-            if stream.read_buf(&mut request).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-    }
-
-    fn config(url: &str) -> Config {
-        Config {
-            role_arn: ROLE.to_owned(),
-            session_name: "pod-1".to_owned(),
-            session_length: None,
-            policy: None,
-            policy_arns: Vec::new(),
-            token: TokenConfig { file: "/token".into(), poll_interval: Duration::from_secs(30), watch: false },
-            sts: StsConfig {
-                region: Region::new("eu-central-1"),
-                endpoint_url: Some(url.to_owned()),
-                use_fips: false,
-                use_dual_stack: false,
-                http_client: None,
-                time_source: SharedTimeSource::new(SystemTimeSource::new()),
-                app_name: None,
-                attempt_timeout: Duration::from_secs(8),
-            },
-        }
-    }
-
-    fn http(status: u16, headers: &str, body: &str) -> String {
-        format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len())
-    }
-
-    fn xml(headers: &str, status: u16, code: &str, message: &str) -> String {
-        let body = format!(
-            r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-  <Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>
-  <RequestId>7c41e222-d77b-4402-a75c-057740452593</RequestId>
-</ErrorResponse>
-"#
-        );
-        http(status, &format!("Content-Type: text/xml\r\n{headers}"), &body)
-    }
-
-    fn success() -> String {
-        format!(
-            r#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-  <AssumeRoleWithWebIdentityResult>
-    <Audience>sts.amazonaws.com</Audience>
-    <AssumedRoleUser>
-      <AssumedRoleId>AROACLKWSDQRAOEXAMPLE:pod-1</AssumedRoleId>
-      <Arn>arn:aws:sts::123456789012:assumed-role/app/pod-1</Arn>
-    </AssumedRoleUser>
-    <Provider>arn:aws:iam::123456789012:oidc-provider/issuer.example.com</Provider>
-    <Credentials>
-      <SessionToken>{SESSION}</SessionToken>
-      <SecretAccessKey>{SECRET}</SecretAccessKey>
-      <Expiration>2030-01-01T01:00:00Z</Expiration>
-      <AccessKeyId>ASIAEXAMPLE</AccessKeyId>
-    </Credentials>
-  </AssumeRoleWithWebIdentityResult>
-  <ResponseMetadata><RequestId>ad4156e9-bce1-11e2-82e6-6b6efEXAMPLE</RequestId></ResponseMetadata>
-</AssumeRoleWithWebIdentityResponse>
-"#
-        )
-    }
 
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Refusal> {
         let server = Server::start(reply, Then::Close).await;
@@ -725,11 +518,9 @@ mod tests {
             config.sts.attempt_timeout = Duration::from_millis(200);
             let refusal = Sts::new(&config).exchange(JWT, None).await.err().unwrap();
             assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
-            assert_eq!(
-                refusal.message,
-                format!("no answer from STS at {} for {ROLE} within 200ms", server.url),
-                "{reply:?}"
-            );
+            // One of the SDK's timeouts or ours: they are equal.
+            let start = format!("no answer from STS at {} for {ROLE}", server.url);
+            assert!(refusal.message.starts_with(&start), "{reply:?}: {}", refusal.message);
         }
     }
 
@@ -744,18 +535,6 @@ mod tests {
         config.sts.region = Region::new("not a region");
         let refusal = Sts::new(&config).exchange(JWT, None).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
-    }
-
-    #[test]
-    fn an_address_names_no_secret() {
-        for (url, expected) in [
-            ("https://sts.eu-central-1.amazonaws.com/", "https://sts.eu-central-1.amazonaws.com"),
-            ("http://user:password@127.0.0.1:80/sts/?token=x#y", "http://127.0.0.1:80/sts"),
-            ("http://127.0.0.1:80?a@b", "http://127.0.0.1:80"),
-            ("odd", "odd"),
-        ] {
-            assert_eq!(address(url), expected);
-        }
     }
 
     #[tokio::test]
