@@ -262,6 +262,11 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_types::region::Region;
     use proptest::prelude::*;
     use tokio::net::TcpListener;
@@ -507,6 +512,36 @@ mod tests {
 
         let refusal = Sts::new(&config("http://no-such-host.invalid")).exchange(JWT, None).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
+    }
+
+    #[tokio::test]
+    async fn the_users_http_client_is_used_and_its_failure_understood() {
+        let failure = |error: fn() -> ConnectorError| {
+            let mut config = config("https://sts.example.com");
+            config.sts.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
+            async move { Sts::new(&config).exchange(JWT, None).await.err().unwrap() }
+        };
+        let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
+        assert_eq!(refusal.reason, Reason::Certificate);
+        assert_eq!(
+            refusal.message,
+            "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: io error: invalid peer \
+             certificate: UnknownIssuer"
+        );
+        let refusal = failure(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;
+        assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
+        let refusal = failure(|| ConnectorError::io(format!("proxy says {JWT}").into())).await;
+        assert_eq!(refusal.reason, Reason::Unreachable);
+        assert!(refusal.message.ends_with("proxy says [redacted]"), "{}", refusal.message);
+    }
+
+    #[derive(Debug)]
+    struct Failing(fn() -> ConnectorError);
+
+    impl HttpConnector for Failing {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Err(self.0()))
+        }
     }
 
     #[tokio::test]

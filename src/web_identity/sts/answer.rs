@@ -94,13 +94,13 @@ impl Answer {
         }
     }
 
-    /// The beginning of the body, for people. None if it might hold keys.
-    pub(super) fn quotable(&self) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.body);
+    /// The body, for people to see its beginning. None if it might hold keys.
+    pub(super) fn quotable(&self) -> Option<Zeroizing<String>> {
+        let text = Zeroizing::new(String::from_utf8_lossy(&self.body).into_owned());
         let lower = Zeroizing::new(text.to_ascii_lowercase());
         let secret = ["credential", "secretaccesskey", "secretkey", "sessiontoken"];
         let quotable = !secret.iter().any(|word| lower.contains(word));
-        quotable.then(|| text.into_owned())
+        quotable.then_some(text)
     }
 }
 
