@@ -150,7 +150,7 @@ impl Sts {
             }
             Says::BadGrant(why) => (
                 Reason::BadGrant,
-                format!("the credentials from {endpoint} for {} are not usable: {why}", self.role_arn),
+                format!("the credentials from {endpoint} for {} are not usable: the answer {why}", self.role_arn),
             ),
             Says::Foreign(what) => {
                 let kind = answer.content_type.as_deref().unwrap_or("no content type");
@@ -483,8 +483,22 @@ mod tests {
                 "ENDPOINT does not answer as STS does: HTTP 200, no content type, not XML",
             ),
             (
+                http(200, "Content-Type: text/plain\r\n", &"a ".repeat(32 * 1024 + 1)),
+                "ENDPOINT does not answer as STS does: HTTP 200, text/plain, more than 64 KiB, beginning \"a a a a a a a a a a \
+                 a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a …\"",
+            ),
+            (
+                http(200, "", &success().replace(SECRET, "half<![CDATA[the rest]]>")),
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has CDATA sections",
+            ),
+            (
+                http(200, "", &success().replace(SECRET, "half<!-- -->the rest")),
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no secret access \
+                 key",
+            ),
+            (
                 http(200, "", &success().replace(SESSION, "")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: it has no session token",
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no session token",
             ),
         ] {
             let refusal = refusal(reply).await;

@@ -86,9 +86,9 @@ impl Answer {
             "Error" | "ErrorResponse" if !whole => Says::Broken("cut before its closing tag".to_owned()),
             "Error" | "ErrorResponse" => refusal(&mut root).unwrap_or(Says::Foreign("an error without a code")),
             GRANT if !(200..300).contains(&self.status) => Says::Foreign("a success with the status of a failure"),
-            GRANT if !whole => Says::BadGrant("it was cut before its closing tag"),
+            GRANT if !whole => Says::BadGrant("was cut before its closing tag"),
             // The reader skips such sections: half a key would be left.
-            GRANT if text.contains("<![CDATA[") => Says::BadGrant("it has CDATA sections"),
+            GRANT if text.contains("<![CDATA[") => Says::BadGrant("has CDATA sections"),
             GRANT => grant(&mut root).map_or_else(Says::BadGrant, Says::Granted),
             _ => Says::Foreign("XML of another kind"),
         }
@@ -207,10 +207,10 @@ fn grant(root: &mut ScopedDecoder<'_, '_>) -> Result<Granted, &'static str> {
         }
     }
     Ok(Granted {
-        access_key_id: key.ok_or("it has no access key id")?,
-        secret_access_key: secret.ok_or("it has no secret access key")?,
-        session_token: token.ok_or("it has no session token")?,
-        expiration: expiration.ok_or("it has no plausible expiration")?,
+        access_key_id: key.ok_or("has no access key id")?,
+        secret_access_key: secret.ok_or("has no secret access key")?,
+        session_token: token.ok_or("has no session token")?,
+        expiration: expiration.ok_or("has no plausible expiration")?,
         assumed_role_arn: arn.map(|arn| arn.to_string()),
     })
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -51,17 +51,13 @@ impl Intercept for Tap {
         "WebIdentityTap"
     }
 
-    fn modify_before_transmit(
+    fn read_before_transmit(
         &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        self.with(|tapped| tapped.endpoint = Some(address(request.uri())));
-        // At TRACE the SDK prints a request with its body, the token, unless it is a stream.
-        let body = request.take_body();
-        *request.body_mut() = SdkBody::from_body_1_x(body);
+        self.with(|tapped| tapped.endpoint = Some(address(context.request().uri())));
         Ok(())
     }
 
