@@ -1,5 +1,267 @@
 //! The trade: a token for credentials.
+//!
+//! The token is read for every exchange, and sent in a body only. What STS answers becomes a grant, or a failure with
+//! its class for the engine and a hint for people. Nothing here knows when an exchange is due.
 
+mod claims;
 mod config;
+mod diagnoses;
+mod directory_watcher;
+mod file_events;
+mod hints;
+mod nudge;
+mod obstacle;
+mod sts;
+#[cfg(test)]
+mod testing;
+mod token;
+mod watch;
+mod watch_state;
 
+pub use claims::TokenClaims;
 pub(crate) use config::{Config, StsConfig, TokenConfig};
+pub(crate) use hints::trust_policy;
+pub(crate) use watch::WatchHealth;
+
+use self::hints::Known;
+use self::sts::{Refusal, Sts};
+use self::token::Token;
+use self::watch::TokenWatch;
+use crate::error::Error;
+use crate::refresh::source::{Change, Class, Failure, Grant, Source};
+
+/// Credentials of one role, from STS, for whatever token its file holds.
+pub(crate) struct WebIdentity {
+    config: Config,
+    sts: Sts,
+    watch: TokenWatch,
+}
+
+impl WebIdentity {
+    /// Nothing is read, sent or spawned.
+    pub(crate) fn new(config: Config) -> Self {
+        let sts = Sts::new(&config);
+        let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
+        Self { config, sts, watch }
+    }
+
+    /// Of the newest token that was seen. Read, not verified.
+    pub(crate) fn claims(&self) -> Option<TokenClaims> {
+        self.watch.claims()
+    }
+
+    pub(crate) fn watch_health(&self) -> WatchHealth {
+        self.watch.health()
+    }
+
+    async fn trade(&self) -> Result<Grant, Failure> {
+        // From here on another token is a change, also while STS still ponders this one.
+        let token = self.watch.read().await.map_err(unreadable)?;
+        let expires_at = token.claims().and_then(|claims| claims.expires_at);
+        self.sts.exchange(token.expose(), expires_at).await.map_err(|refusal| self.failure(refusal, &token))
+    }
+
+    fn failure(&self, refusal: Refusal, token: &Token) -> Failure {
+        let Refusal { reason, message, endpoint, code, request_id, retry_after } = refusal;
+        let known = Known {
+            role_arn: &self.config.role_arn,
+            token_file: &self.config.token.file,
+            claims: token.claims(),
+            endpoint: &endpoint,
+            region: self.config.sts.region.as_ref(),
+            session_length: self.config.session_length,
+        };
+        let error = Error::new(reason.kind(), message)
+            .with_hint(hints::hint(reason, &known))
+            .with_transient(reason.is_transient())
+            .with_code(code)
+            .with_request_id(request_id);
+        Failure { class: reason.class(), error, retry_after }
+    }
+}
+
+impl Source for WebIdentity {
+    async fn fetch(&self) -> Result<Grant, Failure> {
+        let outcome = self.trade().await;
+        match &outcome {
+            Ok(_) => self.watch.look_closely(false),
+            Err(failure) if failure.class == Class::Blocked => self.watch.look_closely(true),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    async fn changed(&self) -> Change {
+        self.watch.changed().await
+    }
+
+    fn subject(&self) -> &str {
+        &self.config.role_arn
+    }
+}
+
+/// Without a token there is nothing to try; the watch sees the next one.
+fn unreadable(error: Error) -> Failure {
+    Failure { class: Class::Blocked, error, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::path::PathBuf;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use tokio::time::{Instant, timeout};
+
+    use super::sts::testing::{self as server, DATE, Server, Then, http, success, xml};
+    use super::testing::jwt;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// A provider of credentials over a file in a directory of its own.
+    struct Rig {
+        directory: TempDir,
+        server: Server,
+        source: WebIdentity,
+    }
+
+    impl Rig {
+        async fn start(reply: String, then: Then) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let server = Server::start(reply, then).await;
+            let mut config = server::config(&server.url);
+            config.token.file = directory.path().join("token");
+            // Only a close look, or a place without a watch, comes sooner.
+            config.token.poll_interval = Duration::from_secs(3600);
+            Self { directory, server, source: WebIdentity::new(config) }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.directory.path().join("token")
+        }
+
+        fn write(&self, subject: &str) {
+            let payload = format!(
+                r#"{{"iss":"https://issuer.example.com","sub":"{subject}","aud":["sts.amazonaws.com"],"exp":1893455999}}"#
+            );
+            let new = self.directory.path().join("new");
+            std::fs::write(&new, jwt(&payload) + "\n").unwrap();
+            std::fs::rename(new, self.path()).unwrap();
+        }
+
+        async fn failure(&self) -> Failure {
+            self.source.fetch().await.err().expect("a failure")
+        }
+    }
+
+    /// A test that would hang fails.
+    async fn soon<T>(future: impl Future<Output = T>) -> T {
+        timeout(Duration::from_secs(60), future).await.expect("in time")
+    }
+
+    #[tokio::test]
+    async fn the_token_is_read_for_every_exchange_and_trimmed() {
+        let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+        for subject in ["one", "two"] {
+            rig.write(subject);
+            let grant = rig.source.fetch().await.ok().unwrap();
+            assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
+            assert_eq!(rig.source.claims().unwrap().issuer.as_deref(), Some("https://issuer.example.com"));
+            let asked = String::from_utf8(rig.server.asked.lock().unwrap().pop().unwrap()).unwrap();
+            let token = std::fs::read_to_string(rig.path()).unwrap();
+            assert!(asked.contains(&format!("&WebIdentityToken={}", token.trim())), "{asked}");
+            assert!(!asked.contains("%0A"), "{asked}");
+        }
+        assert_eq!(rig.source.subject(), server::ROLE);
+    }
+
+    #[tokio::test]
+    async fn p12_a_refusal_says_what_to_do_and_holds_no_answer() {
+        let reply = xml("", 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+        let rig = Rig::start(reply, Then::Close).await;
+        rig.write("system:serviceaccount:shop:orders");
+        let Failure { class, error, retry_after } = rig.failure().await;
+        assert_eq!((class, error.kind(), retry_after), (Class::Lagging, ErrorKind::RoleDenied, None));
+        assert_eq!(error.code(), Some("AccessDenied"));
+        assert_eq!(error.request_id(), Some("7c41e222-d77b-4402-a75c-057740452593"));
+        assert!(!error.is_transient());
+        assert!(error.source().is_none());
+        assert_eq!(
+            error.to_string().replace(&rig.server.url, "ENDPOINT"),
+            "STS at ENDPOINT answered AccessDenied (HTTP 403) for arn:aws:iam::123456789012:role/app: \"Not authorized to \
+             perform sts:AssumeRoleWithWebIdentity\": the trust policy of arn:aws:iam::123456789012:role/app must have this \
+             statement: {\"Effect\":\"Allow\",\"Principal\":{\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/\
+             issuer.example.com\"},\"Action\":\"sts:AssumeRoleWithWebIdentity\",\"Condition\":{\"StringEquals\":\
+             {\"issuer.example.com:sub\":\"system:serviceaccount:shop:orders\",\"issuer.example.com:aud\":\
+             \"sts.amazonaws.com\"}}} - if it has, check that the role exists, that the statement has no further condition, \
+             and that no service control policy or VPC endpoint policy denies it"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_an_expired_token_waits_for_another() {
+        let rig = Rig::start(xml(DATE, 403, "AccessDenied", ""), Then::Close).await;
+        rig.write("app");
+        let Failure { class, error, .. } = rig.failure().await;
+        assert_eq!(
+            (class, error.kind(), error.code()),
+            (Class::Blocked, ErrorKind::TokenRejected, Some("AccessDenied"))
+        );
+        assert!(error.is_transient());
+        assert!(error.to_string().contains("expired at 2029-12-31T23:59:59Z"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_sent() {
+        let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+        let Failure { class, error, .. } = rig.failure().await;
+        assert_eq!((class, error.kind()), (Class::Blocked, ErrorKind::TokenUnavailable));
+        assert!(error.to_string().contains(rig.path().to_str().unwrap()), "{error}");
+        assert!(rig.server.asked.lock().unwrap().is_empty());
+        // And its coming is seen at once.
+        rig.write("app");
+        soon(rig.source.changed()).await;
+        assert!(rig.source.fetch().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn p6_a_rejected_token_is_watched_closely() {
+        let rig = Rig::start(xml("", 400, "ExpiredTokenException", "Token expired"), Then::Close).await;
+        rig.write("app");
+        assert_eq!(rig.failure().await.class, Class::Blocked);
+        // No socket from here on: the clock may jump from look to look.
+        tokio::time::pause();
+        let start = Instant::now();
+        let mut changed = pin!(rig.source.changed());
+        timeout(Duration::from_millis(200), changed.as_mut()).await.expect_err("nothing has changed");
+        rig.write("other");
+        assert_eq!(changed.await, Change::Identity);
+        // Without a watch it would be 5 s.
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn p6_a_rotation_during_an_exchange_is_a_change() {
+        let rig = Rig::start(String::new(), Then::Hang).await;
+        rig.write("app");
+        rig.source.watch.look_closely(true);
+        let fetch = rig.source.fetch();
+        let change = async {
+            while rig.server.asked.lock().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            rig.write("other");
+            rig.source.changed().await
+        };
+        // The exchange still hangs.
+        let change = soon(async {
+            tokio::select! {
+                _ = fetch => panic!("the exchange ended first"),
+                change = change => change,
+            }
+        });
+        assert_eq!(change.await, Change::Identity);
+    }
+}

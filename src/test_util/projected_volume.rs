@@ -1,0 +1,228 @@
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_smithy_async::time::{SystemTimeSource, TimeSource};
+use aws_smithy_types::date_time::{DateTime, Format};
+
+/// A projected volume with a service-account token in it, written as a kubelet writes it, system call for system call.
+///
+/// ```text
+/// ..2026_11_23_22_37_36.591186970/token    the file; each rotation has a directory of its own
+/// ..data -> ..2026_11_23_22_37_36.591186970    replaced by a rename: the moment of publication
+/// token -> ..data/token    made once
+/// ```
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// use aws_web_identity::test_util::ProjectedVolume;
+///
+/// let volume = ProjectedVolume::new(directory.path())?;
+/// volume.write("first")?;
+/// volume.write("second")?;
+/// assert_eq!(std::fs::read_to_string(volume.token_path())?, "second");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ProjectedVolume {
+    directory: PathBuf,
+    mode: AtomicU32,
+}
+
+impl ProjectedVolume {
+    /// In this directory, which is made if it is missing. There is no token in it before the first
+    /// [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be made.
+    pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
+        let directory = directory.into();
+        fs::create_dir_all(&directory)?;
+        Ok(Self { directory, mode: AtomicU32::new(0o644) })
+    }
+
+    /// One rotation. As with a kubelet, nothing happens if the token is the one that is there.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says. A rotation that failed half-way is not undone.
+    pub fn write(&self, token: impl AsRef<str>) -> io::Result<()> {
+        let token = token.as_ref().as_bytes();
+        let data = self.directory.join("..data");
+        let old = match fs::read_link(&data) {
+            Ok(target) => Some(self.directory.join(target)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(old) = &old
+            && is_current(old, token)?
+        {
+            return Ok(());
+        }
+
+        let new = self.new_directory()?;
+        self.write_file(&new.join(NAME), token)?;
+        let staged = self.directory.join("..data_tmp");
+        symlink(new.strip_prefix(&self.directory).unwrap_or(&new), &staged)?;
+        fs::rename(&staged, &data)?;
+        if fs::read_link(self.token_path()).is_err() {
+            symlink(Path::new("..data").join(NAME), self.token_path())?;
+        }
+        match old {
+            Some(old) => fs::remove_dir_all(old),
+            None => Ok(()),
+        }
+    }
+
+    /// The path to give to a provider.
+    pub fn token_path(&self) -> PathBuf {
+        self.directory.join(NAME)
+    }
+
+    /// The mode of the token files written from now on: 0644 at first; 0600 is what kubelets write for containers that
+    /// share one `runAsUser`, and wrote for everybody before Kubernetes 1.19.
+    pub fn set_mode(&self, mode: u32) {
+        self.mode.store(mode, Ordering::Relaxed);
+    }
+
+    fn new_directory(&self) -> io::Result<PathBuf> {
+        let now = DateTime::from(SystemTimeSource::new().now());
+        let now = now.fmt(Format::DateTime).map_err(io::Error::other)?;
+        let now = now.get(..19).unwrap_or(&now).replace(['-', 'T', ':'], "_");
+        let new = self.directory.join(format!("..{now}.{}", fastrand::u32(..)));
+        DirBuilder::new().mode(0o700).create(&new)?;
+        fs::set_permissions(&new, Permissions::from_mode(0o755))?;
+        Ok(new)
+    }
+
+    fn write_file(&self, path: &Path, token: &[u8]) -> io::Result<()> {
+        let mode = self.mode.load(Ordering::Relaxed);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+        file.write_all(token)?;
+        drop(file);
+        fs::set_permissions(path, Permissions::from_mode(mode))
+    }
+}
+
+/// Walks and reads the old directory, which is all that a kubelet does every minute while nothing changes.
+fn is_current(old: &Path, token: &[u8]) -> io::Result<bool> {
+    for entry in fs::read_dir(old)? {
+        entry?.metadata()?;
+    }
+    match fs::read(old.join(NAME)) {
+        Ok(content) => Ok(content == token),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+const NAME: &str = "token";
+
+/// A token file that is overwritten where it is, as scripts and some agents do: for a moment it is empty, then half written.
+#[derive(Debug)]
+pub struct InPlaceFile {
+    path: PathBuf,
+}
+
+impl InPlaceFile {
+    /// Nothing is written yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Empties the file, then writes the token in two pieces.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub fn write(&self, token: impl AsRef<str>) -> io::Result<()> {
+        let (head, tail) = token.as_ref().as_bytes().split_at(token.as_ref().len() / 2);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
+        file.write_all(head)?;
+        file.flush()?;
+        file.write_all(tail)
+    }
+
+    /// The path to give to a provider.
+    pub fn token_path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_looks_as_a_kubelet_leaves_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
+        volume.write("first").unwrap();
+        let first = data(&volume);
+        volume.write("second").unwrap();
+
+        assert_eq!(fs::read_to_string(volume.token_path()).unwrap(), "second");
+        assert_eq!(fs::read_link(volume.token_path()).unwrap(), Path::new("..data/token"));
+        assert_ne!(data(&volume), first, "a rotation has a directory of its own");
+        assert_eq!(
+            names(&volume),
+            ["..data", &data(&volume), "token"].map(str::to_owned),
+            "and the old one is removed"
+        );
+
+        let timestamped = data(&volume);
+        let digits: Vec<_> = timestamped.trim_start_matches("..").split(['_', '.']).map(str::len).collect();
+        assert_eq!(digits[..6], [4, 2, 2, 2, 2, 2], "{timestamped}");
+        assert_eq!(mode(&volume.directory.join(&timestamped)), 0o755);
+        assert_eq!(mode(&volume.token_path()), 0o644);
+    }
+
+    #[test]
+    fn the_same_token_is_not_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path()).unwrap();
+        volume.write("token").unwrap();
+        let before = data(&volume);
+        volume.set_mode(0o600);
+        volume.write("token").unwrap();
+        assert_eq!(data(&volume), before);
+
+        volume.write("other").unwrap();
+        assert_eq!(mode(&volume.token_path()), 0o600);
+    }
+
+    #[test]
+    fn a_file_in_place_keeps_its_inode() {
+        use std::os::unix::fs::MetadataExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let file = InPlaceFile::new(directory.path().join("token"));
+        file.write("first").unwrap();
+        let inode = fs::metadata(file.token_path()).unwrap().ino();
+        file.write("second").unwrap();
+        assert_eq!(fs::metadata(file.token_path()).unwrap().ino(), inode);
+        assert_eq!(fs::read_to_string(file.token_path()).unwrap(), "second");
+    }
+
+    fn data(volume: &ProjectedVolume) -> String {
+        fs::read_link(volume.directory.join("..data")).unwrap().into_os_string().into_string().unwrap()
+    }
+
+    fn names(volume: &ProjectedVolume) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(&volume.directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_by_key(|name| (name == "token", name != "..data"));
+        names
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+}

@@ -1,0 +1,153 @@
+//! What a token says of itself.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_types::base64;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+/// What the token in the file says of itself: read, not verified. For people and for timing; only STS judges it.
+///
+/// A claim that is absent, or that is not of the type it should be, is `None` (or an empty list).
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenClaims {
+    /// `iss`: the cluster's issuer, for which IAM must know an OIDC provider.
+    pub issuer: Option<String>,
+    /// `sub`: `system:serviceaccount:NAMESPACE:NAME`, as the role's trust policy must name it.
+    pub subject: Option<String>,
+    /// `aud`: whom the token is for, usually `sts.amazonaws.com`.
+    pub audience: Vec<String>,
+    /// `iat`: when it was issued.
+    pub issued_at: Option<SystemTime>,
+    /// `exp`: from when on nobody accepts it.
+    pub expires_at: Option<SystemTime>,
+    /// `kubernetes.io.warnafter`: a token whose `exp` the API server has put off is meant to be replaced by then.
+    warn_after: Option<SystemTime>,
+}
+
+impl TokenClaims {
+    /// Of a JWT's payload. `None` if this is not a JWT, which is no error: STS may know what to do with it.
+    pub(super) fn parse(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return None;
+        };
+        let payload = Zeroizing::new(base64::decode(&*standard_alphabet(payload)).ok()?);
+        let Value::Object(claims) = serde_json::from_slice(&payload).ok()? else { return None };
+        let time = |value: Option<&Value>| value.and_then(numeric_date);
+        Some(Self {
+            issuer: claims.get("iss").and_then(text),
+            subject: claims.get("sub").and_then(text),
+            audience: match claims.get("aud") {
+                Some(Value::Array(list)) => list.iter().filter_map(text).collect(),
+                Some(one) => text(one).into_iter().collect(),
+                None => Vec::new(),
+            },
+            issued_at: time(claims.get("iat")),
+            expires_at: time(claims.get("exp")),
+            warn_after: time(claims.get("kubernetes.io").and_then(|claims| claims.get("warnafter"))),
+        })
+    }
+
+    /// When a newer token should be there, at the latest.
+    pub(crate) fn replace_by(&self) -> Option<SystemTime> {
+        match (self.expires_at, self.warn_after) {
+            (Some(expires_at), Some(warn_after)) => Some(expires_at.min(warn_after)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Issuer, subject and audience are what a trust policy looks at.
+    pub(super) fn same_identity(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.subject == other.subject && self.audience == other.audience
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// Seconds since 1970, by RFC 7519 with or without a fraction.
+fn numeric_date(value: &Value) -> Option<SystemTime> {
+    let since_epoch = match value.as_u64() {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => Duration::try_from_secs_f64(value.as_f64()?).ok()?,
+    };
+    UNIX_EPOCH.checked_add(since_epoch)
+}
+
+/// base64url without padding, made into base64 with it.
+fn standard_alphabet(base64url: &str) -> Zeroizing<String> {
+    let unpadded = base64url.trim_end_matches('=');
+    let mut out = Zeroizing::new(String::with_capacity(unpadded.len() + 3));
+    out.extend(unpadded.chars().map(|c| match c {
+        '-' => '+',
+        '_' => '/',
+        c => c,
+    }));
+    while !out.len().is_multiple_of(4) {
+        out.push('=');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_claims_of_a_kubelets_token_are_read() {
+        let claims = parse(
+            r#"{"aud":["sts.amazonaws.com","other"],"exp":1731613413,"iat":1700077413,"iss":"https://oidc.example",
+                "jti":"ea28ed49","kubernetes.io":{"namespace":"ns","warnafter":1700081020},"sub":"system:serviceaccount:ns:sa"}"#,
+        )
+        .unwrap();
+
+        assert_eq!(claims.issuer.as_deref(), Some("https://oidc.example"));
+        assert_eq!(claims.subject.as_deref(), Some("system:serviceaccount:ns:sa"));
+        assert_eq!(claims.audience, ["sts.amazonaws.com", "other"]);
+        assert_eq!(claims.issued_at, Some(at(1_700_077_413.0)));
+        assert_eq!(claims.expires_at, Some(at(1_731_613_413.0)));
+        assert_eq!(claims.replace_by(), Some(at(1_700_081_020.0)), "an extended token is due before it expires");
+    }
+
+    #[test]
+    fn an_audience_may_be_a_string_and_times_may_have_fractions() {
+        let claims = parse(r#"{"aud":"sts.amazonaws.com","exp":1700000000.5,"iat":1.6e9}"#).unwrap();
+
+        assert_eq!(claims.audience, ["sts.amazonaws.com"]);
+        assert_eq!(claims.expires_at, Some(at(1_700_000_000.5)));
+        assert_eq!(claims.issued_at, Some(at(1.6e9)));
+        assert_eq!(claims.replace_by(), claims.expires_at);
+    }
+
+    #[test]
+    fn claims_that_make_no_sense_are_absent() {
+        let claims = parse(
+            r#"{"iss":7,"sub":null,"aud":{"a":1},"exp":-1,"iat":1e300,"kubernetes.io":[{"warnafter":1}],"nbf":"later"}"#,
+        )
+        .unwrap();
+
+        assert_eq!(claims, parse("{}").unwrap());
+        assert_eq!(claims.replace_by(), None);
+        assert_eq!(parse(r#"{"exp":18446744073709551615}"#).unwrap().expires_at, None, "beyond what a clock can show");
+    }
+
+    #[test]
+    fn what_is_not_a_jwt_has_no_claims() {
+        for token in ["", "opaque", "a.b", "a.b.c", "a..c", "a.bnVsbA.c", "a.e30.c.d", "a.e30=x.c", "ä.ö.ü"] {
+            assert_eq!(TokenClaims::parse(token), None, "{token}");
+        }
+        assert!(TokenClaims::parse("a.e30.c").is_some());
+        assert!(TokenClaims::parse("a.e30=.c").is_some(), "padding is tolerated");
+    }
+
+    fn parse(payload: &str) -> Option<TokenClaims> {
+        TokenClaims::parse(&crate::web_identity::testing::jwt(payload))
+    }
+
+    fn at(seconds: f64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs_f64(seconds)
+    }
+}

@@ -1,0 +1,142 @@
+//! What the log says of the token and of its watch: each thing when it begins and when it ends, never in between.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::directory_watcher::WatchError;
+use super::token::{Digest, Token};
+use crate::error::Error;
+
+#[derive(Default)]
+pub(super) struct Diagnoses {
+    mode_told: bool,
+    watch_failed: Option<String>,
+    unreliable: bool,
+    unreadable: bool,
+    orphan: Orphan,
+    overdue: bool,
+    expired: bool,
+}
+
+impl Diagnoses {
+    /// After an attempt to arm the watch; `None` where there is none by choice.
+    pub(super) fn watch(&mut self, file: &Path, armed: Option<&Result<bool, WatchError>>) {
+        let file = file.display();
+        let first = !std::mem::replace(&mut self.mode_told, true);
+        match armed {
+            None if first => tracing::info!(%file, mode = "polling", "watching the token file"),
+            None => {}
+            Some(Ok(anew)) => {
+                let failed = self.watch_failed.take().is_some();
+                if first {
+                    tracing::info!(%file, mode = "events", "watching the token file");
+                } else if failed {
+                    tracing::info!(%file, "file events of the token file are back");
+                } else if *anew {
+                    tracing::info!(%file, "the directory of the token file was replaced, it is watched again");
+                }
+            }
+            Some(Err(error)) => {
+                let reason = error.to_string();
+                if self.watch_failed.as_ref() != Some(&reason) {
+                    tracing::warn!(%file, %reason, mode = "polling", "no file events of the token file, it is polled");
+                    self.watch_failed = Some(reason);
+                }
+            }
+        }
+    }
+
+    /// Whether a poll has found what the watch should have said.
+    pub(super) fn reliable(&mut self, file: &Path, reliable: bool) {
+        if std::mem::replace(&mut self.unreliable, !reliable) != reliable {
+            return;
+        }
+        let file = file.display();
+        if reliable {
+            tracing::info!(%file, "the watch of the token file saw a rotation, it is relied on again");
+        } else {
+            tracing::warn!(
+                %file,
+                "the token file changed and its watch did not say so, as under gVisor, Kata or on a network file system: \
+                 it is polled more often",
+            );
+        }
+    }
+
+    pub(super) fn read(&mut self, file: &Path, read: &Result<Token, Error>, now: SystemTime) {
+        let shown = file.display();
+        match read {
+            Ok(token) => {
+                if std::mem::take(&mut self.unreadable) {
+                    tracing::info!(file = %shown, "the token file can be read again");
+                }
+                self.mount(file, token);
+                self.age(file, token, now);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    tracing::warn!(file = %shown, %error, "no token");
+                }
+            }
+        }
+    }
+
+    fn mount(&mut self, file: &Path, token: &Token) {
+        let digest = token.digest();
+        self.orphan = match self.orphan {
+            _ if !token.is_orphan() => Orphan::No,
+            Orphan::Told => Orphan::Told,
+            // A kubelet that replaces the file while we read leaves an orphan, too, but never the same one twice.
+            Orphan::Suspect(before) if before == digest => {
+                tracing::warn!(
+                    file = %file.display(),
+                    "the token file is a subPath mount, which is never updated: the token will expire and not be replaced; \
+                     mount the volume's directory instead",
+                );
+                Orphan::Told
+            }
+            _ => Orphan::Suspect(digest),
+        };
+    }
+
+    fn age(&mut self, file: &Path, token: &Token, now: SystemTime) {
+        let Some(claims) = token.claims() else { return };
+        let file = file.display();
+        let unchanged_for = token.modified().and_then(|modified| now.duration_since(modified).ok());
+        let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
+        let overdue = claims.issued_at.zip(claims.replace_by()).is_some_and(|(issued_at, replace_by)| {
+            let life = replace_by.duration_since(issued_at).unwrap_or_default();
+            issued_at.checked_add(life.mul_f64(ROTATION) + GRACE).is_some_and(|due| due <= now)
+        });
+
+        if expired && !self.expired {
+            tracing::warn!(
+                %file, ?claims.expires_at, ?unchanged_for,
+                "the token has expired and was not replaced: does the kubelet (or whoever writes it) still run, is this pod \
+                 terminating, is our clock right?",
+            );
+        } else if overdue && !self.overdue && !expired {
+            tracing::warn!(
+                %file, ?claims.issued_at, replace_by = ?claims.replace_by(), ?unchanged_for,
+                "the token should have been replaced by now: kubelets do so at 80 % of its life, but not in a terminating \
+                 pod, nor while one of its volumes is in trouble",
+            );
+        } else if (self.overdue || self.expired) && !overdue && !expired {
+            tracing::info!(%file, "the token was replaced");
+        }
+        (self.expired, self.overdue) = (expired, overdue);
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+enum Orphan {
+    #[default]
+    No,
+    Suspect(Digest),
+    Told,
+}
+
+/// When a kubelet replaces a token, as a share of its life.
+const ROTATION: f64 = 0.8;
+/// A kubelet looks every 60 to 90 s, and may fail a few times.
+const GRACE: Duration = Duration::from_secs(5 * 60);

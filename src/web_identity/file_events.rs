@@ -1,0 +1,75 @@
+//! Hints that a file may have changed: from its directory, and from every one that a link on the way leads through.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::directory_watcher::{DirectoryWatcher, WatchError};
+use super::nudge::Nudge;
+
+pub(super) struct FileEvents {
+    file: PathBuf,
+    nudge: Arc<Nudge>,
+    directories: Mutex<Vec<Arc<DirectoryWatcher>>>,
+}
+
+impl FileEvents {
+    pub(super) fn new(file: &Path, nudge: Arc<Nudge>) -> Self {
+        Self { file: file.to_owned(), nudge, directories: Mutex::default() }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.directories().iter().any(|directory| directory.is_lost())
+    }
+
+    /// Makes sure that all that can be watched is, and is still the right thing. Blocks. Whether something was new.
+    pub(super) fn arm(&self) -> Result<bool, WatchError> {
+        let wanted = directories(&self.file);
+        let known = self.directories().clone();
+        let directories: Vec<_> = wanted
+            .into_iter()
+            .map(|wanted| {
+                known.iter().find(|known| known.path() == wanted).cloned().unwrap_or_else(|| {
+                    let directory = DirectoryWatcher::shared(&wanted);
+                    directory.subscribe(&self.nudge);
+                    directory
+                })
+            })
+            .collect();
+        self.directories().clone_from(&directories);
+        // One that fails does not keep the others from being armed.
+        let outcomes: Vec<_> = directories.iter().map(|directory| directory.arm()).collect();
+        outcomes.into_iter().try_fold(false, |anew, outcome| Ok(anew | outcome?))
+    }
+
+    fn directories(&self) -> MutexGuard<'_, Vec<Arc<DirectoryWatcher>>> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The parent of the file, and of what it links to, and so on. Links to `..` names are the kubelet's own: they stay in the
+/// directory, and what they lead through lives for one rotation.
+fn directories(file: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let mut file = file.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Some(parent) = file.parent() else { break };
+        if !all.iter().any(|known| known == parent) {
+            all.push(parent.to_owned());
+        }
+        let Ok(target) = fs::read_link(&file) else { break };
+        if matches!(target.components().next(), Some(Component::Normal(first)) if is_reserved(first)) {
+            break;
+        }
+        file = parent.join(target);
+    }
+    all
+}
+
+fn is_reserved(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"..")
+}
+
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;

@@ -1,0 +1,351 @@
+//! What an error tells its reader to do. Pure: from what is known to a sentence.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde_json::Value;
+
+use super::TokenClaims;
+use super::sts::{Reason, plain};
+
+/// What a hint can name.
+pub(crate) struct Known<'a> {
+    pub(crate) role_arn: &'a str,
+    pub(crate) token_file: &'a Path,
+    /// Of the token that was sent, if they could be read.
+    pub(crate) claims: Option<&'a TokenClaims>,
+    pub(crate) endpoint: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) session_length: Option<Duration>,
+}
+
+/// The next step of whoever reads the error.
+pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
+    let Known { role_arn: role, endpoint, region, .. } = *known;
+    let file = known.token_file.display();
+    let account = account_text(role);
+    let (issuer, subject, audience) = (known.issuer(), known.subject(), known.audience());
+    match reason {
+        Reason::Unreachable => format!(
+            "check that the pod may reach {endpoint}: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of \
+             STS in {region}; it is tried again until then"
+        ),
+        Reason::Certificate => format!(
+            "the certificate of {endpoint} is not trusted here: check the container's CA certificates, its clock, and a \
+             proxy that opens TLS, whose CA must be given to the HTTP client"
+        ),
+        Reason::NoAnswer => format!(
+            "check the way to {endpoint} (a firewall that drops packets, a proxy, a VPC endpoint of STS in {region}); an \
+             STS that is merely slow is tried again"
+        ),
+        Reason::Broken | Reason::ServerFault => format!(
+            "this is an outage of {endpoint} or of a proxy before it, and is tried again; if it lasts, look at the AWS \
+             Health Dashboard for {region}"
+        ),
+        Reason::Throttled => format!(
+            "STS limits the calls of {account} in {region}, and the limit cannot be raised: share one provider per process, \
+             lengthen the sessions (session_length), start fewer pods at once"
+        ),
+        Reason::IssuerUnreachable => format!(
+            "STS must be able to read the keys of {issuer} from the internet within 5 s: check that its \
+             /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"
+        ),
+        Reason::TokenExpired => format!(
+            "the token in {file}{} and must be replaced by the kubelet: check that it still is mounted as a projected \
+             volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once",
+            known.expired()
+        ),
+        Reason::ClaimRejected => format!(
+            "{issuer} rejected the token in {file}: its pod or service account ({subject}) may have been deleted; a new \
+             token is taken up at once"
+        ),
+        Reason::NoProvider => format!(
+            "create an IAM OIDC provider for {issuer} in {account}, where {role} is, with the token's audience ({audience}) \
+             as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the \
+             role's"
+        ),
+        Reason::Audience => format!(
+            "the audience of the token in {file} ({audience}) is no client ID of the OIDC provider {}: add it there, or \
+             project the token with an audience that is one (usually sts.amazonaws.com)",
+            known.provider()
+        ),
+        Reason::Signature => format!(
+            "the keys that {issuer} publishes did not sign the token in {file}: check that its jwks_uri holds the \
+             cluster's present keys, and that no other cluster uses the same issuer URL"
+        ),
+        Reason::Thumbprint => format!(
+            "the certificate of {issuer} has changed: update the thumbprint of the OIDC provider {}",
+            known.provider()
+        ),
+        Reason::Malformed => format!(
+            "the content of {file} is not a token that STS can read: check that AWS_WEB_IDENTITY_TOKEN_FILE names the \
+             projected service-account token, signed with RS256, RS384, RS512, ES256, ES384 or ES512"
+        ),
+        Reason::TokenUnclear => format!(
+            "compare the token in {file} ({}) with the OIDC provider {}: its URL, its client IDs, its keys",
+            known.bearer(),
+            known.provider()
+        ),
+        Reason::RoleDenied => role_denied(known),
+        Reason::SessionTooLong => format!(
+            "{} is longer than {role} allows: raise the role's MaxSessionDuration, or ask for less with session_length",
+            known
+                .session_length
+                .map_or_else(|| "the session length".to_owned(), |length| format!("{} s", length.as_secs()))
+        ),
+        Reason::Setting => {
+            format!("mend role_arn ({role}), session_name, session_length or policy, whichever the answer names")
+        }
+        Reason::Policy => "mend the session policy (policy, policy_arns) as the answer says".to_owned(),
+        Reason::PolicyTooLarge => {
+            "shorten the session policy, or name fewer policies (policy, policy_arns); the answer says by how much"
+                .to_owned()
+        }
+        Reason::RegionDisabled => format!(
+            "activate STS in {region} for {account} (IAM, Account settings), or use another region (AWS_REGION)"
+        ),
+        Reason::NotSent => format!(
+            "check the region ({region}), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature \
+             default-https-client an HTTP client must be given by configure"
+        ),
+        Reason::UnknownCode => format!(
+            "the answer's own words say what to mend; if {endpoint} is not meant to be STS, correct AWS_ENDPOINT_URL_STS"
+        ),
+        Reason::NotSts => format!(
+            "something else answers at {endpoint}: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
+             firewall in between"
+        ),
+        Reason::BadGrant => format!(
+            "{endpoint} does not keep to STS's protocol, or something in between changes its answers: check \
+             AWS_ENDPOINT_URL_STS and any proxy"
+        ),
+    }
+}
+
+/// The policy document that lets `claims` assume `role_arn`, as compact JSON; none if the token does not say whose it is.
+pub(crate) fn trust_policy(role_arn: &str, claims: &TokenClaims) -> Option<String> {
+    let statement = trust_statement(role_arn, claims)?;
+    Some(format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#))
+}
+
+/// Its one statement, in the order in which people write it.
+fn trust_statement(role_arn: &str, claims: &TokenClaims) -> Option<String> {
+    let issuer = bare(claims.issuer.as_deref()?);
+    let subject = claims.subject.as_deref()?;
+    let audience = match claims.audience.as_slice() {
+        [] => return None,
+        [one] => Value::from(one.as_str()),
+        several => Value::from(several),
+    };
+    // `Value` escapes whatever a claim may hold.
+    let [federated, sub_key, aud_key, subject] =
+        [provider_arn(role_arn, issuer), format!("{issuer}:sub"), format!("{issuer}:aud"), subject.to_owned()]
+            .map(Value::from);
+    Some(format!(
+        r#"{{"Effect":"Allow","Principal":{{"Federated":{federated}}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":{{{sub_key}:{subject},{aud_key}:{audience}}}}}}}"#
+    ))
+}
+
+fn role_denied(known: &Known<'_>) -> String {
+    let role = known.role_arn;
+    match known.claims.and_then(|claims| trust_statement(role, claims)) {
+        Some(statement) => format!(
+            "the trust policy of {role} must have this statement: {statement} - if it has, check that the role exists, \
+             that the statement has no further condition, and that no service control policy or VPC endpoint policy denies it"
+        ),
+        None => format!(
+            "the trust policy of {role} must name the issuer, subject and audience of the token in {} ({})",
+            known.token_file.display(),
+            known.bearer()
+        ),
+    }
+}
+
+impl Known<'_> {
+    fn issuer(&self) -> String {
+        claim(self.claims.and_then(|claims| claims.issuer.as_deref()), "the token's issuer")
+    }
+
+    fn subject(&self) -> String {
+        claim(self.claims.and_then(|claims| claims.subject.as_deref()), "not readable")
+    }
+
+    fn audience(&self) -> String {
+        let audience = self.claims.map(|claims| claims.audience.join(" or ")).filter(|audience| !audience.is_empty());
+        claim(audience.as_deref(), "not readable")
+    }
+
+    fn bearer(&self) -> String {
+        match self.claims {
+            Some(_) => format!("issuer {}, subject {}, audience {}", self.issuer(), self.subject(), self.audience()),
+            None => "it is no JWT, and so its claims are not readable".to_owned(),
+        }
+    }
+
+    /// The IAM provider that vouches for the token's issuer.
+    fn provider(&self) -> String {
+        match self.claims.and_then(|claims| claims.issuer.as_deref()) {
+            Some(issuer) => plain(&provider_arn(self.role_arn, bare(issuer)), MAX_CLAIM),
+            None => format!("of the token's issuer in {}", account_text(self.role_arn)),
+        }
+    }
+
+    fn expired(&self) -> String {
+        let expiry = self.claims.and_then(|claims| claims.expires_at);
+        expiry.and_then(date).map_or_else(|| " has expired".to_owned(), |date| format!(" expired at {date}"))
+    }
+}
+
+/// What stands in a token is somebody's text, too.
+fn claim(value: Option<&str>, absent: &str) -> String {
+    value.map_or_else(|| absent.to_owned(), |value| plain(value, MAX_CLAIM))
+}
+
+fn provider_arn(role_arn: &str, bare_issuer: &str) -> String {
+    let mut parts = role_arn.split(':');
+    let partition = parts.nth(1).unwrap_or("aws");
+    // Servers other than AWS have no accounts: the part stays empty.
+    let account = parts.nth(2).unwrap_or_default();
+    format!("arn:{partition}:iam::{account}:oidc-provider/{bare_issuer}")
+}
+
+fn account_text(role_arn: &str) -> String {
+    let account = role_arn.split(':').nth(4).filter(|account| !account.is_empty());
+    account.map_or_else(|| "the role's account".to_owned(), |account| format!("account {account}"))
+}
+
+/// IAM names an issuer without its scheme.
+fn bare(issuer: &str) -> &str {
+    issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(issuer)
+}
+
+fn date(time: SystemTime) -> Option<String> {
+    DateTime::from(time).fmt(Format::DateTime).ok()
+}
+
+const MAX_CLAIM: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web_identity::testing::jwt;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/app";
+
+    fn claims(payload: &str) -> TokenClaims {
+        TokenClaims::parse(&jwt(payload)).unwrap()
+    }
+
+    fn ours() -> TokenClaims {
+        claims(
+            r#"{"iss":"https://issuer.example.com/cluster","sub":"system:serviceaccount:shop:orders","aud":["sts.amazonaws.com"],"exp":1893456000}"#,
+        )
+    }
+
+    fn known<'a>(role_arn: &'a str, claims: Option<&'a TokenClaims>) -> Known<'a> {
+        Known {
+            role_arn,
+            token_file: Path::new("/var/run/secrets/token"),
+            claims,
+            endpoint: "https://sts.eu-central-1.amazonaws.com",
+            region: "eu-central-1",
+            session_length: Some(Duration::from_secs(7200)),
+        }
+    }
+
+    #[rustfmt::skip]
+    const HINTS: &[(Reason, &str)] = &[
+        (Reason::Unreachable, "check that the pod may reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1; it is tried again until then"),
+        (Reason::Certificate, "the certificate of https://sts.eu-central-1.amazonaws.com is not trusted here: check the container's CA certificates, its clock, and a proxy that opens TLS, whose CA must be given to the HTTP client"),
+        (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com (a firewall that drops packets, a proxy, a VPC endpoint of STS in eu-central-1); an STS that is merely slow is tried again"),
+        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
+        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
+        (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised: share one provider per process, lengthen the sessions (session_length), start fewer pods at once"),
+        (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s: check that its /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z and must be replaced by the kubelet: check that it still is mounted as a projected volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once"),
+        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token in /var/run/secrets/token: its pod or service account (system:serviceaccount:shop:orders) may have been deleted; a new token is taken up at once"),
+        (Reason::NoProvider, "create an IAM OIDC provider for https://issuer.example.com/cluster in account 123456789012, where arn:aws:iam::123456789012:role/app is, with the token's audience (sts.amazonaws.com) as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the role's"),
+        (Reason::Audience, "the audience of the token in /var/run/secrets/token (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
+        (Reason::Signature, "the keys that https://issuer.example.com/cluster publishes did not sign the token in /var/run/secrets/token: check that its jwks_uri holds the cluster's present keys, and that no other cluster uses the same issuer URL"),
+        (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed: update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
+        (Reason::Malformed, "the content of /var/run/secrets/token is not a token that STS can read: check that AWS_WEB_IDENTITY_TOKEN_FILE names the projected service-account token, signed with RS256, RS384, RS512, ES256, ES384 or ES512"),
+        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: its URL, its client IDs, its keys"),
+        (Reason::RoleDenied, r#"the trust policy of arn:aws:iam::123456789012:role/app must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if it has, check that the role exists, that the statement has no further condition, and that no service control policy or VPC endpoint policy denies it"#),
+        (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows: raise the role's MaxSessionDuration, or ask for less with session_length"),
+        (Reason::Setting, "mend role_arn (arn:aws:iam::123456789012:role/app), session_name, session_length or policy, whichever the answer names"),
+        (Reason::Policy, "mend the session policy (policy, policy_arns) as the answer says"),
+        (Reason::PolicyTooLarge, "shorten the session policy, or name fewer policies (policy, policy_arns); the answer says by how much"),
+        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or use another region (AWS_REGION)"),
+        (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature default-https-client an HTTP client must be given by configure"),
+        (Reason::UnknownCode, "the answer's own words say what to mend; if https://sts.eu-central-1.amazonaws.com is not meant to be STS, correct AWS_ENDPOINT_URL_STS"),
+        (Reason::NotSts, "something else answers at https://sts.eu-central-1.amazonaws.com: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
+        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not keep to STS's protocol, or something in between changes its answers: check AWS_ENDPOINT_URL_STS and any proxy"),
+    ];
+
+    /// Of a token that is no JWT, and a role without account.
+    #[rustfmt::skip]
+    const LESS_KNOWN: &[(Reason, &str)] = &[
+        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired and must be replaced by the kubelet: check that it still is mounted as a projected volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once"),
+        (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s: check that its /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"),
+        (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the role's"),
+        (Reason::Audience, "the audience of the token in /var/run/secrets/token (not readable) is no client ID of the OIDC provider of the token's issuer in the role's account: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
+        (Reason::Thumbprint, "the certificate of the token's issuer has changed: update the thumbprint of the OIDC provider of the token's issuer in the role's account"),
+        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable) with the OIDC provider of the token's issuer in the role's account: its URL, its client IDs, its keys"),
+        (Reason::RoleDenied, "the trust policy of arn:aws:iam:::role/app must name the issuer, subject and audience of the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable)"),
+        (Reason::Throttled, "STS limits the calls of the role's account in eu-central-1, and the limit cannot be raised: share one provider per process, lengthen the sessions (session_length), start fewer pods at once"),
+        (Reason::ClaimRejected, "the token's issuer rejected the token in /var/run/secrets/token: its pod or service account (not readable) may have been deleted; a new token is taken up at once"),
+    ];
+
+    #[test]
+    fn p12_every_reason_has_its_hint() {
+        let claims = ours();
+        for (reason, expected) in HINTS {
+            assert_eq!(hint(*reason, &known(ROLE, Some(&claims))), *expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn p12_a_hint_makes_do_with_what_is_known() {
+        for (reason, expected) in LESS_KNOWN {
+            assert_eq!(hint(*reason, &known("arn:aws:iam:::role/app", None)), *expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_trust_policy_holds_issuer_subject_and_audience_and_nothing_else() {
+        for (role, payload, expected) in [
+            (
+                ROLE,
+                r#"{"iss":"https://issuer.example.com/cluster","sub":"system:serviceaccount:shop:orders","aud":"sts.amazonaws.com"}"#,
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}}]}"#,
+            ),
+            (
+                "arn:aws-cn:iam::210987654321:role/path/app",
+                r#"{"iss":"http://127.0.0.1:8080","sub":"a \"b\"\n*","aud":["one","two"]}"#,
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws-cn:iam::210987654321:oidc-provider/127.0.0.1:8080"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"127.0.0.1:8080:sub":"a \"b\"\n*","127.0.0.1:8080:aud":["one","two"]}}}]}"#,
+            ),
+            (
+                "arn:minio:iam:::role/app",
+                r#"{"iss":"issuer.example.com","sub":"app","aud":"minio"}"#,
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:minio:iam:::oidc-provider/issuer.example.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com:sub":"app","issuer.example.com:aud":"minio"}}}]}"#,
+            ),
+        ] {
+            let policy = trust_policy(role, &claims(payload)).unwrap();
+            assert_eq!(policy, expected);
+            serde_json::from_str::<Value>(&policy).unwrap();
+        }
+        for payload in [r#"{"sub":"a","aud":"b"}"#, r#"{"iss":"a","aud":"b"}"#, r#"{"iss":"a","sub":"b"}"#] {
+            assert_eq!(trust_policy(ROLE, &claims(payload)), None, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_printed_as_one_bounded_line() {
+        let claims = claims(&format!(r#"{{"iss":"https://a\u001b[31m\nb","sub":"{}"}}"#, "x".repeat(2000)));
+        let hint = hint(Reason::ClaimRejected, &known(ROLE, Some(&claims)));
+        assert!(hint.starts_with("https://a [31m b rejected the token"), "{hint}");
+        assert!(hint.len() < 1000, "{hint}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Why there is no token, and what to do about it.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::Path;
+
+use super::token::MAX_BYTES;
+use crate::error::{Error, ErrorKind};
+
+/// Why there is no token. Knows no byte of the file.
+pub(super) enum Obstacle {
+    Io(io::Error),
+    NotAFile(&'static str),
+    TooLarge,
+    NotText,
+    Empty,
+    Short,
+}
+
+impl Obstacle {
+    pub(super) fn unless_file(metadata: &Metadata) -> Result<(), Self> {
+        if metadata.is_file() { Ok(()) } else { Err(Self::NotAFile(kind_of(metadata))) }
+    }
+
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::StaleNetworkFileHandle
+            ),
+            Self::Empty | Self::Short => true,
+            Self::NotAFile(_) | Self::TooLarge | Self::NotText => false,
+        }
+    }
+
+    pub(super) fn explain(self, path: &Path) -> Error {
+        let file = path.display();
+        let error = |message: String, hint: String| Error::new(ErrorKind::TokenUnavailable, message).with_hint(hint);
+        match self {
+            Self::Io(cause) => {
+                let message = format!("the token file {file} cannot be read: {cause}");
+                match cause.kind() {
+                    io::ErrorKind::NotFound => error(message, where_it_ends(path)),
+                    io::ErrorKind::PermissionDenied => error(message, who_may(path)),
+                    io::ErrorKind::StaleNetworkFileHandle => {
+                        Error::new(ErrorKind::TokenUnavailable, message).with_transient(true)
+                    }
+                    _ => Error::new(ErrorKind::TokenUnavailable, message),
+                }
+            }
+            Self::NotAFile(kind) => error(
+                format!("the token file {file} is {kind}, not a file"),
+                "name the file itself, which ends in /token in most pods".to_owned(),
+            ),
+            Self::TooLarge => error(
+                format!("the token file {file} is longer than {MAX_BYTES} bytes, which is all that STS takes"),
+                "is it a token?".to_owned(),
+            ),
+            Self::NotText => {
+                error(format!("the token file {file} is not text"), "it must hold one JWT and nothing else".to_owned())
+            }
+            Self::Empty | Self::Short => error(
+                format!("the token file {file} is {}", if matches!(self, Self::Empty) { "empty" } else { "too short" }),
+                "whoever writes it has not finished, or has failed".to_owned(),
+            )
+            .with_transient(true),
+        }
+    }
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The first thing that is missing on the way to the file.
+fn where_it_ends(path: &Path) -> String {
+    let directory = path.parent().unwrap_or(path);
+    if fs::symlink_metadata(path).is_ok() {
+        format!("it is a link whose target is missing; is the projected volume mounted at {}?", directory.display())
+    } else if directory.is_dir() {
+        format!(
+            "its directory is there; does the projected volume have this path in its serviceAccountToken, and is {} where it is mounted?",
+            directory.display()
+        )
+    } else {
+        format!("its directory is missing, too; is the projected volume mounted at {}?", directory.display())
+    }
+}
+
+#[cfg(unix)]
+fn who_may(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+
+    let us = fs::metadata("/proc/self").map_or_else(|_| "another user".to_owned(), |us| format!("uid {}", us.uid()));
+    // What we may not enter hides what is below it: the nearest thing that can be seen is the one in the way.
+    let seen = path.ancestors().find_map(|ancestor| Some((ancestor, fs::metadata(ancestor).ok()?)));
+    let Some((barrier, metadata)) = seen else { return format!("we run as {us}; {FS_GROUP}") };
+    format!(
+        "{} belongs to {}:{} with mode {:04o} and we run as {us}; {FS_GROUP}",
+        barrier.display(),
+        metadata.uid(),
+        metadata.gid(),
+        metadata.mode() & 0o7777,
+    )
+}
+
+#[cfg(not(unix))]
+fn who_may(_: &Path) -> String {
+    "the user that we run as may not read it".to_owned()
+}
+
+#[cfg(unix)]
+const FS_GROUP: &str = "set the pod's securityContext.fsGroup, or run as the owner \
+                        (kubelets before 1.19 wrote tokens for root alone)";
+
+#[cfg(unix)]
+fn kind_of(metadata: &Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn kind_of(metadata: &Metadata) -> &'static str {
+    if metadata.is_dir() { "a directory" } else { "something else" }
+}

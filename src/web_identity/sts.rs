@@ -1,0 +1,752 @@
+//! One exchange: a token for credentials, or the reason why not.
+//!
+//! The SDK's client makes the request: endpoint rules, FIPS, dual stack, the user's HTTP client and TLS. The answer is
+//! ours to read: an interceptor takes it away before the SDK deserializes it, so that a cut body is not taken for a
+//! whole one, errors in any shape keep their text, no more than 64 KiB are read, and no `SdkError` ever holds keys.
+
+mod answer;
+mod reason;
+mod scrub;
+mod tap;
+#[cfg(test)]
+pub(super) mod testing;
+
+use std::fmt;
+use std::mem;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, StalledStreamProtectionConfig};
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::builders::AssumeRoleWithWebIdentityFluentBuilder;
+use aws_sdk_sts::types::PolicyDescriptorType;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use self::answer::{Answer, Granted, Says, chain};
+pub(crate) use self::reason::Reason;
+pub(crate) use self::scrub::plain;
+use self::scrub::printable;
+use self::tap::{Tap, address};
+use super::Config;
+use crate::refresh::source::{Grant, Principal};
+
+/// An STS, and what to ask it for.
+pub(crate) struct Sts {
+    call: AssumeRoleWithWebIdentityFluentBuilder,
+    role_arn: String,
+    requested: Duration,
+    /// What it is called before a request has shown its address.
+    place: String,
+    timeout: Duration,
+    time: SharedTimeSource,
+}
+
+/// Why an exchange gave no credentials, in text that is fit to print.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    /// What failed, and where.
+    pub(crate) message: String,
+    /// The address that was called, or the region if it did not come to that.
+    pub(crate) endpoint: String,
+    pub(crate) code: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Sts {
+    pub(crate) fn new(config: &Config) -> Self {
+        let sts = &config.sts;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(sts.attempt_timeout))
+            .read_timeout(sts.attempt_timeout)
+            .operation_attempt_timeout(sts.attempt_timeout)
+            .operation_timeout(sts.attempt_timeout)
+            .build();
+        // Our own of everything that an `SdkConfig` may lack or tune for other services.
+        let mut settings = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(sts.region.clone())
+            .use_fips(sts.use_fips)
+            .use_dual_stack(sts.use_dual_stack)
+            .time_source(sts.time_source.clone())
+            .sleep_impl(TokioSleep::new())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .identity_cache(IdentityCache::no_cache());
+        settings.set_endpoint_url(sts.endpoint_url.clone());
+        settings.set_http_client(sts.http_client.clone());
+        settings.set_app_name(sts.app_name.clone());
+        let arns = config.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
+        let call = Client::from_conf(settings.build())
+            .assume_role_with_web_identity()
+            .role_arn(&config.role_arn)
+            .role_session_name(&config.session_name)
+            .set_duration_seconds(config.session_length.map(|length| length.as_secs().try_into().unwrap_or(i32::MAX)))
+            .set_policy(config.policy.clone())
+            .set_policy_arns(Some(arns.collect::<Vec<_>>()).filter(|arns| !arns.is_empty()));
+        Self {
+            call,
+            role_arn: config.role_arn.clone(),
+            requested: config.session_length.unwrap_or(DEFAULT_SESSION),
+            place: sts.endpoint_url.as_deref().map_or_else(|| format!("region {}", sts.region), address),
+            timeout: sts.attempt_timeout,
+            time: sts.time_source.clone(),
+        }
+    }
+
+    /// One exchange, bounded in time. `expires_at`: the token's own `exp`, to understand a refusal.
+    pub(crate) async fn exchange(&self, jwt: &str, expires_at: Option<SystemTime>) -> Result<Grant, Refusal> {
+        let tap = Tap::default();
+        let exchange = async {
+            let call = self.call.clone().web_identity_token(jwt);
+            let sent = call.customize().interceptor(tap.clone()).send().await;
+            // Whatever the SDK made of the shell that it was left with, this is the answer.
+            match tap.answer() {
+                Some(response) => Ok(Answer::read(response, self.time.now()).await),
+                None => Err(sent.map_or_else(|error| self.unsent(&tap, jwt, &error), |_| self.late(&tap))),
+            }
+        };
+        // The SDK's own timeouts end with the head of an answer.
+        match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(answer) => self.judge(&answer?, &self.endpoint(&tap), jwt, expires_at),
+            Err(_) => Err(self.late(&tap)),
+        }
+    }
+
+    fn judge(
+        &self,
+        answer: &Answer,
+        endpoint: &str,
+        jwt: &str,
+        expires_at: Option<SystemTime>,
+    ) -> Result<Grant, Refusal> {
+        let expired = answer.date.zip(expires_at).is_some_and(|(date, exp)| exp <= date);
+        let status = answer.status;
+        let says = answer.says();
+        let mut request_id = answer.request_id.clone();
+        let mut refused_code = None;
+        let (reason, message) = match says {
+            Says::Granted(granted) => return Ok(self.grant(granted, answer, endpoint)),
+            Says::Refused { code, message, request_id: id } => {
+                let reason = Reason::of_code(&code, &message, status, expired);
+                request_id = request_id.or(id);
+                let code = printable(&code, jwt, 128);
+                let message = printable(&message, jwt, 512);
+                let said = if message.is_empty() { String::new() } else { format!(": \"{message}\"") };
+                let text = format!("STS at {endpoint} answered {code} (HTTP {status}) for {}{said}", self.role_arn);
+                refused_code = Some(code);
+                (reason, text)
+            }
+            Says::Broken(why) => {
+                let reason = if status == 429 { Reason::Throttled } else { Reason::Broken };
+                let why = printable(&why, jwt, 256);
+                (reason, format!("the answer of STS at {endpoint} (HTTP {status}) broke off: {why}"))
+            }
+            Says::BadGrant(why) => (
+                Reason::BadGrant,
+                format!("the credentials from {endpoint} for {} are not usable: the answer {why}", self.role_arn),
+            ),
+            Says::Foreign(what) => {
+                let kind = answer.content_type.as_deref().unwrap_or("no content type");
+                let kind = printable(kind, jwt, 80);
+                let quote = answer.quotable().map(|text| printable(&text, jwt, 120)).filter(|text| !text.is_empty());
+                let quote = quote.map_or_else(String::new, |text| format!(", beginning {text:?}"));
+                let text = format!("{endpoint} does not answer as STS does: HTTP {status}, {kind}, {what}{quote}");
+                (Reason::of_status(status, expired), text)
+            }
+        };
+        Err(Refusal {
+            reason,
+            message,
+            endpoint: endpoint.to_owned(),
+            code: refused_code,
+            request_id: request_id.filter(|id| is_request_id(id, jwt)),
+            retry_after: answer.retry_after,
+        })
+    }
+
+    fn grant(&self, mut granted: Granted, answer: &Answer, endpoint: &str) -> Grant {
+        let account_id = granted.assumed_role_arn.as_deref().and_then(account);
+        let mut credentials = Credentials::builder()
+            // Moved, not copied: the SDK wipes them when they are dropped.
+            .access_key_id(mem::take(&mut *granted.access_key_id))
+            .secret_access_key(mem::take(&mut *granted.secret_access_key))
+            .session_token(mem::take(&mut *granted.session_token))
+            .expiry(granted.expiration)
+            .provider_name("WebIdentity");
+        credentials.set_account_id(account_id.map(Into::into));
+        Grant {
+            credentials: credentials.build(),
+            expiration: granted.expiration,
+            date: answer.date,
+            requested: self.requested,
+            principal: Principal {
+                account_id: account_id.map(str::to_owned),
+                assumed_role_arn: granted.assumed_role_arn.clone(),
+                endpoint: Some(endpoint.to_owned()),
+            },
+        }
+    }
+
+    /// There is no answer: nothing was sent, or nothing came back.
+    fn unsent<E, R>(&self, tap: &Tap, jwt: &str, error: &SdkError<E, R>) -> Refusal {
+        let text = match error {
+            SdkError::DispatchFailure(failure) => failure.as_connector_error().map(|error| chain(error)),
+            // Of these the text is all that may be used.
+            SdkError::TimeoutError(_) => return self.late(tap),
+            _ => None,
+        };
+        let text = text.unwrap_or_else(|| error.to_string());
+        let timed_out = matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout());
+        let lower = text.to_ascii_lowercase();
+        let reason = match () {
+            () if tap.endpoint().is_none() || lower.contains("no http client") => Reason::NotSent,
+            () if timed_out => Reason::NoAnswer,
+            () if lower.contains("certificate") => Reason::Certificate,
+            () => Reason::Unreachable,
+        };
+        let text = printable(&text, jwt, 512);
+        let what = if reason == Reason::NotSent { "nothing could be sent to" } else { "no answer from" };
+        self.refusal(reason, tap, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.role_arn))
+    }
+
+    fn late(&self, tap: &Tap) -> Refusal {
+        self.refusal(Reason::NoAnswer, tap, |endpoint| {
+            format!("no answer from STS at {endpoint} for {} within {:?}", self.role_arn, self.timeout)
+        })
+    }
+
+    fn refusal(&self, reason: Reason, tap: &Tap, message: impl FnOnce(&str) -> String) -> Refusal {
+        let endpoint = self.endpoint(tap);
+        let message = message(&endpoint);
+        Refusal { reason, message, endpoint, code: None, request_id: None, retry_after: None }
+    }
+
+    fn endpoint(&self, tap: &Tap) -> String {
+        tap.endpoint().unwrap_or_else(|| self.place.clone())
+    }
+}
+
+impl fmt::Debug for Sts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client's own is pages long.
+        f.debug_struct("Sts").field("place", &self.place).field("role_arn", &self.role_arn).finish_non_exhaustive()
+    }
+}
+
+/// The account of an assumed role. Other servers leave it empty, or name a tenant.
+fn account(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_request_id(id: &str, jwt: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+    let echo =
+        || id.len() >= 16 && jwt.contains(id) || jwt.split('.').any(|part| part.len() >= 16 && id.contains(part));
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) && !id.contains("eyJ") && !echo()
+}
+
+/// Behind a firewall that drops packets, soon enough for another try within a caller's patience.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// What STS gives when it is not asked for a length.
+const DEFAULT_SESSION: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_types::region::Region;
+    use proptest::prelude::*;
+    use tokio::net::TcpListener;
+
+    use super::answer::End;
+    use super::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, success, xml};
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::refresh::source::Class;
+
+    async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Refusal> {
+        let server = Server::start(reply, Then::Close).await;
+        Sts::new(&config(&server.url)).exchange(JWT, Some(at(NOW - 60))).await
+    }
+
+    async fn refusal(reply: impl Into<Vec<u8>>) -> Refusal {
+        exchange(reply).await.err().expect("a refusal")
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_sts_becomes_a_grant() {
+        let server = Server::start(http(200, DATE, &success()), Then::Close).await;
+        let grant = Sts::new(&config(&server.url)).exchange(JWT, None).await.ok().unwrap();
+        assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
+        assert_eq!(grant.credentials.secret_access_key(), SECRET);
+        assert_eq!(grant.credentials.session_token(), Some(SESSION));
+        assert_eq!(grant.credentials.expiry(), Some(at(NOW + 3600)));
+        assert_eq!(grant.credentials.account_id().unwrap().as_str(), "123456789012");
+        assert_eq!(grant.expiration, at(NOW + 3600));
+        assert_eq!(grant.date, Some(at(NOW)));
+        assert_eq!(grant.requested, Duration::from_secs(3600));
+        let Principal { assumed_role_arn, account_id, endpoint } = grant.principal;
+        assert_eq!(assumed_role_arn.unwrap(), "arn:aws:sts::123456789012:assumed-role/app/pod-1");
+        assert_eq!(account_id.unwrap(), "123456789012");
+        assert_eq!(endpoint.unwrap(), server.url);
+    }
+
+    #[tokio::test]
+    async fn p9_the_request_is_a_post_with_the_token_in_its_body_only() {
+        let server = Server::start(http(200, "", &success()), Then::Close).await;
+        let mut config = config(&server.url);
+        config.session_length = Some(Duration::from_secs(900));
+        config.policy = Some("{}".to_owned());
+        config.policy_arns = vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()];
+        let grant = Sts::new(&config).exchange(JWT, None).await.ok().unwrap();
+        assert_eq!(grant.requested, Duration::from_secs(900));
+        let asked = server.asked.lock().unwrap();
+        let [request] = asked.as_slice() else { panic!("{} requests", asked.len()) };
+        let request = str::from_utf8(request).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{head}");
+        assert!(!head.to_lowercase().contains("authorization"), "{head}");
+        assert!(!head.contains(JWT), "{head}");
+        assert_eq!(
+            body,
+            format!(
+                "Action=AssumeRoleWithWebIdentity&Version=2011-06-15\
+                 &RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fapp&RoleSessionName=pod-1&WebIdentityToken={JWT}\
+                 &PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FReadOnlyAccess&Policy=%7B%7D\
+                 &DurationSeconds=900"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn the_answer_of_another_server_becomes_a_grant() {
+        // Ceph: no namespace, no metadata, nine digits, no account, no Date.
+        let body = format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?><AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><SubjectFromWebIdentityToken>system:serviceaccount:ns:app</SubjectFromWebIdentityToken><Audience>sts.amazonaws.com</Audience><AssumedRoleUser><Arn>arn:aws:sts:::assumed-role/app/pod-1</Arn><AssumeRoleId>x:pod-1</AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>KEY</AccessKeyId><Expiration>2030-01-01T01:00:00.123456789Z</Expiration><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>{SESSION}</SessionToken></Credentials><Provider>issuer.example.com</Provider><PackedPolicySize>0</PackedPolicySize></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"#
+        );
+        let grant = exchange(http(200, "Content-Type: application/xml\r\n", &body)).await.ok().unwrap();
+        assert_eq!(grant.expiration, at(NOW + 3600) + Duration::from_nanos(123_456_789));
+        assert_eq!(grant.date, None);
+        assert_eq!(grant.principal.assumed_role_arn.as_deref(), Some("arn:aws:sts:::assumed-role/app/pod-1"));
+        assert_eq!(grant.principal.account_id, None);
+        assert!(grant.credentials.account_id().is_none());
+
+        let offset = success().replace("2030-01-01T01:00:00Z", "2030-01-01T03:00:00+02:00");
+        let grant = exchange(http(200, "", &offset)).await.ok().unwrap();
+        assert_eq!(grant.expiration, at(NOW + 3600));
+    }
+
+    #[tokio::test]
+    async fn p7_a_date_from_a_cache_is_no_servers_clock() {
+        let grant = exchange(http(200, &format!("{DATE}Age: 1\r\n"), &success())).await.ok().unwrap();
+        assert_eq!(grant.date, None);
+        let grant = exchange(http(200, "Date: yesterday\r\n", &success())).await.ok().unwrap();
+        assert_eq!(grant.date, None);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_code_message_and_request_id() {
+        let refusal =
+            refusal(xml("", 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")).await;
+        assert_eq!(refusal.reason, Reason::RoleDenied);
+        assert_eq!(refusal.code.as_deref(), Some("AccessDenied"));
+        assert_eq!(refusal.request_id.as_deref(), Some("7c41e222-d77b-4402-a75c-057740452593"));
+        assert_eq!(refusal.retry_after, None);
+        assert_eq!(
+            refusal.message.replace(&refusal.endpoint, "ENDPOINT"),
+            "STS at ENDPOINT answered AccessDenied (HTTP 403) for arn:aws:iam::123456789012:role/app: \
+             \"Not authorized to perform sts:AssumeRoleWithWebIdentity\""
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_another_server_is_read_as_well() {
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>AccessDenied</Code><Message></Message>\
+                    <RequestId>tx0000001ce47ed146f5502-006b04c53f-1016-default</RequestId>\
+                    <HostId>1016-default-default</HostId></Error>";
+        let answer = refusal(http(403, "Content-Type: application/xml\r\n", body)).await;
+        assert_eq!(answer.reason, Reason::RoleDenied);
+        assert_eq!(answer.request_id.as_deref(), Some("tx0000001ce47ed146f5502-006b04c53f-1016-default"));
+        assert_eq!(
+            answer.message.replace(&answer.endpoint, "ENDPOINT"),
+            "STS at ENDPOINT answered AccessDenied (HTTP 403) for arn:aws:iam::123456789012:role/app"
+        );
+        let answer = refusal(http(400, "x-amz-request-id: from-the-head\r\n", "<Error><Code>Odd</Code></Error>")).await;
+        assert_eq!(answer.reason, Reason::UnknownCode);
+        assert_eq!(answer.request_id.as_deref(), Some("from-the-head"));
+    }
+
+    #[tokio::test]
+    async fn throttling_comes_as_400_and_names_its_time() {
+        for (header, seconds) in [
+            ("", None),
+            ("Retry-After: 7\r\n", Some(7)),
+            ("x-amz-retry-after: 3000\r\nRetry-After: 7\r\n", Some(3)),
+            (&format!("{DATE}Retry-After: Tue, 01 Jan 2030 00:01:30 GMT\r\n"), Some(90)),
+            (&format!("{DATE}Retry-After: Mon, 31 Dec 2029 00:00:00 GMT\r\n"), None),
+            ("Retry-After: soon\r\n", None),
+            ("Retry-After: 18446744073709551615\r\n", Some(86_400)),
+        ] {
+            let refusal = refusal(xml(header, 400, "Throttling", "Rate exceeded")).await;
+            assert_eq!(refusal.reason, Reason::Throttled, "{header}");
+            assert_eq!(refusal.retry_after, seconds.map(Duration::from_secs), "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_row_of_the_table_is_told_from_its_wire_form() {
+        let html = |status| http(status, "Content-Type: text/html\r\n", "<!doctype html><p>Bad <b>gateway");
+        let cut = success().split_once("</Credentials>").unwrap().0.to_owned();
+        let without = |from: &str| http(200, "", &success().replace(from, ""));
+        let long = http(200, "", &success().replace("<Audience>", &format!("<Audience>{}", "x".repeat(64 * 1024))));
+        for (name, reply, class, kind) in [
+            ("fault", xml("", 500, "InternalFailure", ""), Class::Transient, ErrorKind::ServiceUnavailable),
+            ("proxy", html(502), Class::Transient, ErrorKind::ServiceUnavailable),
+            ("proxy throttles", html(429), Class::Throttled, ErrorKind::Throttled),
+            ("issuer", xml("", 400, "IDPCommunicationError", ""), Class::Throttled, ErrorKind::ServiceUnavailable),
+            ("expired", xml("", 400, "ExpiredTokenException", ""), Class::Blocked, ErrorKind::TokenRejected),
+            ("claim", xml("", 403, "IDPRejectedClaim", ""), Class::Blocked, ErrorKind::TokenRejected),
+            ("text", xml("", 400, "InvalidIdentityToken", "New"), Class::Unclear, ErrorKind::TokenRejected),
+            ("denied", xml("", 403, "AccessDenied", ""), Class::Lagging, ErrorKind::RoleDenied),
+            ("exp passed", xml(DATE, 403, "AccessDenied", ""), Class::Blocked, ErrorKind::TokenRejected),
+            ("region", xml("", 403, "RegionDisabledException", ""), Class::Config, ErrorKind::InvalidConfiguration),
+            ("portal", html(200), Class::Unclear, ErrorKind::Unexpected),
+            ("firewall", html(403), Class::Unclear, ErrorKind::Unexpected),
+            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::Unclear, ErrorKind::Unexpected),
+            ("redirect", http(302, "Location: http://127.0.0.1:1/\r\n", ""), Class::Unclear, ErrorKind::Unexpected),
+            ("empty", http(200, "", ""), Class::Unclear, ErrorKind::Unexpected),
+            ("other xml", http(200, "", "<ListAllMyBucketsResult/>"), Class::Unclear, ErrorKind::Unexpected),
+            ("cut", http(200, "", &cut), Class::Unclear, ErrorKind::Unexpected),
+            ("no key", without("ASIAEXAMPLE"), Class::Unclear, ErrorKind::Unexpected),
+            ("no secret", without(SECRET), Class::Unclear, ErrorKind::Unexpected),
+            ("no session token", without(SESSION), Class::Unclear, ErrorKind::Unexpected),
+            ("no expiration", without("2030-01-01T01:00:00Z"), Class::Unclear, ErrorKind::Unexpected),
+            ("1970", http(200, "", &success().replace("2030", "1970")), Class::Unclear, ErrorKind::Unexpected),
+            ("too long", long, Class::Unclear, ErrorKind::Unexpected),
+            ("garbage", "garbage\r\n\r\n".to_owned(), Class::Transient, ErrorKind::ServiceUnavailable),
+            ("nothing", String::new(), Class::Transient, ErrorKind::ServiceUnavailable),
+            ("half", success()[..80].to_owned(), Class::Transient, ErrorKind::ServiceUnavailable),
+            (
+                "half a body",
+                http(200, "", &success()).split_once("<Provider>").unwrap().0.to_owned(),
+                Class::Transient,
+                ErrorKind::ServiceUnavailable,
+            ),
+            (
+                "cut error",
+                http(400, "", "<ErrorResponse><Error><Code>Access"),
+                Class::Transient,
+                ErrorKind::ServiceUnavailable,
+            ),
+        ] {
+            let refusal = refusal(reply).await;
+            assert_eq!((refusal.reason.class(), refusal.reason.kind()), (class, kind), "{name}: {refusal:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p12_an_answer_that_is_not_of_sts_is_described() {
+        for (reply, message) in [
+            (
+                http(200, "Content-Type: text/html\r\n", "<html>\r\n<title>Sign in</title>"),
+                "ENDPOINT does not answer as STS does: HTTP 200, text/html, XML of another kind, beginning \"<html> \
+                 <title>Sign in</title>\"",
+            ),
+            (
+                http(307, "Location: https://elsewhere.example.com/\r\n", ""),
+                "ENDPOINT does not answer as STS does: HTTP 307, no content type, an empty body",
+            ),
+            (
+                http(400, "Content-Type: application/json\r\n", &format!("{{\"you sent\": \"{JWT}\"}}")),
+                "ENDPOINT does not answer as STS does: HTTP 400, application/json, not XML, beginning \"{\\\"you sent\\\": \
+                 \\\"[redacted]\\\"}\"",
+            ),
+            (
+                http(200, "", &format!("{{\"Credentials\": {{\"SecretAccessKey\": \"{SECRET}\"}}}}")),
+                "ENDPOINT does not answer as STS does: HTTP 200, no content type, not XML",
+            ),
+            (
+                http(200, "Content-Type: text/plain\r\n", &"a ".repeat(32 * 1024 + 1)),
+                "ENDPOINT does not answer as STS does: HTTP 200, text/plain, more than 64 KiB, beginning \"a a a a a a a a a a \
+                 a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a …\"",
+            ),
+            (
+                http(200, "", &success().replace(SECRET, "half<![CDATA[the rest]]>")),
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has CDATA sections",
+            ),
+            (
+                http(200, "", &success().replace(SECRET, "half<!-- -->the rest")),
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no secret access \
+                 key",
+            ),
+            (
+                http(200, "", &success().replace(SESSION, "")),
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no session token",
+            ),
+        ] {
+            let refusal = refusal(reply).await;
+            assert_eq!(refusal.message.replace(&refusal.endpoint, "ENDPOINT"), message);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_fails_is_an_outage() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let refusal = Sts::new(&config(&format!("http://{closed}/?a=b"))).exchange(JWT, None).await.err().unwrap();
+        assert_eq!(refusal.reason, Reason::Unreachable);
+        assert!(refusal.message.contains("onnection refused"), "{}", refusal.message);
+        assert_eq!(refusal.endpoint, format!("http://{closed}"));
+
+        let server = Server::start("", Then::Reset).await;
+        let refusal = Sts::new(&config(&server.url)).exchange(JWT, None).await.err().unwrap();
+        assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
+
+        // No TLS at the other end.
+        let server = Server::start("", Then::Reset).await;
+        let url = server.url.replace("http:", "https:");
+        let refusal = Sts::new(&config(&url)).exchange(JWT, None).await.err().unwrap();
+        assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
+
+        let refusal = Sts::new(&config("http://no-such-host.invalid")).exchange(JWT, None).await.err().unwrap();
+        assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
+    }
+
+    #[tokio::test]
+    async fn the_users_http_client_is_used_and_its_failure_understood() {
+        let failure = |error: fn() -> ConnectorError| {
+            let mut config = config("https://sts.example.com");
+            config.sts.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
+            async move { Sts::new(&config).exchange(JWT, None).await.err().unwrap() }
+        };
+        let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
+        assert_eq!(refusal.reason, Reason::Certificate);
+        assert_eq!(
+            refusal.message,
+            "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: io error: invalid peer \
+             certificate: UnknownIssuer"
+        );
+        let refusal = failure(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;
+        assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
+        let refusal = failure(|| ConnectorError::io(format!("proxy says {JWT}").into())).await;
+        assert_eq!(refusal.reason, Reason::Unreachable);
+        assert!(refusal.message.ends_with("proxy says [redacted]"), "{}", refusal.message);
+    }
+
+    #[derive(Debug)]
+    struct Failing(fn() -> ConnectorError);
+
+    impl HttpConnector for Failing {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Err(self.0()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_is_given_up() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<Ass";
+        for reply in ["", "HTTP/1.1 200 OK\r\n", head] {
+            let server = Server::start(reply, Then::Hang).await;
+            let mut config = config(&server.url);
+            config.sts.attempt_timeout = Duration::from_millis(200);
+            let sts = Sts::new(&config);
+            // A test that would hang fails.
+            let exchange = tokio::time::timeout(Duration::from_secs(60), sts.exchange(JWT, None)).await;
+            let refusal = exchange.expect("given up").err().unwrap();
+            assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
+            // One of the SDK's timeouts or ours: they are equal.
+            let start = format!("no answer from STS at {} for {ROLE}", server.url);
+            assert!(refusal.message.starts_with(&start), "{reply:?}: {}", refusal.message);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_cannot_be_is_a_setting() {
+        for url in ["nonsense", "http://[::1"] {
+            let refusal = Sts::new(&config(url)).exchange(JWT, None).await.err().unwrap();
+            assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
+        }
+        let mut config = config("");
+        config.sts.endpoint_url = None;
+        config.sts.region = Region::new("not a region");
+        let refusal = Sts::new(&config).exchange(JWT, None).await.err().unwrap();
+        assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
+    }
+
+    #[tokio::test]
+    async fn p9_neither_logs_nor_errors_hold_a_secret() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let guard = tracing::subscriber::set_default(subscriber);
+        let echo =
+            format!("<Error><Code>{JWT}</Code><Message>sent {JWT}</Message><RequestId>{JWT}</RequestId></Error>");
+        let cut = http(200, "", success().split_once("</Credentials>").unwrap().0);
+        let broken = http(200, "", &success()).split_once("<Provider>").unwrap().0.to_owned();
+        let foreign = format!("<Other><A>{SECRET}</A><SessionToken>{SESSION}</SessionToken></Other>");
+        for (reply, then) in [
+            (http(200, "", &success()), Then::Close),
+            (http(400, "", &echo), Then::Close),
+            (http(400, "", JWT), Then::Close),
+            (cut, Then::Close),
+            (broken, Then::Close),
+            (http(200, "", &foreign), Then::Close),
+            (http(403, "", &success()), Then::Close),
+            (JWT.to_owned(), Then::Close),
+            (String::new(), Then::Reset),
+            (String::new(), Then::Hang),
+        ] {
+            let server = Server::start(reply, then).await;
+            let mut config = config(&server.url);
+            if matches!(then, Then::Hang) {
+                config.sts.attempt_timeout = Duration::from_millis(200);
+            }
+            let sts = Sts::new(&config);
+            match sts.exchange(JWT, None).await {
+                Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
+                Err(refusal) => log.add(&format!("{refusal:?} {refusal:#?} {} {sts:?}", refusal.message)),
+            }
+        }
+        drop(guard);
+        // The SDK prints the headers of an answer before we see them: these are not ours to hide there.
+        let header = format!("Content-Type: {JWT}\r\nx-amzn-requestid: {JWT}\r\n");
+        log.add(&format!("{:?}", refusal(http(400, &header, "")).await));
+        let log = log.text();
+        assert!(log.contains("transmitting request"), "the log was not captured: {} bytes", log.len());
+        for secret in [JWT, SECRET, SESSION, "eyJ0b2tlbiI6ImNhbmFyeSJ9", "c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk"] {
+            let at = log.find(secret).map(|at| &log[at.saturating_sub(300)..at]);
+            assert_eq!(at, None, "{secret} was printed");
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn add(&self, text: &str) {
+            self.0.lock().unwrap().extend_from_slice(text.as_bytes());
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Anything, and STS's own answers with something done to them.
+    fn bodies() -> impl Strategy<Value = Vec<u8>> {
+        let error = || xml("", 400, "AccessDenied", "No").split_once("\r\n\r\n").unwrap().1.to_owned();
+        let whole = prop_oneof![Just(success()), Just(error())].prop_map(String::into_bytes);
+        let spliced = (whole, any::<prop::sample::Index>(), 0..40usize, prop::collection::vec(any::<u8>(), 0..20))
+            .prop_map(|(mut body, at, gone, new)| {
+                let at = at.index(body.len());
+                let end = body.len().min(at + gone);
+                drop(body.splice(at..end, new));
+                body
+            });
+        let cut = any::<prop::sample::Index>().prop_map(|at| {
+            let body = success().into_bytes();
+            body[..at.index(body.len())].to_vec()
+        });
+        let tags = prop::collection::vec(
+            prop::sample::select(vec![
+                "<AssumeRoleWithWebIdentityResponse>",
+                "</AssumeRoleWithWebIdentityResponse>",
+                "<AssumeRoleWithWebIdentityResult>",
+                "<Credentials>",
+                "</Credentials>",
+                "<AccessKeyId>",
+                "<SecretAccessKey>",
+                "</SecretAccessKey>",
+                "<SessionToken/>",
+                "<Expiration>2030-01-01T00:00:00Z</Expiration>",
+                "<ErrorResponse>",
+                "</ErrorResponse>",
+                "<Error>",
+                "</Error>",
+                "<Code>Throttling</Code>",
+                "<Code a='",
+                "<!--",
+                "-->",
+                "<![CDATA[",
+                "]]>",
+                "&amp;",
+                "&#0;",
+                "<?xml version='1.0'?>",
+                "<!DOCTYPE a [",
+                "text",
+            ]),
+            0..12,
+        );
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            spliced,
+            cut,
+            tags.prop_map(|tags| tags.concat().into_bytes())
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_a_panic_or_half_a_grant(body in bodies(), status in 100..600u16) {
+            let sts = Sts::new(&config("http://127.0.0.1:1"));
+            let answer = Answer {
+                status,
+                date: None,
+                retry_after: None,
+                content_type: None,
+                request_id: None,
+                body: body.clone().into(),
+                end: End::Whole,
+            };
+            match sts.judge(&answer, "endpoint", JWT, None) {
+                Ok(grant) => {
+                    prop_assert!((200..300).contains(&status));
+                    prop_assert!(body.trim_ascii_end().ends_with(b"</AssumeRoleWithWebIdentityResponse>"));
+                    let keys = grant.credentials;
+                    prop_assert!(!keys.access_key_id().is_empty());
+                    prop_assert!(!keys.secret_access_key().is_empty());
+                    prop_assert!(!keys.session_token().unwrap_or_default().is_empty());
+                    prop_assert!(grant.expiration > at(1_420_000_000));
+                    prop_assert!(grant.principal.account_id.is_none_or(|id| id.len() == 12));
+                }
+                Err(refusal) => {
+                    prop_assert!(!refusal.message.is_empty() && refusal.message.len() < 4096);
+                    prop_assert!(!refusal.message.contains(SECRET) && !refusal.message.contains(SESSION));
+                }
+            }
+        }
+    }
+}

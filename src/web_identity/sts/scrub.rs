@@ -1,0 +1,94 @@
+//! Other people's text, made fit to print.
+
+/// One line of at most `limit` characters, without the token, a part of it, or anything that looks like a secret.
+pub(crate) fn printable(text: &str, token: &str, limit: usize) -> String {
+    let mut text = text.to_owned();
+    // The whole before its parts; a part may be echoed alone, and a short one says nothing.
+    let parts = token.split('.').filter(|part| part.len() >= 16);
+    for secret in [token].into_iter().filter(|token| !token.is_empty()).chain(parts) {
+        if text.contains(secret) {
+            text = text.replace(secret, REDACTED);
+        }
+    }
+    // Before it is cut to length: half a secret is one, too, and no longer looks like it.
+    plain(&without_secrets(&text), limit)
+}
+
+/// One line of at most `limit` characters: for text of others that is no secret.
+pub(crate) fn plain(text: &str, limit: usize) -> String {
+    cut(&one_line(text), limit)
+}
+
+/// Runs of the letters that tokens and keys are made of, if they are longer than any name, or begin as a JWT does.
+fn without_secrets(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.find(|c| !in_secrets(c)).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(run);
+        // `{"` in base64; within a word, as in `Token=eyJ…`, it takes more to be no coincidence.
+        let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
+        out.push_str(if jwt || word.len() > LONGEST_NAME { REDACTED } else { word });
+        let other = tail.find(in_secrets).unwrap_or(tail.len());
+        out.push_str(&tail[..other]);
+        rest = &tail[other..];
+    }
+    out
+}
+
+fn in_secrets(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=')
+}
+
+fn one_line(text: &str) -> String {
+    let visible = |c: char| if c.is_alphanumeric() || c.is_ascii_graphic() { c } else { ' ' };
+    let text: String = text.chars().map(visible).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+const REDACTED: &str = "[redacted]";
+
+/// A thumbprint has 40.
+const LONGEST_NAME: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2V4YW1wbGUuY29tIn0.c2lnbmF0dXJlLWNhbmFyeQ";
+
+    #[test]
+    fn a_token_is_not_echoed_in_whole_or_in_part() {
+        for (text, expected) in [
+            (format!("bad token {JWT}!"), "bad token [redacted]!"),
+            ("only the c2lnbmF0dXJlLWNhbmFyeQ of it".to_owned(), "only the [redacted] of it"),
+            (format!("cut {}", &JWT[..30]), "cut [redacted].[redacted]"),
+            ("another's eyJhbGciOiJub25lIn0".to_owned(), "another's [redacted]"),
+        ] {
+            assert_eq!(printable(&text, JWT, 200), expected);
+        }
+        assert_eq!(printable("opaque-token was refused", "opaque-token", 200), "[redacted] was refused");
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_name_is_not_printed() {
+        assert_eq!(printable(&format!("key {}", "Ab1+".repeat(11)), "", 200), "key [redacted]");
+        let names = "arn:aws:iam::123456789012:role/app https://oidc.example.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE";
+        assert_eq!(printable(names, JWT, 200), names);
+    }
+
+    #[test]
+    fn the_result_is_one_bounded_line() {
+        assert_eq!(printable(" a\r\n\tb\u{1b}[31m\u{202e}c\0 ", "", 200), "a b [31m c");
+        assert_eq!(printable("äöü", "", 2), "äö…");
+        // The token ends beyond the limit.
+        assert_eq!(printable(&format!("{} {JWT}", "x".repeat(20)), JWT, 25), "xxxxxxxxxxxxxxxxxxxx [red…");
+    }
+}
