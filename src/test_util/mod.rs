@@ -12,14 +12,15 @@
 //! use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TokenSpec, TrustedRole};
 //!
 //! let issuer = OidcIssuer::start().await;
-//! let role = TrustedRole::new("arn:aws:iam::123456789012:role/checkout").subject("system:serviceaccount:shop:checkout");
+//! let arn = "arn:aws:iam::123456789012:role/checkout";
+//! let role = TrustedRole::new(arn).subject("system:serviceaccount:shop:checkout");
 //! let sts = MockSts::builder().issuer(&issuer).role(role).start().await;
 //!
 //! // Hand `sdk_config` to what is tested; here it is an STS client.
 //! let client = aws_sdk_sts::Client::new(&sts.sdk_config());
 //! let exchange = client
 //!     .assume_role_with_web_identity()
-//!     .role_arn("arn:aws:iam::123456789012:role/checkout")
+//!     .role_arn(arn)
 //!     .role_session_name("checkout-0")
 //!     .web_identity_token(issuer.mint(TokenSpec::service_account("shop", "checkout")));
 //! exchange.clone().send().await?;
@@ -40,13 +41,22 @@ pub use issuer::{Algorithm, OidcIssuer, TokenSpec};
 pub use mock_sts::{Call, Fault, MockSts, MockStsBuilder, TrustedRole};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
 
 fn now() -> SystemTime {
     SystemTimeSource::new().now()
+}
+
+/// As tokens tell time.
+fn seconds(at: SystemTime) -> i64 {
+    // Seconds since 1970 fit for as long as there is a SystemTime to hold them.
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_secs() as i64,
+        Err(before) => -(before.duration().as_secs() as i64),
+    }
 }
 
 /// Always the same for the same text.

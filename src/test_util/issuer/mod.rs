@@ -22,8 +22,8 @@ use super::lock;
 
 /// The OIDC issuer of a cluster, on loopback, until its last handle is dropped.
 ///
-/// It serves `/.well-known/openid-configuration` and `/openid/v1/jwks`, and [mints](Self::mint) what a kubelet would put
-/// into a pod.
+/// It serves `/.well-known/openid-configuration` and `/openid/v1/jwks`, and [mints](Self::mint) what a kubelet would
+/// put into a pod.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

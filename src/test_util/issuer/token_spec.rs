@@ -1,15 +1,15 @@
 //! What a minted token says, and who signs it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::test_util::{now, uuid};
+use crate::test_util::{now, seconds, uuid};
 
 /// What a token shall say: a service account's, unless changed.
 ///
-/// Without [`audience`](Self::audience) it is for `sts.amazonaws.com`, without [`lifetime`](Self::lifetime) it lives for
-/// an hour, and it is issued when [`mint`](super::OidcIssuer::mint) is called.
+/// Without [`audience`](Self::audience) it is for `sts.amazonaws.com`, without [`lifetime`](Self::lifetime) it lives
+/// for an hour, and it is issued when [`mint`](super::OidcIssuer::mint) is called.
 #[must_use]
 #[derive(Clone, Debug)]
 pub struct TokenSpec {
@@ -155,12 +155,4 @@ pub(super) enum Signer {
     Issuer,
     Stranger,
     Nobody,
-}
-
-fn seconds(at: SystemTime) -> i64 {
-    // Seconds since 1970 fit for as long as there is a SystemTime to hold them.
-    match at.duration_since(UNIX_EPOCH) {
-        Ok(after) => after.as_secs() as i64,
-        Err(before) => -(before.duration().as_secs() as i64),
-    }
 }

@@ -1,6 +1,6 @@
 //! `AssumeRoleWithWebIdentity`: from the parameters to a grant.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
@@ -28,15 +28,12 @@ impl Account {
         length: Option<Duration>,
     ) -> Result<Grant, Refusal> {
         let request = ExchangeRequest::parse(form)?;
-        // STS's times are whole seconds, so that `Date` and `Expiration` agree.
-        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let now = UNIX_EPOCH + Duration::from_secs(seconds);
         let token = Token::parse(request.token).ok_or_else(|| {
             Refusal::invalid_identity_token(
                 "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
             )
         })?;
-        let verified = token.verify(&self.issuers, &self.audiences(), seconds.cast_signed()).await?;
+        let verified = token.verify(&self.issuers, &self.audiences(), now).await?;
         let role = self.roles.iter().find(|role| role.arn() == request.role_arn).ok_or_else(Refusal::access_denied)?;
         let audience = role.admits(&verified).ok_or_else(Refusal::access_denied)?.to_owned();
         if request.duration.is_some_and(|asked| asked > role.longest()) {
@@ -47,7 +44,6 @@ impl Account {
         let length = length.or(request.duration).unwrap_or(DEFAULT_LENGTH);
         Ok(Grant {
             session: Session::new(role.arn(), request.session_name, now + length),
-            answered: now,
             provider: provider_arn(role.arn(), &verified),
             subject: verified.subject,
             audience,

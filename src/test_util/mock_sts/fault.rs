@@ -6,10 +6,8 @@ macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         /// What goes wrong with an exchange: see [`MockSts::fail_next`](super::MockSts::fail_next).
         ///
-        /// Those that spoil a success ([`AlreadyExpired`](Self::AlreadyExpired), [`MissingExpiration`](Self::MissingExpiration),
-        /// [`MissingSecret`](Self::MissingSecret), [`CutBody`](Self::CutBody), [`CutXml`](Self::CutXml),
-        /// [`OtherShape`](Self::OtherShape), [`Oversized`](Self::Oversized)) do so only to a request that would succeed. All
-        /// others answer without a look at the request.
+        /// Those that spoil a grant, [`AlreadyExpired`](Self::AlreadyExpired) say, do so only to a request that would
+        /// get one. All others answer without a look at the request.
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Fault {

@@ -35,10 +35,10 @@ use super::lock;
 
 /// AWS, as far as web identity goes, on loopback, until its last handle is dropped.
 ///
-/// `AssumeRoleWithWebIdentity` fetches the issuer's keys anew each time, checks the token's signature, issuer, audience,
-/// subject and time, the role's trust and the parameters, and refuses with AWS's codes, statuses and texts.
-/// `GetCallerIdentity` recomputes the request's signature with the secret that it once gave. All settings take effect
-/// at once.
+/// `AssumeRoleWithWebIdentity` fetches the issuer's keys anew each time, checks the token's signature, issuer,
+/// audience, subject and time, the role's trust and the parameters, and refuses with AWS's codes, statuses and texts.
+/// `GetCallerIdentity` recomputes the request's signature with the secret that it once gave, presigned or not. Faults
+/// and latency are for exchanges only. All settings take effect at once.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -78,8 +78,8 @@ impl MockSts {
         &self.shared.endpoint_url
     }
 
-    /// What a program would have loaded from its environment: region `eu-central-1`, this mock as the endpoint of STS and
-    /// of nothing else, and no credentials.
+    /// What a program would have loaded from its environment: region `eu-central-1`, this mock as the endpoint of STS
+    /// and of nothing else, and no credentials.
     pub fn sdk_config(&self) -> SdkConfig {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -116,7 +116,8 @@ impl MockSts {
         self.state().next_faults.extend(std::iter::repeat_n(fault, count));
     }
 
-    /// Lets this fault happen to every exchange, until `None` is set. Those of [`fail_next`](Self::fail_next) come first.
+    /// Lets this fault happen to every exchange until `None` is set. Those of [`fail_next`](Self::fail_next) come
+    /// first.
     pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
         self.state().settings.fault = fault.into();
     }
@@ -127,6 +128,9 @@ impl MockSts {
     }
 
     /// Sets the mock's clock ahead of ours by so many seconds, or behind: `Date`, `Expiration` and all checks of time.
+    ///
+    /// To a clock that is behind, a token that was just issued is not valid yet: mint it with an earlier
+    /// [`issued_at`](super::TokenSpec::issued_at).
     pub fn set_clock_offset(&self, seconds: i64) {
         self.state().settings.clock_offset = seconds;
     }
@@ -136,8 +140,8 @@ impl MockSts {
         self.state().settings.send_date = send;
     }
 
-    /// The `retry-after` of [`Fault::Throttled`], [`Fault::TooManyRequests`] and [`Fault::ServiceUnavailable`], in whole
-    /// seconds.
+    /// The `retry-after` of [`Fault::Throttled`], [`Fault::TooManyRequests`] and [`Fault::ServiceUnavailable`], in
+    /// whole seconds.
     pub fn set_retry_after(&self, after: impl Into<Option<Duration>>) {
         self.state().settings.retry_after = after.into();
     }

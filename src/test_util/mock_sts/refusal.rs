@@ -57,7 +57,8 @@ impl Refusal {
     pub(super) fn constraint(value: Option<&str>, parameter: &str, constraint: impl std::fmt::Display) -> Self {
         let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
         Self::validation(format!(
-            "1 validation error detected: Value {value} at '{parameter}' failed to satisfy constraint: Member must {constraint}"
+            "1 validation error detected: Value {value} at '{parameter}' failed to satisfy constraint: \
+             Member must {constraint}"
         ))
     }
 

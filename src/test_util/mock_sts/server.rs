@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -86,61 +86,60 @@ impl Shared {
                 exchange::describe(&form, &mut call);
                 call.fault = self.next_fault();
                 let fault = call.fault;
-                let call = self.record(call);
+                // Before anybody can hear that it has come.
                 let _under_way = UnderWay::new(self);
-                self.exchange(&form, fault, call).await
+                let call = self.record(call);
+                tokio::time::sleep(self.settings().latency).await;
+                self.exchange(&form, fault, self.turn(call)).await
             }
             ("GetCallerIdentity", VERSION) => {
                 let signed = Signed::parse(&request);
                 call.access_key_id = signed.as_ref().ok().map(|signed| signed.access_key_id.clone());
-                let call = self.record(call);
-                let id = request_id();
-                let answer = match signed.and_then(|signed| self.authenticate(&signed, &request)) {
-                    Ok(session) => Answer::caller_identity(&session, &id),
-                    Err(refusal) => Answer::refusal(refusal, &id),
+                let turn = self.turn(self.record(call));
+                let answer = match signed.and_then(|signed| self.authenticate(&signed, &request, turn.at)) {
+                    Ok(session) => Answer::caller_identity(&session, &turn.request_id),
+                    Err(refusal) => Answer::refusal(refusal, &turn.request_id),
                 };
-                self.reply(answer, &id, call)
+                self.reply(answer, turn)
             }
             (_, version) => {
-                let call = self.record(call);
-                let id = request_id();
+                let turn = self.turn(self.record(call));
                 let message = format!("Could not find operation {action} for version {version}");
-                self.reply(Answer::refusal(Refusal::new(400, "InvalidAction", message), &id), &id, call)
+                self.reply(Answer::refusal(Refusal::new(400, "InvalidAction", message), &turn.request_id), turn)
             }
         }
     }
 
-    async fn exchange(&self, form: &Form, fault: Option<Fault>, call: usize) -> Reply {
-        tokio::time::sleep(self.settings().latency).await;
-        let id = request_id();
+    async fn exchange(&self, form: &Form, fault: Option<Fault>, turn: Turn) -> Reply {
+        let id = &turn.request_id;
         let spoil = match fault.map(Fault::effect) {
             None => None,
             Some(Effect::Spoil(spoil)) => Some(spoil),
-            Some(Effect::Refuse(refusal)) => return self.reply(Answer::refusal(refusal, &id), &id, call),
-            Some(Effect::BareError(refusal)) => return self.reply(Answer::bare_error(refusal, &id), &id, call),
+            Some(Effect::Refuse(refusal)) => return self.reply(Answer::refusal(refusal, id), turn),
+            Some(Effect::BareError(refusal)) => return self.reply(Answer::bare_error(refusal, id), turn),
             Some(Effect::Page(status, content_type, body)) => {
-                return self.reply(Answer::page(status, content_type, body), &id, call);
+                return self.reply(Answer::page(status, content_type, body), turn);
             }
             Some(Effect::Reset) => return Reply::Reset,
             Some(Effect::Hang) => std::future::pending().await,
         };
-        let mut grant = match self.account.exchange(form, self.clock(), self.settings().session_length).await {
+        let mut grant = match self.account.exchange(form, turn.at, self.settings().session_length).await {
             Ok(grant) => grant,
-            Err(refusal) => return self.reply(Answer::refusal(refusal, &id), &id, call),
+            Err(refusal) => return self.reply(Answer::refusal(refusal, id), turn),
         };
         if spoil == Some(Spoil::Expired) {
-            grant.session.expiration = grant.answered - Duration::from_secs(60);
+            grant.session.expiration = turn.at - Duration::from_secs(60);
         }
         let access_key_id = grant.session.credentials.access_key_id().to_owned();
-        let answer = Answer::grant(&grant, spoil, &id);
+        let answer = Answer::grant(&grant, spoil, id);
         let mut state = lock(&self.state);
-        state.calls[call].access_key_id = Some(access_key_id.clone());
+        state.calls[turn.call].access_key_id = Some(access_key_id.clone());
         state.sessions.insert(access_key_id, grant.session);
         drop(state);
-        if spoil == Some(Spoil::Disconnected) { cut(&answer) } else { self.reply(answer, &id, call) }
+        if spoil == Some(Spoil::Disconnected) { cut(&answer) } else { self.reply(answer, turn) }
     }
 
-    fn authenticate(&self, signed: &Signed, request: &Request<Bytes>) -> Result<Session, Refusal> {
+    fn authenticate(&self, signed: &Signed, request: &Request<Bytes>, now: SystemTime) -> Result<Session, Refusal> {
         let state = lock(&self.state);
         if let Some(code) = state.rejected.get(&signed.access_key_id) {
             return Err(Refusal::of_key(code.clone()));
@@ -148,7 +147,6 @@ impl Shared {
         let unknown = || Refusal::of_key("InvalidClientTokenId");
         let session = state.sessions.get(&signed.access_key_id).cloned().ok_or_else(unknown)?;
         drop(state);
-        let now = self.clock();
         if now >= session.expiration {
             return Err(Refusal::of_key("ExpiredToken"));
         }
@@ -156,16 +154,16 @@ impl Shared {
         Ok(session)
     }
 
-    fn reply(&self, answer: Answer, request_id: &str, call: usize) -> Reply {
+    fn reply(&self, answer: Answer, turn: Turn) -> Reply {
         let settings = self.settings();
         // The statuses are our own: all of them are valid.
         let status = StatusCode::from_u16(answer.status).unwrap_or_default();
         let mut headers = vec![];
         if let Some(name) = answer.request_id_header {
-            headers.push((HeaderName::from_static(name), request_id.to_owned()));
+            headers.push((HeaderName::from_static(name), turn.request_id));
         }
         if settings.send_date {
-            headers.push((DATE, DateTime::from(self.clock()).fmt(Format::HttpDate).unwrap_or_default()));
+            headers.push((DATE, DateTime::from(turn.at).fmt(Format::HttpDate).unwrap_or_default()));
         }
         let busy = matches!(answer.status, 429 | 503) || answer.code.as_deref() == Some("Throttling");
         let unless_set = (answer.status == 429).then_some(Duration::from_secs(1));
@@ -176,8 +174,8 @@ impl Shared {
             headers.push((LOCATION, format!("{}/login", self.endpoint_url)));
         }
         let mut state = lock(&self.state);
-        state.calls[call].status = Some(answer.status);
-        state.calls[call].code = answer.code;
+        state.calls[turn.call].status = Some(answer.status);
+        state.calls[turn.call].code = answer.code;
         drop(state);
         let mut response = http::response(status, answer.content_type, answer.body);
         for (name, value) in headers {
@@ -206,11 +204,23 @@ impl Shared {
         lock(&self.state).settings
     }
 
-    fn clock(&self) -> SystemTime {
+    /// To be called when the answer is made: its time goes into the answer.
+    fn turn(&self, call: usize) -> Turn {
         let offset = self.settings().clock_offset;
         let by = Duration::from_secs(offset.unsigned_abs());
-        if offset < 0 { now() - by } else { now() + by }
+        let at = if offset < 0 { now() - by } else { now() + by };
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Turn { call, request_id: uuid(&fastrand::u128(..).to_string()), at: UNIX_EPOCH + Duration::from_secs(seconds) }
     }
+}
+
+/// What belongs to the one answer of a request.
+struct Turn {
+    /// Its place among the calls.
+    call: usize,
+    request_id: String,
+    /// By the mock's clock, in whole seconds as all times of STS: so `Date` and `Expiration` agree.
+    at: SystemTime,
 }
 
 /// One exchange that is under way, until it is answered or its client is gone.
@@ -237,10 +247,6 @@ fn cut(answer: &Answer) -> Reply {
     let head =
         format!("HTTP/1.1 200 OK\r\n{CONTENT_TYPE}: {}\r\ncontent-length: {}\r\n\r\n", answer.content_type, body.len());
     Reply::Cut([head.as_bytes(), &body.as_bytes()[..body.len() / 2]].concat())
-}
-
-fn request_id() -> String {
-    uuid(&fastrand::u128(..).to_string())
 }
 
 const VERSION: &str = "2011-06-15";

@@ -10,8 +10,6 @@ use crate::test_util::uuid;
 /// What an exchange gave.
 pub(super) struct Grant {
     pub(super) session: Session,
-    /// The mock's clock at that moment.
-    pub(super) answered: SystemTime,
     pub(super) subject: String,
     pub(super) audience: String,
     pub(super) provider: String,

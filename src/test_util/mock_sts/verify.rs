@@ -1,5 +1,7 @@
 //! Whether a token is good: its form, its issuer, its signature, its audience, its time.
 
+use std::time::SystemTime;
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
@@ -8,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use crate::test_util::http;
+use crate::test_util::{http, seconds};
 
 /// What a good token says.
 #[derive(Debug)]
@@ -45,7 +47,13 @@ impl<'a> Token<'a> {
     }
 
     /// Goes through all that makes it good for somebody with these providers, which list these audiences.
-    pub(super) async fn verify(&self, issuers: &[String], audiences: &[String], now: i64) -> Result<Verified, Refusal> {
+    pub(super) async fn verify(
+        &self,
+        issuers: &[String],
+        audiences: &[String],
+        now: SystemTime,
+    ) -> Result<Verified, Refusal> {
+        let now = seconds(now);
         let issuer = self.claims["iss"].as_str().ok_or_else(|| missing("iss"))?;
         if !issuers.iter().any(|known| known == issuer) {
             return Err(Refusal::no_provider(issuer));
