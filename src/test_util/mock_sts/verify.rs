@@ -93,6 +93,7 @@ impl<'a> Token<'a> {
         Err(Refusal::invalid_identity_token("The token's signature does not match"))
     }
 
+    // By aws-lc-rs itself: jsonwebtoken wants one provider per process, and another crate's features can take it away.
     fn is_signed_with(&self, key: &Value) -> Option<()> {
         let field = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str()?).ok();
         let (message, signature) = (self.message.as_bytes(), &self.signature);
