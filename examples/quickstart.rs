@@ -21,8 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     volume.write(token())?;
     let role = TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout").audience("sts.amazonaws.com");
     // Sessions of 4 s, so that a refresh can be watched; AWS gives 15 min at least.
-    let sts =
-        MockSts::builder().issuer(&issuer).role(role).session_length(Duration::from_secs(4)).start().await;
+    let sts = MockSts::builder().issuer(&issuer).role(role).session_length(Duration::from_secs(4)).start().await;
     println!("issuer      {}", issuer.url());
     println!("token file  {}", volume.token_path().display());
     println!("STS         {}", sts.endpoint_url());

@@ -86,9 +86,11 @@ impl SlotCache {
     ) -> Result<Identity, BoxError> {
         // `LazyCache` panics without them, and the SDK's own check for them does not reach it through us.
         if runtime_components.time_source().is_none() || runtime_components.sleep_impl().is_none() {
-            return Err("the client's config has no time source or no sleep implementation, which the identity cache for \
+            return Err(
+                "the client's config has no time source or no sleep implementation, which the identity cache for \
                         other credentials providers needs: set both, or use `install`"
-                .into());
+                    .into(),
+            );
         }
         let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
         // That cache pins what it was given; an access key belongs to one role alone, so this one is ours.

@@ -11,10 +11,10 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor,
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_xml::decode::{Document, ScopedDecoder, try_data};
 
 use crate::provider::WebIdentityCredentialsProvider;
 use crate::refresh::Supervisor;
-use crate::web_identity::error_code_of_xml;
 
 impl WebIdentityCredentialsProvider {
     /// For one service's config, optional: hears the service refuse the key and calls
@@ -112,13 +112,30 @@ fn error_code(response: &Response) -> Option<String> {
         return Some(bare(header).to_owned());
     }
     let body = response.body().bytes()?;
-    if let Some(code) = error_code_of_xml(body) {
-        return Some(code);
+    if let Some(mut document) = std::str::from_utf8(body).ok().filter(|text| text.contains('<')).map(Document::new) {
+        return document.root_element().ok().and_then(|mut root| code_within(&mut root, DEEPEST));
     }
     let json: serde_json::Value = serde_json::from_slice(body).ok()?;
     let code = ["__type", "code", "Code"].iter().find_map(|name| json.get(name)?.as_str())?;
     Some(bare(code).to_owned())
 }
+
+/// The first `Code`: below `Error`, `ErrorResponse` or EC2's `Response`, at its own depth in each.
+fn code_within(scope: &mut ScopedDecoder<'_, '_>, deepest: u8) -> Option<String> {
+    while let Some(mut tag) = scope.next_tag() {
+        if tag.start_el().local() == "Code" {
+            return try_data(&mut tag).ok().map(|code| code.trim().to_owned());
+        }
+        if deepest > 0 {
+            if let Some(code) = code_within(&mut tag, deepest - 1) {
+                return Some(code);
+            }
+        }
+    }
+    None
+}
+
+const DEEPEST: u8 = 3;
 
 /// `prefix#Code:uri` without what surrounds the code.
 fn bare(code: &str) -> &str {
@@ -147,6 +164,10 @@ mod tests {
             (code(&[], r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"x"}"#), "json"),
             (code(&[], "<ErrorResponse><Error><Code>ExpiredTokenException</Code></Error></ErrorResponse>"), "query"),
             (code(&[], "<Error><Code>ExpiredTokenException</Code><Message/></Error>"), "rest-xml"),
+            (
+                code(&[], "<Response><Errors><Error><Code>ExpiredTokenException</Code></Error></Errors></Response>"),
+                "ec2",
+            ),
         ];
         for (found, protocol) in sent {
             assert_eq!(found.as_deref(), Some("ExpiredTokenException"), "{protocol}");
@@ -164,7 +185,8 @@ mod tests {
 
     #[test]
     fn the_key_is_read_from_the_signature() {
-        let header = "AWS4-HMAC-SHA256 Credential=ASIAX/20261124/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0";
+        let header =
+            "AWS4-HMAC-SHA256 Credential=ASIAX/20261124/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0";
         assert_eq!(signing_key(header), Some("ASIAX"));
         assert_eq!(signing_key("Bearer abc"), None);
     }

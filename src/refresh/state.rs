@@ -277,10 +277,6 @@ impl State {
         self.waiting > 0
     }
 
-    pub(super) fn attempting(&self) -> bool {
-        self.task.attempting
-    }
-
     /// A due attempt was not taken up, or is not driven on.
     fn stalled(&self, now: Instant) -> bool {
         let since = if self.task.attempting { self.task.beat } else { self.task.beat.max(self.schedule.due()) };

@@ -397,7 +397,7 @@ fn without_a_runtime_and_credentials_the_error_says_so() {
     assert_eq!(rig.key(), None);
     let mut waiting = std::pin::pin!(rig.engine.credentials());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(Err(error)) = std::future::Future::poll(waiting.as_mut(), &mut context) else {
+    let std::task::Poll::Ready(Err(error)) = Future::poll(waiting.as_mut(), &mut context) else {
         panic!("an error at once")
     };
     assert!(error.to_string().contains("no Tokio runtime"), "{error}");

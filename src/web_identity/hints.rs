@@ -124,13 +124,8 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
     }
 }
 
-/// The policy document that lets `claims` assume `role_arn`, as compact JSON; none if the token does not say whose it is.
-pub(crate) fn trust_policy(role_arn: &str, claims: &TokenClaims) -> Option<String> {
-    let statement = trust_statement(role_arn, claims)?;
-    Some(format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#))
-}
-
-/// Its one statement, in the order in which people write it.
+/// The statement that lets `claims` assume `role_arn`, in the order in which people write it; none if the token does not say
+/// whose it is.
 fn trust_statement(role_arn: &str, claims: &TokenClaims) -> Option<String> {
     let issuer = bare(claims.issuer.as_deref()?);
     let subject = claims.subject.as_deref()?;
@@ -314,30 +309,30 @@ mod tests {
     }
 
     #[test]
-    fn the_trust_policy_holds_issuer_subject_and_audience_and_nothing_else() {
+    fn the_trust_statement_holds_issuer_subject_and_audience_and_nothing_else() {
         for (role, payload, expected) in [
             (
                 ROLE,
                 r#"{"iss":"https://issuer.example.com/cluster","sub":"system:serviceaccount:shop:orders","aud":"sts.amazonaws.com"}"#,
-                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}}]}"#,
+                r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}}"#,
             ),
             (
                 "arn:aws-cn:iam::210987654321:role/path/app",
                 r#"{"iss":"http://127.0.0.1:8080","sub":"a \"b\"\n*","aud":["one","two"]}"#,
-                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws-cn:iam::210987654321:oidc-provider/127.0.0.1:8080"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"127.0.0.1:8080:sub":"a \"b\"\n*","127.0.0.1:8080:aud":["one","two"]}}}]}"#,
+                r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws-cn:iam::210987654321:oidc-provider/127.0.0.1:8080"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"127.0.0.1:8080:sub":"a \"b\"\n*","127.0.0.1:8080:aud":["one","two"]}}}"#,
             ),
             (
                 "arn:minio:iam:::role/app",
                 r#"{"iss":"issuer.example.com","sub":"app","aud":"minio"}"#,
-                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:minio:iam:::oidc-provider/issuer.example.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com:sub":"app","issuer.example.com:aud":"minio"}}}]}"#,
+                r#"{"Effect":"Allow","Principal":{"Federated":"arn:minio:iam:::oidc-provider/issuer.example.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com:sub":"app","issuer.example.com:aud":"minio"}}}"#,
             ),
         ] {
-            let policy = trust_policy(role, &claims(payload)).unwrap();
+            let policy = trust_statement(role, &claims(payload)).unwrap();
             assert_eq!(policy, expected);
             serde_json::from_str::<Value>(&policy).unwrap();
         }
         for payload in [r#"{"sub":"a","aud":"b"}"#, r#"{"iss":"a","aud":"b"}"#, r#"{"iss":"a","sub":"b"}"#] {
-            assert_eq!(trust_policy(ROLE, &claims(payload)), None, "{payload}");
+            assert_eq!(trust_statement(ROLE, &claims(payload)), None, "{payload}");
         }
     }
 

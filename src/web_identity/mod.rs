@@ -20,15 +20,13 @@ mod watch_state;
 
 pub use claims::TokenClaims;
 pub(crate) use config::{Config, StsConfig, TokenConfig};
-pub(crate) use hints::trust_policy;
-pub(crate) use watch::WatchHealth;
 
 use self::hints::Known;
 use self::sts::{Refusal, Sts};
 use self::token::Token;
 use self::watch::TokenWatch;
 use crate::error::Error;
-use crate::refresh::source::{Change, Class, Failure, Grant, Source};
+use crate::refresh::{Change, Class, Failure, Grant, Source};
 
 /// Credentials of one role, from STS, for whatever token its file holds.
 pub(crate) struct WebIdentity {
@@ -48,10 +46,6 @@ impl WebIdentity {
     /// Of the newest token that was seen. Read, not verified.
     pub(crate) fn claims(&self) -> Option<TokenClaims> {
         self.watch.claims()
-    }
-
-    pub(crate) fn watch_health(&self) -> WatchHealth {
-        self.watch.health()
     }
 
     async fn trade(&self) -> Result<Grant, Failure> {

@@ -32,7 +32,7 @@ pub(crate) use self::scrub::plain;
 use self::scrub::printable;
 use self::tap::{Tap, address};
 use super::Config;
-use crate::refresh::source::{Grant, Principal};
+use crate::refresh::{Grant, Principal};
 
 /// An STS, and what to ask it for.
 pub(crate) struct Sts {
@@ -275,7 +275,7 @@ mod tests {
     use super::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, success, xml};
     use super::*;
     use crate::error::ErrorKind;
-    use crate::refresh::source::Class;
+    use crate::refresh::Class;
 
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Refusal> {
         let server = Server::start(reply, Then::Close).await;

@@ -60,6 +60,17 @@ impl Token {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        Self {
+            digest: Digest::of(text),
+            claims: TokenClaims::parse(text),
+            text: Zeroizing::new(text.to_owned()),
+            modified: None,
+            links: Some(1),
+        }
+    }
+
     /// The beginning of a JWT: somebody writes the file in place, and has not finished.
     fn looks_torn(&self) -> bool {
         let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
@@ -189,3 +200,254 @@ const O_NONBLOCK: i32 = if cfg!(all(
 } else {
     0
 };
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::web_identity::testing::{Isolated, jwt};
+
+    #[tokio::test]
+    async fn a_token_is_read_without_the_white_space_around_it() {
+        let home = Home::new();
+        let bare = home.read_content("secret").await.unwrap();
+        let wrapped = home.read_content("\n\t secret \r\n").await.unwrap();
+        let other = home.read_content("sekret").await.unwrap();
+
+        assert_eq!(wrapped.expose(), "secret");
+        assert_eq!(wrapped.digest(), bare.digest());
+        assert_ne!(other.digest(), bare.digest());
+        assert!(bare.claims().is_none(), "what is not a JWT is a token nevertheless");
+        assert!(bare.modified().is_some());
+        assert!(!bare.is_orphan());
+    }
+
+    #[tokio::test]
+    async fn a_jwt_brings_its_claims() {
+        let token = Home::new().read_content(jwt(r#"{"sub":"system:serviceaccount:ns:sa"}"#)).await.unwrap();
+        assert_eq!(token.claims().unwrap().subject.as_deref(), Some("system:serviceaccount:ns:sa"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_file_is_refused_at_once_and_named() {
+        let home = Home::new();
+        let _socket = UnixListener::bind(home.path("socket")).unwrap();
+        fs::create_dir(home.path("directory")).unwrap();
+        make_fifo(&home.path("fifo"));
+
+        for (path, kind) in [
+            (home.path("socket"), "a socket"),
+            (home.path("directory"), "a directory"),
+            (home.path("fifo"), "a FIFO"),
+            ("/dev/null".into(), "a device"),
+        ] {
+            let error = read(&path).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
+            assert!(error.to_string().contains(&format!("{} is {kind}", path.display())), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fifo_that_takes_the_place_of_the_file_blocks_nobody() {
+        let home = Home::new();
+        make_fifo(&home.path("token"));
+        // As if it had not been there yet when the name was looked up.
+        let file = open(&home.path("token")).unwrap();
+        assert!(Obstacle::unless_file(&file.metadata().unwrap()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_token_has_a_longest_length() {
+        let home = Home::new();
+        assert!(home.read_content("x".repeat(MAX_BYTES)).await.is_ok());
+        let error = home.read_content("x".repeat(MAX_BYTES + 1)).await.unwrap_err();
+        assert!(error.to_string().contains("longer than 20000 bytes"), "{error}");
+
+        File::create(home.path("token")).unwrap().set_len(1 << 40).unwrap();
+        let error = read(&home.path("token")).await.unwrap_err();
+        assert!(error.to_string().contains("longer than 20000 bytes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_text_is_refused() {
+        let error = Home::new().read_content([b"canary".as_slice(), b"\xff\xfe\x00"].concat()).await.unwrap_err();
+        assert!(error.to_string().contains("is not text"), "{error}");
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_file_is_waited_for_a_while() {
+        let home = Home::new();
+        for (content, what) in [("", "is empty"), (" \n", "is empty"), ("abc", "is too short")] {
+            let error = home.read_content(content).await.unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+            assert!(error.is_transient());
+
+            let (token, ()) = tokio::join!(read_path(home.path("token")), async {
+                sleep(PATIENCE / 2).await;
+                fs::write(home.path("token"), "secret").unwrap();
+            });
+            assert_eq!(token.unwrap().expose(), "secret");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_file_is_waited_for_a_while_and_then_said_to_be_missing() {
+        let home = Home::new();
+        let (token, ()) = tokio::join!(read_path(home.path("token")), async {
+            sleep(PATIENCE / 2).await;
+            fs::write(home.path("token"), "secret").unwrap();
+        });
+        assert_eq!(token.unwrap().expose(), "secret");
+
+        symlink("nowhere", home.path("link")).unwrap();
+        for (path, hint) in [
+            ("absent", "its directory is there"),
+            ("absent/token", "its directory is missing, too; is the projected volume mounted at"),
+            ("link", "it is a link whose target is missing"),
+        ] {
+            let error = read(&home.path(path)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
+            let text = error.to_string();
+            assert!(text.contains(home.path(path).to_str().unwrap()) && text.contains("os error 2"), "{text}");
+            assert!(text.contains(hint), "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_torn_jwt_is_waited_for_and_then_taken_as_it_is() {
+        let home = Home::new();
+        let whole = jwt(r#"{"sub":"me"}"#);
+        let (head, _) = whole.rsplit_once('.').unwrap();
+        for torn in [&head[..10], head, &whole[..=head.len()]] {
+            fs::write(home.path("token"), torn).unwrap();
+            let (token, ()) = tokio::join!(read_path(home.path("token")), async {
+                sleep(PATIENCE / 2).await;
+                fs::write(home.path("token"), &whole).unwrap();
+            });
+            assert_eq!(token.unwrap().expose(), whole);
+            assert_eq!(home.read_content(torn).await.unwrap().expose(), torn);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_we_may_not_read_is_explained_by_owner_mode_and_uid() {
+        // Root may read everything, so this is somebody else's work.
+        let isolated = Isolated {
+            test: concat!(module_path!(), "::a_file_that_we_may_not_read_is_explained_by_owner_mode_and_uid"),
+            wrapper: &["env"],
+            uid: Some(NOBODY),
+        };
+        if !isolated.is_here() {
+            return;
+        }
+        let home = Home::new();
+        fs::write(home.path("token"), "canary").unwrap();
+        fs::set_permissions(home.path("token"), fs::Permissions::from_mode(0o200)).unwrap();
+        let error = read(&home.path("token")).await.unwrap_err().to_string();
+        let token = home.path("token").display().to_string();
+        for part in [
+            "os error 13",
+            &format!("{token} belongs to {NOBODY}:{NOBODY} with mode 0200 and we run as uid {NOBODY}"),
+            "fsGroup",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+
+        let (token, ()) = tokio::join!(read_path(home.path("token")), async {
+            sleep(PATIENCE / 2).await;
+            fs::set_permissions(home.path("token"), fs::Permissions::from_mode(0o400)).unwrap();
+        });
+        assert_eq!(token.unwrap().expose(), "canary", "some kubelets set the mode after publication");
+
+        fs::set_permissions(home.0.path(), fs::Permissions::from_mode(0o600)).unwrap();
+        let error = read(&home.path("token")).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("{} belongs to {NOBODY}", home.0.path().display())), "{error}");
+        fs::set_permissions(home.0.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn a_stale_handle_may_pass() {
+        #[cfg(target_os = "linux")]
+        assert!(Obstacle::Io(io::Error::from_raw_os_error(116)).may_pass());
+        assert!(!Obstacle::Io(io::Error::from_raw_os_error(5)).may_pass());
+    }
+
+    #[test]
+    fn a_token_shows_everything_but_itself() {
+        let token = Token::of(&jwt(r#"{"sub":"me"}"#));
+        let shown = format!("{token:?} {token:#?}");
+        assert!(shown.contains("me") && shown.contains("redacted"), "{shown}");
+        for part in token.expose().split('.') {
+            assert!(!shown.contains(part), "{shown}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_token_or_an_error_and_never_shown(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..200),
+                "[\\PC\\s]{0,50}".prop_map(String::into_bytes),
+                "[ \n]{0,2}eyJ[A-Za-z0-9_=-]{0,40}(\\.[A-Za-z0-9_=-]{0,40}){0,4}\n?".prop_map(String::into_bytes),
+                any::<String>().prop_map(|payload| jwt(&payload).into_bytes()),
+                "\\{\"(exp|aud|iat|iss)\":(-?[0-9]{1,30}(\\.[0-9]+)?(e[0-9]{1,3})?|\\[\\]|\"x\"|null)\\}"
+                    .prop_map(|payload| jwt(&payload).into_bytes()),
+                Just(vec![b'x'; MAX_BYTES + 7]),
+            ],
+        ) {
+            let home = Home::new();
+            let mut content = b"SECRETCANARY".to_vec();
+            content.extend(&bytes);
+            for content in [&bytes, &content] {
+                fs::write(home.path("token"), content).unwrap();
+                match attempt(&home.path("token")) {
+                    Ok(token) => {
+                        prop_assert_eq!(token.expose().as_bytes(), content.trim_ascii());
+                        let shown = format!("{token:?}");
+                        prop_assert!(!shown.contains("SECRETCANARY"));
+                    }
+                    Err(obstacle) => {
+                        let error = obstacle.explain(&home.path("token"));
+                        let shown = format!("{error} {error:?}");
+                        prop_assert!(!shown.contains("SECRETCANARY"));
+                    }
+                }
+            }
+        }
+    }
+
+    struct Home(TempDir);
+
+    impl Home {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        async fn read_content(&self, content: impl AsRef<[u8]>) -> Result<Token, Error> {
+            fs::write(self.path("token"), content).unwrap();
+            read(&self.path("token")).await
+        }
+    }
+
+    async fn read_path(path: PathBuf) -> Result<Token, Error> {
+        read(&path).await
+    }
+
+    fn make_fifo(path: &Path) {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+
+    const NOBODY: u32 = 65_534;
+}

@@ -19,7 +19,7 @@ use super::nudge::Nudge;
 use super::token::{self, Token};
 use super::watch_state::{Cause, Due, WatchState};
 use crate::error::Error;
-use crate::refresh::source::Change;
+use crate::refresh::Change;
 
 /// Watches one token file while somebody polls [`changed`](Self::changed), and only then.
 pub(crate) struct TokenWatch {
@@ -44,7 +44,7 @@ impl TokenWatch {
             file: file.into(),
             nudge,
             time_source,
-            state: Mutex::new(WatchState::new(config.poll_interval)),
+            state: Mutex::new(WatchState::new(config.poll_interval, config.watch)),
             diagnoses: Mutex::default(),
         }
     }
@@ -97,19 +97,14 @@ impl TokenWatch {
         self.state().claims().cloned()
     }
 
-    pub(crate) fn health(&self) -> WatchHealth {
-        let state = self.state();
-        WatchHealth { watching: state.watching(), rotations: state.rotations() }
-    }
-
     async fn look(&self, cause: Cause) -> Option<Change> {
-        let nudges = self.nudge.count();
+        let look = self.state().look(cause, self.nudge.count());
         // Armed first, then read: what happens between the two is heard.
         let armed_anew = self.arm(cause).await;
         let read = token::read(&self.file).await;
         let (change, reliable) = {
             let mut state = self.state();
-            let change = state.looked(cause, nudges, armed_anew, read.as_ref().ok(), Instant::now());
+            let change = state.looked(look, armed_anew, read.as_ref().ok(), Instant::now());
             (change, !state.is_unreliable())
         };
         let mut diagnoses = self.diagnoses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,38 +146,5 @@ impl fmt::Debug for TokenWatch {
     }
 }
 
-/// For metrics.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct WatchHealth {
-    /// File events come, and can be relied on.
-    pub(crate) watching: bool,
-    /// Contents after the first.
-    pub(crate) rotations: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::time::Duration;
-
-    #[tokio::test]
-    async fn smoke() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("token");
-        fs::write(&file, "first").unwrap();
-        let watch = TokenWatch::new(
-            &TokenConfig { file: file.clone(), poll_interval: Duration::from_secs(3600), watch: true },
-            SharedTimeSource::default(),
-        );
-        watch.read().await.unwrap();
-        for i in 0..100 {
-            let (change, ()) = tokio::join!(watch.changed(), async {
-                fs::write(&file, format!("token-{i}")).unwrap();
-            });
-            assert_eq!(change, Change::Content);
-            watch.read().await.unwrap();
-        }
-        eprintln!("{watch:?} {:?}", watch.health());
-    }
-}
+#[cfg(all(test, unix, feature = "test-util"))]
+mod tests;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::claims::TokenClaims;
 use super::token::{Digest, Token};
-use crate::refresh::source::Change;
+use crate::refresh::Change;
 
 pub(super) struct WatchState {
     poll_interval: Duration,
@@ -19,12 +19,18 @@ pub(super) struct WatchState {
 
     /// `None`: at once.
     poll_at: Option<Instant>,
-    asked: bool,
-    nudges: u64,
+    /// How often an exchange has read the file by itself, and how many of these the last look came after.
+    asks: u64,
+    asks_heard: u64,
+    nudges_heard: u64,
     quiet_until: Option<Instant>,
     gap: Duration,
-    close_looks: Option<u32>,
+    /// Somebody needs a better token than there is.
+    closely: bool,
+    /// Polls since there is something to wait for that may come any moment.
+    anxious_looks: u32,
 
+    wants_events: bool,
     armed: bool,
     suspicion: Option<Suspicion>,
     unreliable: bool,
@@ -33,7 +39,7 @@ pub(super) struct WatchState {
 }
 
 impl WatchState {
-    pub(super) fn new(poll_interval: Duration) -> Self {
+    pub(super) fn new(poll_interval: Duration, wants_events: bool) -> Self {
         Self {
             poll_interval: poll_interval.min(LONGEST_POLL),
             seen: None,
@@ -42,11 +48,14 @@ impl WatchState {
             identity: None,
             unreadable: false,
             poll_at: None,
-            asked: false,
-            nudges: 0,
+            asks: 0,
+            asks_heard: 0,
+            nudges_heard: 0,
             quiet_until: None,
             gap: FIRST_GAP,
-            close_looks: None,
+            closely: false,
+            anxious_looks: 0,
+            wants_events,
             armed: false,
             suspicion: None,
             unreliable: false,
@@ -57,11 +66,11 @@ impl WatchState {
 
     /// When the next look is due, and why, after so many nudges.
     pub(super) fn due(&self, nudges: u64, now: Instant) -> Due {
-        if self.asked {
+        if self.asks != self.asks_heard {
             return Due::Now(Cause::Asked);
         }
         let Some(poll_at) = self.poll_at.filter(|poll_at| *poll_at > now) else { return Due::Now(Cause::Clock) };
-        if nudges == self.nudges {
+        if nudges == self.nudges_heard {
             return Due::At(poll_at);
         }
         match self.quiet_until {
@@ -70,52 +79,58 @@ impl WatchState {
         }
     }
 
-    /// A look has come to an end. `nudges` is their number when it began.
+    /// What a look must remember of its beginning.
+    pub(super) fn look(&self, cause: Cause, nudges: u64) -> Look {
+        Look { cause, nudges, asks: self.asks }
+    }
+
+    /// A look has come to an end.
     pub(super) fn looked(
         &mut self,
-        cause: Cause,
-        nudges: u64,
+        look: Look,
         armed_anew: bool,
         token: Option<&Token>,
         now: Instant,
     ) -> Option<Change> {
+        self.looks += 1;
+        if look.asks != self.asks {
+            // An exchange has read the file meanwhile, perhaps after us: another look will tell.
+            return None;
+        }
         let fresh = token.is_some_and(|token| self.seen.is_some_and(|seen| seen != token.digest()));
-        self.judge_watch(cause, nudges, armed_anew, fresh, now);
+        self.judge_watch(look, armed_anew, fresh, now);
         if let Some(token) = token {
             self.saw(token);
         }
         self.rotations += u64::from(fresh);
         self.unreadable = token.is_none();
-        self.looks += 1;
-        self.nudges = nudges;
-        self.asked = false;
-        self.plan(cause, now);
+        self.nudges_heard = look.nudges;
+        self.asks_heard = look.asks;
+        self.plan(look.cause, now);
         self.news(token)
     }
 
     /// An exchange is made with this token.
     pub(super) fn used(&mut self, token: &Token) {
         self.rest_on(Basis::Content(token.digest()), token.claims());
-        match self.seen {
-            None => self.saw(token),
-            // Which of them is the newer only the file can tell.
-            Some(seen) => self.asked |= seen != token.digest(),
+        self.asks += 1;
+        if self.seen.is_none() {
+            self.saw(token);
         }
     }
 
     /// An exchange was not made, for want of a token.
     pub(super) fn found_none(&mut self) {
         self.rest_on(Basis::NoToken, None);
-        self.asked = true;
+        self.asks += 1;
     }
 
     pub(super) fn look_closely(&mut self, on: bool, now: Instant) {
-        if !on {
-            self.close_looks = None;
-        } else if self.close_looks.is_none() {
-            self.close_looks = Some(0);
-            self.poll_at = self.poll_at.map(|poll_at| poll_at.min(now + CLOSE_INTERVAL));
+        if on && !self.closely {
+            self.anxious_looks = 0;
+            self.poll_at = self.poll_at.map(|poll_at| poll_at.min(now + ANXIOUS_POLL));
         }
+        self.closely = on;
     }
 
     pub(super) fn armed(&mut self, armed: bool) {
@@ -179,7 +194,8 @@ impl WatchState {
     }
 
     /// A change that a poll finds and no event follows, however late, is one that the watch does not see.
-    fn judge_watch(&mut self, cause: Cause, nudges: u64, armed_anew: bool, fresh: bool, now: Instant) {
+    fn judge_watch(&mut self, look: Look, armed_anew: bool, fresh: bool, now: Instant) {
+        let Look { cause, nudges, .. } = look;
         if armed_anew || !self.armed {
             self.suspicion = None;
             return;
@@ -190,7 +206,7 @@ impl WatchState {
                 self.unreliable |= suspicion.nudges == nudges;
                 self.suspicion = None;
             }
-            (Cause::Clock, None) if fresh && nudges == self.nudges => {
+            (Cause::Clock, None) if fresh && nudges == self.nudges_heard => {
                 self.suspicion = Some(Suspicion { nudges, since: now });
             }
             _ => {}
@@ -204,12 +220,14 @@ impl WatchState {
             self.quiet_until = Some(now + self.gap);
         }
         let mut interval = self.poll_interval.mul_f64(0.9 + 0.2 * fastrand::f64());
-        if !self.watching() || self.unreadable {
+        if !self.watching() {
             interval = interval.min(SHORT_POLL);
         }
-        if let Some(looks) = &mut self.close_looks {
-            interval = interval.min(if *looks < CLOSE_LOOKS { CLOSE_INTERVAL } else { SHORT_POLL });
-            *looks += u32::from(cause == Cause::Clock);
+        if self.closely || self.unreadable || (self.wants_events && !self.armed) {
+            interval = interval.min(if self.anxious_looks < ANXIOUS_LOOKS { ANXIOUS_POLL } else { SHORT_POLL });
+            self.anxious_looks = self.anxious_looks.saturating_add(u32::from(cause == Cause::Clock));
+        } else {
+            self.anxious_looks = 0;
         }
         self.poll_at = Some(now + interval);
     }
@@ -221,6 +239,13 @@ pub(super) enum Due {
     At(Instant),
     /// There was a nudge, but one look has only just been taken.
     NotBefore(Instant),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    cause: Cause,
+    nudges: u64,
+    asks: u64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -245,12 +270,13 @@ struct Suspicion {
     since: Instant,
 }
 
-/// The longest interval without a working watch, and of looking closely.
+/// The longest interval without a working watch.
 const SHORT_POLL: Duration = Duration::from_secs(5);
 const LONGEST_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
-const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
-const CLOSE_LOOKS: u32 = 10;
+/// While no token can be read, STS wants another, or the directory may come back: this often at first.
+const ANXIOUS_POLL: Duration = Duration::from_secs(1);
+const ANXIOUS_LOOKS: u32 = 10;
 
 /// One rotation gives seven events in a tenth of a millisecond; a flood must not keep a core busy.
 const FIRST_GAP: Duration = Duration::from_millis(1);

@@ -1,7 +1,7 @@
 //! The classification table: what an answer means for the next attempt, and whose business it is.
 
 use crate::error::ErrorKind;
-use crate::refresh::source::Class;
+use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

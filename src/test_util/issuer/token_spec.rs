@@ -1,0 +1,158 @@
+//! What a minted token says, and who signs it.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::test_util::{now, seconds, uuid};
+
+/// What a token shall say: a service account's, unless changed.
+///
+/// Without [`audience`](Self::audience) it is for `sts.amazonaws.com`, without [`lifetime`](Self::lifetime) it lives
+/// for an hour, and it is issued when [`mint`](super::OidcIssuer::mint) is called.
+#[must_use]
+#[derive(Clone, Debug)]
+pub struct TokenSpec {
+    namespace: String,
+    name: String,
+    audience: Vec<String>,
+    lifetime: Duration,
+    warn_after: Option<Duration>,
+    issued_at: Option<SystemTime>,
+    not_before: Option<SystemTime>,
+    subject: Option<String>,
+    issuer: Option<String>,
+    pub(super) algorithm: Algorithm,
+    pub(super) signer: Signer,
+}
+
+impl TokenSpec {
+    /// The token of a pod that runs as this service account.
+    pub fn service_account(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            audience: Vec::new(),
+            lifetime: Duration::from_secs(3600),
+            warn_after: None,
+            issued_at: None,
+            not_before: None,
+            subject: None,
+            issuer: None,
+            algorithm: Algorithm::Es256,
+            signer: Signer::Issuer,
+        }
+    }
+
+    /// Who the token is for. May be repeated: `aud` is a list.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience.push(audience.into());
+        self
+    }
+
+    /// From `iat` to `exp`.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// From `iat` to `warnafter`, which an API server adds to a token that lives for longer than was asked.
+    pub fn warn_after(mut self, after: Duration) -> Self {
+        self.warn_after = Some(after);
+        self
+    }
+
+    /// `iat`, and `nbf` unless that is [given](Self::not_before).
+    pub fn issued_at(mut self, at: SystemTime) -> Self {
+        self.issued_at = Some(at);
+        self
+    }
+
+    /// `nbf`.
+    pub fn not_before(mut self, at: SystemTime) -> Self {
+        self.not_before = Some(at);
+        self
+    }
+
+    /// `sub`, instead of `system:serviceaccount:<namespace>:<name>`.
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// `iss`, instead of the URL of the issuer that mints the token.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// `alg`. Unless told, [`Es256`](Algorithm::Es256).
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// Signed with a key of somebody else, under the `kid` of the issuer's.
+    pub fn forged(mut self) -> Self {
+        self.signer = Signer::Stranger;
+        self
+    }
+
+    /// Not signed at all: `alg` is `none`.
+    pub fn unsigned(mut self) -> Self {
+        self.signer = Signer::Nobody;
+        self
+    }
+
+    /// The claims, in the order and with the names of an API server's.
+    pub(super) fn claims(&self, issuer: &str) -> Value {
+        let issued_at = self.issued_at.unwrap_or_else(now);
+        let account = format!("{}:{}", self.namespace, self.name);
+        let pod = format!("{}-0", self.name);
+        let mut kubernetes = json!({
+            "namespace": self.namespace,
+            "node": { "name": "node-1", "uid": uuid("node-1") },
+            "pod": { "name": pod, "uid": uuid(&format!("pod {account}")) },
+            "serviceaccount": { "name": self.name, "uid": uuid(&account) },
+        });
+        if let Some(after) = self.warn_after {
+            kubernetes["warnafter"] = seconds(issued_at + after).into();
+        }
+        json!({
+            "aud": if self.audience.is_empty() { vec!["sts.amazonaws.com".to_owned()] } else { self.audience.clone() },
+            "exp": seconds(issued_at + self.lifetime),
+            "iat": seconds(issued_at),
+            "iss": self.issuer.as_deref().unwrap_or(issuer),
+            "jti": uuid(&format!("token {}", fastrand::u128(..))),
+            "kubernetes.io": kubernetes,
+            "nbf": seconds(self.not_before.unwrap_or(issued_at)),
+            "sub": self.subject.clone().unwrap_or_else(|| format!("system:serviceaccount:{account}")),
+        })
+    }
+}
+
+/// How a token is signed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Algorithm {
+    /// ECDSA over P-256. A key is made in no time.
+    Es256,
+    /// RSA with 2048 bits, as most clusters do. Its key is made when it is first used, and takes a while.
+    Rs256,
+}
+
+impl Algorithm {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signer {
+    Issuer,
+    Stranger,
+    Nobody,
+}

@@ -1,0 +1,61 @@
+//! Before a mock starts: whom it trusts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Bytes;
+
+use super::exchange::Account;
+use super::server::Shared;
+use super::{MockSts, TrustedRole};
+use crate::test_util::OidcIssuer;
+use crate::test_util::http::{self, Server};
+
+/// What a [`MockSts`] will know. Made by [`MockSts::builder`].
+#[must_use]
+#[derive(Debug, Default)]
+pub struct MockStsBuilder {
+    issuers: Vec<String>,
+    roles: Vec<TrustedRole>,
+    session_length: Option<Duration>,
+}
+
+impl MockStsBuilder {
+    /// Registers this issuer as an OIDC provider of the account. May be repeated.
+    pub fn issuer(mut self, issuer: &OidcIssuer) -> Self {
+        self.issuers.push(issuer.url().to_owned());
+        self
+    }
+
+    /// A role that can be assumed. May be repeated.
+    pub fn role(mut self, role: TrustedRole) -> Self {
+        self.roles.push(role);
+        self
+    }
+
+    /// Grants sessions of this length, whatever is asked for: seconds, for tests that live through several.
+    pub fn session_length(mut self, length: Duration) -> Self {
+        self.session_length = Some(length);
+        self
+    }
+
+    /// Starts the mock.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime, or when loopback has no free port.
+    pub async fn start(self) -> MockSts {
+        let (listener, address) = http::listen().await;
+        let account = Account { issuers: self.issuers, roles: self.roles };
+        let shared = Arc::new(Shared::new(format!("http://{address}"), account, self.session_length));
+        let server = Server::start(listener, {
+            let shared = Arc::clone(&shared);
+            move |request: Request<Bytes>| {
+                let shared = Arc::clone(&shared);
+                async move { shared.handle(request).await }
+            }
+        });
+        MockSts { shared, _server: Arc::new(server) }
+    }
+}

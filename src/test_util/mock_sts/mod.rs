@@ -1,0 +1,183 @@
+//! An STS that checks what AWS checks, answers as AWS answers, and fails on demand.
+
+mod answer;
+mod builder;
+mod call;
+mod exchange;
+mod fault;
+mod form;
+mod refusal;
+mod role;
+mod server;
+mod session;
+mod sigv4;
+mod verify;
+
+pub use builder::MockStsBuilder;
+pub use call::Call;
+pub use fault::Fault;
+pub use role::TrustedRole;
+
+use std::fmt;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use self::server::{Shared, State};
+use super::http::Server;
+use super::lock;
+
+/// AWS, as far as web identity goes, on loopback, until its last handle is dropped.
+///
+/// `AssumeRoleWithWebIdentity` fetches the issuer's keys anew each time, checks the token's signature, issuer,
+/// audience, subject and time, the role's trust and the parameters, and refuses with AWS's codes, statuses and texts.
+/// `GetCallerIdentity` recomputes the request's signature with the secret that it once gave, presigned or not. Faults
+/// and latency are for exchanges only. All settings take effect at once.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TrustedRole};
+///
+/// let issuer = OidcIssuer::start().await;
+/// let sts = MockSts::builder()
+///     .issuer(&issuer)
+///     .role(TrustedRole::new("arn:aws:iam::123456789012:role/checkout"))
+///     .session_length(Duration::from_secs(5))
+///     .start()
+///     .await;
+///
+/// sts.set_latency(Duration::from_millis(50));
+/// sts.fail_next(2, Fault::InternalFailure);
+/// sts.fail_next(1, Fault::ConnectionReset);
+/// let config = sts.sdk_config(); // no credentials yet: that is what the exchange is for
+/// # assert!(config.credentials_provider().is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct MockSts {
+    shared: Arc<Shared>,
+    _server: Arc<Server>,
+}
+
+impl MockSts {
+    /// An STS that trusts nobody yet.
+    pub fn builder() -> MockStsBuilder {
+        MockStsBuilder::default()
+    }
+
+    /// Its URL, for `AWS_ENDPOINT_URL_STS`.
+    pub fn endpoint_url(&self) -> &str {
+        &self.shared.endpoint_url
+    }
+
+    /// What a program would have loaded from its environment: region `eu-central-1`, this mock as the endpoint of STS
+    /// and of nothing else, and no credentials.
+    pub fn sdk_config(&self) -> SdkConfig {
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
+            .service_config(StsEndpoint(self.endpoint_url().to_owned()))
+            .build()
+    }
+
+    /// All requests so far, in the order of their coming.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// Waits until this many requests have come, from the start of the mock. They need not be answered yet.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only looks: nothing is lost when it is dropped.
+    pub async fn wait_for_calls(&self, count: usize) {
+        let mut arrivals = self.shared.arrivals.subscribe();
+        // The sender is in `self`, so that there is no error to get.
+        let _arrived = arrivals.wait_for(|&arrived| arrived >= count).await;
+    }
+
+    /// The largest number of exchanges that were under way at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.state().most_at_once
+    }
+
+    /// Lets this fault happen to the next `count` exchanges, after those that were asked for before.
+    pub fn fail_next(&self, count: usize, fault: Fault) {
+        self.state().next_faults.extend(std::iter::repeat_n(fault, count));
+    }
+
+    /// Lets this fault happen to every exchange until `None` is set. Those of [`fail_next`](Self::fail_next) come
+    /// first.
+    pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
+        self.state().settings.fault = fault.into();
+    }
+
+    /// How long an exchange takes.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state().settings.latency = latency;
+    }
+
+    /// Sets the mock's clock ahead of ours by so many seconds, or behind: `Date`, `Expiration` and all checks of time.
+    ///
+    /// To a clock that is behind, a token that was just issued is not valid yet: mint it with an earlier
+    /// [`issued_at`](super::TokenSpec::issued_at).
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.state().settings.clock_offset = seconds;
+    }
+
+    /// Whether answers have a `Date` header, as those of AWS do.
+    pub fn set_send_date(&self, send: bool) {
+        self.state().settings.send_date = send;
+    }
+
+    /// The `retry-after` of [`Fault::Throttled`], [`Fault::TooManyRequests`] and [`Fault::ServiceUnavailable`], in
+    /// whole seconds.
+    pub fn set_retry_after(&self, after: impl Into<Option<Duration>>) {
+        self.state().settings.retry_after = after.into();
+    }
+
+    /// The length of sessions from now on: see [`MockStsBuilder::session_length`]. With `None` it is what is asked for.
+    pub fn set_session_length(&self, length: impl Into<Option<Duration>>) {
+        self.state().settings.session_length = length.into();
+    }
+
+    /// Lets services refuse this access key from now on, with this code: `ExpiredToken`, `InvalidClientTokenId`.
+    pub fn reject_key(&self, access_key_id: impl Into<String>, code: impl Into<String>) {
+        self.state().rejected.insert(access_key_id.into(), code.into());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.shared.state)
+    }
+}
+
+impl fmt::Debug for MockSts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockSts")
+            .field("endpoint_url", &self.shared.endpoint_url)
+            .field("account", &self.shared.account)
+            .field("settings", &self.state().settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The part of a shared configuration that names an endpoint for one service.
+#[derive(Debug)]
+struct StsEndpoint(String);
+
+impl LoadServiceConfig for StsEndpoint {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let is_ours = key.env() == "AWS_ENDPOINT_URL" && key.service_id().eq_ignore_ascii_case("sts");
+        is_ours.then(|| self.0.clone())
+    }
+}

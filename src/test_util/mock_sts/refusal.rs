@@ -1,0 +1,80 @@
+//! How STS says no: codes, statuses and texts.
+
+use std::borrow::Cow;
+
+/// An error answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) code: Cow<'static, str>,
+    pub(super) message: Cow<'static, str>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code: code.into(), message: message.into() }
+    }
+
+    pub(super) fn access_denied() -> Self {
+        Self::new(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+    }
+
+    pub(super) fn expired_web_identity(now: i64, expires_at: i64) -> Self {
+        let message =
+            format!("Token expired: current date/time {now} must be before the expiration date/time {expires_at}");
+        Self::new(400, "ExpiredTokenException", message)
+    }
+
+    pub(super) fn invalid_identity_token(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400, "InvalidIdentityToken", message)
+    }
+
+    pub(super) fn no_provider(issuer: &str) -> Self {
+        Self::invalid_identity_token(format!("No OpenIDConnect provider found in your account for {issuer}"))
+    }
+
+    pub(super) fn no_verification_key() -> Self {
+        // AWS's own two spaces.
+        Self::invalid_identity_token(
+            "Couldn't retrieve verification key from your identity provider,  please reference \
+             AssumeRoleWithWebIdentity documentation for requirements",
+        )
+    }
+
+    pub(super) fn incorrect_audience() -> Self {
+        Self::invalid_identity_token("Incorrect token audience")
+    }
+
+    pub(super) fn malformed_policy() -> Self {
+        Self::new(400, "MalformedPolicyDocument", "This policy contains invalid Json")
+    }
+
+    pub(super) fn validation(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400, "ValidationError", message)
+    }
+
+    /// A parameter that breaks a rule of the API's model.
+    pub(super) fn constraint(value: Option<&str>, parameter: &str, constraint: impl std::fmt::Display) -> Self {
+        let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
+        Self::validation(format!(
+            "1 validation error detected: Value {value} at '{parameter}' failed to satisfy constraint: \
+             Member must {constraint}"
+        ))
+    }
+
+    /// A service's refusal of a key, with the text that belongs to the code.
+    pub(super) fn of_key(code: impl Into<Cow<'static, str>>) -> Self {
+        let code = code.into();
+        let message = match &*code {
+            "ExpiredToken" | "ExpiredTokenException" => "The security token included in the request is expired",
+            "SignatureDoesNotMatch" => {
+                "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+                 Access Key and signing method. Consult the service documentation for details."
+            }
+            "MissingAuthenticationToken" => "Request is missing Authentication Token",
+            "AccessDenied" | "AccessDeniedException" => "Access Denied",
+            _ => "The security token included in the request is invalid",
+        };
+        Self::new(403, code, message)
+    }
+}

@@ -1,0 +1,252 @@
+//! From a request to a reply, by way of the faults; and the book that is kept of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
+use tokio::sync::watch;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::exchange::{self, Account};
+use super::fault::{Effect, Fault, Spoil};
+use super::form::Form;
+use super::refusal::Refusal;
+use super::session::Session;
+use super::sigv4::Signed;
+use crate::test_util::http::{self, Reply};
+use crate::test_util::{lock, now, uuid};
+
+/// What the handles and the server share.
+pub(super) struct Shared {
+    pub(super) endpoint_url: String,
+    pub(super) account: Account,
+    pub(super) state: Mutex<State>,
+    /// How many requests have come.
+    pub(super) arrivals: watch::Sender<usize>,
+}
+
+pub(super) struct State {
+    pub(super) settings: Settings,
+    pub(super) next_faults: VecDeque<Fault>,
+    pub(super) calls: Vec<Call>,
+    pub(super) most_at_once: usize,
+    /// By access key: the code that it is refused with.
+    pub(super) rejected: HashMap<String, String>,
+    /// By access key.
+    sessions: HashMap<String, Session>,
+    under_way: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) fault: Option<Fault>,
+    pub(super) latency: Duration,
+    /// In seconds.
+    pub(super) clock_offset: i64,
+    pub(super) send_date: bool,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) session_length: Option<Duration>,
+}
+
+impl Shared {
+    pub(super) fn new(endpoint_url: String, account: Account, session_length: Option<Duration>) -> Self {
+        let settings = Settings {
+            fault: None,
+            latency: Duration::ZERO,
+            clock_offset: 0,
+            send_date: true,
+            retry_after: None,
+            session_length,
+        };
+        let state = State {
+            settings,
+            next_faults: VecDeque::new(),
+            calls: Vec::new(),
+            most_at_once: 0,
+            rejected: HashMap::new(),
+            sessions: HashMap::new(),
+            under_way: 0,
+        };
+        Self { endpoint_url, account, state: Mutex::new(state), arrivals: watch::Sender::new(0) }
+    }
+
+    pub(super) async fn handle(&self, request: Request<Bytes>) -> Reply {
+        let query = request.uri().query().unwrap_or_default().as_bytes();
+        let form = Form::parse(if request.method() == Method::POST { request.body() } else { query });
+        let action = form.get("Action").unwrap_or_default();
+        let mut call = Call::new(action, now());
+        match (action, form.get("Version").unwrap_or("NO_VERSION_SPECIFIED")) {
+            ("AssumeRoleWithWebIdentity", VERSION) => {
+                exchange::describe(&form, &mut call);
+                call.fault = self.next_fault();
+                let fault = call.fault;
+                // Before anybody can hear that it has come.
+                let _under_way = UnderWay::new(self);
+                let call = self.record(call);
+                tokio::time::sleep(self.settings().latency).await;
+                self.exchange(&form, fault, self.turn(call)).await
+            }
+            ("GetCallerIdentity", VERSION) => {
+                let signed = Signed::parse(&request);
+                call.access_key_id = signed.as_ref().ok().map(|signed| signed.access_key_id.clone());
+                let turn = self.turn(self.record(call));
+                let answer = match signed.and_then(|signed| self.authenticate(&signed, &request, turn.at)) {
+                    Ok(session) => Answer::caller_identity(&session, &turn.request_id),
+                    Err(refusal) => Answer::refusal(refusal, &turn.request_id),
+                };
+                self.reply(answer, turn)
+            }
+            (_, version) => {
+                let turn = self.turn(self.record(call));
+                let message = format!("Could not find operation {action} for version {version}");
+                self.reply(Answer::refusal(Refusal::new(400, "InvalidAction", message), &turn.request_id), turn)
+            }
+        }
+    }
+
+    async fn exchange(&self, form: &Form, fault: Option<Fault>, turn: Turn) -> Reply {
+        let id = &turn.request_id;
+        let spoil = match fault.map(Fault::effect) {
+            None => None,
+            Some(Effect::Spoil(spoil)) => Some(spoil),
+            Some(Effect::Refuse(refusal)) => return self.reply(Answer::refusal(refusal, id), turn),
+            Some(Effect::BareError(refusal)) => return self.reply(Answer::bare_error(refusal, id), turn),
+            Some(Effect::Page(status, content_type, body)) => {
+                return self.reply(Answer::page(status, content_type, body), turn);
+            }
+            Some(Effect::Reset) => return Reply::Reset,
+            Some(Effect::Hang) => std::future::pending().await,
+        };
+        let mut grant = match self.account.exchange(form, turn.at, self.settings().session_length).await {
+            Ok(grant) => grant,
+            Err(refusal) => return self.reply(Answer::refusal(refusal, id), turn),
+        };
+        if spoil == Some(Spoil::Expired) {
+            grant.session.expiration = turn.at - Duration::from_secs(60);
+        }
+        let access_key_id = grant.session.credentials.access_key_id().to_owned();
+        let answer = Answer::grant(&grant, spoil, id);
+        let mut state = lock(&self.state);
+        state.calls[turn.call].access_key_id = Some(access_key_id.clone());
+        state.sessions.insert(access_key_id, grant.session);
+        drop(state);
+        if spoil == Some(Spoil::Disconnected) { cut(&answer) } else { self.reply(answer, turn) }
+    }
+
+    fn authenticate(&self, signed: &Signed, request: &Request<Bytes>, now: SystemTime) -> Result<Session, Refusal> {
+        let state = lock(&self.state);
+        if let Some(code) = state.rejected.get(&signed.access_key_id) {
+            return Err(Refusal::of_key(code.clone()));
+        }
+        let unknown = || Refusal::of_key("InvalidClientTokenId");
+        let session = state.sessions.get(&signed.access_key_id).cloned().ok_or_else(unknown)?;
+        drop(state);
+        if now >= session.expiration {
+            return Err(Refusal::of_key("ExpiredToken"));
+        }
+        signed.verify(request, &session.credentials, now)?;
+        Ok(session)
+    }
+
+    fn reply(&self, answer: Answer, turn: Turn) -> Reply {
+        let settings = self.settings();
+        // The statuses are our own: all of them are valid.
+        let status = StatusCode::from_u16(answer.status).unwrap_or_default();
+        let mut headers = vec![];
+        if let Some(name) = answer.request_id_header {
+            headers.push((HeaderName::from_static(name), turn.request_id));
+        }
+        if settings.send_date {
+            headers.push((DATE, DateTime::from(turn.at).fmt(Format::HttpDate).unwrap_or_default()));
+        }
+        let busy = matches!(answer.status, 429 | 503) || answer.code.as_deref() == Some("Throttling");
+        let unless_set = (answer.status == 429).then_some(Duration::from_secs(1));
+        if let Some(after) = settings.retry_after.or(unless_set).filter(|_| busy) {
+            headers.push((RETRY_AFTER, after.as_secs().to_string()));
+        }
+        if status.is_redirection() {
+            headers.push((LOCATION, format!("{}/login", self.endpoint_url)));
+        }
+        let mut state = lock(&self.state);
+        state.calls[turn.call].status = Some(answer.status);
+        state.calls[turn.call].code = answer.code;
+        drop(state);
+        let mut response = http::response(status, answer.content_type, answer.body);
+        for (name, value) in headers {
+            // All of them are printable ASCII.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        Reply::Whole(response)
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        let mut state = lock(&self.state);
+        state.next_faults.pop_front().or(state.settings.fault)
+    }
+
+    fn record(&self, call: Call) -> usize {
+        let mut state = lock(&self.state);
+        state.calls.push(call);
+        let count = state.calls.len();
+        self.arrivals.send_replace(count);
+        count - 1
+    }
+
+    fn settings(&self) -> Settings {
+        lock(&self.state).settings
+    }
+
+    /// To be called when the answer is made: its time goes into the answer.
+    fn turn(&self, call: usize) -> Turn {
+        let offset = self.settings().clock_offset;
+        let by = Duration::from_secs(offset.unsigned_abs());
+        let at = if offset < 0 { now() - by } else { now() + by };
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Turn { call, request_id: uuid(&fastrand::u128(..).to_string()), at: UNIX_EPOCH + Duration::from_secs(seconds) }
+    }
+}
+
+/// What belongs to the one answer of a request.
+struct Turn {
+    /// Its place among the calls.
+    call: usize,
+    request_id: String,
+    /// By the mock's clock, in whole seconds as all times of STS: so `Date` and `Expiration` agree.
+    at: SystemTime,
+}
+
+/// One exchange that is under way, until it is answered or its client is gone.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let mut state = lock(&shared.state);
+        state.under_way += 1;
+        state.most_at_once = state.most_at_once.max(state.under_way);
+        Self(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).under_way -= 1;
+    }
+}
+
+/// A response that promises more than it holds.
+fn cut(answer: &Answer) -> Reply {
+    let body = &answer.body;
+    let head =
+        format!("HTTP/1.1 200 OK\r\n{CONTENT_TYPE}: {}\r\ncontent-length: {}\r\n\r\n", answer.content_type, body.len());
+    Reply::Cut([head.as_bytes(), &body.as_bytes()[..body.len() / 2]].concat())
+}
+
+const VERSION: &str = "2011-06-15";

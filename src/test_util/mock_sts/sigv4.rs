@@ -1,0 +1,158 @@
+//! Whether a request is signed by whom it says: the mock signs the same request with the secret that it gave, and
+//! compares.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use hyper::Request;
+use hyper::body::Bytes;
+
+use super::form::Form;
+use super::refusal::Refusal;
+
+/// What a request says of its signature, in its headers or, when presigned, in its query.
+#[derive(Debug)]
+pub(super) struct Signed {
+    pub(super) access_key_id: String,
+    region: String,
+    service: String,
+    signed_headers: String,
+    date: String,
+    signature: String,
+    session_token: Option<String>,
+    /// Of a presigned request.
+    expires: Option<Duration>,
+}
+
+impl Signed {
+    pub(super) fn parse(request: &Request<Bytes>) -> Result<Self, Refusal> {
+        let query = Form::parse(request.uri().query().unwrap_or_default().as_bytes());
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let authorization = header("authorization");
+        let presigned = query.get("X-Amz-Signature").is_some();
+        if authorization.is_none() && !presigned {
+            return Err(Refusal::of_key("MissingAuthenticationToken"));
+        }
+        let of_header = |name: &str| {
+            let fields = authorization?.strip_prefix("AWS4-HMAC-SHA256 ")?;
+            fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
+        };
+        let find = |name: &str| if presigned { query.get(&format!("X-Amz-{name}")) } else { of_header(name) };
+        let parse = || {
+            let mut scope = find("Credential")?.split('/');
+            let (access_key_id, _day) = (scope.next()?, scope.next()?);
+            let date = if presigned { query.get("X-Amz-Date") } else { header("x-amz-date") };
+            let session_token =
+                if presigned { query.get("X-Amz-Security-Token") } else { header("x-amz-security-token") };
+            Some(Self {
+                access_key_id: access_key_id.to_owned(),
+                region: scope.next()?.to_owned(),
+                service: scope.next()?.to_owned(),
+                signed_headers: find("SignedHeaders")?.to_owned(),
+                date: date?.to_owned(),
+                signature: find("Signature")?.to_owned(),
+                session_token: session_token.map(str::to_owned),
+                expires: if presigned { Some(Duration::from_secs(find("Expires")?.parse().ok()?)) } else { None },
+            })
+        };
+        parse().ok_or_else(|| {
+            Refusal::new(400, "IncompleteSignature", "The request signature does not conform to AWS standards")
+        })
+    }
+
+    /// Whether these credentials made it, not long ago.
+    pub(super) fn verify(
+        &self,
+        request: &Request<Bytes>,
+        credentials: &Credentials,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        if self.session_token.as_deref() != credentials.session_token() {
+            return Err(Refusal::of_key("InvalidClientTokenId"));
+        }
+        let signed_at = parse_date(&self.date).ok_or_else(mismatch)?;
+        if self.service != "sts" || self.signature_by(request, credentials, signed_at) != Some(self.signature.clone()) {
+            return Err(mismatch());
+        }
+        let late = self.expires.unwrap_or(TOLERANCE);
+        if now > signed_at + late {
+            return Err(Refusal::new(
+                403,
+                "SignatureDoesNotMatch",
+                format!("Signature expired: {} is too long ago", self.date),
+            ));
+        }
+        if signed_at > now + TOLERANCE {
+            return Err(Refusal::new(
+                403,
+                "SignatureDoesNotMatch",
+                format!("Signature not yet current: {} is still to come", self.date),
+            ));
+        }
+        Ok(())
+    }
+
+    fn signature_by(
+        &self,
+        request: &Request<Bytes>,
+        credentials: &Credentials,
+        signed_at: SystemTime,
+    ) -> Option<String> {
+        let mut settings = SigningSettings::default();
+        settings.excluded_headers = None;
+        settings.expires_in = self.expires;
+        if self.expires.is_some() {
+            settings.signature_location = SignatureLocation::QueryParams;
+        }
+        let identity = Identity::from(credentials.clone());
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(&self.service)
+            .time(signed_at)
+            .settings(settings)
+            .build()
+            .ok()?;
+        // These the signer adds by itself.
+        let headers =
+            self.signed_headers.split(';').filter(|name| !["x-amz-date", "x-amz-security-token"].contains(name));
+        let headers: Option<Vec<_>> =
+            headers.map(|name| Some((name, request.headers().get(name)?.to_str().ok()?))).collect();
+        let host = request.headers().get("host")?.to_str().ok()?;
+        let url = format!("http://{host}{}", unsigned_target(request));
+        let body = SignableBody::Bytes(request.body());
+        let signable = SignableRequest::new(request.method().as_str(), url, headers?.into_iter(), body).ok()?;
+        Some(sign(signable, &params.into()).ok()?.into_parts().1)
+    }
+}
+
+/// Path and query, without what a presigner adds.
+fn unsigned_target(request: &Request<Bytes>) -> String {
+    let added = ["Algorithm", "Credential", "Date", "Expires", "Security-Token", "Signature", "SignedHeaders"];
+    let is_added = |pair: &&str| {
+        added.iter().any(|name| pair.strip_prefix("X-Amz-").is_some_and(|rest| rest.starts_with(&format!("{name}="))))
+    };
+    let query: Vec<_> = request.uri().query().unwrap_or_default().split('&').filter(|pair| !is_added(pair)).collect();
+    format!("{}?{}", request.uri().path(), query.join("&"))
+}
+
+/// `20261123T080900Z`
+fn parse_date(text: &str) -> Option<SystemTime> {
+    let part = |from, to| text.get(from..to);
+    let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
+    let (hour, minute, second) = (part(9, 11)?, part(11, 13)?, part(13, 15)?);
+    let usual = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+    SystemTime::try_from(DateTime::from_str(&usual, Format::DateTime).ok()?).ok()
+}
+
+fn mismatch() -> Refusal {
+    Refusal::of_key("SignatureDoesNotMatch")
+}
+
+/// How far a request's clock may be from AWS's.
+const TOLERANCE: Duration = Duration::from_secs(15 * 60);
