@@ -1,4 +1,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::print_stdout)]
 //! AWS credentials from a Kubernetes service-account token, refreshed in the background so that no request ever waits for
 //! them, and none fails while they are still valid.
 //!

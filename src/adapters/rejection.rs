@@ -76,12 +76,11 @@ impl Intercept for Rejection {
         _runtime_components: &RuntimeComponents,
         config_bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if context.output_or_error().is_err() {
-            if let Some(SignedWith(key)) = config_bag.load::<SignedWith>() {
-                if let Some(least_age) = error_code(context.response()).as_deref().and_then(least_age) {
-                    self.0.rejected(key, least_age);
-                }
-            }
+        if context.output_or_error().is_err()
+            && let Some(SignedWith(key)) = config_bag.load::<SignedWith>()
+            && let Some(least_age) = error_code(context.response()).as_deref().and_then(least_age)
+        {
+            self.0.rejected(key, least_age);
         }
         Ok(())
     }
@@ -126,10 +125,10 @@ fn code_within(scope: &mut ScopedDecoder<'_, '_>, deepest: u8) -> Option<String>
         if tag.start_el().local() == "Code" {
             return try_data(&mut tag).ok().map(|code| code.trim().to_owned());
         }
-        if deepest > 0 {
-            if let Some(code) = code_within(&mut tag, deepest - 1) {
-                return Some(code);
-            }
+        if deepest > 0
+            && let Some(code) = code_within(&mut tag, deepest - 1)
+        {
+            return Some(code);
         }
     }
     None

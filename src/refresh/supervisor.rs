@@ -156,7 +156,7 @@ impl Supervisor {
         };
         if shared.task_alive() && tokio::runtime::Handle::try_current().is_ok() {
             // Past it the task ends as soon as its runtime runs again.
-            let _: Result<(), _> = timeout(LONGEST_SHUTDOWN, gone).await;
+            drop(timeout(LONGEST_SHUTDOWN, gone).await);
         }
     }
 

@@ -88,10 +88,11 @@ impl<'a> Caller<'a> {
         let shared = self.shared;
         let now = shared.clock.now();
         let mut state = shared.lock();
-        if let Some(snapshot) = shared.slot.load().filter(|snapshot| now < snapshot.readable_until) {
-            if self.met_by(&snapshot, &state, now) {
-                return Verdict::Done(Ok(take(&snapshot)));
-            }
+        if let Some(snapshot) = shared.slot.load()
+            && now < snapshot.readable_until
+            && self.met_by(&snapshot, &state, now)
+        {
+            return Verdict::Done(Ok(take(&snapshot)));
         }
         if shared.closed.is_cancelled() {
             return Verdict::Done(Err(Error::closed()));
@@ -124,10 +125,10 @@ impl<'a> Caller<'a> {
                 return Err(never_that_long(at_least, lifetime));
             }
         }
-        if state.attempts >= self.attempt {
-            if let Some(failed) = state.failure.as_ref().filter(|failed| failed.at >= self.joined) {
-                return Err(failed.error.clone());
-            }
+        if state.attempts >= self.attempt
+            && let Some(failed) = state.failure.as_ref().filter(|failed| failed.at >= self.joined)
+        {
+            return Err(failed.error.clone());
         }
         if matches!(self.need, Need::Lasting(_)) {
             state.schedule.longer_requested(now);
