@@ -407,3 +407,227 @@ fn doubled(step: Duration, times: u32, cap: Duration) -> Duration {
 fn between(low: f64, high: f64, random: f64) -> f64 {
     low + (high - low) * random
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn secs(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn schedule(now: Instant) -> Schedule {
+        Schedule::new(0.60..=0.75, secs(30.0), now)
+    }
+
+    /// The wait after the `k + 1`-th failure of a class in a row, with `remaining` seconds of validity.
+    fn wait(class: Class, k: u32, remaining: f64, retry_after: Option<f64>, callers: bool, random: f64) -> f64 {
+        let now = Instant::now();
+        let mut schedule = schedule(now);
+        if remaining > 0.0 {
+            schedule.succeeded(now, secs(remaining), 0.0);
+        }
+        schedule.failures = k;
+        schedule.succeeded_once = true;
+        schedule.failed(class, retry_after.map(secs), callers, now, random);
+        (schedule.due() - now).as_secs_f64()
+    }
+
+    /// `U(0.5, 1)` at its upper end, as near as `[0, 1)` comes.
+    const TOP: f64 = 0.999_999_999;
+
+    #[test]
+    fn p5_each_row_of_the_policy_has_its_numbers() {
+        let rows: &[(Class, u32, f64, Option<f64>, bool, f64, f64)] = &[
+            // class, k, remaining, retry-after, callers, random, expected wait
+            (Class::Transient, 0, 1000.0, None, false, TOP, 2.0),
+            (Class::Transient, 0, 1000.0, None, false, 0.0, 1.0),
+            (Class::Transient, 3, 1000.0, None, false, TOP, 16.0),
+            (Class::Transient, 20, 1000.0, None, false, TOP, 125.0),
+            (Class::Transient, 20, 60.0, None, false, TOP, 15.0),
+            (Class::Transient, 20, 40_000.0, None, false, TOP, 300.0),
+            (Class::Transient, 20, 5.0, None, false, TOP, 5.0),
+            (Class::Throttled, 0, 1000.0, None, false, TOP, 5.0),
+            (Class::Throttled, 20, 1000.0, None, false, TOP, 250.0),
+            (Class::Throttled, 20, 60.0, None, false, TOP, 30.0),
+            (Class::Throttled, 0, 1000.0, Some(100.0), false, TOP, 100.0),
+            (Class::Throttled, 0, 1000.0, Some(9000.0), false, TOP, 300.0),
+            (Class::Throttled, 0, 100.0, Some(9000.0), false, TOP, 50.0),
+            (Class::Config, 0, 1000.0, None, false, TOP, 30.0),
+            (Class::Config, 20, 1000.0, None, false, TOP, 250.0),
+            (Class::Config, 0, 40.0, None, false, TOP, 15.0),
+            (Class::Lagging, 0, 1000.0, None, false, TOP, 30.0),
+            (Class::Blocked, 20, 1000.0, None, false, TOP, 60.0),
+            (Class::Blocked, 20, 10.0, None, false, TOP, 60.0),
+            (Class::Transient, 0, 0.0, None, true, TOP, 0.1),
+            (Class::Transient, 20, 0.0, None, true, TOP, 10.0),
+            (Class::Transient, 20, 0.0, None, false, TOP, 30.0),
+            (Class::Throttled, 0, 0.0, None, true, TOP, 1.0),
+            (Class::Throttled, 20, 0.0, None, true, TOP, 20.0),
+            (Class::Throttled, 20, 0.0, None, false, TOP, 120.0),
+            (Class::Throttled, 0, 0.0, Some(9000.0), true, TOP, 20.0),
+            (Class::Config, 0, 0.0, None, true, TOP, 300.0),
+            (Class::Blocked, 0, 0.0, None, true, TOP, 60.0),
+            (Class::Unclear, 0, 1000.0, None, false, TOP, 2.0),
+        ];
+        for row @ &(class, k, remaining, retry_after, callers, random, expected) in rows {
+            let got = wait(class, k, remaining, retry_after, callers, random);
+            assert!((got - expected).abs() < 0.01, "{row:?}: {got}");
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Happens {
+        Success { lifetime: u32 },
+        Failure { class: Class, retry_after: Option<u16> },
+        Wanted,
+        Requested,
+        Longer,
+        Rejected,
+        Changed(Change),
+        ClockSet,
+        Slept(u16),
+    }
+
+    fn class() -> impl Strategy<Value = Class> {
+        prop::sample::select(vec![
+            Class::Transient,
+            Class::Throttled,
+            Class::Config,
+            Class::Lagging,
+            Class::Unclear,
+            Class::Blocked,
+        ])
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        prop_oneof![
+            3 => (1..=43_200_u32).prop_map(|lifetime| Happens::Success { lifetime }),
+            8 => (class(), prop::option::of(any::<u16>()))
+                .prop_map(|(class, retry_after)| Happens::Failure { class, retry_after }),
+            2 => Just(Happens::Wanted),
+            1 => Just(Happens::Requested),
+            1 => Just(Happens::Longer),
+            1 => Just(Happens::Rejected),
+            1 => prop::sample::select(vec![Change::Content, Change::Identity]).prop_map(Happens::Changed),
+            1 => Just(Happens::ClockSet),
+            1 => any::<u16>().prop_map(Happens::Slept),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_promises_hold_through_any_history(
+            history in prop::collection::vec((happens(), 0.0..1.0_f64, 0.0..1.0_f64), 1..200)
+        ) {
+            let mut now = Instant::now() + secs(1_000_000.0);
+            let mut schedule = schedule(now);
+            for (happens, random, when) in history {
+                let before = schedule.validity().map(|validity| validity.deadline);
+                let due = schedule.due();
+                match happens {
+                    Happens::Success { lifetime } => {
+                        now = now.max(schedule.due());
+                        schedule.attempt_started(now);
+                        let (sent, lifetime) = (now, Duration::from_secs(lifetime.into()));
+                        now += secs(when * 8.0);
+                        schedule.succeeded(sent, lifetime, random);
+                        let share = (schedule.due() - sent).as_secs_f64() / lifetime.as_secs_f64();
+                        let spaced = schedule.due() == sent + SPACING;
+                        prop_assert!((0.599..=0.751).contains(&share) || spaced, "P4: {share}");
+                        prop_assert_eq!(schedule.failures(), 0);
+                        continue;
+                    }
+                    Happens::Failure { class, retry_after } => {
+                        now = now.max(schedule.due());
+                        schedule.attempt_started(now);
+                        now += secs(when * 8.0);
+                        let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
+                        let counted = schedule.failed(class, retry_after, false, now, random);
+                        let wait = schedule.due() - now;
+                        let remaining = schedule.remaining(now);
+                        let named = retry_after.is_some() && counted == Class::Throttled;
+                        let longest = match (remaining.is_zero(), counted) {
+                            (_, Class::Blocked) => PROBE,
+                            (true, Class::Config) => CONFIG_ALONE,
+                            (true, Class::Throttled) => secs(120.0),
+                            (true, _) => secs(30.0),
+                            (false, _) if named => secs(300.0).min((remaining / 2).max(secs(30.0)).max(remaining / 4)),
+                            (false, _) => secs(30.0).max(remaining / 4).min(secs(300.0)),
+                        };
+                        prop_assert!(wait <= longest, "P5: {counted:?} {wait:?} > {longest:?}, {remaining:?} left");
+                        if !remaining.is_zero() && counted != Class::Blocked {
+                            prop_assert!(wait <= remaining, "an attempt before or at the expiry");
+                        }
+                        prop_assert_eq!(before, schedule.validity().map(|validity| validity.deadline), "P2");
+                        continue;
+                    }
+                    _ => {}
+                }
+                // Something between two attempts: it may bring the next one forward, never put it off.
+                now += schedule.due().saturating_duration_since(now).mul_f64(when);
+                let held = schedule.throttled(now) && schedule.usable(now);
+                match happens {
+                    Happens::Wanted if !schedule.usable(now) => schedule.wanted(now, random),
+                    Happens::Requested => schedule.requested(now),
+                    Happens::Longer => schedule.longer_requested(now),
+                    Happens::Rejected => schedule.rejected(1, now),
+                    Happens::Changed(change) => schedule.changed(change, false, now, random),
+                    Happens::ClockSet => schedule.clock_jumped(now),
+                    Happens::Slept(seconds) => {
+                        schedule.slept(Duration::from_secs(seconds.into()), now);
+                        prop_assert!(schedule.validity().map(|validity| validity.deadline) <= before.map(|it| it.max(now)));
+                        continue;
+                    }
+                    _ => {}
+                }
+                prop_assert!(schedule.due() <= due, "nothing puts an attempt off");
+                let somebody_elses = matches!(happens, Happens::Changed(Change::Identity));
+                if held && !somebody_elses {
+                    prop_assert_eq!(schedule.due(), due, "a throttled wait is kept");
+                }
+                prop_assert_eq!(before, schedule.validity().map(|validity| validity.deadline), "P2");
+            }
+        }
+
+        #[test]
+        fn no_class_of_failure_becomes_a_storm(class in class(), seed in any::<u64>(), lifetime in 0..43_200_u32) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let start = Instant::now();
+            let mut now = start;
+            let mut schedule = schedule(now);
+            if lifetime > 0 {
+                schedule.succeeded(now, Duration::from_secs(lifetime.into()), random.f64());
+            }
+            let mut calls = 0;
+            // An hour of failures, with somebody asking ten times a second once nothing is usable.
+            let mut next_caller = now;
+            let end = schedule.due() + secs(3600.0);
+            while now < end {
+                now = schedule.due().min(next_caller).max(now);
+                if now >= next_caller {
+                    next_caller = now + secs(0.1);
+                    if !schedule.usable(now) {
+                        schedule.wanted(now, random.f64());
+                    }
+                }
+                if now >= schedule.due() {
+                    calls += 1;
+                    schedule.attempt_started(now);
+                    schedule.failed(class, None, !schedule.usable(now), now, random.f64());
+                }
+            }
+            let most = match class {
+                // On average one in 5 s, and some more while they grow.
+                Class::Transient => 1000,
+                Class::Throttled => 520,
+                Class::Blocked => 62,
+                // The error stands for 15 s to 30 s.
+                _ => 270,
+            };
+            prop_assert!(calls <= most, "{class:?}: {calls} calls in an hour");
+        }
+    }
+}

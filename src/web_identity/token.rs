@@ -201,7 +201,8 @@ const O_NONBLOCK: i32 = if cfg!(all(
     0
 };
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;

@@ -146,5 +146,6 @@ impl fmt::Debug for TokenWatch {
     }
 }
 
-#[cfg(all(test, unix, feature = "test-util"))]
+#[cfg(test)]
+#[cfg(all(unix, feature = "test-util"))]
 mod tests;
