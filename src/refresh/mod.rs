@@ -15,6 +15,8 @@
 mod clock;
 mod refresher;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod slot;
 mod source;
 mod state;

@@ -56,7 +56,20 @@ pub(crate) struct Scripted {
     change: Mutex<Option<Change>>,
     changed: Notify,
     panic_on_change: Mutex<bool>,
+    in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+    last_grant: Mutex<Option<(Instant, Duration)>>,
+    last_failure: Mutex<Option<Instant>>,
     clock: WallClock,
+}
+
+/// Counts a fetch for as long as it is under way.
+struct InFlight<'a>(&'a Scripted);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Scripted {
@@ -66,6 +79,20 @@ impl Scripted {
 
     pub(crate) fn call_times(&self) -> Vec<Instant> {
         self.calls.lock().unwrap().clone()
+    }
+
+    /// How many fetches were ever under way at once.
+    pub(crate) fn most_in_flight(&self) -> u64 {
+        self.most_in_flight.load(Ordering::SeqCst)
+    }
+
+    /// When the last credentials were asked for, and how long they live.
+    pub(crate) fn last_grant(&self) -> Option<(Instant, Duration)> {
+        *self.last_grant.lock().unwrap()
+    }
+
+    pub(crate) fn last_failure(&self) -> Option<Instant> {
+        *self.last_failure.lock().unwrap()
     }
 
     pub(crate) fn then(&self, reply: Reply) -> &Self {
@@ -91,7 +118,11 @@ impl Scripted {
 
 impl Source for Scripted {
     async fn fetch(&self) -> Result<Grant, Failure> {
-        self.calls.lock().unwrap().push(Instant::now());
+        let sent = Instant::now();
+        self.calls.lock().unwrap().push(sent);
+        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
+        let _counted = InFlight(self);
         let mut reply = self.script.lock().unwrap().pop_front().unwrap_or_else(|| self.always.lock().unwrap().clone());
         while let Reply::After(delay, then) = reply {
             sleep(delay).await;
@@ -105,7 +136,7 @@ impl Source for Scripted {
             requested: lifetime.max(HOUR),
             principal: Principal::default(),
         };
-        match reply {
+        let outcome = match reply {
             Reply::Grant(lifetime) => Ok(grant(lifetime, self.keys.fetch_add(1, Ordering::SeqCst) + 1)),
             Reply::SameKey(lifetime) => Ok(grant(lifetime, self.keys.load(Ordering::SeqCst))),
             Reply::Expired => Ok(Grant { expiration: server - seconds(1), ..grant(HOUR, 0) }),
@@ -114,7 +145,12 @@ impl Source for Scripted {
             Reply::Hang => std::future::pending().await,
             Reply::Panic => panic!("scripted panic"),
             Reply::After(..) => unreachable!(),
+        };
+        match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
+            Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some((sent, lifetime)),
+            _ => *self.last_failure.lock().unwrap() = Some(Instant::now()),
         }
+        outcome
     }
 
     async fn changed(&self) -> Change {
@@ -212,6 +248,10 @@ impl Rig {
             change: Mutex::default(),
             changed: Notify::new(),
             panic_on_change: Mutex::default(),
+            in_flight: AtomicU64::new(0),
+            most_in_flight: AtomicU64::new(0),
+            last_grant: Mutex::default(),
+            last_failure: Mutex::default(),
             clock: wall.clone(),
         });
         let mut policy =

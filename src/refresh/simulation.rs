@@ -1,0 +1,185 @@
+//! The real refresher through seeded days of faults, in paused time; the promises are checked after each step.
+//!
+//! `SIM_SEED=7 SIM_DAYS=30 cargo test --lib simulation` runs one seed alone, for so many days.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use aws_smithy_async::time::TimeSource;
+use fastrand::Rng;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::source::{Change, Class};
+use super::testing::{HOUR, Reply, Rig, seconds};
+use crate::error::ErrorKind;
+
+const SEEDS: u64 = 60;
+const DAYS: u32 = 2;
+const DAY: Duration = Duration::from_secs(86_400);
+/// Clocks are compared at least so often.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// The longest wait of any class while somebody asks (a probe of class Blocked), and one exchange.
+const RECOVERY: Duration = Duration::from_secs(60 + 9);
+
+#[test]
+fn p1_to_p7_hold_through_days_of_faults() {
+    let read = |name| std::env::var(name).ok().and_then(|value: String| value.parse::<u64>().ok());
+    let days = read("SIM_DAYS").map_or(DAYS, |days| u32::try_from(days).unwrap());
+    let seeds = read("SIM_SEED").map_or(0..SEEDS, |seed| seed..seed + 1);
+    for seed in seeds {
+        fastrand::seed(seed);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(Simulation::new(seed).run(days * DAY));
+    }
+}
+
+struct Simulation {
+    seed: u64,
+    random: Rng,
+    rig: Rig,
+    lifetime: Duration,
+    /// When the present fault began, if there is one.
+    fault: Option<Class>,
+    cleared: Instant,
+    /// When a clock was last set, or the machine slept.
+    clock_moved: Option<Instant>,
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let lifetime = *random.choice(&[seconds(60), seconds(900), HOUR, 12 * HOUR]).unwrap();
+        let rig = Rig::new(Reply::Grant(lifetime));
+        Self { seed, random, rig, lifetime, fault: None, cleared: Instant::now(), clock_moved: None }
+    }
+
+    async fn run(mut self, length: Duration) {
+        let end = Instant::now() + length;
+        let mut steps = 0_u32;
+        while Instant::now() < end {
+            self.disturb();
+            let step = if self.random.u8(..) < 20 { 1200.0 } else { 30.0 };
+            sleep(Duration::from_secs_f64(self.random.f64() * step)).await;
+            self.check().await;
+            steps += 1;
+        }
+        let hours = length.as_secs_f64() / 3600.0;
+        let per_hour = self.rig.source.calls() as f64 / hours;
+        // What sessions of a minute need, and an outage now and then.
+        assert!(
+            per_hour < 300.0 + 3600.0 / (0.6 * self.lifetime.as_secs_f64()),
+            "{self}: {per_hour} calls an hour, {steps} steps"
+        );
+    }
+
+    fn disturb(&mut self) {
+        match self.random.u8(..) {
+            0..=9 if self.fault.is_none() => {
+                let class = *self
+                    .random
+                    .choice(&[
+                        Class::Transient,
+                        Class::Throttled,
+                        Class::Config,
+                        Class::Lagging,
+                        Class::Unclear,
+                        Class::Blocked,
+                    ])
+                    .unwrap();
+                self.fault = Some(class);
+                let reply = match self.random.u8(..4) {
+                    0 if class == Class::Throttled => Reply::Throttle(seconds(self.random.u64(1..1000))),
+                    // As the real source bounds it.
+                    0 if class == Class::Transient => Reply::Fail(class).after(seconds(8)),
+                    1 if class == Class::Transient => Reply::Panic,
+                    _ => Reply::Fail(class),
+                };
+                self.rig.source.always(reply);
+            }
+            10..=29 if self.fault.is_some() => {
+                self.fault = None;
+                self.cleared = Instant::now();
+                let latency = Duration::from_secs_f64(self.random.f64() * self.random.f64() * 8.0);
+                self.rig.source.always(Reply::Grant(self.lifetime).after(latency));
+            }
+            30..=34 => self.rig.source.change(Change::Content),
+            35 => self.rig.source.change(Change::Identity),
+            36 => self.rig.source.panic_at_next_change(),
+            37 => {
+                self.rig.clock.set_by(self.random.i64(-7200..7200));
+                self.clock_moved = Some(Instant::now());
+            }
+            38 => {
+                self.rig.clock.sleep_machine(seconds(self.random.u64(10..7200)));
+                self.clock_moved = Some(Instant::now());
+            }
+            39..=41 => {
+                if let Some(key) = self.rig.key() {
+                    self.rig.engine.rejected(&key, Duration::ZERO);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn check(&mut self) {
+        let now = Instant::now();
+        assert!(self.rig.source.most_in_flight() <= 1, "{self}: P3");
+        let clocks_known = self.clock_moved.is_none_or(|moved| now > moved + HEARTBEAT);
+        let granted = self.rig.source.last_grant();
+        if let Some((sent, lifetime)) = granted.filter(|_| clocks_known) {
+            // A sleep since then took its part; what the engine makes of that is its own promise.
+            let slept_since = self.clock_moved.is_some_and(|moved| moved > sent);
+            if now >= sent + lifetime {
+                assert_eq!(self.rig.key(), None, "{self}: nothing expired is served");
+            } else if !slept_since {
+                assert!(self.rig.key().is_some(), "{self}: P2");
+                let shown = self.rig.engine.current().unwrap().expiry().unwrap();
+                let left = shown.duration_since(self.rig.clock.now()).unwrap_or_default();
+                let truly = (sent + lifetime) - now;
+                assert!(left.abs_diff(truly) <= seconds(6), "{self}: P7: shown {left:?}, truly {truly:?}");
+            }
+        }
+        let readable = self.rig.key().is_some();
+        let patience = Duration::from_secs_f64(self.random.f64() * 45.0);
+        match timeout(patience, self.rig.engine.credentials()).await {
+            Ok(Ok(_)) if readable => assert_eq!(Instant::now(), now, "{self}: P1"),
+            Ok(Err(error)) => {
+                assert!(!readable, "{self}: P2: {error}");
+                let made_now = error.source().is_some() || error.kind() == ErrorKind::TimedOut;
+                let age = self.rig.source.last_failure().map(|at| at.elapsed());
+                // A panic is a failure, too, though the source does not count it.
+                let counted = error.kind() != ErrorKind::Unexpected;
+                assert!(
+                    made_now || !counted || age.is_some_and(|age| age <= seconds(30)),
+                    "{self}: P5: {error}, {age:?}"
+                );
+            }
+            Err(_) => assert!(!readable, "{self}: P1: a reader waited"),
+            Ok(Ok(_)) => {}
+        }
+        if self.fault.is_none() && !readable {
+            // Somebody asks all the time now: how long until there is an answer?
+            let asking = Instant::now();
+            while timeout(seconds(5), self.rig.engine.credentials()).await.map_or(true, |outcome| outcome.is_err()) {
+                let waited = asking.elapsed();
+                assert!(waited <= RECOVERY, "{self}: no credentials {waited:?} after the fault cleared");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Simulation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "SIM_SEED={} at {:?} (lifetime {:?}, fault {:?}, cleared {:?} ago)",
+            self.seed,
+            self.rig.engine.standing(),
+            self.lifetime,
+            self.fault,
+            self.cleared.elapsed()
+        )
+    }
+}
