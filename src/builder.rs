@@ -23,11 +23,14 @@ use crate::refresh::ExpiredPolicy;
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
-/// In a pod that the EKS webhook has prepared nothing need be set but the region, which it often sets too. What is set here
-/// wins over what [`configure`](Self::configure) took, and that over environment variables; an empty variable counts as
-/// absent. Variables are read once, by [`build`](Self::build) or [`connect`](Self::connect), and these check all values,
-/// so that a mistake shows at start and not in the first failing request. What each setting accepts is the rule of STS's
-/// `AssumeRoleWithWebIdentity` unless said otherwise.
+/// In a pod that the EKS webhook has prepared nothing need be set but the region, which it often sets too. What is set
+/// here wins over what [`configure`](Self::configure) took, and that over environment variables; an empty variable counts
+/// as absent. Variables are read once, by [`build`](Self::build) or [`connect`](Self::connect), and these check all
+/// values, so that a mistake shows at start and not in the first failing request. What a setting accepts is the rule of
+/// STS's [`AssumeRoleWithWebIdentity`] unless said otherwise; a value that breaks it is a [`BuildError`] that names the
+/// setting, the value and the way out.
+///
+/// [`AssumeRoleWithWebIdentity`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct Builder {
@@ -42,13 +45,13 @@ impl WebIdentityCredentialsProvider {
 }
 
 impl Builder {
-    /// Takes over from the SDK's config what STS needs: region, HTTP client, FIPS, dual stack, time source, app name and
-    /// the endpoint of STS. Called again, the later config replaces the earlier one.
+    /// Takes over from the SDK's config what STS needs: region, HTTP client, FIPS, dual stack, time source, app name
+    /// and the endpoint of STS. Called again, the later config replaces the earlier one.
     ///
-    /// The endpoint is the one that the config has for STS (`AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the profile's
-    /// `services` section), never [`SdkConfig::endpoint_url`]: that is often an object store's, and the token would be sent
-    /// there. Timeouts, retries, credentials and identity cache stay the config's own. Our STS client has a connect timeout of its
-    /// own, for which the HTTP client keeps a second pool of connections.
+    /// The endpoint is the one that the config has for STS (`AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the
+    /// profile's `services` section), never [`SdkConfig::endpoint_url`]: that is often an object store's, and the token
+    /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. Our STS client has
+    /// a connect timeout of its own, for which the HTTP client keeps a second pool of connections.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.settings.shared = Some(Shared::from(config));
         self
@@ -57,23 +60,26 @@ impl Builder {
     /// The role to assume, by its ARN. Default: `AWS_ROLE_ARN`, which the EKS webhook sets from the service account's
     /// annotation `eks.amazonaws.com/role-arn`.
     ///
-    /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`; another STS server may have roles without account. An error: any other
-    /// ARN; at AWS's own endpoints, a role of another partition than the region's.
+    /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`; another STS server may have roles without account. An error: any
+    /// other ARN; at AWS's own endpoints, a role of another partition than the region's.
     pub fn role_arn(mut self, arn: impl Into<String>) -> Self {
         self.settings.role_arn = Some(arn.into());
         self
     }
 
-    /// The file with the service account's token, projected into the pod and replaced by the kubelet when 80 % of the token's life
-    /// are over. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS webhook sets. It need not exist yet.
+    /// The file with the service account's token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS webhook sets.
+    ///
+    /// The kubelet [projects it](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken)
+    /// into the pod and replaces it when 80 % of the token's life are over. It need not exist yet. An error: an empty
+    /// path, or a token in the place of one.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.token_file = Some(path.into());
         self
     }
 
     /// The name of the session, as CloudTrail shows it. Default: `AWS_ROLE_SESSION_NAME`; else the pod's name, from
-    /// `HOSTNAME` (its last 64 characters, what is not allowed becoming `-`); else this crate's name and a random number. It
-    /// stays the same for the process.
+    /// `HOSTNAME` (its last 64 characters, what is not allowed becoming `-`); else this crate's name and a random
+    /// number. It stays the same for the process.
     ///
     /// 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
     pub fn session_name(mut self, name: impl Into<String>) -> Self {
@@ -91,15 +97,15 @@ impl Builder {
 
     /// A session policy, in JSON: the credentials may do what both it and the role allow. Unset: what the role allows.
     ///
-    /// At most 2048 characters. What STS makes of policy and [`policy_arns`](Self::policy_arns) together has a limit, too,
-    /// which only STS can tell.
+    /// At most 2048 characters. What STS makes of policy and [`policy_arns`](Self::policy_arns) together has a limit,
+    /// too, which only STS can tell.
     pub fn policy(mut self, json: impl Into<String>) -> Self {
         self.settings.policy = Some(json.into());
         self
     }
 
-    /// Managed policies that limit the session as [`policy`](Self::policy) does, by their ARNs, at most 10. Called again,
-    /// the later list replaces the earlier one.
+    /// Managed policies that limit the session as [`policy`](Self::policy) does, by their ARNs, at most 10. Called
+    /// again, the later list replaces the earlier one.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.policy_arns = arns.into_iter().map(Into::into).collect();
         self
@@ -116,31 +122,33 @@ impl Builder {
 
     /// Where STS is, if not where AWS has it: a VPC endpoint, a FIPS endpoint, a server that speaks the same protocol.
     /// Default: what [`configure`](Self::configure) has for STS; without `configure`, `AWS_ENDPOINT_URL_STS`, else
-    /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true.
+    /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true
+    /// ([as in every SDK](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html)).
     ///
-    /// `https://HOST`, with a port or path if need be. Plain http is for loopback; anywhere else it is allowed, with a
-    /// warning. An error beside FIPS or dual stack, which the SDK does not combine with an endpoint.
+    /// `https://HOST`, with a port or path if need be; no user name, no query. Plain http is for loopback; anywhere else it
+    /// is allowed, with a warning. An error beside FIPS or dual stack, which the SDK does not combine with an endpoint.
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.settings.endpoint_url = Some(RawUrl(url.into()));
         self
     }
 
-    /// When to refresh: at a random point between these two fractions of the credentials' lifetime, drawn anew for each, so
-    /// that a fleet drifts apart. Within `0.10..=0.90`. Default: `0.60..=0.75`.
+    /// When to refresh: at a random point between these two fractions of the credentials' lifetime, drawn anew for
+    /// each, so that a fleet drifts apart. Within `0.10..=0.90`. Default: `0.60..=0.75`.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
         self.settings.refresh_window = Some(window);
         self
     }
 
-    /// How long one exchange with STS may take, from connecting to the last byte: 10 ms to 60 s. Default: 8 s, since STS
-    /// itself gives the identity provider 5 s.
+    /// How long one exchange with STS may take, from connecting to the last byte: 10 ms to 60 s. Default: 8 s, since
+    /// STS itself gives the identity provider 5 s.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
         self
     }
 
     /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: 30 s. The attempts go on
-    /// behind it. To wait without limit there is `ready()`.
+    /// behind it. To wait without limit there is
+    /// [`ready`](WebIdentityCredentialsProvider::ready).
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.settings.wait_timeout = Some(timeout);
         self
@@ -152,27 +160,30 @@ impl Builder {
         self
     }
 
-    /// How often to look whether the token was replaced, beside file events: 1 s to 5 min. Default: 30 s. It is looked at
-    /// more often while events are known not to work.
+    /// How often to look whether the token was replaced, beside file events: 1 s to 5 min. Default: 30 s. It is looked
+    /// at more often while events are known not to work.
     pub fn token_poll_interval(mut self, interval: Duration) -> Self {
         self.settings.token_poll_interval = Some(interval);
         self
     }
 
-    /// Whether to listen to file events, too. Default: true. Without them there is no thread and none of the node's inotify
-    /// instances in use (128 for each user id by the kernel's default), and a new token is seen by polling alone.
+    /// Whether to listen to file events, too. Default: true. Without them there is no thread and none of the node's
+    /// inotify instances in use (128 for each user id by the kernel's default), and a new token is seen by polling
+    /// alone.
     pub fn watch_token(mut self, on: bool) -> Self {
         self.settings.watch_token = Some(on);
         self
     }
 
-    /// Shuts the provider down when it is cancelled. The provider takes a child of it and never cancels the token itself.
+    /// Shuts the provider down when it is cancelled. The provider takes a child of it and never cancels the token
+    /// itself.
     pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
         self.settings.cancellation_token = Some(token);
         self
     }
 
-    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's clock.
+    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's
+    /// clock.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.time_source = Some(SharedTimeSource::new(time_source));
         self
@@ -183,9 +194,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`is_not_configured`](BuildError::is_not_configured): neither role nor token file is given or in a variable, outside a
-    /// pod. [`is_not_injected`](BuildError::is_not_injected): the same inside a pod. [`is_invalid`](BuildError::is_invalid):
-    /// one of the two is missing, there is no region, or a value breaks its rule; the text says which and what to do.
+    /// [`is_not_configured`](BuildError::is_not_configured): neither role nor token file is given or in a variable,
+    /// outside a pod. [`is_not_injected`](BuildError::is_not_injected): the same inside a pod.
+    /// [`is_invalid`](BuildError::is_invalid): one of the two is missing, there is no region, or a value breaks its
+    /// rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
         let Parts { config, policy, time_source, parent } = self.settings.resolve(&Environment::real())?;
         Ok(WebIdentityCredentialsProvider::from_parts(config, policy, time_source, parent.as_ref()))
@@ -195,8 +207,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). That of the exchange, at once if
-    /// only a human can mend it, else after [`wait_timeout`](Self::wait_timeout): an outage is waited for so long.
+    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). That of the exchange, at
+    /// once if only a human can mend it, else after [`wait_timeout`](Self::wait_timeout): an outage is waited for so
+    /// long.
     ///
     /// # Cancel safety
     ///

@@ -89,8 +89,8 @@ impl Environment {
         if self.ignores_endpoint_urls()? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
     }
 
-    /// Whether `url` is a variable's value although variables are to be ignored. The SDK's config loader hands one on when
-    /// its own `endpoint_url` is set, which is not about STS.
+    /// Whether `url` is a variable's value although variables are to be ignored. The SDK's config loader hands one on
+    /// when its own `endpoint_url` is set, which is not about STS.
     pub(crate) fn ignores_endpoint_url(&self, url: &str) -> Result<bool, BuildError> {
         let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
         Ok(is_ours && self.ignores_endpoint_urls()?)

@@ -10,8 +10,8 @@ const FORM: &str = "write it whole and without blanks, as arn:aws:iam::123456789
 pub(super) struct RoleArn(String);
 
 impl RoleArn {
-    /// With `at_aws` the role is to be one that AWS can know. Other STS servers have roles without account or of accounts
-    /// that are names.
+    /// With `at_aws` the role is to be one that AWS can know. Other STS servers have roles without account or of
+    /// accounts that are names.
     pub(super) fn parse(arn: &Given<String>, at_aws: bool) -> Result<Self, BuildError> {
         let refuse = |remedy: &str| {
             Err(refused(arn.by, format_args!("{}, which is not an IAM role's ARN", quoted(&arn.value)), remedy))
@@ -25,8 +25,8 @@ impl RoleArn {
             ("sts", Some(("assumed-role", name))) => {
                 let role = name.split('/').next().unwrap_or_default();
                 return refuse(&format!(
-                    "this is a session of the role; use the role's own ARN, arn:{partition}:iam::{account}:role/{role} (and \
-                     its path, if it has one)"
+                    "this is a session of the role; use the role's own ARN, arn:{partition}:iam::{account}:role/{role} \
+                     (and its path, if it has one)"
                 ));
             }
             ("iam", Some(("instance-profile", _))) => {
@@ -181,8 +181,8 @@ mod tests {
             ),
             (
                 "arn:aws:sts::123456789012:assumed-role/app/pod-1",
-                "this is a session of the role; use the role's own ARN, arn:aws:iam::123456789012:role/app (and its path, if it \
-                 has one)",
+                "this is a session of the role; use the role's own ARN, arn:aws:iam::123456789012:role/app (and its \
+                 path, if it has one)",
             ),
             (
                 "arn:aws:iam::123456789012:instance-profile/app",
@@ -227,7 +227,8 @@ mod tests {
         assert_eq!(
             check("aws-cn", "us-east-1").unwrap_err(),
             "AWS_ROLE_ARN is \"arn:aws-cn:iam::123456789012:role/app\", a role of partition aws-cn, but AWS_REGION is \
-             \"us-east-1\", a region of partition aws: STS knows only the roles of its own partition; change one of the two"
+             \"us-east-1\", a region of partition aws: STS knows only the roles of its own partition; change one of \
+             the two"
         );
         assert!(check("aws", "us-gov-west-1").is_err());
     }

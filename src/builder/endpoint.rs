@@ -66,8 +66,8 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
         _ => return Ok(()),
     };
     Err(BuildError::invalid(format!(
-        "the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine: take the endpoint out, or turn \
-         {variant} off ({variable}) and name an endpoint that has it"
+        "the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine: take the endpoint out, \
+         or turn {variant} off ({variable}) and name an endpoint that has it"
     )))
 }
 
@@ -171,7 +171,8 @@ mod tests {
         }
         assert_eq!(
             endpoint("https://me:canary@sts.example/x").err().unwrap(),
-            r#"AWS_ENDPOINT_URL_STS is "https://...@sts.example/x", with a user name in it: STS is asked with the token alone; take out what stands before the @"#
+            "AWS_ENDPOINT_URL_STS is \"https://...@sts.example/x\", with a user name in it: STS is asked with the token \
+             alone; take out what stands before the @"
         );
     }
 
@@ -182,8 +183,8 @@ mod tests {
         assert_eq!(check(false, false), Ok(()));
         assert_eq!(
             check(true, false).unwrap_err(),
-            "the STS endpoint is \"https://x\" and FIPS is on, which the SDK does not combine: take the endpoint out, or turn \
-             FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it"
+            "the STS endpoint is \"https://x\" and FIPS is on, which the SDK does not combine: take the endpoint out, \
+             or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it"
         );
         assert!(check(false, true).unwrap_err().contains("AWS_USE_DUALSTACK_ENDPOINT"));
     }

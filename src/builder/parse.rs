@@ -40,8 +40,8 @@ pub(super) fn session_name(name: Given<String>) -> Result<String, BuildError> {
     Err(refused(
         name.by,
         quoted(&name.value),
-        "a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -; change it, or leave it out to take the pod's \
-         name",
+        "a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -; change it, or leave it out to take the \
+         pod's name",
     ))
 }
 
@@ -204,8 +204,8 @@ mod tests {
             assert_eq!(
                 text(session_name(given(name.to_owned()))),
                 Err(format!(
-                    "X is {name:?}: a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -; change it, or leave \
-                     it out to take the pod's name"
+                    "X is {name:?}: a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -; change it, or \
+                     leave it out to take the pod's name"
                 ))
             );
         }
@@ -238,9 +238,11 @@ mod tests {
         }
         assert_eq!(
             text(session_length(Duration::from_millis(900_500))),
-            Err("Builder::session_length is 900.5s: STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more \
-                 than the role's MaxSessionDuration"
-                .to_owned())
+            Err(
+                "Builder::session_length is 900.5s: STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no \
+                 more than the role's MaxSessionDuration"
+                    .to_owned()
+            )
         );
     }
 
@@ -297,8 +299,8 @@ mod tests {
         }
         assert_eq!(
             text(refresh_window(0.75..=0.6)),
-            Err("Builder::refresh_window is 0.75..=0.6: give fractions of the credentials' lifetime within 0.10..=0.90, the \
-                 lower one first; the default is 0.60..=0.75"
+            Err("Builder::refresh_window is 0.75..=0.6: give fractions of the credentials' lifetime within \
+                 0.10..=0.90, the lower one first; the default is 0.60..=0.75"
                 .to_owned())
         );
     }
@@ -312,8 +314,8 @@ mod tests {
         );
         assert_eq!(
             text(wait_timeout(Duration::MAX)),
-            Err("Builder::wait_timeout is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() waits \
-                 without limit"
+            Err("Builder::wait_timeout is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() \
+                 waits without limit"
                 .to_owned())
         );
         assert_eq!(

@@ -43,8 +43,8 @@ pub(super) struct Settings {
     pub(super) time_source: Option<SharedTimeSource>,
 }
 
-/// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a token
-/// is not for it.
+/// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a
+/// token is not for it.
 #[derive(Debug)]
 pub(super) struct Shared {
     region: Option<Region>,
@@ -165,16 +165,16 @@ fn who(
         }
         (None, Some(token_file)) => Err(half(token_file.by, "AWS_ROLE_ARN", "the role's ARN", "role_arn")),
         (None, None) if env.is_pod() => Err(BuildError::not_injected(
-            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod (KUBERNETES_SERVICE_HOST is \
-             set), so the identity webhook did not inject them: annotate the pod's service account with \
-             eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that the webhook runs and \
-             that eks.amazonaws.com/skip-containers does not name this container; without the webhook, project a token into \
-             the pod and set both variables",
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
+             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
+             account with eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that \
+             the webhook runs and that eks.amazonaws.com/skip-containers does not name this container; without the \
+             webhook, project a token into the pod and set both variables",
         )),
         (None, None) => Err(BuildError::not_configured(
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
-             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() and \
-             keep the credentials it has",
+             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() \
+             and keep the credentials it has",
         )),
     }
 }
@@ -182,7 +182,8 @@ fn who(
 fn half(given: &str, missing: &str, what: &str, method: &str) -> BuildError {
     let webhook = if given.starts_with("AWS_") {
         format!(
-            "; if the EKS webhook should have set both, take {given} out of the manifest: it sets neither if it finds one"
+            "; if the EKS webhook should have set both, take {given} out of the manifest: it sets neither if it finds \
+             one"
         )
     } else {
         String::new()
@@ -221,8 +222,8 @@ fn region(given: Option<Region>, shared: Option<&Shared>, env: &Environment) -> 
     }
     env.region()?.ok_or_else(|| {
         BuildError::invalid(
-            "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and \
-             us-east-1 is never assumed",
+            "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked \
+             there and us-east-1 is never assumed",
         )
     })
 }
@@ -264,8 +265,8 @@ fn tell(config: &Config, is_exposed: bool, env: &Environment) {
     if env.has_pod_identity_too() {
         tracing::warn!(
             role = config.role_arn,
-            "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this provider \
-             uses web identity, other SDKs may not; remove one of the two"
+            "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this \
+             provider uses web identity, other SDKs may not; remove one of the two"
         );
     }
     if env.wants_global_sts() {
@@ -491,28 +492,28 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
-             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() and \
-             keep the credentials it has"
+             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() \
+             and keep the credentials it has"
         );
 
         let error = resolve(&[("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("AWS_ROLE_ARN", "")]);
         assert!(error.is_not_injected() && !error.is_not_configured() && !error.is_invalid());
         assert_eq!(
             error.to_string(),
-            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod (KUBERNETES_SERVICE_HOST is \
-             set), so the identity webhook did not inject them: annotate the pod's service account with \
-             eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that the webhook runs and \
-             that eks.amazonaws.com/skip-containers does not name this container; without the webhook, project a token into \
-             the pod and set both variables"
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
+             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
+             account with eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that \
+             the webhook runs and that eks.amazonaws.com/skip-containers does not name this container; without the \
+             webhook, project a token into the pod and set both variables"
         );
 
         let error = resolve(&[INJECTED[0]]);
         assert!(error.is_invalid());
         assert_eq!(
             error.to_string(),
-            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, or call \
-             Builder::token_file; if the EKS webhook should have set both, take AWS_ROLE_ARN out of the manifest: it sets \
-             neither if it finds one"
+            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, or \
+             call Builder::token_file; if the EKS webhook should have set both, take AWS_ROLE_ARN out of the manifest: \
+             it sets neither if it finds one"
         );
 
         let error = resolve(&[INJECTED[1]]);
@@ -529,8 +530,8 @@ mod tests {
     #[test]
     fn a_region_is_never_guessed() {
         let builder = || Builder::default().configure(&SdkConfig::builder().region(Region::new("")).build());
-        let missing = "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked \
-                       there and us-east-1 is never assumed";
+        let missing = "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS \
+                       is asked there and us-east-1 is never assumed";
 
         assert_eq!(refuse(builder(), &[("AWS_REGION", "")]), missing);
         let parts = resolve(builder(), &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-south-1")]);
