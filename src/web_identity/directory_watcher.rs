@@ -61,15 +61,16 @@ impl DirectoryWatcher {
         self.audience.has_lost_it()
     }
 
-    /// Makes sure that the directory at this path is the one that is watched. Blocks. Whether it had to be done anew.
-    pub(super) fn arm(&self) -> Result<bool, WatchError> {
+    /// Makes sure that the directory at this path is the one that is watched. Blocks. Gives the number of the watch, which
+    /// is another for each that had to be made anew, whoever of those who share it was first to ask.
+    pub(super) fn arm(&self) -> Result<u64, WatchError> {
         let mut watch = lock(&self.watch);
         let place = Place::of(&self.path);
         match &*watch {
             Watch::On { place: watched, .. }
                 if !self.is_lost() && place.as_ref().is_ok_and(|place| place == watched) =>
             {
-                return Ok(false);
+                return Ok(self.audience.armed.load(Ordering::Acquire));
             }
             Watch::Broken => return Err(WatchError::Broken),
             Watch::On { .. } | Watch::Off => {}
@@ -77,7 +78,9 @@ impl DirectoryWatcher {
         // Never `watch` again on the old one: that is without effect, or leaks.
         *watch = Watch::Off;
         let place = place.map_err(WatchError::Directory)?;
-        let watcher = match build(&self.path, Ear::new(&self.audience)) {
+        let ear = Ear::new(&self.audience);
+        let number = ear.armed;
+        let watcher = match build(&self.path, ear) {
             Ok(watcher) => watcher,
             Err(error) => {
                 if matches!(error, WatchError::Broken) {
@@ -90,7 +93,7 @@ impl DirectoryWatcher {
             return Err(WatchError::Moved);
         }
         *watch = Watch::On { place, _watcher: watcher };
-        Ok(true)
+        Ok(number)
     }
 }
 

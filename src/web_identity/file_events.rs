@@ -11,7 +11,14 @@ use super::nudge::Nudge;
 pub(super) struct FileEvents {
     file: PathBuf,
     nudge: Arc<Nudge>,
-    directories: Mutex<Vec<Arc<DirectoryWatcher>>>,
+    directories: Mutex<Vec<Directory>>,
+}
+
+#[derive(Clone)]
+struct Directory {
+    watcher: Arc<DirectoryWatcher>,
+    /// Of the last watch that we know of. Another of those who share it may have made a new one meanwhile.
+    armed: Option<u64>,
 }
 
 impl FileEvents {
@@ -20,30 +27,35 @@ impl FileEvents {
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.directories().iter().any(|directory| directory.is_lost())
+        self.directories().iter().any(|directory| directory.watcher.is_lost())
     }
 
     /// Makes sure that all that can be watched is, and is still the right thing. Blocks. Whether something was new.
     pub(super) fn arm(&self) -> Result<bool, WatchError> {
-        let wanted = directories(&self.file);
         let known = self.directories().clone();
-        let directories: Vec<_> = wanted
+        let mut directories: Vec<_> = directories(&self.file)
             .into_iter()
             .map(|wanted| {
-                known.iter().find(|known| known.path() == wanted).cloned().unwrap_or_else(|| {
-                    let directory = DirectoryWatcher::shared(&wanted);
-                    directory.subscribe(&self.nudge);
-                    directory
+                known.iter().find(|known| known.watcher.path() == wanted).cloned().unwrap_or_else(|| {
+                    let watcher = DirectoryWatcher::shared(&wanted);
+                    watcher.subscribe(&self.nudge);
+                    Directory { watcher, armed: None }
                 })
             })
             .collect();
-        self.directories().clone_from(&directories);
-        // One that fails does not keep the others from being armed.
-        let outcomes: Vec<_> = directories.iter().map(|directory| directory.arm()).collect();
-        outcomes.into_iter().try_fold(false, |anew, outcome| Ok(anew | outcome?))
+        let mut outcome = Ok(false);
+        for directory in &mut directories {
+            // One that fails does not keep the others from being armed.
+            let armed = directory.watcher.arm();
+            let anew = armed.as_ref().is_ok_and(|armed| directory.armed != Some(*armed));
+            directory.armed = armed.as_ref().ok().copied();
+            outcome = outcome.and_then(|before| armed.map(|_| before | anew));
+        }
+        *self.directories() = directories;
+        outcome
     }
 
-    fn directories(&self) -> MutexGuard<'_, Vec<Arc<DirectoryWatcher>>> {
+    fn directories(&self) -> MutexGuard<'_, Vec<Directory>> {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
