@@ -10,7 +10,7 @@ use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::source::{Change, Class};
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::testing::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 
 const SEEDS: u64 = 60;
@@ -127,12 +127,11 @@ impl Simulation {
         assert!(self.rig.source.most_in_flight() <= 1, "{self}: P3");
         let clocks_known = self.clock_moved.is_none_or(|moved| now > moved + HEARTBEAT);
         let granted = self.rig.source.last_grant();
-        if let Some((sent, lifetime)) = granted.filter(|_| clocks_known) {
-            // A sleep since then took its part; what the engine makes of that is its own promise.
-            let slept_since = self.clock_moved.is_some_and(|moved| moved > sent);
-            if now >= sent + lifetime {
+        if let Some(Granted { sent, sent_truly, lifetime }) = granted.filter(|_| clocks_known) {
+            let slept_since = self.clock_moved.is_some_and(|moved| moved >= sent);
+            if self.rig.clock.true_time() >= sent_truly + lifetime + seconds(1) {
                 assert_eq!(self.rig.key(), None, "{self}: nothing expired is served");
-            } else if !slept_since {
+            } else if !slept_since && now < sent + lifetime {
                 assert!(self.rig.key().is_some(), "{self}: P2");
                 let shown = self.rig.engine.current().unwrap().expiry().unwrap();
                 let left = shown.duration_since(self.rig.clock.now()).unwrap_or_default();

@@ -361,7 +361,9 @@ impl Lease {
         let outcome = outcome.and_then(|grant| {
             let lifetime = super::clock::lifetime(grant.expiration, grant.date, reading.wall, grant.requested)
                 .ok_or_else(expired_on_arrival)?;
-            Ok((grant, lifetime))
+            // The answer may be from before a sleep.
+            let slept = if let Drift::Suspended(by) = reading.since(&sent) { by } else { Duration::ZERO };
+            Ok((grant, lifetime.saturating_sub(slept)))
         });
         match outcome {
             Ok((grant, lifetime)) => self.publish(&mut state, sent, &reading, grant, lifetime),

@@ -58,9 +58,17 @@ pub(crate) struct Scripted {
     panic_on_change: Mutex<bool>,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
-    last_grant: Mutex<Option<(Instant, Duration)>>,
+    last_grant: Mutex<Option<Granted>>,
     last_failure: Mutex<Option<Instant>>,
     clock: WallClock,
+}
+
+/// The last credentials: when they were asked for, on both clocks, and how long they live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Granted {
+    pub(crate) sent: Instant,
+    pub(crate) sent_truly: SystemTime,
+    pub(crate) lifetime: Duration,
 }
 
 /// Counts a fetch for as long as it is under way.
@@ -86,8 +94,7 @@ impl Scripted {
         self.most_in_flight.load(Ordering::SeqCst)
     }
 
-    /// When the last credentials were asked for, and how long they live.
-    pub(crate) fn last_grant(&self) -> Option<(Instant, Duration)> {
+    pub(crate) fn last_grant(&self) -> Option<Granted> {
         *self.last_grant.lock().unwrap()
     }
 
@@ -118,7 +125,7 @@ impl Scripted {
 
 impl Source for Scripted {
     async fn fetch(&self) -> Result<Grant, Failure> {
-        let sent = Instant::now();
+        let (sent, sent_truly) = (Instant::now(), self.clock.true_time());
         self.calls.lock().unwrap().push(sent);
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
@@ -147,7 +154,7 @@ impl Source for Scripted {
             Reply::After(..) => unreachable!(),
         };
         match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
-            Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some((sent, lifetime)),
+            Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(Granted { sent, sent_truly, lifetime }),
             _ => *self.last_failure.lock().unwrap() = Some(Instant::now()),
         }
         outcome
