@@ -13,7 +13,11 @@
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it.
 
 mod clock;
+#[cfg(test)]
+mod figures;
 mod refresher;
+#[cfg(test)]
+mod scenarios;
 mod schedule;
 #[cfg(test)]
 mod simulation;
