@@ -438,9 +438,11 @@ mod tests {
     /// `U(0.5, 1)` at its upper end, as near as `[0, 1)` comes.
     const TOP: f64 = 0.999_999_999;
 
+    type Row = (Class, u32, f64, Option<f64>, bool, f64, f64);
+
     #[test]
     fn p5_each_row_of_the_policy_has_its_numbers() {
-        let rows: &[(Class, u32, f64, Option<f64>, bool, f64, f64)] = &[
+        let rows: &[Row] = &[
             // class, k, remaining, retry-after, callers, random, expected wait
             (Class::Transient, 0, 1000.0, None, false, TOP, 2.0),
             (Class::Transient, 0, 1000.0, None, false, 0.0, 1.0),

@@ -360,7 +360,7 @@ impl Lease {
         state.attempts += 1;
         let outcome = outcome.and_then(|grant| {
             let lifetime = super::clock::lifetime(grant.expiration, grant.date, reading.wall, grant.requested)
-                .ok_or_else(expired_on_arrival)?;
+                .ok_or_else(|| expired_on_arrival(&shared.subject, grant.principal.endpoint.as_deref()))?;
             // The answer may be from before a sleep.
             let slept = if let Drift::Suspended(by) = reading.since(&sent) { by } else { Duration::ZERO };
             Ok((grant, lifetime.saturating_sub(slept)))
@@ -476,8 +476,10 @@ impl Drop for Lease {
     }
 }
 
-fn expired_on_arrival() -> Failure {
-    let error = Error::new(ErrorKind::Unexpected, "the credentials that came had expired on arrival")
+fn expired_on_arrival(subject: &str, endpoint: Option<&str>) -> Failure {
+    let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
+    let message = format!("the credentials that came{from} for {subject} had expired on arrival");
+    let error = Error::new(ErrorKind::Unexpected, message)
         .with_hint("compare the clocks of this machine and of the STS endpoint")
         .with_transient(true);
     Failure { class: Class::Transient, error, retry_after: None }

@@ -1,0 +1,66 @@
+//! What callers may do with the public types across threads and panics is part of the interface.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use aws_web_identity::test_util::{Call, Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::{
+    BuildError, Builder, Closed, Error, ErrorKind, ExpiredPolicy, Phase, Status, TokenClaims, Updates,
+    WebIdentityCredentialsProvider,
+};
+
+fn shared<T: Send + Sync + Unpin + 'static>() {}
+fn calm<T: UnwindSafe + RefUnwindSafe>() {}
+fn value<T: Clone + std::fmt::Debug>() {}
+fn error<T: std::error::Error + Send + Sync + 'static>() {}
+fn sent<T: Send>(_: T) {}
+
+#[test]
+fn every_type_goes_to_other_threads() {
+    shared::<WebIdentityCredentialsProvider>();
+    shared::<Builder>();
+    shared::<Updates>();
+    shared::<Status>();
+    shared::<TokenClaims>();
+    shared::<Error>();
+    shared::<BuildError>();
+    shared::<Closed>();
+    shared::<(ErrorKind, ExpiredPolicy, Phase)>();
+    shared::<(OidcIssuer, MockSts, ProjectedVolume, TokenSpec, TrustedRole, Call, Fault)>();
+}
+
+#[test]
+fn plain_values_are_safe_across_panics() {
+    calm::<(ErrorKind, ExpiredPolicy, Phase, TokenClaims, Closed)>();
+}
+
+#[test]
+fn values_are_copied_and_printed() {
+    value::<WebIdentityCredentialsProvider>();
+    value::<Status>();
+    value::<TokenClaims>();
+    value::<Error>();
+    value::<Closed>();
+    value::<(ErrorKind, ExpiredPolicy, Phase)>();
+    value::<(OidcIssuer, MockSts, Fault, Call)>();
+}
+
+#[test]
+fn errors_are_errors() {
+    error::<Error>();
+    error::<BuildError>();
+    error::<Closed>();
+}
+
+#[test]
+fn every_future_goes_to_other_threads() {
+    let builder = || WebIdentityCredentialsProvider::builder().role_arn("x").token_file("x");
+    sent(builder().connect());
+    fn of(provider: &WebIdentityCredentialsProvider) {
+        sent(provider.refresh());
+        sent(provider.valid_for(std::time::Duration::ZERO));
+        sent(provider.ready());
+        sent(provider.shutdown());
+        sent(async move { provider.updates().changed().await });
+    }
+    let _compiled: fn(&WebIdentityCredentialsProvider) = of;
+}

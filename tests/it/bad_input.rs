@@ -1,0 +1,169 @@
+//! What is wrong with a file, a setting or an answer ends in an error that names it and says what to do (P12).
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::Client;
+use aws_web_identity::test_util::Fault;
+use aws_web_identity::{Builder, ErrorKind};
+
+use crate::rig::{ROLE, Rig, soon, spec};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
+    let rig = Rig::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let write = |name: &str, content: &[u8]| {
+        fs::write(path(name), content).unwrap();
+        path(name)
+    };
+    fs::create_dir(path("directory")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    std::os::unix::fs::symlink("nowhere", path("dangling")).unwrap();
+    let huge = format!("{}\n", "a".repeat(20_001));
+    let cases: [(PathBuf, &str, &str); 9] = [
+        (path("missing"), "cannot be read", "projected volume"),
+        (path("absent/token"), "cannot be read", "directory is missing"),
+        (path("dangling"), "cannot be read", "link whose target is missing"),
+        (write("empty", b""), "is empty", "has not finished, or has failed"),
+        (write("blank", b"\n \n"), "is empty", "has not finished, or has failed"),
+        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "is it a token?"),
+        (write("binary", &[0xff, 0xfe, 0x80, 0x00]), "is not text", "must hold one JWT"),
+        (path("directory"), "is a directory, not a file", "name the file itself"),
+        (path("fifo"), "is a FIFO, not a file", "name the file itself"),
+    ];
+    for (file, wrong, remedy) in cases {
+        let error = soon(impatient(&rig).token_file(&file).connect()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
+        names(&error.to_string(), &[file.to_str().unwrap(), wrong, remedy]);
+    }
+    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
+    let rig = Rig::start().await;
+    rig.volume.set_mode(0o000);
+    rig.rotate(spec().audience("sts.amazonaws.com"));
+    if fs::read(rig.volume.token_path()).is_ok() {
+        return; // root may
+    }
+    let error = soon(impatient(&rig).connect()).await.unwrap_err();
+    names(&error.to_string(), &[rig.volume.token_path().to_str().unwrap(), "mode 0000", "fsGroup"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_what_is_no_token_at_all_is_refused_in_stss_words() {
+    let rig = Rig::start().await;
+    rig.volume.write("this is not a token").unwrap();
+    let error = soon(impatient(&rig).connect()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, Some("InvalidIdentityToken")));
+    names(&error.to_string(), &[rig.sts.endpoint_url(), ROLE, "not a valid JWT"]);
+    assert!(!error.to_string().contains("this is not a token"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
+    let rig = Rig::start().await;
+    let seconds = Duration::from_secs;
+    let cases: Vec<(Builder, &str)> = vec![
+        (rig.builder().role_arn("checkout"), "checkout"),
+        (rig.builder().role_arn("arn:aws:iam::123456789012:user/checkout"), "user/checkout"),
+        (rig.builder().session_name("a"), "session name"),
+        (rig.builder().session_name("no spaces"), "no spaces"),
+        (rig.builder().session_name("x".repeat(65)), "64"),
+        (rig.builder().session_length(seconds(899)), "899"),
+        (rig.builder().session_length(seconds(43_201)), "43201"),
+        (rig.builder().refresh_window(0.05..=0.95), "0.05"),
+        (rig.builder().attempt_timeout(Duration::ZERO), "attempt_timeout"),
+        (rig.builder().token_poll_interval(Duration::from_millis(10)), "token_poll_interval"),
+        (rig.builder().endpoint_url("not a url"), "not a url"),
+        (rig.builder().policy("not JSON"), "not JSON"),
+    ];
+    for (builder, named) in cases {
+        let error = builder.build().unwrap_err();
+        assert!(error.is_invalid() && !error.is_not_configured() && !error.is_not_injected(), "{error:?}");
+        names(&error.to_string(), &[named]);
+    }
+    let error = soon(rig.builder().role_arn("checkout").connect()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+    names(&std::error::Error::source(&error).unwrap().to_string(), &["checkout"]);
+    assert!(rig.sts.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_an_answer_that_is_not_stss_is_told_from_one_that_is() {
+    let rig = Rig::start().await;
+    for fault in [Fault::Garbage, Fault::HtmlError, Fault::EmptyBody, Fault::Redirect, Fault::Json] {
+        rig.sts.set_fault(fault);
+        let error = soon(impatient(&rig).connect()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unexpected, "{fault:?}: {error:?}");
+        names(&error.to_string(), &[rig.sts.endpoint_url(), "proxy"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_nobody_at_the_endpoint_is_told_with_its_address() {
+    let rig = Rig::start().await;
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    drop(socket);
+    let error = soon(impatient(&rig).endpoint_url(&*url).connect()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ServiceUnavailable, true), "{error:?}");
+    names(&error.to_string(), &[&url]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_whom_the_role_does_not_trust_reads_the_statement_that_is_missing() {
+    let rig = Rig::start().await;
+    let unknown = "arn:aws:iam::123456789012:role/unknown";
+    let error = soon(impatient(&rig).role_arn(unknown).connect()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RoleDenied);
+    let issuer = rig.issuer.url().trim_start_matches("http://");
+    names(
+        &error.to_string(),
+        &[unknown, "system:serviceaccount:shop:checkout", "sts.amazonaws.com", issuer, "oidc-provider"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
+    let rig = Rig::start().await;
+    let nodes = || Credentials::new("AKIANODE", "secret", None, None, "node");
+    let mut builders = vec![impatient(&rig).token_file("/nonexistent/token")];
+    let faults = [Fault::AccessDenied, Fault::ValidationError, Fault::InternalFailure, Fault::Throttled, Fault::Hang];
+    builders.extend(faults.iter().map(|_| impatient(&rig)));
+    for (builder, fault) in builders.into_iter().zip(std::iter::once(None).chain(faults.map(Some))) {
+        rig.sts.set_fault(fault);
+        let provider = builder.build().unwrap();
+        let chain = || CredentialsProviderChain::first_try("WebIdentity", provider.clone()).or_else("Node", nodes());
+        soon(chain().provide_credentials()).await.unwrap_err();
+
+        for config in [rig.config(), provider.install(rig.config())] {
+            let chain = SharedCredentialsProvider::new(chain());
+            let config = config.into_builder().credentials_provider(chain).build();
+            soon(Client::new(&config).get_caller_identity().send()).await.unwrap_err();
+        }
+        // Once shut down it is still the one that was configured.
+        soon(provider.shutdown()).await;
+        soon(chain().provide_credentials()).await.unwrap_err();
+    }
+    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "nothing was signed");
+}
+
+fn impatient(rig: &Rig) -> Builder {
+    rig.builder().wait_timeout(Duration::from_millis(700)).attempt_timeout(Duration::from_millis(500))
+}
+
+fn names(error: &str, what: &[&str]) {
+    for what in what {
+        assert!(error.contains(what), "no {what:?} in: {error}");
+    }
+    assert!(!error.ends_with('.'), "no full stop: {error}");
+}

@@ -1,0 +1,164 @@
+//! The fault matrix: whatever STS does, the right error, nothing usable withheld, and back to work when it is over.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_sts::Client;
+use aws_web_identity::test_util::{Fault, OidcIssuer};
+use aws_web_identity::{Builder, ErrorKind, Phase};
+use tokio::task::JoinSet;
+
+use crate::rig::{ARN, Rig, key, soon, spec, who};
+
+/// What ends the trouble, once STS is well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mended {
+    /// The next attempt.
+    Alone,
+    /// A new token: the old one is not sent again before.
+    ByToken,
+}
+use Mended::{Alone, ByToken};
+
+/// The fault, the error's kind, its code, whether it may pass by itself, what mends it.
+type Row = (Fault, ErrorKind, Option<&'static str>, bool, Mended);
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    (Fault::Throttled,                  ErrorKind::Throttled,            Some("Throttling"),               true,  Alone),
+    (Fault::TooManyRequests,            ErrorKind::Throttled,            Some("TooManyRequestsException"), true,  Alone),
+    (Fault::IdpCommunicationError,      ErrorKind::ServiceUnavailable,   Some("IDPCommunicationError"),    true,  Alone),
+    (Fault::VerificationKeyUnreachable, ErrorKind::ServiceUnavailable,   Some("InvalidIdentityToken"),     true,  Alone),
+    (Fault::IdpRejectedClaim,           ErrorKind::TokenRejected,        Some("IDPRejectedClaim"),         true,  ByToken),
+    (Fault::ExpiredToken,               ErrorKind::TokenRejected,        Some("ExpiredTokenException"),    true,  ByToken),
+    (Fault::NoOpenIdConnectProvider,    ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     false, Alone),
+    (Fault::IncorrectAudience,          ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     false, Alone),
+    (Fault::UnknownInvalidToken,        ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     true,  Alone),
+    (Fault::AccessDenied,               ErrorKind::RoleDenied,           Some("AccessDenied"),             false, Alone),
+    (Fault::ValidationError,            ErrorKind::InvalidConfiguration, Some("ValidationError"),          false, Alone),
+    (Fault::MalformedPolicyDocument,    ErrorKind::InvalidConfiguration, Some("MalformedPolicyDocument"),  false, Alone),
+    (Fault::PackedPolicyTooLarge,       ErrorKind::InvalidConfiguration, Some("PackedPolicyTooLarge"),     false, Alone),
+    (Fault::RegionDisabled,             ErrorKind::InvalidConfiguration, Some("RegionDisabledException"),  false, Alone),
+    (Fault::InternalFailure,            ErrorKind::ServiceUnavailable,   Some("InternalFailure"),          true,  Alone),
+    (Fault::ServiceUnavailable,         ErrorKind::ServiceUnavailable,   Some("ServiceUnavailable"),       true,  Alone),
+    (Fault::BadGateway,                 ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
+    (Fault::ConnectionReset,            ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
+    (Fault::Hang,                       ErrorKind::TimedOut,             None,                             true,  Alone),
+    (Fault::Garbage,                    ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::HtmlError,                  ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::Json,                       ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::Redirect,                   ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::EmptyBody,                  ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::AlreadyExpired,             ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::MissingExpiration,          ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::MissingSecret,              ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::CutBody,                    ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
+    (Fault::CutXml,                     ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::ErrorRoot,                  ErrorKind::RoleDenied,           Some("AccessDenied"),             false, Alone),
+    (Fault::Oversized,                  ErrorKind::Unexpected,           None,                             true,  Alone),
+];
+
+#[test]
+fn every_fault_is_in_the_table_but_the_one_that_is_none() {
+    let table: HashSet<_> = TABLE.iter().map(|row| row.0).collect();
+    let missing: Vec<_> = Fault::ALL.iter().filter(|fault| !table.contains(fault)).collect();
+    assert_eq!(missing, [&Fault::OtherShape]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_usable_a_fault_that_persists_is_told_for_what_it_is() {
+    for_each(async |rig, (fault, kind, code, transient, _)| {
+        rig.sts.set_fault(fault);
+        let provider = short(&rig).build().unwrap();
+        let error = provider.provide_credentials().await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
+        let error = source.unwrap();
+        assert_eq!((error.kind(), error.code(), error.is_transient()), (kind, code, transient), "{fault:?}: {error:?}");
+        assert!(error.to_string().contains(": "), "{fault:?} says what to do: {error}");
+        assert!(error.to_string().contains(rig.sts.endpoint_url()), "{fault:?} says where: {error}");
+        let status = provider.status();
+        assert_eq!((status.phase, status.generation), (Phase::Empty, 0), "{fault:?}");
+        assert!(provider.current().is_none(), "{fault:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_usable_a_fault_that_clears_is_got_over() {
+    for_each(async |rig, (fault, _, _, _, mended)| {
+        rig.sts.fail_next(1, fault);
+        let provider = short(&rig).wait_timeout(Duration::from_secs(15)).build().unwrap();
+        let recovery = async {
+            // Those who need a human are told so; then the human acts, and the next caller finds it mended.
+            while provider.provide_credentials().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let human = async {
+            rig.sts.wait_for_calls(1).await;
+            while provider.status().last_error.is_none() && provider.status().generation == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if mended == ByToken {
+                rig.rotate(spec().lifetime(Duration::from_secs(3000)));
+            }
+        };
+        tokio::join!(recovery, human);
+        let status = provider.status();
+        assert_eq!((status.phase, status.generation, status.consecutive_failures), (Phase::Fresh, 1, 0), "{fault:?}");
+        assert!(status.last_error.is_none(), "{fault:?}");
+        assert_eq!(rig.exchanges().len(), 2, "{fault:?}");
+        assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN, "{fault:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_when_it_clears() {
+    for_each(async |rig, (fault, kind, _, _, mended)| {
+        let provider = short(&rig).connect().await.unwrap();
+        let client = Client::new(&provider.install(rig.config()));
+        let before = key(&provider);
+        rig.sts.set_fault(fault);
+        let error = provider.refresh().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{fault:?}: {error:?}");
+
+        let status = provider.status();
+        assert_eq!((status.phase, status.generation), (Phase::Stale, 1), "{fault:?}");
+        assert_eq!(status.last_error.unwrap().kind(), kind, "{fault:?}");
+        assert_eq!(key(&provider), before, "{fault:?}");
+        assert_eq!(provider.provide_credentials().await.unwrap().access_key_id(), before, "{fault:?}");
+        assert_eq!(who(&client).await, ARN, "{fault:?}");
+        assert_eq!(rig.last_signed_with(), before, "{fault:?}");
+        provider.ready().await.unwrap();
+
+        rig.sts.set_fault(None);
+        if mended == ByToken {
+            rig.rotate(spec().lifetime(Duration::from_secs(3000)));
+        }
+        while provider.status().generation < 2 {
+            let _throttled = provider.refresh().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(provider.status().phase, Phase::Fresh, "{fault:?}");
+        assert_eq!(who(&client).await, ARN, "{fault:?}");
+        assert_ne!(rig.last_signed_with(), before, "{fault:?}");
+    })
+    .await;
+}
+
+fn short(rig: &Rig) -> Builder {
+    rig.builder().attempt_timeout(Duration::from_secs(2)).wait_timeout(Duration::from_secs(5))
+}
+
+/// All rows at the same time, each with an STS of its own.
+async fn for_each<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Rig, Row) -> F) {
+    let issuer = OidcIssuer::start().await;
+    issuer.mint(spec());
+    let mut cases = JoinSet::new();
+    for &row in TABLE {
+        cases.spawn(soon(case(Rig::of(&issuer).await, row)));
+    }
+    cases.join_all().await;
+}

@@ -1,0 +1,109 @@
+//! The rooms of the crate: each imports from those below it only, and time comes in through one door.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top down. Rooms on one line do not know each other, save what is said here.
+const FLOORS: &[&[&str]] =
+    &[&["adapters"], &["builder"], &["environment", "provider"], &["web_identity"], &["refresh"], &["error"]];
+
+#[test]
+fn imports_go_down_only() {
+    let mut checked = 0;
+    for (file, source) in sources() {
+        let room = room_of(&file);
+        let Some(floor) = floor_of(&room) else { continue };
+        for line in production(&source).lines() {
+            for path in line.split("crate::").skip(1) {
+                let other: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                // Not a room: a type in a link of the documentation.
+                let Some(below) = floor_of(&other).filter(|_| !line.trim_start().starts_with("//")) else { continue };
+                assert!(
+                    room == other || below > floor,
+                    "{}: {room} does not stand above {other}: {}",
+                    file.display(),
+                    line.trim()
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 25, "the check sees the imports: {checked}");
+}
+
+#[test]
+fn every_room_has_a_floor() {
+    let lib = fs::read_to_string(root().join("lib.rs")).unwrap();
+    let modules =
+        lib.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
+    let outside: Vec<_> = modules.filter(|module| floor_of(module).is_none()).collect();
+    assert_eq!(outside, ["docs", "test_util"]);
+}
+
+#[test]
+fn p7_time_comes_from_the_clock_only() {
+    for (file, source) in sources() {
+        let tokios = source.contains("use tokio::time::{") || source.contains("use tokio::time::Instant");
+        for line in production(&source).lines() {
+            let name = file.file_name().unwrap();
+            assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
+            // The watch paces its looks by Tokio's clock, which tests can stop.
+            let may = name == "clock.rs" || (file.ends_with("web_identity/watch.rs") && tokios);
+            assert!(!line.contains("Instant::now()") || may, "{}: {}", file.display(), line.trim());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_named_that_the_public_interface_must_not_name() {
+    for (file, source) in sources() {
+        let room = room_of(&file);
+        for (name, owner) in [("arc_swap", "refresh"), ("notify::", "web_identity")] {
+            let names = production(&source).lines().any(|line| {
+                let line = line.trim_start();
+                !line.starts_with("//") && line.starts_with("use ") && line.contains(name)
+            });
+            assert!(!names || room == owner, "{}: {name} is for {owner} alone", file.display());
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// All files of the crate but the kit's and the tests'.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut directories = vec![root()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                if name != "test_util" && name != "tests" {
+                    directories.push(path);
+                }
+            } else if name.ends_with(".rs") && name != "tests.rs" && name != "testing.rs" {
+                let source = fs::read_to_string(&path).unwrap();
+                found.push((path, source));
+            }
+        }
+    }
+    assert!(found.len() > 25, "the files are found");
+    found
+}
+
+/// Without the unit tests, which stand at the end.
+fn production(source: &str) -> &str {
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or(source)
+}
+
+fn room_of(file: &Path) -> String {
+    let first = file.strip_prefix(root()).unwrap().components().next().unwrap();
+    Path::new(first.as_os_str()).with_extension("").to_str().unwrap().to_owned()
+}
+
+fn floor_of(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&room))
+}

@@ -1,0 +1,167 @@
+//! Nothing leaks (P10): who keeps the task alive, what ends it, and what is left then.
+
+use std::process::Command;
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_sts::Client;
+use aws_web_identity::{Builder, Closed, ErrorKind, Phase};
+use tokio::runtime::Runtime;
+
+use crate::rig::{ARN, Rig, eventually, key, soon, spec, who};
+
+#[test]
+fn p10_building_needs_no_runtime_and_sends_nothing() {
+    let runtime = Runtime::new().unwrap();
+    let rig = runtime.block_on(Rig::start());
+    let provider = rig.builder().build().unwrap();
+    assert!(provider.current().is_none());
+    assert_eq!((provider.status().phase, provider.status().next_attempt), (Phase::Empty, None));
+    assert!(rig.sts.calls().is_empty());
+    drop(provider);
+    assert!(rig.sts.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_a_client_keeps_its_provider_alive_and_the_last_one_ends_it() {
+    let rig = Rig::start().await;
+    let provider = short_lived(&rig).connect().await.unwrap();
+    let mut updates = provider.updates();
+    let config = provider.install(rig.config());
+    let client = Client::new(&config);
+    drop((provider, config));
+
+    for _ in 0..2 {
+        soon(updates.changed()).await.unwrap();
+        assert_eq!(who(&client).await, ARN);
+        assert_eq!(Some(&Some(rig.last_signed_with())), rig.exchanges().last());
+    }
+    drop(client);
+    // A generation that came before the end is told first.
+    while soon(updates.changed()).await.is_ok() {}
+    assert!(soon(updates.changed()).await.is_err());
+    let calls = rig.sts.calls().len();
+    // Longer than any refresh of so short a session would have let on to wait.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(rig.sts.calls().len(), calls, "no call after the last handle");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_after_shutdown_valid_credentials_stay_and_no_call_is_made() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let client = Client::new(&provider.install(rig.config()));
+    let mut updates = provider.updates();
+    let other = provider.clone();
+    soon(async { tokio::join!(provider.shutdown(), other.shutdown()) }).await;
+    soon(provider.shutdown()).await;
+
+    assert_eq!((provider.status().phase, provider.status().next_attempt), (Phase::Closed, None));
+    let _: Closed = soon(updates.changed()).await.unwrap_err();
+    assert_eq!(who(&client).await, ARN);
+    soon(provider.provide_credentials()).await.unwrap();
+    assert_eq!(soon(provider.refresh()).await.unwrap_err().kind(), ErrorKind::Closed);
+    provider.invalidate(&provider.current().unwrap());
+    assert_eq!(rig.exchanges(), [Some(key(&provider))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_shutdown_ends_an_exchange_and_all_who_wait() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(aws_web_identity::test_util::Fault::Hang);
+    let provider = rig.builder().build().unwrap();
+    let waiting = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.ready().await }
+    });
+    rig.sts.wait_for_calls(1).await;
+    soon(provider.shutdown()).await;
+    assert_eq!(soon(waiting).await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(soon(provider.ready()).await.unwrap_err().kind(), ErrorKind::Closed);
+    soon(provider.provide_credentials()).await.unwrap_err();
+    assert_eq!(rig.sts.calls().len(), 1);
+}
+
+#[test]
+fn p10_a_task_that_is_lost_with_its_runtime_is_replaced_in_another() {
+    let world = Runtime::new().unwrap();
+    let rig = world.block_on(Rig::start());
+    let provider = Runtime::new().unwrap().block_on(rig.connect());
+    let first = key(&provider);
+    assert_eq!(provider.status().next_attempt, None, "its task is gone");
+
+    let second = Runtime::new().unwrap();
+    second.block_on(async {
+        let client = Client::new(&provider.install(rig.config()));
+        assert_eq!(who(&client).await, ARN);
+        assert!(provider.status().next_attempt.is_some(), "the read has replaced the task");
+        soon(provider.refresh()).await.unwrap();
+        assert_ne!(key(&provider), first);
+        assert_eq!(who(&client).await, ARN);
+        rig.rotate(spec().audience("sts.amazonaws.com").audience("another"));
+        eventually(|| provider.status().token.is_some_and(|token| token.audience.len() == 2)).await;
+    });
+}
+
+/// Threads and descriptors are those of a process: this needs one of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn p10_threads_and_descriptors_are_given_back() {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lifecycle::in_a_process_of_its_own", "--nocapture", "--test-threads", "1"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    assert!(child.status.success() && said.contains("counts are back"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn in_a_process_of_its_own() {
+    if std::env::var_os(ALONE).is_none() {
+        return;
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().thread_keep_alive(Duration::from_millis(50)).build().unwrap();
+    runtime.block_on(async {
+        let rig = Rig::start().await;
+        // What the process keeps from the first use on is no leak.
+        drop(rig.connect().await);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = counts();
+        for _ in 0..3 {
+            let mut providers = Vec::new();
+            for _ in 0..8 {
+                // A directory each, so that each has a watch.
+                let directory = tempfile::tempdir().unwrap();
+                let file = directory.path().join("token");
+                std::fs::write(&file, rig.issuer.mint(spec())).unwrap();
+                let provider = rig.builder().token_file(file).connect().await.unwrap();
+                assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN);
+                providers.push((provider, directory));
+            }
+            assert!(counts().1 > before.1, "they do use descriptors");
+            if let Some((provider, _)) = providers.first() {
+                provider.shutdown().await;
+            }
+            drop(providers);
+            eventually(|| counts().0 <= before.0 && counts().1 <= before.1).await;
+        }
+        println!("counts are back");
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn counts() -> (usize, usize) {
+    let count = |directory| std::fs::read_dir(directory).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+const ALONE: &str = "AWS_WEB_IDENTITY_TEST_ALONE";
+
+/// Refreshed every second or two.
+fn short_lived(rig: &Rig) -> Builder {
+    rig.sts.set_session_length(Duration::from_secs(4));
+    rig.builder().refresh_window(0.25..=0.40)
+}

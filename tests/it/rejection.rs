@@ -1,0 +1,95 @@
+//! A service that refuses the key is heard, by those who asked for it.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Config;
+use aws_sdk_sts::error::ProvideErrorMetadata;
+use aws_web_identity::WebIdentityCredentialsProvider;
+
+use crate::rig::{ARN, Rig, eventually, key, soon, who};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_a_service_calls_expired_is_replaced() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let client = listening(&rig, &provider);
+    let (old, first) = (provider.current().unwrap(), key(&provider));
+    refuse(&rig, &client, &first, "ExpiredToken").await;
+    eventually(|| key(&provider) != first).await;
+    assert_eq!(who(&client).await, ARN);
+    assert_eq!(rig.exchanges(), [Some(first.clone()), Some(key(&provider))]);
+
+    // A late refusal of the key that was replaced is of no consequence.
+    provider.invalidate(&old);
+    assert!(rests(&provider), "{:?}", provider.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_a_refused_key_stays_until_it_is_replaced() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let first = key(&provider);
+    rig.sts.set_latency(Duration::from_millis(300));
+    provider.invalidate(&provider.current().unwrap());
+    rig.sts.wait_for_calls(2).await;
+    assert_eq!(key(&provider), first);
+    eventually(|| key(&provider) != first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_denied_says_nothing_of_the_key() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    refuse(&rig, &listening(&rig, &provider), &key(&provider), "AccessDenied").await;
+    assert!(rests(&provider), "{:?}", provider.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_too_young_to_be_known_everywhere_is_given_time() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    refuse(&rig, &listening(&rig, &provider), &key(&provider), "InvalidClientTokenId").await;
+    assert!(rests(&provider), "{:?}", provider.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_interceptor_nothing_is_heard() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    refuse(&rig, &Client::new(&provider.install(rig.config())), &key(&provider), "ExpiredToken").await;
+    assert!(rests(&provider), "{:?}", provider.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_never_accepted_is_no_storm() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let client = listening(&rig, &provider);
+    let first = key(&provider);
+    refuse(&rig, &client, &first, "ExpiredToken").await;
+    eventually(|| key(&provider) != first).await;
+    for _ in 0..20 {
+        refuse(&rig, &client, &key(&provider), "ExpiredToken").await;
+    }
+    let next = provider.status().next_attempt.unwrap().duration_since(SystemTime::now()).unwrap();
+    assert!(next > Duration::from_secs(10), "not at once again: {next:?}");
+    assert_eq!(rig.exchanges().len(), 2);
+}
+
+fn listening(rig: &Rig, provider: &WebIdentityCredentialsProvider) -> Client {
+    let config = Config::from(&provider.install(rig.config())).to_builder().interceptor(provider.interceptor());
+    Client::from_conf(config.build())
+}
+
+async fn refuse(rig: &Rig, client: &Client, key: &str, code: &str) {
+    rig.sts.reject_key(key, code);
+    let error = soon(client.get_caller_identity().send()).await.unwrap_err();
+    assert_eq!(error.code(), Some(code));
+}
+
+/// Whether the next exchange is still the one that the hour's session asks for.
+fn rests(provider: &WebIdentityCredentialsProvider) -> bool {
+    let next = provider.status().next_attempt.unwrap();
+    next.duration_since(SystemTime::now()).is_ok_and(|wait| wait > Duration::from_secs(20 * 60))
+}

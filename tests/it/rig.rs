@@ -1,0 +1,141 @@
+//! What the tests stand on: an issuer, a pod's volume with a token in it, and an STS, for a provider to be built on.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_sts::error::BoxError;
+use aws_types::SdkConfig;
+use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::{Builder, WebIdentityCredentialsProvider};
+use tempfile::TempDir;
+
+pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
+pub(crate) const ARN: &str = "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0";
+pub(crate) const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/billing";
+pub(crate) const OTHER_ARN: &str = "arn:aws:sts::123456789012:assumed-role/billing/checkout-0";
+
+pub(crate) struct Rig {
+    pub(crate) issuer: OidcIssuer,
+    pub(crate) volume: ProjectedVolume,
+    pub(crate) sts: MockSts,
+    _directory: TempDir,
+}
+
+impl Rig {
+    /// With a good token in the volume.
+    pub(crate) async fn start() -> Self {
+        Self::of(&OidcIssuer::start().await).await
+    }
+
+    pub(crate) async fn of(issuer: &OidcIssuer) -> Self {
+        let builder = MockSts::builder().issuer(issuer);
+        let sts = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE)).start().await;
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
+        let rig = Self { issuer: issuer.clone(), volume, sts, _directory: directory };
+        rig.rotate(spec());
+        rig
+    }
+
+    pub(crate) fn rotate(&self, spec: TokenSpec) -> String {
+        let token = self.issuer.mint(spec);
+        self.volume.write(&token).unwrap();
+        token
+    }
+
+    pub(crate) fn builder(&self) -> Builder {
+        self.builder_of(ROLE)
+    }
+
+    pub(crate) fn builder_of(&self, role: &str) -> Builder {
+        WebIdentityCredentialsProvider::builder()
+            .configure(&self.sts.sdk_config())
+            .role_arn(role)
+            .token_file(self.volume.token_path())
+            .session_name("checkout-0")
+    }
+
+    pub(crate) async fn connect(&self) -> WebIdentityCredentialsProvider {
+        self.connect_as(ROLE).await
+    }
+
+    pub(crate) async fn connect_as(&self, role: &str) -> WebIdentityCredentialsProvider {
+        self.builder_of(role).connect().await.unwrap()
+    }
+
+    pub(crate) fn config(&self) -> SdkConfig {
+        self.sts.sdk_config()
+    }
+
+    /// The access keys of the exchanges that there were, in their order; `None` for one that failed.
+    pub(crate) fn exchanges(&self) -> Vec<Option<String>> {
+        let calls = self.sts.calls().into_iter();
+        calls.filter(|call| call.action == "AssumeRoleWithWebIdentity").map(|call| call.access_key_id).collect()
+    }
+
+    /// The key that the last signed request had.
+    pub(crate) fn last_signed_with(&self) -> String {
+        let calls = self.sts.calls().into_iter().rev();
+        let mut keys = calls.filter(|call| call.action == "GetCallerIdentity").map(|call| call.access_key_id);
+        keys.next().flatten().expect("a signed request")
+    }
+}
+
+pub(crate) fn spec() -> TokenSpec {
+    TokenSpec::service_account("shop", "checkout")
+}
+
+pub(crate) fn key(provider: &WebIdentityCredentialsProvider) -> String {
+    provider.current().expect("usable credentials").access_key_id().to_owned()
+}
+
+/// Who AWS says that the client is.
+pub(crate) async fn who(client: &Client) -> String {
+    client.get_caller_identity().send().await.unwrap().arn().unwrap().to_owned()
+}
+
+/// A test that would hang fails.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+}
+
+pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
+    soon(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// Notes the key that a client's last request was signed with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyUsed(Arc<Mutex<String>>);
+
+impl KeyUsed {
+    pub(crate) fn get(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for KeyUsed {
+    fn name(&self) -> &'static str {
+        "KeyUsed"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let header = context.request().headers().get("authorization").ok_or("not signed")?;
+        let (_, credential) = header.split_once("Credential=").ok_or("no credential")?;
+        *self.0.lock().unwrap() = credential.split('/').next().unwrap_or_default().to_owned();
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Real SDK clients: whoever builds them in whatever way signs with this provider's newest key, and with no other's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Config;
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::client::identity::{
+    IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_web_identity::WebIdentityCredentialsProvider;
+use tokio::task::JoinSet;
+
+use crate::rig::{ARN, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_an_installed_client_signs_with_new_credentials_at_its_next_request() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let client = Client::new(&provider.install(rig.config()));
+    for generation in 1..=3 {
+        assert_eq!(provider.status().generation, generation);
+        assert_eq!(who(&client).await, ARN);
+        assert_eq!(rig.last_signed_with(), key(&provider));
+        soon(provider.refresh()).await.unwrap();
+    }
+    assert_eq!(rig.exchanges().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_many_clients_and_requests_cost_one_exchange() {
+    let rig = Rig::start().await;
+    rig.sts.set_latency(std::time::Duration::from_millis(100));
+    let provider = rig.builder().build().unwrap();
+    let config = provider.install(rig.config());
+    let mut requests = JoinSet::new();
+    for _ in 0..5 {
+        let client = Client::new(&config);
+        for _ in 0..20 {
+            let client = client.clone();
+            requests.spawn(async move { who(&client).await });
+        }
+    }
+    for arn in soon(requests.join_all()).await {
+        assert_eq!(arn, ARN);
+    }
+    assert_eq!(rig.exchanges(), [Some(key(&provider))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_one_services_config_takes_provider_and_cache_apart() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let mut config = Config::from(&rig.config()).to_builder().identity_cache(provider.identity_cache());
+    config.set_credentials_provider(Some(provider.credentials_provider()));
+    follows(&rig, &provider, &Client::from_conf(config.build())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_provider_that_the_sdk_wraps_anew_still_signs_with_the_newest_key() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    for wrapped in wrappings(&provider) {
+        let config = provider.install(rig.config()).into_builder().credentials_provider(wrapped).build();
+        follows(&rig, &provider, &Client::new(&config)).await;
+    }
+    // As a service's builder does it, with its plain setter.
+    let config = Config::from(&provider.install(rig.config())).to_builder().credentials_provider(provider.clone());
+    follows(&rig, &provider, &Client::from_conf(config.build())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roles_on_one_cache_never_get_each_others_keys() {
+    let rig = Rig::start().await;
+    let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
+    let base = rig.config();
+    // Beside each: whether the one and the other find their own cache in it. Behind another's the SDK's pins an old key.
+    let caches = [
+        (one.install(base.clone()), [true, false]),
+        (other.install(base.clone()), [false, true]),
+        (one.install(other.install(base.clone())), [true, true]),
+        (other.install(one.install(base)), [true, true]),
+    ];
+    let mut clients = Vec::new();
+    for (config, [ones, others]) in &caches {
+        for (provider, arn, newest) in [(&one, ARN, *ones), (&other, OTHER_ARN, *others)] {
+            let own = std::iter::once(provider.credentials_provider());
+            for credentials in own.chain(wrappings(provider)) {
+                let config = config.clone().into_builder().credentials_provider(credentials).build();
+                clients.push((Client::new(&config), provider, arn, newest));
+            }
+        }
+    }
+    for round in 0..3 {
+        for (number, (client, provider, arn, newest)) in clients.iter().enumerate() {
+            assert_eq!(who(client).await, *arn, "client {number}, round {round}");
+            if *newest {
+                assert_eq!(rig.last_signed_with(), key(provider), "client {number}, round {round}");
+            }
+        }
+        // The one role alone, then the other alone, then both.
+        if round != 1 {
+            soon(one.refresh()).await.unwrap();
+        }
+        if round != 0 {
+            soon(other.refresh()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roles_by_operation_never_get_each_others_keys() {
+    let rig = Rig::start().await;
+    let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
+    let client = Client::new(&one.install(rig.config()));
+    for round in 0..3 {
+        let own = std::iter::once(other.credentials_provider());
+        for credentials in own.chain(wrappings(&other)) {
+            assert_eq!(who(&client).await, ARN, "round {round}");
+            assert_eq!(rig.last_signed_with(), key(&one), "round {round}");
+
+            let mut with = Config::builder();
+            with.set_credentials_provider(Some(credentials.clone()));
+            let arn = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
+            assert_eq!(arn.arn(), Some(OTHER_ARN), "round {round}");
+
+            // The other's own cache with it: then its newest key.
+            let mut with = Config::builder().identity_cache(other.identity_cache());
+            with.set_credentials_provider(Some(credentials));
+            let arn = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
+            assert_eq!(arn.arn(), Some(OTHER_ARN), "round {round}");
+            assert_eq!(rig.last_signed_with(), key(&other), "round {round}");
+        }
+        soon(one.refresh()).await.unwrap();
+        soon(other.refresh()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_a_user_are_never_replaced_by_ours() {
+    let rig = Rig::start().await;
+    let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
+    let client = Client::new(&one.install(rig.config()));
+    let fixed: Credentials = other.current().unwrap();
+    let fixed_key = fixed.access_key_id().to_owned();
+    for _ in 0..2 {
+        let with = Config::builder().credentials_provider(fixed.clone());
+        let answer = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
+        assert_eq!(answer.arn(), Some(OTHER_ARN));
+        assert_eq!(rig.last_signed_with(), fixed_key);
+        soon(other.refresh()).await.unwrap();
+        soon(one.refresh()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tuned_identity_cache_is_kept_for_others() {
+    let rig = Rig::start().await;
+    let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let tuned = Counting { asked: Arc::clone(&asked), inner: IdentityCache::lazy().build() };
+    let config = rig.config().into_builder().identity_cache(SharedIdentityCache::new(tuned)).build();
+    let config = one.install(config);
+
+    assert_eq!(who(&Client::new(&config)).await, ARN);
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "our own partition never goes there");
+    let fixed = SharedCredentialsProvider::new(other.current().unwrap());
+    let client = Client::new(&config.into_builder().credentials_provider(fixed).build());
+    for times in 1..=2 {
+        assert_eq!(who(&client).await, OTHER_ARN);
+        assert_eq!(asked.load(Ordering::Relaxed), times);
+    }
+}
+
+/// The ways of the SDK to put a provider into a partition that nobody knows.
+fn wrappings(provider: &WebIdentityCredentialsProvider) -> [SharedCredentialsProvider; 3] {
+    [
+        SharedCredentialsProvider::new(provider.clone()),
+        SharedCredentialsProvider::new(provider.credentials_provider()),
+        SharedCredentialsProvider::new(CredentialsProviderChain::first_try("WebIdentity", provider.clone())),
+    ]
+}
+
+/// Whether the client signs with each new key of the provider.
+async fn follows(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
+    for _ in 0..2 {
+        assert_eq!(who(client).await, ARN);
+        assert_eq!(rig.last_signed_with(), key(provider));
+        soon(provider.refresh()).await.unwrap();
+    }
+    assert_eq!(who(client).await, ARN);
+    assert_eq!(rig.last_signed_with(), key(provider));
+}
+
+#[derive(Debug)]
+struct Counting {
+    asked: Arc<AtomicUsize>,
+    inner: SharedIdentityCache,
+}
+
+impl ResolveCachedIdentity for Counting {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.inner.resolve_cached_identity(resolver, runtime_components, config_bag)
+    }
+}
