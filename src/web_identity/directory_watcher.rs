@@ -286,3 +286,67 @@ impl fmt::Display for WatchError {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use notify::event::Flag;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn p6_a_queue_that_overflowed_is_a_reason_to_look_and_the_watch_goes_on() {
+        let home = tempfile::tempdir().unwrap();
+        let watcher = DirectoryWatcher::shared(home.path());
+        let nudge = Arc::new(Nudge::default());
+        watcher.subscribe(&nudge);
+        let number = watcher.arm().unwrap();
+
+        let mut made = 0;
+        {
+            let _busy = lock(&watcher.audience.members);
+            let longest: usize =
+                fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+            while made < longest.min(40_000) + 100 {
+                std::os::unix::fs::symlink("nowhere", home.path().join("link")).unwrap();
+                fs::remove_file(home.path().join("link")).unwrap();
+                made += 2;
+            }
+        }
+        // At rest once nothing has come for a while.
+        let mut heard = 0;
+        while heard == 0 || heard != nudge.count() {
+            heard = nudge.count();
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert!(!watcher.is_lost());
+        assert_eq!(watcher.arm().unwrap(), number, "it is the same watch");
+        fs::write(home.path().join("token"), "token").unwrap();
+        let hears = async {
+            while nudge.count() == heard {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), hears).await.unwrap();
+    }
+
+    #[test]
+    fn what_an_event_means() {
+        let directory = Path::new("/volume");
+        let meaning = |kind, path: &str| meaning(&Ok(notify::Event::new(kind).add_path(path.into())), directory);
+        let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert_eq!(super::meaning(&Ok(overflow), directory), Meaning::Look);
+        assert_eq!(super::meaning(&Err(notify::Error::generic("any")), directory), Meaning::Lost);
+
+        let removed = EventKind::Remove(notify::event::RemoveKind::Folder);
+        assert_eq!(meaning(removed, "/volume"), Meaning::Lost);
+        assert_eq!(meaning(removed, "/volume/..2026"), Meaning::Look);
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert_eq!(meaning(written, "/volume/token"), Meaning::Look);
+        for read in [AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read), AccessKind::Read] {
+            assert_eq!(meaning(EventKind::Access(read), "/volume/token"), Meaning::Nothing);
+        }
+    }
+}

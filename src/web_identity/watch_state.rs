@@ -66,10 +66,11 @@ impl WatchState {
 
     /// When the next look is due, and why, after so many nudges.
     pub(super) fn due(&self, nudges: u64, now: Instant) -> Due {
+        // First: it alone sees to the watch.
+        let Some(poll_at) = self.poll_at.filter(|poll_at| *poll_at > now) else { return Due::Now(Cause::Clock) };
         if self.asks != self.asks_heard {
             return Due::Now(Cause::Asked);
         }
-        let Some(poll_at) = self.poll_at.filter(|poll_at| *poll_at > now) else { return Due::Now(Cause::Clock) };
         if nudges == self.nudges_heard {
             return Due::At(poll_at);
         }

@@ -1,9 +1,13 @@
 //! Real files, real inotify.
 
+// clippy knows tests by `cfg(test)` alone.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -285,7 +289,9 @@ async fn p6_nobodys_reading_wakes_us() {
     for _ in 0..100 {
         token::read(&rig.watch.file).await.unwrap();
         home.write(&token(0));
-        fs::read_dir(home.volume()).unwrap().for_each(|entry| drop(entry.unwrap().metadata().unwrap()));
+        for entry in fs::read_dir(home.volume()).unwrap() {
+            entry.unwrap().metadata().unwrap();
+        }
     }
     home.fence();
     until(|| rig.watch.nudge.count() > nudges).await;
@@ -302,7 +308,7 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
         home.write(&token(0));
         let watch = home.watch(hints);
         assert_eq!(watch.read().await.unwrap().expose(), token(0));
-        for number in 1..=60 {
+        for number in 1..=20 {
             home.write(&token(number));
             let mut reports = 0;
             for _ in 0..fastrand::u32(..12) {
@@ -315,7 +321,7 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
             }
             assert_eq!(reports, 1, "a rotation is reported once");
         }
-        assert_eq!(watch.read().await.unwrap().expose(), token(60));
+        assert_eq!(watch.read().await.unwrap().expose(), token(20));
     }
 }
 
@@ -342,15 +348,30 @@ async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
 }
 
 #[tokio::test]
+async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
+    let home = Home::new();
+    home.write(&token(0));
+    let watch = home.watch(Hints::Events);
+    watch.read().await.unwrap();
+    let mut changed = std::pin::pin!(watch.changed());
+    until(|| {
+        assert!(changed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        watch.state().looks() > 0
+    })
+    .await;
+    assert!(watch.state().watching());
+}
+
+#[tokio::test]
 async fn p6_the_last_of_two_thousand_rotations_is_seen() {
-    for hints in [Hints::Events, Hints::Polling] {
+    for (hints, rotations) in [(Hints::Events, 2000), (Hints::Polling, 200)] {
         let home = Home::new();
         home.write(&token(0));
         let mut rig = home.rig(hints);
         rig.read().await;
         let volume = ProjectedVolume::new(home.volume()).unwrap();
-        let writer = thread::spawn(move || (1..=2000).for_each(|number| volume.write(token(number)).unwrap()));
-        rig.until(&token(2000)).await;
+        let writer = thread::spawn(move || (1..=rotations).for_each(|number| volume.write(token(number)).unwrap()));
+        rig.until(&token(rotations)).await;
         writer.join().unwrap();
         rig.rest().await;
         assert!(rig.changes.try_recv().is_err());
@@ -500,6 +521,38 @@ async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when
     rig.until(&issued(90)).await;
     until(|| log.count(&["INFO", "the token was replaced"]) == 1).await;
     assert_eq!(log.count(&["WARN"]), 2, "{}", log.text());
+}
+
+#[test]
+fn p6_a_watch_that_missed_a_rotation_is_not_relied_on_until_it_sees_one() {
+    let second = Duration::from_secs(1);
+    let mut now = Instant::now();
+    let mut nudges = 0;
+    let mut number = 0;
+    let mut look = |state: &mut WatchState, cause, rotated: bool, nudged: bool| {
+        now += 2 * second;
+        number += usize::from(rotated);
+        nudges += u64::from(nudged);
+        let look = state.look(cause, nudges);
+        state.looked(look, false, Some(&Token::of(&token(number))), now);
+        let Due::At(next) = state.due(nudges, now) else { panic!("there is nothing to look for") };
+        next - now
+    };
+    let mut state = WatchState::new(30 * second, true);
+    state.armed(true);
+    let far = 27 * second..=33 * second;
+
+    assert!(far.contains(&look(&mut state, Cause::Clock, true, false)));
+    assert!(far.contains(&look(&mut state, Cause::Clock, false, false)), "the first content is no rotation");
+    look(&mut state, Cause::Clock, true, false);
+    look(&mut state, Cause::Clock, false, true);
+    assert!(state.watching(), "the event came, if late");
+    look(&mut state, Cause::Clock, true, false);
+    assert!(look(&mut state, Cause::Clock, false, false) <= 5 * second, "no event came");
+    assert!(!state.watching());
+    assert!(look(&mut state, Cause::Nudge, false, true) <= 5 * second, "an event of something else proves nothing");
+    assert!(far.contains(&look(&mut state, Cause::Nudge, true, true)));
+    assert!(state.watching());
 }
 
 /// A watch that somebody waits on, as the refresher does.
