@@ -13,20 +13,12 @@
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it.
 
 mod clock;
-#[cfg(test)]
-mod figures;
 mod refresher;
-#[cfg(test)]
-mod scenarios;
 mod schedule;
-#[cfg(test)]
-mod simulation;
 mod slot;
 mod source;
 mod state;
 mod supervisor;
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 mod updates;

@@ -84,7 +84,7 @@ fn sources() -> Vec<(PathBuf, String)> {
                 if name != "test_util" && name != "tests" {
                     directories.push(path);
                 }
-            } else if name.ends_with(".rs") && name != "tests.rs" && name != "testing.rs" {
+            } else if name.ends_with(".rs") && name != "tests.rs" {
                 let source = fs::read_to_string(&path).unwrap();
                 found.push((path, source));
             }

@@ -1,13 +1,18 @@
 //! The promises of the engine, one sentence each, in paused time over a scripted source.
 
+mod figures;
+mod scenarios;
+mod simulation;
+mod testing;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use self::testing::{HOUR, Reply, Rig, seconds};
 use super::source::{Change, Class};
 use super::state::{ExpiredPolicy, Phase};
-use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 
 const QUARTER: Duration = Duration::from_secs(900);

@@ -14,8 +14,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::schedule::Schedule;
-use super::source::{Change, Class};
+use crate::refresh::schedule::Schedule;
+use crate::refresh::source::{Change, Class};
 
 const TRIALS: u32 = 2000;
 const FAULT: f64 = 1800.0;

@@ -10,11 +10,11 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::clock::Clock;
-use super::source::{Change, Class, Failure, Grant, Principal, Source};
-use super::state::{ExpiredPolicy, Policy};
-use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind};
+use crate::refresh::clock::Clock;
+use crate::refresh::source::{Change, Class, Failure, Grant, Principal, Source};
+use crate::refresh::state::{ExpiredPolicy, Policy};
+use crate::refresh::supervisor::Supervisor;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 

@@ -9,9 +9,9 @@ use aws_smithy_async::time::TimeSource;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::source::{Change, Class};
 use super::testing::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
+use crate::refresh::source::{Change, Class};
 
 const SEEDS: u64 = 60;
 const DAYS: u32 = 2;
