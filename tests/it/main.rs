@@ -1,5 +1,5 @@
 //! One binary for all integration tests: it links once.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod autotraits;
 mod bad_input;
