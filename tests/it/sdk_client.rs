@@ -149,11 +149,17 @@ async fn credentials_of_a_user_are_never_replaced_by_ours() {
     let client = Client::new(&one.install(rig.config()));
     let fixed: Credentials = other.current().unwrap();
     let fixed_key = fixed.access_key_id().to_owned();
+    let own = Config::from(&one.install(rig.config())).to_builder().credentials_provider(fixed.clone());
+    let own = Client::from_conf(own.build());
     for _ in 0..2 {
+        assert_eq!(who(&own).await, OTHER_ARN);
+        assert_eq!(rig.last_signed_with(), fixed_key);
+
         let with = Config::builder().credentials_provider(fixed.clone());
         let answer = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
         assert_eq!(answer.arn(), Some(OTHER_ARN));
         assert_eq!(rig.last_signed_with(), fixed_key);
+        assert_eq!(who(&client).await, ARN);
         soon(other.refresh()).await.unwrap();
         soon(one.refresh()).await.unwrap();
     }
