@@ -336,7 +336,11 @@ impl Schedule {
         if !helps && change != Change::Identity {
             return;
         }
-        let delay = if callers { Duration::ZERO } else { SPREAD_OF_ROTATION.mul_f64(random) };
+        let delay = match self.remaining(now) {
+            _ if callers => Duration::ZERO,
+            Duration::ZERO => SPREAD_OF_ROTATION.mul_f64(random),
+            remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
+        };
         // Once right after the answer that asked for it; a file that never rests must not become a storm.
         let at = match self.alike {
             Some((Class::Blocked, 1)) => now,
