@@ -38,7 +38,7 @@ async fn p10_a_client_keeps_its_provider_alive_and_the_last_one_ends_it() {
     }
     drop(client);
     // A generation that came before the end is told first.
-    while soon(updates.changed()).await.is_ok() {}
+    soon(async { while updates.changed().await.is_ok() {} }).await;
     assert!(soon(updates.changed()).await.is_err());
     let calls = rig.sts.calls().len();
     // Longer than any refresh of so short a session would have let on to wait.
