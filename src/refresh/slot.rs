@@ -173,3 +173,62 @@ fn my_stripe() -> usize {
         dealt => dealt,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn snapshot(generation: u64) -> Snapshot {
+        let text = generation.to_string();
+        let credentials = Credentials::new(text.clone(), text.clone(), Some(text), None, "test");
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        Snapshot::new(
+            credentials,
+            Arc::default(),
+            generation,
+            Duration::from_secs(3600),
+            deadline,
+            SystemTime::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn snapshot_carries_provider_id() {
+        let (ours, others) = (Slot::new(), Slot::new());
+        others.store(snapshot(1));
+        ours.cell.store(others.cell.load_full());
+        assert!(ours.load().is_none(), "another role's credentials are never lent");
+        assert!(others.load().is_some());
+    }
+
+    #[test]
+    fn readers_never_see_a_mix_of_two_generations() {
+        const GENERATIONS: u64 = 2000;
+        let slot = Slot::new();
+        slot.store(snapshot(1));
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut last = 0;
+                    while last < GENERATIONS {
+                        let (generation, credentials) = {
+                            let lent = slot.load().unwrap();
+                            (lent.generation, lent.credentials())
+                        };
+                        assert!(generation >= last, "never back");
+                        last = generation;
+                        let text = generation.to_string();
+                        assert_eq!(credentials.access_key_id(), text);
+                        assert_eq!(credentials.secret_access_key(), text);
+                        assert_eq!(credentials.session_token(), Some(text.as_str()));
+                    }
+                });
+            }
+            for generation in 2..=GENERATIONS {
+                slot.store(snapshot(generation));
+            }
+        });
+    }
+}

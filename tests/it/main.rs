@@ -5,6 +5,7 @@ mod autotraits;
 mod bad_input;
 mod exchange;
 mod faults;
+mod field_bugs;
 mod layering;
 mod lifecycle;
 mod moto;
