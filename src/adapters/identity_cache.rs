@@ -20,8 +20,10 @@ impl WebIdentityCredentialsProvider {
     /// The config with this provider and its identity cache: each client made from it uses new credentials at its next
     /// request, and none waits for them.
     ///
-    /// The identity cache that the config had is kept for identities that are not this provider's: other providers of a
-    /// single operation, bearer tokens. Set a credentials provider of your own on one service's config and that one is used.
+    /// The identity cache that the config had is kept for identities that are not this provider's: bearer tokens, a
+    /// credentials provider of your own on one service's config. (An operation that is given credentials of its own gets a
+    /// cache of its own from the SDK.) Another provider of this crate behind this one's cache works, but its keys are
+    /// pinned as the SDK pins them: `install` each on a config of its own.
     pub fn install(&self, config: SdkConfig) -> SdkConfig {
         let others = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
         let cache = self.cache_before(others);
