@@ -148,6 +148,34 @@ async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_w
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_when_it_clears() {
+    for_each(async |rig, (fault, kind, _, _, mended)| {
+        rig.sts.set_session_length(Duration::from_secs(2));
+        let provider = short(&rig).connect().await.unwrap();
+        rig.sts.set_fault(fault);
+        while provider.current().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let status = provider.status();
+        assert_eq!((status.phase, status.generation), (Phase::Expired, 1), "{fault:?}");
+        let error = provider.provide_credentials().await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
+        assert_eq!(source.unwrap().kind(), kind, "{fault:?}: {error:?}");
+
+        rig.sts.set_session_length(None);
+        rig.sts.set_fault(None);
+        if mended == ByToken {
+            rig.rotate(spec().lifetime(Duration::from_secs(3000)));
+        }
+        while provider.provide_credentials().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!((provider.status().phase, provider.status().generation), (Phase::Fresh, 2), "{fault:?}");
+    })
+    .await;
+}
+
 fn short(rig: &Rig) -> Builder {
     rig.builder().attempt_timeout(Duration::from_secs(2)).wait_timeout(Duration::from_secs(5))
 }

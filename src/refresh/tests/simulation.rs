@@ -13,7 +13,7 @@ use super::testing::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::source::{Change, Class};
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 250;
 const DAYS: u32 = 2;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Clocks are compared at least so often.
@@ -58,7 +58,7 @@ impl Simulation {
         let mut steps = 0_u32;
         while Instant::now() < end {
             self.disturb();
-            let step = if self.random.u8(..) < 20 { 1200.0 } else { 30.0 };
+            let step = if self.random.u8(..) < 60 { 1200.0 } else { 30.0 };
             sleep(Duration::from_secs_f64(self.random.f64() * step)).await;
             self.check().await;
             steps += 1;
