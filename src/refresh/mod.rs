@@ -3,9 +3,9 @@
 //! It has never heard of tokens or of STS. It may import `error` and nothing else of the crate. What it promises:
 //!
 //! 1. A read with valid credentials returns at once, takes no lock and makes no call. (`slot`, `supervisor`)
-//! 2. Only the task publishes, and only what a fetch gave: no failure replaces or hides valid credentials. (`state`)
+//! 2. Only the task publishes, and only what a fetch gave: no failure replaces or hides valid credentials. (`lease`)
 //! 3. Who the task is, is one number, the lease. A task whose number is old publishes nothing and leaves. So there is one
-//!    flight at a time, whatever becomes of tasks and runtimes. (`state`, `refresher`)
+//!    flight at a time, whatever becomes of tasks and runtimes. (`lease`, `refresher`)
 //! 4. A flight belongs to the task. Callers wait for its end; dropping them ends nothing. (`waiters`)
 //! 5. Handles own the task's life: the last one closes it. The task holds no handle. (`supervisor`)
 //! 6. All decisions on when are made by `schedule`, which knows neither clock nor chance.
@@ -13,6 +13,7 @@
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it.
 
 mod clock;
+mod lease;
 mod refresher;
 mod schedule;
 mod slot;

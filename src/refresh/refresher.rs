@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, sleep_until};
 
+use super::lease::{Lease, Step};
 use super::source::{Change, Class, Failure, Grant, Source};
-use super::state::{Lease, Step};
 use crate::error::{Error, ErrorKind};
 
 /// Runs until the provider is closed, or another task has taken over.

@@ -12,10 +12,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::lease::Lease;
 use super::refresher;
 use super::slot::Lent;
 use super::source::{Principal, Source};
-use super::state::{Lease, Policy, Shared, Standing};
+use super::state::{Policy, Shared, Standing};
 use super::updates::Updates;
 use super::waiters::Need;
 use crate::error::Error;
