@@ -61,6 +61,14 @@ impl Reading {
         shown.unwrap_or(self.wall)
     }
 
+    /// When `then` was, on the monotonic clock of now: what the machine slept since counts as passed.
+    pub(crate) fn mono_of(&self, then: &Self) -> Instant {
+        match self.since(then) {
+            Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
+            _ => then.mono,
+        }
+    }
+
     /// What happened to the clocks between `anchor` and now.
     pub(crate) fn since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);

@@ -1,11 +1,11 @@
-//! The numbered lease that says who the task is, and what the task does to the shared state.
+//! The numbered lease that says who the task is, and all that the task does to the state.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clock::{Drift, Reading, lifetime};
+use super::clock::{Drift, Reading};
 use super::slot::Snapshot;
 use super::source::{Change, Class, Failure, Grant};
 use super::state::{Failed, Shared, State};
@@ -42,13 +42,17 @@ impl Lease {
             return Step::Leave;
         }
         state.task.beat = now;
-        self.check_clocks(&mut state, &reading);
-        if state.schedule.due() > now {
-            return Step::Wait(state.schedule.due().min(now + HEARTBEAT));
+        let drift = shared.check_clocks(&mut state, &reading);
+        let due = state.schedule.due();
+        if due <= now {
+            state.schedule.attempt_started(now);
+            state.task.attempting = true;
         }
-        state.schedule.attempt_started(now);
-        state.task.attempting = true;
         drop(state);
+        shared.tell(drift);
+        if due > now {
+            return Step::Wait(due.min(now + HEARTBEAT));
+        }
         shared.news.send_replace(());
         Step::Attempt
     }
@@ -57,11 +61,14 @@ impl Lease {
     pub(super) fn beat(&self) -> Instant {
         let reading = self.shared.clock.read();
         let mut state = self.shared.lock();
+        let mut drift = Drift::None;
         if state.task.lease == self.number {
             state.task.beat = reading.mono;
-            self.check_clocks(&mut state, &reading);
+            drift = self.shared.check_clocks(&mut state, &reading);
         }
         let pause = if state.callers() { HEARTBEAT_WITH_CALLERS } else { HEARTBEAT };
+        drop(state);
+        self.shared.tell(drift);
         reading.mono + pause
     }
 
@@ -85,25 +92,28 @@ impl Lease {
         state.task.attempting = false;
         state.task.beat = reading.mono;
         state.attempts += 1;
-        let outcome = outcome.and_then(|grant| {
-            let lifetime = lifetime(grant.expiration, grant.date, reading.wall, grant.requested)
-                .ok_or_else(|| expired_on_arrival(&shared.subject, grant.principal.endpoint.as_deref()))?;
-            // The answer may be from before a sleep.
-            let slept = if let Drift::Suspended(by) = reading.since(&sent) { by } else { Duration::ZERO };
-            Ok((grant, lifetime.saturating_sub(slept)))
-        });
-        match outcome {
-            Ok((grant, lifetime)) => self.publish(&mut state, sent, &reading, grant, lifetime),
+        let drift = shared.check_clocks(&mut state, &reading);
+        let ended = match outcome.and_then(|grant| Ok((validity_of(&shared.subject, &grant, &sent, &reading)?, grant)))
+        {
+            Ok((validity, grant)) => self.publish(&mut state, &reading, grant, validity),
             Err(failure) => self.failed(&mut state, &reading, failure),
-        }
+        };
         drop(state);
         shared.news.send_replace(());
+        shared.tell(drift);
+        ended.tell(shared);
     }
 
-    fn publish(&self, state: &mut State, sent: Reading, reading: &Reading, grant: Grant, lifetime: Duration) {
+    fn publish(
+        &self,
+        state: &mut State,
+        reading: &Reading,
+        grant: Grant,
+        (sent, lifetime): (Instant, Duration),
+    ) -> Ended {
         let shared = &*self.shared;
-        let failures = state.schedule.failures();
-        state.schedule.succeeded(sent.mono, lifetime, fastrand::f64());
+        let failures_before = state.schedule.failures();
+        state.schedule.succeeded(sent, lifetime, fastrand::f64());
         state.failure = None;
         state.anchor = *reading;
 
@@ -116,67 +126,75 @@ impl Lease {
             }
             state.issued.push_back(access_key_id.to_owned());
         }
-        let deadline = sent.mono + lifetime;
+        let generation = state.generation;
+        let deadline = sent + lifetime;
         let expiry = reading.wall_at(deadline);
-        let snapshot =
-            Snapshot::new(grant.credentials, Arc::new(grant.principal), state.generation, lifetime, deadline, expiry);
-        shared.slot.store(snapshot);
-        self.shared.recalm(state);
-        shared.generations.send_if_modified(|known| std::mem::replace(known, state.generation) != state.generation);
-        tracing::info!(
-            subject = %shared.subject,
-            generation = state.generation,
-            lifetime_seconds = lifetime.as_secs(),
-            failures_before = failures,
-            "credentials renewed"
-        );
+        shared.slot.store(Snapshot::new(
+            grant.credentials,
+            Arc::new(grant.principal),
+            generation,
+            lifetime,
+            deadline,
+            expiry,
+        ));
+        shared.republish(state, reading.mono);
+        Ended::Renewed { generation, lifetime, failures_before }
     }
 
-    fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) {
-        let shared = &*self.shared;
+    fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) -> Ended {
         let now = reading.mono;
         let callers = state.callers();
         let class = state.schedule.failed(failure.class, failure.retry_after, callers, now, fastrand::f64());
-        let next = state.schedule.due().saturating_duration_since(now);
-        let valid = state.schedule.remaining(now);
-        tracing::warn!(
-            subject = %shared.subject,
-            kind = ?failure.error.kind(),
-            failures = state.schedule.failures(),
-            next_attempt_seconds = next.as_secs_f64(),
-            valid_seconds = valid.as_secs(),
-            error = %failure.error,
-            "credentials could not be renewed"
-        );
-        state.failure = Some(Failed { at: now, class, error: failure.error });
-        shared.republish(state, now);
+        state.failure = Some(Failed { at: now, class, error: failure.error.clone() });
+        self.shared.republish(state, now);
+        Ended::Failed {
+            error: failure.error,
+            failures: state.schedule.failures(),
+            next: state.schedule.due().saturating_duration_since(now),
+            valid: state.schedule.remaining(now),
+        }
     }
+}
 
-    /// Compares the clocks with what they showed when the expiry was worked out.
-    fn check_clocks(&self, state: &mut State, reading: &Reading) {
-        let shared = &*self.shared;
-        let drift = reading.since(&state.anchor);
-        if drift == Drift::None {
-            return;
-        }
-        state.anchor = *reading;
-        match drift {
-            Drift::Suspended(by) => {
-                tracing::info!(subject = %shared.subject, seconds = by.as_secs(), "the machine was suspended; checking the credentials");
-                state.schedule.slept(by, reading.mono);
-                state.schedule.clock_jumped(reading.mono);
+/// How an attempt ended, to be told without the lock: a subscriber or a waker may call us.
+enum Ended {
+    Renewed { generation: u64, lifetime: Duration, failures_before: u32 },
+    Failed { error: Error, failures: u32, next: Duration, valid: Duration },
+}
+
+impl Ended {
+    fn tell(self, shared: &Shared) {
+        let subject = &shared.subject;
+        match self {
+            Self::Renewed { generation, lifetime, failures_before } => {
+                // Another task's end may have been told before this one's.
+                shared.generations.send_if_modified(|known| {
+                    let newer = *known < generation;
+                    *known = generation.max(*known);
+                    newer
+                });
+                let lifetime_seconds = lifetime.as_secs();
+                tracing::info!(%subject, generation, lifetime_seconds, failures_before, "credentials renewed");
             }
-            Drift::Ahead => {
-                tracing::info!(subject = %shared.subject, "the clock was set ahead; checking the credentials");
-                state.schedule.clock_jumped(reading.mono);
-            }
-            Drift::Behind | Drift::None => {}
-        }
-        if let (Some(snapshot), Some(validity)) = (shared.slot.load(), state.schedule.validity()) {
-            shared.slot.store(snapshot.showing(validity.deadline, reading.wall_at(validity.deadline)));
-            shared.republish(state, reading.mono);
+            Self::Failed { error, failures, next, valid } => tracing::warn!(
+                %subject,
+                kind = ?error.kind(),
+                failures,
+                next_attempt_seconds = next.as_secs_f64(),
+                valid_seconds = valid.as_secs(),
+                %error,
+                "credentials could not be renewed"
+            ),
         }
     }
+}
+
+/// What the task is to do next.
+pub(super) enum Step {
+    /// Somebody else is the task now.
+    Leave,
+    Attempt,
+    Wait(Instant),
 }
 
 impl Drop for Lease {
@@ -203,6 +221,20 @@ impl Drop for Lease {
     }
 }
 
+/// From when on, and for how long, the credentials are valid.
+fn validity_of(
+    subject: &str,
+    grant: &Grant,
+    sent: &Reading,
+    reading: &Reading,
+) -> Result<(Instant, Duration), Failure> {
+    let sent = reading.mono_of(sent);
+    super::clock::lifetime(grant.expiration, grant.date, reading.wall, grant.requested)
+        .map(|lifetime| (sent, lifetime))
+        .filter(|(sent, lifetime)| *sent + *lifetime > reading.mono)
+        .ok_or_else(|| expired_on_arrival(subject, grant.principal.endpoint.as_deref()))
+}
+
 fn expired_on_arrival(subject: &str, endpoint: Option<&str>) -> Failure {
     let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
     let message = format!("the credentials that came{from} for {subject} had expired on arrival");
@@ -212,17 +244,9 @@ fn expired_on_arrival(subject: &str, endpoint: Option<&str>) -> Failure {
     Failure { class: Class::Transient, error, retry_after: None }
 }
 
-/// What the task is to do next.
-pub(super) enum Step {
-    /// Somebody else is the task now.
-    Leave,
-    Attempt,
-    Wait(Instant),
-}
-
 /// The clocks are compared at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// A task that is driven shows it well within `STALLED_WITH_CALLERS`.
+/// A task that is driven shows it well before it counts as stalled with callers.
 const HEARTBEAT_WITH_CALLERS: Duration = Duration::from_millis(500);
 /// A cache in front of us may give back a key that it pinned generations ago.
 const ISSUED_KEPT: usize = 256;

@@ -10,7 +10,7 @@
 //! 5. Handles own the task's life: the last one closes it. The task holds no handle. (`supervisor`)
 //! 6. All decisions on when are made by `schedule`, which knows neither clock nor chance.
 //!
-//! Lock order: the state's mutex alone; nothing is awaited or called back under it.
+//! Lock order: the state's mutex alone; nothing is awaited or called back under it, and no log written.
 
 mod clock;
 mod lease;

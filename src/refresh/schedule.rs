@@ -22,14 +22,16 @@ pub(crate) struct Schedule {
     /// The last answer's class, and how many in a row had it.
     alike: Option<(Class, u32)>,
     succeeded_once: bool,
+    /// The last answer was the first to say that other bytes are needed: those may go at once.
+    resend: bool,
     /// When the last attempt started.
     started: Option<Instant>,
     /// Since when attempts are due without one having ended the run.
     flight: Option<Instant>,
     /// When a caller last had nothing usable.
     wanted: Option<Instant>,
-    /// The present wait was drawn under the caps for nobody waiting.
-    relaxed: bool,
+    /// The present wait was drawn under the caps for nobody waiting; one who comes may shorten it, though not below this.
+    relaxed: Option<Instant>,
     /// Until when a `Config` error stands without another attempt.
     standing_until: Option<Instant>,
     rejections: Rejections,
@@ -76,10 +78,11 @@ impl Schedule {
             failures: 0,
             alike: None,
             succeeded_once: false,
+            resend: false,
             started: None,
             flight: None,
             wanted: None,
-            relaxed: false,
+            relaxed: None,
             standing_until: None,
             rejections: Rejections::default(),
             last_longer: None,
@@ -130,11 +133,12 @@ impl Schedule {
     pub(crate) fn attempt_started(&mut self, now: Instant) {
         self.flight.get_or_insert(now);
         self.started = Some(now);
+        (self.resend, self.relaxed) = (false, None);
     }
 
-    /// The last attempt was lost with its task: there was none.
+    /// The last attempt was lost with its task: it is due again, and the server may yet have heard it.
     pub(crate) fn attempt_lost(&mut self, now: Instant) {
-        self.due = self.due.min(now);
+        self.due = self.spaced(self.due.min(now));
     }
 
     /// Credentials that live for `lifetime` from `sent` on.
@@ -147,7 +151,7 @@ impl Schedule {
         self.alike = None;
         self.succeeded_once = true;
         self.flight = None;
-        self.relaxed = false;
+        self.relaxed = None;
         self.standing_until = None;
     }
 
@@ -165,9 +169,10 @@ impl Schedule {
             _ => 1,
         };
         self.alike = Some((class, count));
+        self.resend = (class, count) == (Class::Blocked, 1);
         let k = self.failures;
         self.failures = k.saturating_add(1);
-        self.relaxed = false;
+        self.relaxed = None;
         self.standing_until = None;
 
         let class = match class {
@@ -237,12 +242,15 @@ impl Schedule {
         random: f64,
     ) {
         let callers = callers || self.wanted.is_some_and(|wanted| now < wanted + self.wait_timeout);
-        self.relaxed = !callers && matches!(class, Class::Transient | Class::Throttled);
+        let asked = retry_after.filter(|_| class == Class::Throttled).unwrap_or_default();
+        if !callers && matches!(class, Class::Transient | Class::Throttled) {
+            self.relaxed = Some(now + asked.min(THROTTLED_CAP));
+        }
         self.due = match class {
             Class::Throttled => {
                 let cap = if callers { THROTTLED_CAP } else { THROTTLED_CAP_ALONE };
                 let wait = doubled(Duration::from_secs(1), k, cap).mul_f64(random);
-                now + wait.max(retry_after.unwrap_or_default().min(cap))
+                now + wait.max(asked.min(cap))
             }
             Class::Config => {
                 self.flight = None;
@@ -264,15 +272,15 @@ impl Schedule {
         if self.error_stands(now) {
             return;
         }
-        if self.relaxed {
-            self.relaxed = false;
+        if let Some(earliest) = self.relaxed.take() {
             let cap = if self.hold == Hold::Failed(Class::Throttled) { THROTTLED_CAP } else { TRANSIENT_CAP };
-            self.due = self.due.min(now + cap.mul_f64(random));
+            self.due = self.due.min(earliest.max(now + cap.mul_f64(random)));
         }
         if self.flight.is_none() {
             self.flight = Some(now);
             match self.hold {
-                Hold::Fresh | Hold::Failed(Class::Config) => self.due = self.due.min(now),
+                Hold::Fresh => self.due = self.due.min(self.spaced(now)),
+                Hold::Failed(Class::Config) => self.due = self.due.min(now),
                 _ => {}
             }
         }
@@ -342,10 +350,7 @@ impl Schedule {
             remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
         };
         // Once right after the answer that asked for it; a file that never rests must not become a storm.
-        let at = match self.alike {
-            Some((Class::Blocked, 1)) => now,
-            _ => self.spaced(now),
-        };
+        let at = if self.resend { now } else { self.spaced(now) };
         self.due = self.due.min(at + delay);
     }
 
@@ -364,7 +369,9 @@ impl Schedule {
             validity.deadline = now + validity.deadline.saturating_duration_since(now).saturating_sub(by);
         }
         self.due = now + self.due.saturating_duration_since(now).saturating_sub(by);
-        self.last_clock = None;
+        self.started = self.started.and_then(|started| started.checked_sub(by));
+        self.standing_until = self.standing_until.and_then(|until| until.checked_sub(by));
+        self.last_clock = self.last_clock.and_then(|last| last.checked_sub(by));
     }
 
     fn spaced(&self, at: Instant) -> Instant {
@@ -635,5 +642,44 @@ mod tests {
             };
             prop_assert!(calls <= most, "{class:?}: {calls} calls in an hour");
         }
+    }
+
+    #[test]
+    fn attempts_that_are_lost_with_their_runtimes_are_a_second_apart() {
+        let start = Instant::now();
+        let mut schedule = schedule(start);
+        schedule.attempt_started(start);
+        schedule.attempt_lost(start + Duration::from_millis(100));
+        assert_eq!(schedule.due(), start + secs(1.0));
+        schedule.attempt_started(start + secs(1.0));
+        schedule.attempt_lost(start + secs(9.0));
+        assert!(schedule.due() <= start + secs(9.0));
+    }
+
+    #[test]
+    fn a_caller_who_comes_into_a_throttled_wait_does_not_break_what_the_server_asked_for() {
+        let start = Instant::now();
+        let mut schedule = schedule(start);
+        for _ in 0..10 {
+            schedule.attempt_started(start);
+            schedule.failed(Class::Throttled, Some(secs(60.0)), false, start, 0.9);
+        }
+        assert!(schedule.due() >= start + secs(60.0));
+        schedule.wanted(start + secs(1.0), 0.0);
+        assert_eq!(schedule.due(), start + secs(20.0), "as if the caller had been there before");
+    }
+
+    #[test]
+    fn p6_bytes_that_differ_send_the_first_blocked_exchange_once_more_now_and_later_ones_a_second_apart() {
+        let now = Instant::now();
+        let mut schedule = schedule(now);
+        schedule.attempt_started(now);
+        schedule.failed(Class::Blocked, None, true, now, TOP);
+        schedule.changed(Change::Content, true, now, TOP);
+        assert_eq!(schedule.due(), now);
+        schedule.attempt_started(now);
+        schedule.failed(Class::Blocked, None, true, now, TOP);
+        schedule.changed(Change::Content, true, now, TOP);
+        assert_eq!(schedule.due(), now + secs(1.0));
     }
 }

@@ -1,4 +1,4 @@
-//! What handles and task share: the state under its lock.
+//! What handles and task share: the state, under its lock.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{Clock, Reading};
+use super::clock::{Clock, Drift, Reading};
 use super::lease::Lease;
 use super::schedule::{Hold, Schedule};
 use super::slot::{Slot, Snapshot};
@@ -163,11 +163,9 @@ impl Shared {
         }
         let now = self.clock.now();
         let mut state = self.lock();
-        if state.task.alive {
-            if !state.stalled(now) {
-                return None;
-            }
-            tracing::warn!(subject = %self.subject, "the refresh task does not move; replacing it");
+        let stalled = state.task.alive;
+        if stalled && !state.stalled(now) {
+            return None;
         }
         // A task that dies at once, whatever the reason, must not be spawned by each read anew.
         if state.task.lost.is_some_and(|lost| now.duration_since(lost) < RESPAWN_SPACING) {
@@ -178,7 +176,11 @@ impl Shared {
         }
         let number = state.task.lease + 1;
         state.task = Task { lease: number, alive: true, beat: now, attempting: false, lost: None };
-        self.recalm(&state);
+        self.republish(&state, now);
+        drop(state);
+        if stalled {
+            tracing::warn!(subject = %self.subject, "the refresh task does not move; replacing it");
+        }
         Some(Lease::new(Arc::clone(self), number))
     }
 
@@ -247,8 +249,42 @@ impl Shared {
         self.slot.store(snapshot);
     }
 
-    pub(super) fn recalm(&self, state: &State) {
-        self.republish(state, self.clock.now());
+    /// Compares the clocks with what they showed when the expiry was worked out. What it finds is to be told without the
+    /// lock.
+    pub(super) fn check_clocks(&self, state: &mut State, reading: &Reading) -> Drift {
+        let drift = reading.since(&state.anchor);
+        if drift == Drift::None {
+            return drift;
+        }
+        state.anchor = *reading;
+        if let Drift::Suspended(by) = drift {
+            state.schedule.slept(by, reading.mono);
+            if let Some(failed) = &mut state.failure {
+                failed.at = failed.at.checked_sub(by).unwrap_or(failed.at);
+            }
+        }
+        if drift != Drift::Behind {
+            state.schedule.clock_jumped(reading.mono);
+        }
+        if let (Some(snapshot), Some(validity)) = (self.slot.load(), state.schedule.validity()) {
+            self.slot.store(snapshot.showing(validity.deadline, reading.wall_at(validity.deadline)));
+            self.republish(state, reading.mono);
+        }
+        drift
+    }
+
+    /// Logs what happened to the clocks. A subscriber may call us: not under the lock.
+    pub(super) fn tell(&self, drift: Drift) -> bool {
+        let subject = &self.subject;
+        match drift {
+            Drift::Suspended(by) => {
+                tracing::info!(%subject, seconds = by.as_secs(), "the machine was suspended; checking the credentials");
+            }
+            Drift::Ahead => tracing::info!(%subject, "the clock was set ahead; checking the credentials"),
+            Drift::Behind => tracing::info!(%subject, "the clock was set back; the credentials are not concerned"),
+            Drift::None => return false,
+        }
+        true
     }
 
     fn readable_until(&self, state: &State, snapshot: &Snapshot) -> Instant {

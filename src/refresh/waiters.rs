@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::clock::Reading;
 use super::slot::Lent;
 use super::source::Class;
 use super::state::{Shared, State};
@@ -30,7 +31,7 @@ impl Supervisor {
     pub(super) async fn wait_for<T>(&self, need: Need, take: impl Fn(&Lent) -> T) -> Result<T, Error> {
         let shared = self.shared();
         let mut news = shared.news.subscribe();
-        let mut caller = Caller::join(shared, need);
+        let mut caller = Caller::join(shared, need, shared.clock.read());
         loop {
             news.mark_unchanged();
             self.ensure_task();
@@ -73,14 +74,20 @@ enum Verdict<T> {
 }
 
 impl<'a> Caller<'a> {
-    fn join(shared: &'a Shared, need: Need) -> Self {
-        let joined = shared.clock.now();
+    fn join(shared: &'a Shared, need: Need, reading: Reading) -> Self {
+        let joined = reading.mono;
         let mut state = shared.lock();
+        // After a suspend a caller may be here before the task: what it is told must not be from before.
+        let drift = shared.check_clocks(&mut state, &reading);
         if state.waiting == 0 {
             state.waiting_since = joined;
         }
         state.waiting += 1;
         let attempt = state.attempts + 1;
+        drop(state);
+        if shared.tell(drift) {
+            shared.wake.notify_one();
+        }
         Self { shared, need, joined, attempt, asked: false }
     }
 
@@ -97,11 +104,16 @@ impl<'a> Caller<'a> {
         if shared.closed.is_cancelled() {
             return Verdict::Done(Err(Error::closed()));
         }
+        let due = state.schedule.due();
         let until = if state.schedule.usable(now) {
             self.with_usable(&mut state, now)
         } else {
             self.with_nothing(&mut state, now)
         };
+        if state.schedule.due() < due {
+            // Reads are to see that the attempt is overdue, should the task not take it up.
+            shared.republish(&state, now);
+        }
         drop(state);
         shared.wake.notify_one();
         until.map_or_else(|error| Verdict::Done(Err(error)), Verdict::Wait)
@@ -148,8 +160,8 @@ impl<'a> Caller<'a> {
         let last = state.failure.clone().filter(|failed| now.duration_since(failed.at) < ERROR_AGE);
         // A flight that ended while this caller was in it, or whose end still stands.
         if let Some(failed) = last.as_ref().filter(|failed| failed.class == Class::Config) {
-            let asks_again = matches!(self.need, Need::Newer) && !self.asked;
-            if failed.at >= self.joined || (state.schedule.error_stands(now) && !asks_again) {
+            let stands = state.schedule.error_stands(now) && !matches!(self.need, Need::Newer);
+            if failed.at >= self.joined || stands {
                 return Err(failed.error.clone());
             }
         }

@@ -526,3 +526,110 @@ async fn sessions_of_seconds_make_no_tight_loop() {
     rig.pass(seconds(60)).await;
     assert!((55..=62).contains(&rig.source.calls()), "{}", rig.source.calls());
 }
+
+#[tokio::test(start_paused = true)]
+async fn p7_a_suspend_in_the_middle_of_an_exchange_is_taken_from_what_it_brings() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.source.then(Reply::Late(HOUR, seconds(4)));
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.credentials().await.unwrap() });
+    rig.pass(seconds(1)).await;
+    rig.clock.sleep_machine(seconds(1800));
+    caller.await.unwrap();
+    let left = rig.engine.current().unwrap().expiry().unwrap().duration_since(rig.clock.true_time()).unwrap();
+    assert!(left <= seconds(1800), "the server gave an hour, half of which we slept: {left:?}");
+
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.source.then(Reply::Late(HOUR, seconds(4)));
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.credentials().await.unwrap() });
+    rig.pass(seconds(1)).await;
+    rig.clock.sleep_machine(2 * HOUR);
+    assert_eq!(caller.await.unwrap().access_key_id(), "KEY2", "the first ones ended in the sleep");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_end_before_their_answer_arrives_are_a_failure_that_says_so() {
+    let rig = Rig::new(Reply::Late(seconds(5), seconds(6)));
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert!(error.to_string().contains("expired on arrival"), "{error}");
+    assert!(rig.engine.standing().consecutive_failures > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p5_an_error_from_before_a_suspend_is_too_old_for_callers() {
+    let rig = Rig::new(Reply::Fail(Class::Transient));
+    rig.engine.credentials().await.unwrap_err();
+    rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
+    rig.clock.sleep_machine(HOUR);
+    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
+
+    let rig = Rig::new(Reply::Fail(Class::Config));
+    for _ in 0..3600 {
+        rig.engine.credentials().await.unwrap_err();
+        rig.pass(seconds(1)).await;
+    }
+    rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
+    rig.clock.sleep_machine(HOUR);
+    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1", "nor does a denial stand so long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p7_a_machine_that_sleeps_again_and_again_does_not_become_a_storm() {
+    let rig = Rig::new(Reply::Grant(12 * HOUR));
+    rig.engine.credentials().await.unwrap();
+    for _ in 0..120 {
+        rig.clock.sleep_machine(seconds(6));
+        rig.pass(seconds(30)).await;
+    }
+    assert!(rig.source.calls() <= 16, "{}", rig.source.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_waits_for_its_own_exchange_although_an_older_denial_still_stands() {
+    let rig = Rig::new(Reply::Fail(Class::Config));
+    while rig.source.calls() < 8 {
+        rig.engine.credentials().await.unwrap_err();
+        rig.pass(Duration::from_millis(100)).await;
+    }
+    let calls = rig.source.calls();
+    rig.engine.credentials().await.unwrap_err();
+    assert_eq!(rig.source.calls(), calls, "the denial stands");
+    rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
+    assert_eq!(rig.source.calls(), calls + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_sessions_of_milliseconds_make_no_tight_loop() {
+    let rig = Rig::new(Reply::Grant(Duration::from_millis(300)));
+    for _ in 0..600 {
+        rig.engine.credentials().await.unwrap();
+        rig.pass(Duration::from_millis(100)).await;
+    }
+    let times = rig.source.call_times();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= seconds(1)), "at least 1 s apart");
+}
+
+/// Asks how things stand at each event, as a subscriber may that signs what it sends with our credentials.
+struct Curious(crate::refresh::Supervisor);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Curious {
+    fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.0.standing();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_subscriber_may_call_us() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let rig = Rig::new(Reply::Grant(HOUR));
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(Curious(rig.engine.clone())));
+    rig.source.then(Reply::Fail(Class::Transient));
+    rig.engine.credentials().await.unwrap();
+    rig.clock.sleep_machine(seconds(600));
+    rig.pass(seconds(31)).await;
+    rig.clock.set_by(600);
+    rig.pass(seconds(31)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY2"));
+}

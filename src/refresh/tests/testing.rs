@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Panic,
     /// The answer takes this long.
     After(Duration, Box<Self>),
+    /// Credentials that live this long, made at once and under way for that long.
+    Late(Duration, Duration),
 }
 
 impl Reply {
@@ -136,6 +138,10 @@ impl Source for Scripted {
             reply = *then;
         }
         let server = self.clock.true_time();
+        if let Reply::Late(lifetime, under_way) = reply {
+            sleep(under_way).await;
+            reply = Reply::Grant(lifetime);
+        }
         let grant = |lifetime: Duration, key: u64| Grant {
             credentials: Credentials::new(format!("KEY{key}"), "secret", Some("session".into()), None, "scripted"),
             expiration: server + lifetime,
@@ -151,7 +157,7 @@ impl Source for Scripted {
             Reply::Throttle(after) => Err(failure(Class::Throttled, Some(after))),
             Reply::Hang => std::future::pending().await,
             Reply::Panic => panic!("scripted panic"),
-            Reply::After(..) => unreachable!(),
+            Reply::After(..) | Reply::Late(..) => unreachable!(),
         };
         match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
             Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(Granted { sent, sent_truly, lifetime }),
