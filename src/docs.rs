@@ -44,7 +44,7 @@
 //!
 //! L is `Expiration` minus the answer's `Date`. Deadlines are monotonic. The expiry that the credentials show is on the local
 //! clock, however wrong that is, since the SDK compares it with that clock. Every 30 s at the latest the clocks are compared: a
-//! suspend shortens what remains, a clock set ahead by more than 5 s is a reason to check (every 5 min at most), and in each
+//! suspend shortens what remains (a caller with nothing usable notices it at once), a clock set ahead by more than 5 s is a reason to check (every 5 min at most), and in each
 //! case the shown expiry follows.
 //!
 //! # The SDK's identity cache

@@ -43,6 +43,7 @@ struct Simulation {
     cleared: Instant,
     /// When a clock was last set, or the machine slept.
     clock_moved: Option<Instant>,
+    slept: Option<Instant>,
 }
 
 impl Simulation {
@@ -50,7 +51,7 @@ impl Simulation {
         let mut random = Rng::with_seed(seed);
         let lifetime = *random.choice(&[seconds(60), seconds(900), HOUR, 12 * HOUR]).unwrap();
         let rig = Rig::new(Reply::Grant(lifetime));
-        Self { seed, random, rig, lifetime, fault: None, cleared: Instant::now(), clock_moved: None }
+        Self { seed, random, rig, lifetime, fault: None, cleared: Instant::now(), clock_moved: None, slept: None }
     }
 
     async fn run(mut self, length: Duration) {
@@ -112,6 +113,7 @@ impl Simulation {
             38 => {
                 self.rig.clock.sleep_machine(seconds(self.random.u64(10..7200)));
                 self.clock_moved = Some(Instant::now());
+                self.slept = self.clock_moved;
             }
             39..=41 => {
                 if let Some(key) = self.rig.key() {
@@ -140,7 +142,8 @@ impl Simulation {
             }
         }
         // After a sleep that nothing has noticed yet a caller who asks finds out, and may wait.
-        let readable = clocks_known && self.rig.key().is_some();
+        let noticed = self.slept.is_none_or(|slept| now > slept + HEARTBEAT);
+        let readable = noticed && self.rig.key().is_some();
         let patience = Duration::from_secs_f64(self.random.f64() * 45.0);
         match timeout(patience, self.rig.engine.credentials()).await {
             Ok(Ok(_)) if readable => assert_eq!(Instant::now(), now, "{self}: P1"),
