@@ -420,8 +420,6 @@ fn between(low: f64, high: f64, random: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

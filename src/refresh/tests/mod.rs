@@ -1,6 +1,7 @@
 //! The promises of the engine, one sentence each, in paused time over a scripted source.
 
 mod figures;
+mod model;
 mod scenarios;
 mod simulation;
 mod testing;

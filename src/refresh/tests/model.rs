@@ -1,8 +1,12 @@
 //! The promises against random histories.
 
-use proptest::prelude::*;
+use std::time::Duration;
 
-use super::*;
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use crate::refresh::schedule::{Hold, Schedule};
+use crate::refresh::source::{Change, Class};
 
 #[derive(Clone, Debug)]
 enum Event {
