@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use aws_smithy_types::DateTime;
+
 use super::directory_watcher::WatchError;
 use super::token::{Digest, Token};
 use crate::error::Error;
@@ -111,13 +113,14 @@ impl Diagnoses {
 
         if expired && !self.expired {
             tracing::warn!(
-                %file, ?claims.expires_at, ?unchanged_for,
+                %file, expires_at = ?claims.expires_at.map(DateTime::from), ?unchanged_for,
                 "the token has expired and was not replaced: does the kubelet (or whoever writes it) still run, is this pod \
                  terminating, is our clock right?",
             );
         } else if overdue && !self.overdue && !expired {
             tracing::warn!(
-                %file, ?claims.issued_at, replace_by = ?claims.replace_by(), ?unchanged_for,
+                %file, issued_at = ?claims.issued_at.map(DateTime::from),
+                replace_by = ?claims.replace_by().map(DateTime::from), ?unchanged_for,
                 "the token should have been replaced by now: kubelets do so at 80 % of its life, but not in a terminating \
                  pod, nor while one of its volumes is in trouble",
             );
@@ -140,3 +143,105 @@ enum Orphan {
 const ROTATION: f64 = 0.8;
 /// A kubelet looks every 60 to 90 s, and may fail a few times.
 const GRACE: Duration = Duration::from_secs(5 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::web_identity::testing::{Log, jwt};
+
+    #[test]
+    fn a_rotation_is_overdue_five_minutes_after_four_fifths_of_the_life() {
+        let (log, _guard) = Log::capture();
+        let mut diagnoses = Diagnoses::default();
+        let mut at = |seconds, payload: &str| {
+            diagnoses.read(file(), &Ok(Token::of(&jwt(payload))), UNIX_EPOCH + Duration::from_secs(seconds));
+            (log.count(&["WARN", "should have been replaced"]), log.count(&["WARN", "has expired"]))
+        };
+        let day = r#"{"iat":1000,"exp":87400}"#;
+        assert_eq!(at(1000 + 69_120 + 299, day), (0, 0));
+        assert_eq!(at(1000 + 69_120 + 300, day), (1, 0));
+        assert_eq!(at(80_000, day), (1, 0), "once");
+        assert_eq!(at(87_400, day), (1, 1));
+        assert_eq!(at(90_000, day), (1, 1), "once");
+        assert_eq!(log.count(&["expires_at=Some(1970-01-02T00:16:40Z)"]), 1, "{}", log.text());
+        assert_eq!(at(90_000, r#"{"iat":90000,"exp":176400}"#), (1, 1));
+        assert_eq!(log.count(&["INFO", "was replaced"]), 1, "{}", log.text());
+        assert_eq!(at(176_400, r#"{"iat":90000,"exp":176400}"#), (1, 2), "a new state is told anew");
+    }
+
+    #[test]
+    fn an_extended_token_is_overdue_by_its_warnafter() {
+        let (log, _guard) = Log::capture();
+        let extended = r#"{"iat":1000,"exp":31537000,"kubernetes.io":{"warnafter":4607}}"#;
+        let mut diagnoses = Diagnoses::default();
+        for seconds in [1000 + 2885 + 299, 1000 + 2886 + 300] {
+            assert_eq!(log.count(&["should have been replaced"]), 0, "{}", log.text());
+            diagnoses.read(file(), &Ok(Token::of(&jwt(extended))), UNIX_EPOCH + Duration::from_secs(seconds));
+        }
+        assert_eq!(log.count(&["should have been replaced"]), 1, "{}", log.text());
+    }
+
+    #[test]
+    fn strange_claims_are_borne() {
+        let (log, _guard) = Log::capture();
+        let mut diagnoses = Diagnoses::default();
+        for payload in
+            ["{}", r#"{"exp":1}"#, r#"{"iat":9,"exp":1}"#, r#"{"iat":0,"exp":9000000000000000000}"#, r#"{"iat":9e18}"#]
+        {
+            diagnoses.read(file(), &Ok(Token::of(&jwt(payload))), UNIX_EPOCH);
+            diagnoses.read(file(), &Ok(Token::of("opaque")), UNIX_EPOCH);
+        }
+        assert_eq!(log.count(&["WARN"]), 0, "{}", log.text());
+    }
+
+    #[test]
+    fn a_watch_is_told_of_when_its_state_changes() {
+        let (log, _guard) = Log::capture();
+        let mut diagnoses = Diagnoses::default();
+        let missing = || Err(WatchError::Directory(io::ErrorKind::NotFound.into()));
+        let steps: [(Result<bool, WatchError>, usize, usize); 10] = [
+            (missing(), 1, 0),
+            (missing(), 1, 0),
+            (Err(WatchError::Instances), 2, 0),
+            (Err(WatchError::Instances), 2, 0),
+            (Ok(true), 2, 1),
+            (Ok(false), 2, 1),
+            (Ok(true), 2, 2),
+            (Ok(false), 2, 2),
+            (missing(), 3, 2),
+            (Ok(true), 3, 3),
+        ];
+        for (step, (outcome, warnings, infos)) in steps.into_iter().enumerate() {
+            diagnoses.watch(file(), Some(&outcome));
+            assert_eq!((log.count(&["WARN"]), log.count(&["INFO"])), (warnings, infos), "{step}: {}", log.text());
+        }
+    }
+
+    #[test]
+    fn a_watch_that_cannot_be_relied_on_is_told_of_once_and_so_is_its_recovery() {
+        let (log, _guard) = Log::capture();
+        let mut diagnoses = Diagnoses::default();
+        for reliable in [true, true, false, false, true, true] {
+            diagnoses.reliable(file(), reliable);
+        }
+        assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "relied on again"])), (1, 1), "{}", log.text());
+    }
+
+    #[test]
+    fn a_mode_is_told_once() {
+        let (log, _guard) = Log::capture();
+        for armed in [None, Some(Ok(true))] {
+            let mut diagnoses = Diagnoses::default();
+            diagnoses.watch(file(), armed.as_ref());
+            diagnoses.watch(file(), None);
+        }
+        assert_eq!((log.count(&["INFO", "polling"]), log.count(&["INFO", "events"])), (1, 1), "{}", log.text());
+    }
+
+    fn file() -> &'static Path {
+        Path::new("/volume/token")
+    }
+}

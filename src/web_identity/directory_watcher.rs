@@ -215,6 +215,10 @@ fn build(directory: &Path, ear: Ear) -> Result<Guarded, WatchError> {
     if probe.join().is_err() {
         return Err(WatchError::Broken);
     }
+    build_guarded(directory, ear)
+}
+
+fn build_guarded(directory: &Path, ear: Ear) -> Result<Guarded, WatchError> {
     catch_unwind(AssertUnwindSafe(|| {
         let mut watcher = ManuallyDrop::new(notify::recommended_watcher(ear)?);
         let watched = watcher.watch(directory, RecursiveMode::NonRecursive);
@@ -289,12 +293,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::process::Command;
     use std::time::Duration;
 
     use notify::event::Flag;
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::web_identity::testing::Isolated;
 
     #[tokio::test]
     async fn p6_a_queue_that_overflowed_is_a_reason_to_look_and_the_watch_goes_on() {
@@ -348,5 +354,25 @@ mod tests {
         for read in [AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read), AccessKind::Read] {
             assert_eq!(meaning(EventKind::Access(read), "/volume/token"), Meaning::Nothing);
         }
+    }
+
+    /// notify 8 would abort the process here.
+    #[test]
+    fn a_process_that_can_have_no_thread_goes_on_without_events() {
+        let test = concat!(module_path!(), "::a_process_that_can_have_no_thread_goes_on_without_events");
+        if !(Isolated { test, wrapper: &["env"], uid: Some(65_534) }).is_here() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let status = Command::new("prlimit").args([&format!("--pid={}", std::process::id()), "--nproc=0:0"]).status();
+        if !status.is_ok_and(|status| status.success()) || thread::Builder::new().spawn(|| {}).is_ok() {
+            return eprintln!("skipped: threads cannot be forbidden here");
+        }
+
+        let watcher = DirectoryWatcher::shared(directory.path());
+        assert!(matches!(watcher.arm(), Err(WatchError::Thread(_))));
+        assert!(matches!(watcher.arm(), Err(WatchError::Thread(_))), "it is tried again");
+        // The same, if the last thread was taken between the probe and notify's own.
+        assert!(matches!(build_guarded(directory.path(), Ear::new(&watcher.audience)), Err(WatchError::Broken)));
     }
 }

@@ -85,3 +85,42 @@ fn is_reserved(name: &OsStr) -> bool {
 
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_file_is_watched_by_its_directory() {
+        assert_eq!(directories(Path::new("/absent/token")), [Path::new("/absent")]);
+        assert!(directories(Path::new("/")).is_empty());
+    }
+
+    #[test]
+    fn the_links_of_a_kubelet_are_not_followed_and_those_of_a_user_are() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        for name in ["volume", "volume/..2026", "application", "between"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        symlink("..2026", path("volume/..data")).unwrap();
+        symlink("..data/token", path("volume/token")).unwrap();
+        assert_eq!(directories(&path("volume/token")), [path("volume")]);
+
+        symlink(path("volume/token"), path("between/link")).unwrap();
+        symlink("../between/link", path("application/second")).unwrap();
+        symlink("second", path("application/first")).unwrap();
+        let watched = directories(&path("application/first"));
+        assert_eq!(watched, [path("application"), path("application/../between"), path("volume")]);
+    }
+
+    #[test]
+    fn a_circle_of_links_comes_to_an_end() {
+        let home = tempfile::tempdir().unwrap();
+        symlink("token", home.path().join("token")).unwrap();
+        assert_eq!(directories(&home.path().join("token")), [home.path()]);
+    }
+}

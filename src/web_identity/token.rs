@@ -195,7 +195,7 @@ const O_NONBLOCK: i32 = if cfg!(all(
     not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc", target_arch = "sparc64")),
 )) {
     0o4000
-} else if cfg!(target_vendor = "apple") {
+} else if cfg!(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")) {
     0x0004
 } else {
     0

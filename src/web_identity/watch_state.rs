@@ -286,3 +286,279 @@ const CALM: Duration = Duration::from_millis(250);
 
 /// How long an event may take.
 const EVENT_DELAY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web_identity::testing::jwt;
+
+    #[test]
+    fn the_first_token_is_no_news_and_each_other_is_once() {
+        let mut eye = Eye::watching();
+        assert_eq!(eye.look(Some("a")), None);
+        assert_eq!(eye.look(Some("a")), None);
+        assert_eq!(eye.look(Some("b")), Some(Change::Content));
+        assert_eq!(eye.look(Some("b")), None);
+        assert_eq!(eye.look(Some("a")), Some(Change::Content));
+        assert_eq!(eye.state.rotations(), 2);
+    }
+
+    #[test]
+    fn a_token_that_was_missing_at_first_is_news() {
+        let mut eye = Eye::watching();
+        assert_eq!(eye.look(None), None);
+        assert_eq!(eye.look(Some("a")), Some(Change::Content));
+    }
+
+    #[test]
+    fn the_token_that_an_exchange_used_is_no_news_and_any_other_is() {
+        let mut eye = Eye::watching();
+        eye.use_token("a");
+        assert_eq!(eye.due(), Due::Now(Cause::Clock), "the watch is not armed yet");
+        assert_eq!(eye.look(Some("a")), None);
+        eye.use_token("b");
+        assert_eq!(eye.due(), Due::Now(Cause::Asked), "which is newer, the file must tell");
+        assert_eq!(eye.look(Some("b")), None);
+        assert_eq!(eye.look(Some("c")), Some(Change::Content));
+        eye.use_token("b");
+        assert_eq!(eye.look(Some("c")), Some(Change::Content), "the exchange had read the file before we did");
+    }
+
+    #[test]
+    fn a_look_that_an_exchange_overtook_says_nothing() {
+        let mut eye = Eye::watching();
+        eye.use_token("a");
+        eye.look(Some("a"));
+        let look = eye.state.look(Cause::Clock, eye.nudges);
+        eye.use_token("b");
+        assert_eq!(eye.state.looked(look, false, Some(&Token::of("a")), eye.now), None, "a is old");
+        assert_eq!(eye.due(), Due::Now(Cause::Asked));
+        assert_eq!(eye.look(Some("b")), None);
+        assert_eq!(eye.state.rotations(), 1);
+    }
+
+    #[test]
+    fn the_same_token_is_news_to_an_exchange_that_found_none() {
+        let mut eye = Eye::watching();
+        eye.use_token("a");
+        assert_eq!(eye.look(Some("a")), None);
+        eye.state.found_none();
+        assert_eq!(eye.due(), Due::Now(Cause::Asked));
+        assert_eq!(eye.look(Some("a")), Some(Change::Content));
+    }
+
+    #[test]
+    fn a_token_that_is_gone_for_a_while_is_no_news_when_it_is_back() {
+        let mut eye = Eye::watching();
+        eye.use_token("a");
+        assert_eq!(eye.look(None), None);
+        assert_eq!(eye.look(Some("a")), None);
+        assert_eq!(eye.state.rotations(), 0);
+    }
+
+    #[test]
+    fn another_issuer_subject_or_audience_is_another_identity() {
+        let me = jwt(r#"{"iss":"i","sub":"s","aud":["a"],"iat":1}"#);
+        for other in
+            [r#"{"iss":"j","sub":"s","aud":"a"}"#, r#"{"iss":"i","sub":"t","aud":"a"}"#, r#"{"iss":"i","sub":"s"}"#]
+        {
+            let mut eye = Eye::watching();
+            eye.use_token(&me);
+            assert_eq!(eye.look(Some(&jwt(r#"{"iss":"i","sub":"s","aud":"a","iat":2}"#))), Some(Change::Content));
+            assert_eq!(eye.look(Some(&jwt(other))), Some(Change::Identity), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_torn_token_in_between_does_not_hide_another_identity() {
+        let mut eye = Eye::watching();
+        eye.use_token(&jwt(r#"{"sub":"me"}"#));
+        assert_eq!(eye.look(Some("eyJ")), Some(Change::Content));
+        assert_eq!(eye.look(Some(&jwt(r#"{"sub":"you"}"#))), Some(Change::Identity));
+    }
+
+    #[test]
+    fn claims_survive_a_token_that_cannot_be_read() {
+        let mut eye = Eye::watching();
+        eye.look(Some(&jwt(r#"{"sub":"me"}"#)));
+        eye.look(None);
+        assert_eq!(eye.state.claims().unwrap().subject.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn a_token_is_polled_at_the_interval_with_a_tenth_of_jitter_while_it_is_watched() {
+        let mut eye = Eye::watching();
+        let mut intervals: Vec<_> = (0..200).map(|_| eye.poll(Some("a"))).collect();
+        intervals.sort_unstable();
+        assert!(intervals[0] >= Duration::from_secs(27) && intervals[199] <= Duration::from_secs(33), "{intervals:?}");
+        assert!(intervals[199] - intervals[0] > Duration::from_secs(3), "{intervals:?}");
+    }
+
+    #[test]
+    fn a_token_without_a_watch_is_polled_every_five_seconds() {
+        let mut eye = Eye { state: WatchState::new(Duration::from_secs(30), false), ..Eye::watching() };
+        assert!((0..20).all(|_| eye.poll(Some("a")) == SHORT_POLL));
+
+        let mut eye = Eye { state: WatchState::new(Duration::from_millis(100), false), ..Eye::watching() };
+        assert!((0..20).all(|_| eye.poll(Some("a")) < Duration::from_millis(111)), "or more often, if that is wanted");
+    }
+
+    #[test]
+    fn what_may_come_any_moment_is_looked_for_every_second_at_first_and_then_every_five() {
+        let anxious = [vec![ANXIOUS_POLL; 10], vec![SHORT_POLL; 10]].concat();
+
+        let mut eye = Eye::watching();
+        assert_eq!((0..20).map(|_| eye.poll(None)).collect::<Vec<_>>(), anxious, "no token");
+        assert!(eye.poll(Some("a")) > SHORT_POLL);
+
+        let mut eye = Eye::watching();
+        eye.state.armed(false);
+        assert_eq!((0..20).map(|_| eye.poll(Some("a"))).collect::<Vec<_>>(), anxious, "no watch");
+
+        let mut eye = Eye::watching();
+        eye.poll(Some("a"));
+        eye.state.look_closely(true, eye.now);
+        assert_eq!(eye.due(), Due::At(eye.now + ANXIOUS_POLL));
+        assert_eq!(
+            (0..20)
+                .map(|_| {
+                    eye.state.look_closely(true, eye.now);
+                    eye.poll(Some("a"))
+                })
+                .collect::<Vec<_>>(),
+            anxious,
+            "STS refuses this token"
+        );
+        eye.state.look_closely(false, eye.now);
+        eye.poll(Some("a"));
+        assert!(eye.poll(Some("a")) > SHORT_POLL);
+    }
+
+    #[test]
+    fn a_flood_of_events_amounts_to_a_few_looks_and_a_calm_hint_to_one_at_once() {
+        let mut eye = Eye::watching();
+        eye.poll(Some("a"));
+        let flooded_until = eye.now + Duration::from_secs(10);
+        let looks = eye.state.looks();
+        while eye.now < flooded_until {
+            eye.nudges += 10;
+            match eye.due() {
+                Due::Now(cause) => drop(eye.look_for(cause, Some("a"))),
+                Due::At(at) => panic!("there are nudges, yet it waits until {at:?}"),
+                Due::NotBefore(_) => {}
+            }
+            eye.now += Duration::from_micros(100);
+        }
+        let looks = eye.state.looks() - looks;
+        assert!((150..250).contains(&looks), "{looks}");
+
+        eye.now += LONGEST_GAP;
+        eye.look_for(Cause::Nudge, Some("a"));
+        eye.now += CALM + LONGEST_GAP;
+        eye.nudges += 1;
+        assert_eq!(eye.due(), Due::Now(Cause::Nudge));
+        eye.look_for(Cause::Nudge, Some("a"));
+        eye.nudges += 1;
+        assert_eq!(eye.due(), Due::NotBefore(eye.now + FIRST_GAP));
+    }
+
+    #[test]
+    fn a_hint_that_comes_during_a_look_is_not_lost() {
+        let mut eye = Eye::watching();
+        eye.poll(Some("a"));
+        let look = eye.state.look(Cause::Nudge, eye.nudges);
+        eye.nudges += 1;
+        eye.state.looked(look, false, Some(&Token::of("a")), eye.now);
+        eye.now += FIRST_GAP;
+        assert_eq!(eye.due(), Due::Now(Cause::Nudge));
+    }
+
+    #[test]
+    fn a_change_that_no_event_announces_shortens_the_interval_until_one_does() {
+        let mut eye = Eye::watching();
+        eye.poll(Some("a"));
+        eye.poll(Some("b"));
+        assert!(!eye.state.is_unreliable(), "the event may be on its way");
+        assert_eq!(eye.poll(Some("b")), SHORT_POLL);
+        assert!(eye.state.is_unreliable() && !eye.state.watching());
+
+        eye.nudges += 1;
+        eye.look_for(Cause::Nudge, Some("c"));
+        assert!(!eye.state.is_unreliable());
+    }
+
+    #[test]
+    fn a_poll_that_is_faster_than_an_event_blames_nobody() {
+        let mut eye = Eye::watching();
+        eye.poll(Some("a"));
+        eye.poll(Some("b"));
+        eye.nudges += 1;
+        eye.look_for(Cause::Nudge, Some("b"));
+        eye.poll(Some("b"));
+        eye.poll(Some("b"));
+        assert!(!eye.state.is_unreliable());
+    }
+
+    #[test]
+    fn a_change_from_before_the_watch_was_armed_blames_nobody() {
+        let mut eye = Eye::watching();
+        eye.poll(Some("a"));
+        let look = eye.state.look(Cause::Clock, eye.nudges);
+        eye.state.looked(look, true, Some(&Token::of("b")), eye.now);
+        eye.poll(Some("b"));
+        eye.poll(Some("b"));
+        assert!(!eye.state.is_unreliable());
+    }
+
+    #[test]
+    fn an_absurd_interval_is_a_day() {
+        let mut eye = Eye { state: WatchState::new(Duration::MAX, true), ..Eye::watching() };
+        eye.state.armed(true);
+        assert!(eye.poll(Some("a")) < LONGEST_POLL * 2);
+    }
+
+    struct Eye {
+        state: WatchState,
+        now: Instant,
+        nudges: u64,
+    }
+
+    impl Eye {
+        fn watching() -> Self {
+            let mut state = WatchState::new(Duration::from_secs(30), true);
+            state.armed(true);
+            Self { state, now: Instant::now(), nudges: 0 }
+        }
+
+        fn due(&self) -> Due {
+            self.state.due(self.nudges, self.now)
+        }
+
+        fn look(&mut self, token: Option<&str>) -> Option<Change> {
+            self.look_for(Cause::Clock, token)
+        }
+
+        fn look_for(&mut self, cause: Cause, token: Option<&str>) -> Option<Change> {
+            let token = token.map(Token::of);
+            let look = self.state.look(cause, self.nudges);
+            self.state.looked(look, false, token.as_ref(), self.now)
+        }
+
+        fn use_token(&mut self, token: &str) {
+            self.state.used(&Token::of(token));
+        }
+
+        /// Waits for the next poll, takes it, and tells when the one after that is.
+        fn poll(&mut self, token: Option<&str>) -> Duration {
+            if let Due::At(at) = self.due() {
+                self.now = at;
+            }
+            assert_eq!(self.due(), Due::Now(Cause::Clock));
+            self.look(token);
+            match self.due() {
+                Due::At(at) => at - self.now,
+                due => panic!("{due:?}"),
+            }
+        }
+    }
+}

@@ -347,6 +347,65 @@ async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
     }
 }
 
+/// The rotation between the first read and the first watch is the one to miss.
+#[tokio::test]
+async fn p6_a_rotation_while_the_watch_is_being_armed_is_seen() {
+    let numbered = |number| jwt(&format!(r#"{{"sub":"{number}"}}"#));
+    for _ in 0..200 {
+        let home = Home::new();
+        home.write(&numbered(1));
+        let volume = ProjectedVolume::new(home.volume()).unwrap();
+        let rig = home.rig(Hints::Events);
+        let writer = thread::spawn(move || {
+            thread::sleep(Duration::from_micros(fastrand::u64(..800)));
+            volume.write(numbered(2)).unwrap();
+        });
+        // The first sight is no report.
+        until(|| rig.watch.claims().is_some_and(|claims| claims.subject.as_deref() == Some("2"))).await;
+        writer.join().unwrap();
+        rig.close().await;
+    }
+}
+
+#[tokio::test]
+async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
+    let isolated = Isolated {
+        test: concat!(module_path!(), "::each_exhausted_limit_is_told_by_its_name_and_recovered_from"),
+        wrapper: OWN_USER_NAMESPACE,
+        uid: None,
+    };
+    if !isolated.is_here() {
+        return;
+    }
+    for (limit, name) in [(INSTANCES, "max_user_instances"), ("/proc/sys/user/max_inotify_watches", "max_user_watches")]
+    {
+        let (log, _guard) = Log::capture();
+        let before = fs::read_to_string(limit).unwrap();
+        fs::write(limit, "0").unwrap();
+
+        let home = Home::new();
+        home.write(&token(0));
+        let mut rig = Rig::with(&home.file(), POLL, true, SystemTimeSource::new());
+        rig.read().await;
+        for number in 1..5 {
+            home.write(&token(number));
+            rig.until(&token(number)).await;
+        }
+        assert!(!rig.watch.state().watching());
+        assert_eq!(log.count(&["WARN", name]), 1, "{}", log.text());
+        // An attempt that fails leaves nothing behind, though notify's thread takes its time.
+        until(|| inotify_instances() == 0 && inotify_threads() == 0).await;
+
+        fs::write(limit, before.trim()).unwrap();
+        until(|| rig.watch.state().watching()).await;
+        until(|| log.count(&["INFO", "file events of the token file are back"]) == 1).await;
+        assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
+        rig.close().await;
+        drop(home);
+        until(|| inotify_instances() == 0 && inotify_threads() == 0).await;
+    }
+}
+
 #[tokio::test]
 async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
     let home = Home::new();
