@@ -160,8 +160,8 @@ impl Builder {
         self
     }
 
-    /// How often to look whether the token was replaced, beside file events: 1 s to 5 min. Default: 30 s. It is looked
-    /// at more often while events are known not to work.
+    /// How often to look whether the token was replaced, beside file events: 1 s to 5 min. Default: 30 s. While there are
+    /// no file events, be it by [`watch_token(false)`](Self::watch_token), it is looked at every 5 s at least.
     pub fn token_poll_interval(mut self, interval: Duration) -> Self {
         self.settings.token_poll_interval = Some(interval);
         self

@@ -33,7 +33,7 @@
 //! | only a human can mend it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | on demand, the error standing for min(30 s, 1 s·2^k)·U(0.5, 1); nobody waiting: every 300 s |
 //! | the token is not accepted or not there | when the token changes, and once a minute | the same |
 //!
-//! No wait runs past the expiry: there an attempt is made and the right-hand column takes over. Before the first success,
+//! No wait of the first three rows runs past the expiry: there an attempt is made and the right-hand column takes over. Before the first success,
 //! `AccessDenied` and an unknown identity provider are tried again after 1 s, 2 s and 4 s, since IAM is eventually consistent.
 //! An answer that is not STS's is tried twice more.
 //!

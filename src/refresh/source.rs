@@ -69,6 +69,12 @@ pub(crate) enum Class {
     Blocked,
 }
 
+#[cfg(test)]
+impl Class {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Transient, Self::Throttled, Self::Config, Self::Lagging, Self::Unclear, Self::Blocked];
+}
+
 /// What [`Source::changed`] saw.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Change {

@@ -259,9 +259,6 @@ const DEFAULT_SESSION: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -276,6 +273,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::refresh::Class;
+    use crate::web_identity::testing::Log;
 
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Refusal> {
         let server = Server::start(reply, Then::Close).await;
@@ -591,16 +589,7 @@ mod tests {
 
     #[tokio::test]
     async fn p9_neither_logs_nor_errors_hold_a_secret() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
-        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-        let guard = tracing::subscriber::set_default(subscriber);
+        let (log, guard) = Log::capture();
         let echo =
             format!("<Error><Code>{JWT}</Code><Message>sent {JWT}</Message><RequestId>{JWT}</RequestId></Error>");
         let cut = http(200, "", success().split_once("</Credentials>").unwrap().0);
@@ -638,30 +627,6 @@ mod tests {
         for secret in [JWT, SECRET, SESSION, "eyJ0b2tlbiI6ImNhbmFyeSJ9", "c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk"] {
             let at = log.find(secret).map(|at| &log[at.saturating_sub(300)..at]);
             assert_eq!(at, None, "{secret} was printed");
-        }
-    }
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Log {
-        fn add(&self, text: &str) {
-            self.0.lock().unwrap().extend_from_slice(text.as_bytes());
-        }
-
-        fn text(&self) -> String {
-            String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-        }
-    }
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
         }
     }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_types::base64;
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -22,15 +23,24 @@ fn base64url(bytes: impl AsRef<[u8]>) -> String {
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// For as long as it lives.
+pub(crate) struct Captured(#[expect(dead_code)] DefaultGuard, #[expect(dead_code)] Dispatch);
+
 impl Log {
-    pub(crate) fn capture() -> (Self, DefaultGuard) {
+    pub(crate) fn capture() -> (Self, Captured) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
             .with_writer(log.clone())
             .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+        let second = Dispatch::new(tracing_subscriber::registry());
+        (log, Captured(tracing::subscriber::set_default(subscriber), second))
+    }
+
+    pub(crate) fn add(&self, text: &str) {
+        self.0.lock().unwrap().extend_from_slice(text.as_bytes());
     }
 
     pub(crate) fn text(&self) -> String {
@@ -102,6 +112,7 @@ impl Isolated<'_> {
 }
 
 /// In a user namespace of its own, so that limits can be set that hold nowhere else.
+#[cfg(feature = "test-util")]
 pub(crate) const OWN_USER_NAMESPACE: &[&str] = &[
     "sh",
     "-c",

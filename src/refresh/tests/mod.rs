@@ -35,7 +35,7 @@ async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_han
 
 #[tokio::test(start_paused = true)]
 async fn p2_failed_refresh_keeps_usable_credentials() {
-    for class in [Class::Transient, Class::Throttled, Class::Config, Class::Lagging, Class::Unclear, Class::Blocked] {
+    for class in Class::ALL {
         let rig = Rig::new(Reply::Fail(class));
         rig.source.then(Reply::Grant(QUARTER));
         rig.engine.credentials().await.unwrap();

@@ -76,17 +76,7 @@ impl Simulation {
     fn disturb(&mut self) {
         match self.random.u8(..) {
             0..=9 if self.fault.is_none() => {
-                let class = *self
-                    .random
-                    .choice(&[
-                        Class::Transient,
-                        Class::Throttled,
-                        Class::Config,
-                        Class::Lagging,
-                        Class::Unclear,
-                        Class::Blocked,
-                    ])
-                    .unwrap();
+                let class = self.random.choice(Class::ALL).unwrap();
                 self.fault = Some(class);
                 let reply = match self.random.u8(..4) {
                     0 if class == Class::Throttled => Reply::Throttle(seconds(self.random.u64(1..1000))),
