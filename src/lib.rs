@@ -83,6 +83,7 @@ mod environment;
 mod error;
 mod provider;
 mod refresh;
+mod sts;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;

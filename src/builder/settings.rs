@@ -19,7 +19,8 @@ use super::parse;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::refresh::{self, ExpiredPolicy};
-use crate::web_identity::{Config, StsConfig, TokenConfig};
+use crate::sts::{Session, StsConfig};
+use crate::web_identity::{Config, TokenConfig};
 
 /// What the builder was told. Nothing here is known to be valid.
 #[derive(Debug, Default)]
@@ -113,11 +114,13 @@ impl Settings {
         let time_source = self.time_source.or(shared_time).unwrap_or_default();
 
         let config = Config {
-            role_arn: role.into_string(),
-            session_name: session_name(self.session_name, env)?,
-            session_length: self.session_length.map(parse::session_length).transpose()?,
-            policy: self.policy.map(parse::policy).transpose()?,
-            policy_arns: policy_arns(self.policy_arns)?,
+            session: Session {
+                role_arn: role.into_string(),
+                name: session_name(self.session_name, env)?,
+                length: self.session_length.map(parse::session_length).transpose()?,
+                policy: self.policy.map(parse::policy).transpose()?,
+                policy_arns: policy_arns(self.policy_arns)?,
+            },
             token: TokenConfig {
                 file: token_file,
                 poll_interval: parse::token_poll_interval(self.token_poll_interval.unwrap_or(Duration::from_secs(30)))?,
@@ -264,7 +267,7 @@ fn tell(config: &Config, is_exposed: bool, env: &Environment) {
     }
     if env.has_pod_identity_too() {
         tracing::warn!(
-            role = config.role_arn,
+            role = config.session.role_arn,
             "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this \
              provider uses web identity, other SDKs may not; remove one of the two"
         );
@@ -274,8 +277,8 @@ fn tell(config: &Config, is_exposed: bool, env: &Environment) {
         tracing::debug!("AWS_STS_REGIONAL_ENDPOINTS=legacy is not heeded: STS is asked in the region");
     }
     tracing::debug!(
-        role = config.role_arn,
-        session = config.session_name,
+        role = config.session.role_arn,
+        session = config.session.name,
         token_file = %config.token.file.display(),
         region = %config.sts.region,
         endpoint = config.sts.endpoint_url,
@@ -337,11 +340,11 @@ mod tests {
     fn a_pod_that_the_webhook_prepared_needs_no_setting() {
         let Parts { config, policy, parent, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
-        assert_eq!(config.role_arn, ROLE);
+        assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(config.token.file, PathBuf::from("/run/token"));
-        assert_eq!(config.session_name, "web-0");
+        assert_eq!(config.session.name, "web-0");
         assert_eq!(config.sts.region.as_ref(), "eu-central-1");
-        assert_eq!((config.session_length, config.policy, config.policy_arns.len()), (None, None, 0));
+        assert_eq!((config.session.length, config.session.policy, config.session.policy_arns.len()), (None, None, 0));
         assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(30), true));
         assert_eq!((config.sts.endpoint_url, config.sts.use_fips, config.sts.use_dual_stack), (None, false, false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
@@ -378,12 +381,12 @@ mod tests {
             &[("AWS_ROLE_SESSION_NAME", "variable"), ("AWS_ENDPOINT_URL_STS", "https://variable.example")],
         );
 
-        assert_eq!(config.role_arn, "arn:aws:iam:::role/own");
+        assert_eq!(config.session.role_arn, "arn:aws:iam:::role/own");
         assert_eq!(config.token.file, PathBuf::from("/own"));
-        assert_eq!(config.session_name, "own-name");
-        assert_eq!(config.session_length, Some(Duration::from_secs(900)));
-        assert_eq!(config.policy.as_deref(), Some("{}"));
-        assert_eq!(config.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+        assert_eq!(config.session.name, "own-name");
+        assert_eq!(config.session.length, Some(Duration::from_secs(900)));
+        assert_eq!(config.session.policy.as_deref(), Some("{}"));
+        assert_eq!(config.session.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
         assert_eq!(config.sts.region.as_ref(), "eu-north-1");
         assert_eq!(config.sts.endpoint_url.as_deref(), Some("https://own.example"));
         assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(5), false));
@@ -585,7 +588,7 @@ mod tests {
 
     #[test]
     fn a_session_has_one_name_for_the_process() {
-        let name = |more| resolve(Builder::default(), more).config.session_name;
+        let name = |more| resolve(Builder::default(), more).config.session.name;
 
         assert_eq!(name(&[("AWS_ROLE_SESSION_NAME", "own"), ("HOSTNAME", "web-0")]), "own");
         let random = name(&[]);
@@ -693,7 +696,7 @@ mod tests {
                 given.map(|(_, value)| OsString::from(value)).or(value)
             });
             if let Ok(Parts { config, .. }) = Builder::default().settings.resolve(&env) {
-                let (arn, name) = (&config.role_arn, &config.session_name);
+                let (arn, name) = (&config.session.role_arn, &config.session.name);
                 prop_assert!(arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
                 prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
                 prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");

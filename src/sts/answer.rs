@@ -82,15 +82,20 @@ impl Answer {
         let mut document = Document::new(text);
         let Ok(mut root) = document.root_element() else { return Says::Foreign("not XML") };
         let whole = is_whole(text, root.start_el());
+        let operation = OPERATIONS.iter().find(|name| root.start_el().local().strip_suffix("Response") == Some(name));
         match root.start_el().local() {
             "Error" | "ErrorResponse" if !whole => Says::Broken("cut before its closing tag".to_owned()),
             "Error" | "ErrorResponse" => refusal(&mut root).unwrap_or(Says::Foreign("an error without a code")),
-            GRANT if !(200..300).contains(&self.status) => Says::Foreign("a success with the status of a failure"),
-            GRANT if !whole => Says::BadGrant("was cut before its closing tag"),
-            // The reader skips such sections: half a key would be left.
-            GRANT if text.contains("<![CDATA[") => Says::BadGrant("has CDATA sections"),
-            GRANT => grant(&mut root).map_or_else(Says::BadGrant, Says::Granted),
-            _ => Says::Foreign("XML of another kind"),
+            _ => match operation {
+                None => Says::Foreign("XML of another kind"),
+                Some(_) if !(200..300).contains(&self.status) => {
+                    Says::Foreign("a success with the status of a failure")
+                }
+                Some(_) if !whole => Says::BadGrant("was cut before its closing tag"),
+                // The reader skips such sections: half a key would be left.
+                Some(_) if text.contains("<![CDATA[") => Says::BadGrant("has CDATA sections"),
+                Some(operation) => grant(&mut root, operation).map_or_else(Says::BadGrant, Says::Granted),
+            },
         }
     }
 
@@ -176,10 +181,10 @@ impl ErrorFields {
     }
 }
 
-fn grant(root: &mut ScopedDecoder<'_, '_>) -> Result<Granted, &'static str> {
+fn grant(root: &mut ScopedDecoder<'_, '_>, operation: &str) -> Result<Granted, &'static str> {
     let (mut key, mut secret, mut token, mut expiration, mut arn) = (None, None, None, None, None);
     while let Some(mut result) = root.next_tag() {
-        if result.start_el().local() != "AssumeRoleWithWebIdentityResult" {
+        if result.start_el().local().strip_suffix("Result") != Some(operation) {
             continue;
         }
         while let Some(mut part) = result.next_tag() {
@@ -268,7 +273,8 @@ fn retry_after(headers: &Headers, now: SystemTime) -> Option<Duration> {
 }
 
 const REQUEST_IDS: &[&str] = &["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"];
-const GRANT: &str = "AssumeRoleWithWebIdentityResponse";
+/// What a success is called after: its root with `Response`, and what it holds with `Result`.
+const OPERATIONS: [&str; 2] = ["AssumeRoleWithWebIdentity", "AssumeRole"];
 /// Twenty times what STS sends.
 const LIMIT: usize = 64 * 1024;
 const YEAR_2015: i64 = 1_420_070_400;
