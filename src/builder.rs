@@ -1,6 +1,7 @@
 //! The front door: environment and `SdkConfig` in, a provider that can work out.
 
 mod arn;
+mod background;
 mod endpoint;
 mod parse;
 mod settings;
@@ -14,12 +15,14 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use tokio_util::sync::CancellationToken;
 
+pub use self::background::BackgroundBuilder;
 use self::endpoint::RawUrl;
 use self::settings::{Parts, Settings, Shared};
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::WebIdentityCredentialsProvider;
 use crate::refresh::ExpiredPolicy;
+use crate::web_identity::WebIdentity;
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
@@ -199,8 +202,8 @@ impl Builder {
     /// [`is_invalid`](BuildError::is_invalid): one of the two is missing, there is no region, or a value breaks its
     /// rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        let Parts { config, policy, time_source, parent } = self.settings.resolve(&Environment::real())?;
-        Ok(WebIdentityCredentialsProvider::from_parts(config, policy, time_source, parent.as_ref()))
+        let Parts { config, engine } = self.settings.resolve(&Environment::real())?;
+        Ok(WebIdentityCredentialsProvider::from_parts(WebIdentity::new(config), engine))
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.

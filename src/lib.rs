@@ -83,15 +83,17 @@ mod environment;
 mod error;
 mod provider;
 mod refresh;
+mod scrub;
 mod sts;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;
 mod web_identity;
+mod wrapped;
 
-pub use builder::Builder;
+pub use builder::{BackgroundBuilder, Builder};
 pub use error::{BuildError, Error, ErrorKind};
-pub use provider::{Status, WebIdentityCredentialsProvider};
+pub use provider::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
 pub use refresh::{Closed, ExpiredPolicy, Phase, Updates};
 pub use web_identity::TokenClaims;
 

@@ -18,6 +18,7 @@ use super::endpoint::{self, Endpoint, RawUrl};
 use super::parse;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
+use crate::provider::Engine;
 use crate::refresh::{self, ExpiredPolicy};
 use crate::sts::{Session, StsConfig};
 use crate::web_identity::{Config, TokenConfig};
@@ -82,9 +83,7 @@ fn configured_endpoint(config: &SdkConfig) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Config,
-    pub(super) policy: refresh::Policy,
-    pub(super) time_source: SharedTimeSource,
-    pub(super) parent: Option<CancellationToken>,
+    pub(super) engine: Engine,
 }
 
 impl Settings {
@@ -143,7 +142,7 @@ impl Settings {
             expired: self.expired_policy.unwrap_or_default(),
         };
         tell(&config, endpoint.is_some_and(|endpoint| endpoint.is_exposed), env);
-        Ok(Parts { config, policy, time_source, parent: self.cancellation_token })
+        Ok(Parts { config, engine: Engine { policy, time_source, parent: self.cancellation_token } })
     }
 }
 
@@ -338,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_pod_that_the_webhook_prepared_needs_no_setting() {
-        let Parts { config, policy, parent, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+        let Parts { config, engine: Engine { policy, parent, .. } } =
+            resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(config.token.file, PathBuf::from("/run/token"));
@@ -360,7 +360,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, policy, parent, .. } = resolve(
+        let Parts { config, engine: Engine { policy, parent, .. } } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")

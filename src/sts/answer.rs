@@ -11,6 +11,8 @@ use aws_smithy_types::date_time::Format;
 use aws_smithy_xml::decode::{Document, ScopedDecoder, StartEl, try_data};
 use zeroize::Zeroizing;
 
+use crate::scrub::chain;
+
 /// An answer, read to its end or to the limit. No `Debug`: it may hold keys.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -126,20 +128,6 @@ async fn read_body(body: SdkBody) -> (Zeroizing<Vec<u8>>, End) {
             }
         }
     }
-}
-
-/// An error with all its causes, as one text. Texts that only repeat the one before are left out.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if texts.last().is_none_or(|last| !last.contains(&text)) {
-            texts.push(text);
-        }
-        cause = error.source();
-    }
-    texts.join(": ")
 }
 
 /// `ErrorResponse/Error`, or `Error` alone as other servers have it.

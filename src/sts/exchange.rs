@@ -15,15 +15,15 @@ use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::types::PolicyDescriptorType;
 use aws_smithy_async::time::SharedTimeSource;
 
-use super::answer::{Answer, Granted, Says, chain};
+use super::answer::{Answer, Granted, Says};
 use super::client;
 use super::config::{Session, StsConfig};
 use super::hints::Asked;
 use super::reason::Reason;
-use super::scrub::printable;
 use super::tap::{Tap, address};
 use crate::error::Error;
 use crate::refresh::{Failure, Grant, Principal};
+use crate::scrub::{chain, printable};
 
 /// An STS. Clones share its client, and so its connections.
 #[derive(Clone)]
@@ -296,8 +296,10 @@ fn account(arn: &str) -> Option<&str> {
 
 fn is_request_id(id: &str, secret: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    let echo =
-        || id.len() >= 16 && secret.contains(id) || secret.split('.').any(|part| part.len() >= 16 && id.contains(part));
+    let echo = || {
+        id.len() >= 16 && secret.contains(id)
+            || secret.split(['.', '/']).any(|part| part.len() >= 16 && id.contains(part))
+    };
     !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) && !id.contains("eyJ") && !echo()
 }
 

@@ -10,7 +10,6 @@ mod config;
 mod exchange;
 mod hints;
 mod reason;
-mod scrub;
 mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,4 +18,3 @@ pub(crate) use config::{Session, StsConfig};
 pub(crate) use exchange::{Proof, Sts};
 pub(crate) use hints::{Asked, account_text, hint};
 pub(crate) use reason::Reason;
-pub(crate) use scrub::plain;

@@ -8,7 +8,8 @@ use aws_smithy_types::date_time::Format;
 use serde_json::Value;
 
 use super::TokenClaims;
-use crate::sts::{self, Asked, Reason, account_text, plain};
+use crate::scrub::plain;
+use crate::sts::{self, Asked, Reason, account_text};
 
 /// What a hint can name.
 pub(crate) struct Known<'a> {
