@@ -1,6 +1,7 @@
 //! The front door: environment and `SdkConfig` in, a provider that can work out.
 
 mod arn;
+mod assume_role;
 mod background;
 mod endpoint;
 mod parse;
@@ -15,6 +16,7 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use tokio_util::sync::CancellationToken;
 
+pub use self::assume_role::AssumeRoleBuilder;
 pub use self::background::BackgroundBuilder;
 use self::endpoint::RawUrl;
 use self::settings::{Parts, Settings, Shared};

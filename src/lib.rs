@@ -77,6 +77,7 @@
 //! 1.94.1, as the AWS SDK's. It follows the SDK's; a raise is a minor release.
 
 mod adapters;
+mod assume_role;
 mod builder;
 pub mod docs;
 mod environment;
@@ -91,7 +92,7 @@ pub mod test_util;
 mod web_identity;
 mod wrapped;
 
-pub use builder::{BackgroundBuilder, Builder};
+pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder};
 pub use error::{BuildError, Error, ErrorKind};
 pub use provider::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
 pub use refresh::{Closed, ExpiredPolicy, Phase, Updates};

@@ -45,6 +45,8 @@ pub(crate) use each_provider;
 pub struct WebIdentityCredentialsProvider {
     handle: Handle,
     source: Arc<WebIdentity>,
+    /// For those that are made from this one.
+    engine: Arc<Engine>,
 }
 
 /// Credentials of any provider, or of a role assumed with another's, always ready.
@@ -173,7 +175,15 @@ each_provider! {
 impl WebIdentityCredentialsProvider {
     pub(crate) fn from_parts(source: WebIdentity, engine: Engine) -> Self {
         let source = Arc::new(source);
-        Self { handle: Handle::new(Arc::clone(&source), engine), source }
+        Self { handle: Handle::new(Arc::clone(&source), engine.clone()), source, engine: Arc::new(engine) }
+    }
+
+    pub(crate) fn source(&self) -> &WebIdentity {
+        &self.source
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     fn token(&self) -> Option<TokenClaims> {

@@ -73,6 +73,10 @@ impl Sts {
         }
     }
 
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// One exchange, bounded in time.
     pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Refusal> {
         let tap = Tap::default();
@@ -113,6 +117,14 @@ impl Proof<'_> {
         match self {
             Self::Token { .. } => "WebIdentity",
             Self::Credentials { .. } => "AssumeRole",
+        }
+    }
+
+    /// STS has one code for whatever has expired.
+    fn concerns(&self, reason: Reason) -> Reason {
+        match (self, reason) {
+            (Self::Credentials { .. }, Reason::TokenExpired) => Reason::KeyRejected,
+            _ => reason,
         }
     }
 
@@ -187,7 +199,7 @@ impl Exchange<'_> {
         let (reason, message) = match says {
             Says::Granted(granted) => return Ok(self.grant(granted, answer, endpoint)),
             Says::Refused { code, message, request_id: id } => {
-                let reason = Reason::of_code(&code, &message, status, expired);
+                let reason = self.proof.concerns(Reason::of_code(&code, &message, status, expired));
                 request_id = request_id.or(id);
                 let code = printable(&code, secret, 128);
                 let message = printable(&message, secret, 512);

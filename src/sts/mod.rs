@@ -15,6 +15,6 @@ mod tap;
 pub(crate) mod testing;
 
 pub(crate) use config::{Session, StsConfig};
-pub(crate) use exchange::{Proof, Sts};
+pub(crate) use exchange::{Proof, Refusal, Sts};
 pub(crate) use hints::{Asked, account_text, hint};
 pub(crate) use reason::Reason;

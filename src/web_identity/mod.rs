@@ -41,6 +41,14 @@ impl WebIdentity {
         Self { config, sts, watch }
     }
 
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn sts(&self) -> &Sts {
+        &self.sts
+    }
+
     /// Of the newest token that was seen. Read, not verified.
     pub(crate) fn claims(&self) -> Option<TokenClaims> {
         self.watch.claims()

@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["adapters"],
     &["builder"],
     &["environment", "provider"],
-    &["web_identity", "wrapped"],
+    &["assume_role", "web_identity", "wrapped"],
     &["sts"],
     &["refresh"],
     &["scrub"],
