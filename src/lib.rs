@@ -92,7 +92,7 @@ pub mod test_util;
 mod web_identity;
 mod wrapped;
 
-pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder};
+pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry};
 pub use error::{BuildError, Error, ErrorKind};
 pub use provider::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
 pub use refresh::{Closed, ExpiredPolicy, Phase, Updates};

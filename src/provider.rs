@@ -3,14 +3,14 @@
 mod handle;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 pub(crate) use self::handle::Engine;
-use self::handle::Handle;
+use self::handle::{Handle, WeakHandle};
 use crate::error::Error;
 use crate::refresh::{Phase, Source, Supervisor, Updates};
 use crate::web_identity::{TokenClaims, WebIdentity};
@@ -182,6 +182,11 @@ impl WebIdentityCredentialsProvider {
         &self.source
     }
 
+    pub(crate) fn downgrade(&self) -> WeakProvider {
+        let Self { handle, source, engine } = self;
+        WeakProvider { handle: handle.downgrade(), source: Arc::downgrade(source), engine: Arc::clone(engine) }
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -199,6 +204,25 @@ impl BackgroundCredentialsProvider {
     /// What it stands on may have one; it has none of its own.
     fn token(&self) -> Option<TokenClaims> {
         None
+    }
+}
+
+/// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
+pub(crate) struct WeakProvider {
+    handle: WeakHandle,
+    source: Weak<WebIdentity>,
+    engine: Arc<Engine>,
+}
+
+impl WeakProvider {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.source.strong_count() > 0
+    }
+
+    /// None, too, if it was shut down.
+    pub(crate) fn upgrade(&self) -> Option<WebIdentityCredentialsProvider> {
+        let (handle, source) = (self.handle.upgrade()?, self.source.upgrade()?);
+        Some(WebIdentityCredentialsProvider { handle, source, engine: Arc::clone(&self.engine) })
     }
 }
 

@@ -18,10 +18,10 @@ use super::endpoint::{self, Endpoint, RawUrl};
 use super::parse;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
-use crate::provider::Engine;
+use crate::provider::{Engine, WebIdentityCredentialsProvider};
 use crate::refresh::{self, ExpiredPolicy};
-use crate::sts::{Session, StsConfig};
-use crate::web_identity::{Config, TokenConfig};
+use crate::sts::{Session, Sts, StsConfig};
+use crate::web_identity::{Config, TokenConfig, WebIdentity};
 
 /// What the builder was told. Nothing here is known to be valid.
 #[derive(Debug, Default)]
@@ -43,19 +43,21 @@ pub(super) struct Settings {
     pub(super) watch_token: Option<bool>,
     pub(super) cancellation_token: Option<CancellationToken>,
     pub(super) time_source: Option<SharedTimeSource>,
+    /// Whose STS client is used, if it does for what comes out.
+    pub(super) like: Option<WebIdentityCredentialsProvider>,
 }
 
 /// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a
 /// token is not for it.
 #[derive(Debug)]
 pub(super) struct Shared {
-    region: Option<Region>,
-    sts_endpoint_url: Option<RawUrl>,
-    use_fips: Option<bool>,
-    use_dual_stack: Option<bool>,
-    http_client: Option<SharedHttpClient>,
-    time_source: Option<SharedTimeSource>,
-    app_name: Option<AppName>,
+    pub(super) region: Option<Region>,
+    pub(super) sts_endpoint_url: Option<RawUrl>,
+    pub(super) use_fips: Option<bool>,
+    pub(super) use_dual_stack: Option<bool>,
+    pub(super) http_client: Option<SharedHttpClient>,
+    pub(super) time_source: Option<SharedTimeSource>,
+    pub(super) app_name: Option<AppName>,
 }
 
 impl From<&SdkConfig> for Shared {
@@ -83,7 +85,15 @@ fn configured_endpoint(config: &SdkConfig) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Config,
+    /// Of the provider that this one is made from, if it does for this one.
+    pub(super) sts: Option<Sts>,
     pub(super) engine: Engine,
+}
+
+impl Parts {
+    pub(super) fn build(self) -> WebIdentityCredentialsProvider {
+        WebIdentityCredentialsProvider::from_parts(WebIdentity::new(self.config, self.sts), self.engine)
+    }
 }
 
 impl Settings {
@@ -142,7 +152,9 @@ impl Settings {
             expired: self.expired_policy.unwrap_or_default(),
         };
         tell(&config, endpoint.is_some_and(|endpoint| endpoint.is_exposed), env);
-        Ok(Parts { config, engine: Engine { policy, time_source, parent: self.cancellation_token } })
+        let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
+        let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().clone());
+        Ok(Parts { config, sts, engine: Engine { policy, time_source, parent: self.cancellation_token } })
     }
 }
 
@@ -337,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_pod_that_the_webhook_prepared_needs_no_setting() {
-        let Parts { config, engine: Engine { policy, parent, .. } } =
+        let Parts { config, engine: Engine { policy, parent, .. }, .. } =
             resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
@@ -360,7 +372,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, engine: Engine { policy, parent, .. } } = resolve(
+        let Parts { config, engine: Engine { policy, parent, .. }, .. } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")

@@ -8,7 +8,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio_util::sync::CancellationToken;
 
 use super::Status;
-use crate::refresh::{Clock, Policy, Source, Supervisor};
+use crate::refresh::{Clock, Policy, Source, Supervisor, WeakSupervisor};
 use crate::web_identity::TokenClaims;
 
 /// How the engine of a handle is to run.
@@ -29,9 +29,17 @@ pub(super) struct Handle {
 impl Handle {
     pub(super) fn new<S: Source>(source: Arc<S>, engine: Engine) -> Self {
         let Engine { policy, time_source, parent } = engine;
-        let supervisor = Supervisor::new(source, policy, Clock::new(time_source), parent.as_ref());
+        Self::of(Supervisor::new(source, policy, Clock::new(time_source), parent.as_ref()))
+    }
+
+    /// Another handle of the same engine, of a partition of its own.
+    fn of(supervisor: Supervisor) -> Self {
         let shared = SharedCredentialsProvider::new(Reader(supervisor.clone()));
         Self { supervisor, shared }
+    }
+
+    pub(super) fn downgrade(&self) -> WeakHandle {
+        WeakHandle(self.supervisor.downgrade())
     }
 
     #[inline]
@@ -73,6 +81,17 @@ impl Handle {
             .field("generation", &standing.generation)
             .field("expiry", &standing.expiry)
             .finish_non_exhaustive()
+    }
+}
+
+/// Finds a handle again for as long as somebody else holds one.
+#[derive(Clone)]
+pub(super) struct WeakHandle(WeakSupervisor);
+
+impl WeakHandle {
+    /// None, too, if the engine was shut down.
+    pub(super) fn upgrade(&self) -> Option<Handle> {
+        self.0.upgrade().filter(|supervisor| !supervisor.is_closed()).map(Handle::of)
     }
 }
 

@@ -8,7 +8,7 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 
 /// A session of one role.
-#[derive(Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Session {
     pub(crate) role_arn: String,
     pub(crate) name: String,
@@ -18,7 +18,7 @@ pub(crate) struct Session {
     pub(crate) policy_arns: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StsConfig {
     pub(crate) region: Region,
     /// Instead of AWS's own for the region.
@@ -31,4 +31,31 @@ pub(crate) struct StsConfig {
     pub(crate) app_name: Option<AppName>,
     /// One whole exchange.
     pub(crate) attempt_timeout: Duration,
+}
+
+/// Which STS a config names.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Place {
+    region: Region,
+    endpoint_url: Option<String>,
+    use_fips: bool,
+    use_dual_stack: bool,
+}
+
+impl StsConfig {
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            region: self.region.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            use_fips: self.use_fips,
+            use_dual_stack: self.use_dual_stack,
+        }
+    }
+
+    /// Whether a client of the one does for the other, given that both have the same HTTP client and time source.
+    pub(crate) fn is_served_by(&self, other: &Self) -> bool {
+        self.place() == other.place()
+            && self.app_name == other.app_name
+            && self.attempt_timeout == other.attempt_timeout
+    }
 }

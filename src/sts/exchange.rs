@@ -21,6 +21,7 @@ use super::config::{Session, StsConfig};
 use super::hints::Asked;
 use super::reason::Reason;
 use super::tap::{Tap, address};
+use super::turn::TURNS;
 use crate::error::Error;
 use crate::refresh::{Failure, Grant, Principal};
 use crate::scrub::{chain, printable};
@@ -77,8 +78,9 @@ impl Sts {
         self.timeout
     }
 
-    /// One exchange, bounded in time.
+    /// One exchange, bounded in time from when it is this one's turn.
     pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Refusal> {
+        let _turn = TURNS.next(self.timeout).await;
         let tap = Tap::default();
         let exchange = Exchange { sts: self, session, proof, tap: &tap };
         let asked = async {

@@ -13,8 +13,9 @@ mod reason;
 mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
+mod turn;
 
-pub(crate) use config::{Session, StsConfig};
+pub(crate) use config::{Place, Session, StsConfig};
 pub(crate) use exchange::{Proof, Refusal, Sts};
 pub(crate) use hints::{Asked, account_text, hint};
 pub(crate) use reason::Reason;

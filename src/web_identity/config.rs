@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::sts::{Session, StsConfig};
 
 /// One role, one token file, one STS.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) session: Session,
     pub(crate) token: TokenConfig,
     pub(crate) sts: StsConfig,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TokenConfig {
     pub(crate) file: PathBuf,
     pub(crate) poll_interval: Duration,

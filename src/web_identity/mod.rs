@@ -34,9 +34,9 @@ pub(crate) struct WebIdentity {
 }
 
 impl WebIdentity {
-    /// Nothing is read, sent or spawned.
-    pub(crate) fn new(config: Config) -> Self {
-        let sts = Sts::new(&config.sts);
+    /// Nothing is read, sent or spawned. `sts`: of another with the same config of STS, to share its connections.
+    pub(crate) fn new(config: Config, sts: Option<Sts>) -> Self {
+        let sts = sts.unwrap_or_else(|| Sts::new(&config.sts));
         let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
         Self { config, sts, watch }
     }
@@ -127,7 +127,7 @@ mod tests {
                 token: TokenConfig { file, poll_interval, watch: false },
                 sts: server::config(&server.url),
             };
-            Self { directory, server, source: WebIdentity::new(config) }
+            Self { directory, server, source: WebIdentity::new(config, None) }
         }
 
         fn path(&self) -> PathBuf {
