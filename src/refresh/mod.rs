@@ -31,4 +31,4 @@ pub use updates::{Closed, Updates};
 pub(crate) use clock::Clock;
 pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
 pub(crate) use state::Policy;
-pub(crate) use supervisor::Supervisor;
+pub(crate) use supervisor::{Supervisor, WeakSupervisor};

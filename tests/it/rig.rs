@@ -33,6 +33,10 @@ impl Rig {
     pub(crate) async fn of(issuer: &OidcIssuer) -> Self {
         let builder = MockSts::builder().issuer(issuer);
         let sts = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE)).start().await;
+        Self::with(issuer, sts)
+    }
+
+    pub(crate) fn with(issuer: &OidcIssuer, sts: MockSts) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
         let rig = Self { issuer: issuer.clone(), volume, sts, _directory: directory };
