@@ -4,14 +4,19 @@
 mod autotraits;
 mod bad_input;
 mod exchange;
+mod expired_token;
 mod faults;
 mod field_bugs;
+#[path = "../../src/web_identity/testing/isolated.rs"]
+mod isolated;
 mod layering;
 mod lifecycle;
 mod moto;
 mod read_path;
 mod rejection;
 mod rig;
+mod rotation_matrix;
+mod rotation_stress;
 mod sdk_client;
 mod secrets;
 mod test_kit;
