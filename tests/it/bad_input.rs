@@ -1,6 +1,7 @@
 //! What is wrong with a file, a setting or an answer ends in an error that names it and says what to do (P12).
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -65,8 +66,7 @@ async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
     names(&error.to_string(), &["os error 13", &whose, "fsGroup"]);
     assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
 
-    rig.volume.set_mode(0o400);
-    rig.rotate(spec());
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     assert!(soon(impatient(&rig).connect()).await.is_ok());
 }
 

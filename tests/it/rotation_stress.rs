@@ -1,6 +1,7 @@
 //! Rotations by the thousand: none of the last is missed, nothing leaks, STS hears nothing of it (P6, P10).
 
 use std::fs;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::isolated::Isolated;
-use crate::rig::{Rig, eventually, soon};
+use crate::rig::{Rig, eventually, soon, spec};
 
 /// In a process of its own, whose files and threads can be counted.
 #[test]
@@ -35,20 +36,23 @@ fn p6_ten_thousand_rotations_miss_nothing_leak_nothing_and_ask_sts_for_nothing()
 /// A provider's whole life, with so many rotations in a row, each time as fast as a kubelet's steps can be made.
 async fn stress(rig: &Rig, runs: &[usize]) {
     let calls = rig.exchanges().len();
-    rig.rotate(crate::rig::spec());
+    // In memory, as a kubelet's volumes are.
+    let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let volume = Arc::new(ProjectedVolume::new(home.path()).unwrap());
+    volume.write(rig.issuer.mint(spec())).unwrap();
     // Events alone: the next poll is minutes away.
-    let provider = soon(rig.builder().token_poll_interval(Duration::from_secs(300)).connect()).await.unwrap();
+    let builder = rig.builder().token_file(volume.token_path()).token_poll_interval(Duration::from_secs(300));
+    let provider = soon(builder.connect()).await.unwrap();
     eventually(|| Held::now().inotify == 1).await;
     let mut number = 0;
     let mut during = None;
     for run in runs {
         let (first, last) = (number + 1, number + run);
-        let volume = ProjectedVolume::new(rig.volume.token_path().parent().unwrap()).unwrap();
-        let issuer = rig.issuer.url().to_owned();
+        let (volume, issuer) = (Arc::clone(&volume), rig.issuer.url().to_owned());
         let writer =
             thread::spawn(move || (first..=last).for_each(|number| volume.write(token(&issuer, number)).unwrap()));
+        tokio::task::spawn_blocking(|| writer.join().unwrap()).await.unwrap();
         eventually(|| seen(&provider) == Some(issued_at(last))).await;
-        writer.join().unwrap();
         number = last;
         assert_eq!(Held::now().inotify, 1);
         let held = settled().await;
