@@ -12,6 +12,7 @@ mod isolated;
 mod layering;
 mod lifecycle;
 mod moto;
+mod operations;
 mod read_path;
 mod rejection;
 mod rig;
