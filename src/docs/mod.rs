@@ -62,20 +62,7 @@
 //!
 //! # Operations
 //!
-//! Mount the token as a projected volume, as a directory, never by `subPath`. The directory of the token file is watched, one
-//! watcher for each directory of the process, and polled every 30 s ±10 %, or every 5 s at most while there are no file events.
-//!
-//! | warning | what it means |
-//! |---|---|
-//! | inotify instances exhausted | `fs.inotify.max_user_instances` counts per user id for the whole node; polling goes on |
-//! | inotify watches exhausted | `fs.inotify.max_user_watches`; polling goes on |
-//! | a poll found what the watch missed | file events do not work on this volume (gVisor, Kata, network file systems); polled every 5 s from then on |
-//! | the token's file has no name any more | a `subPath` mount: it will never rotate |
-//! | rotation overdue | 80 % of the token's life and 5 min are over: the kubelet does not rotate it |
-//! | the refresh task does not move | its runtime is blocked or not driven; another task takes over |
-//!
-//! Alert on [`Phase::Expired`](crate::Phase::Expired) at once, and on [`Phase::Stale`](crate::Phase::Stale) that lasts longer
-//! than a quarter of a session.
+//! What to mount, what is watched and what each warning means is in [`operations`].
 //!
 //! # Limits
 //!
@@ -88,3 +75,5 @@
 //! - Under `panic = "abort"` a failure to spawn the watcher's thread cannot be caught; `watch_token(false)` avoids it.
 //! - Services reject expired credentials, with rare exceptions: [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only
 //!   where they do not.
+
+pub mod operations;

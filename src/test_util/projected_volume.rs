@@ -34,19 +34,23 @@ pub struct ProjectedVolume {
 }
 
 impl ProjectedVolume {
-    /// In this directory, which is made if it is missing. There is no token in it before the first
-    /// [`write`](Self::write).
+    /// In this directory, which is made if it is missing, with the mode of a volume (1777). There is no token in it before the
+    /// first [`write`](Self::write).
     ///
     /// # Errors
     ///
     /// The directory cannot be made.
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
-        fs::create_dir_all(&directory)?;
+        if !directory.is_dir() {
+            fs::create_dir_all(&directory)?;
+            fs::set_permissions(&directory, Permissions::from_mode(0o1777))?;
+        }
         Ok(Self { directory, mode: AtomicU32::new(0o644) })
     }
 
-    /// One rotation. As with a kubelet, nothing happens if the token is the one that is there.
+    /// One rotation, in the order of a kubelet since Kubernetes 1.23: `..data` is there before `token` is. Nothing is written
+    /// if the token is the one that is there; a link that is missing is made again, as kubelets do since 1.30.
     ///
     /// # Errors
     ///
@@ -62,7 +66,7 @@ impl ProjectedVolume {
         if let Some(old) = &old
             && is_current(old, token)?
         {
-            return Ok(());
+            return self.link();
         }
 
         let new = self.new_directory()?;
@@ -70,9 +74,7 @@ impl ProjectedVolume {
         let staged = self.directory.join("..data_tmp");
         symlink(new.strip_prefix(&self.directory).unwrap_or(&new), &staged)?;
         fs::rename(&staged, &data)?;
-        if fs::read_link(self.token_path()).is_err() {
-            symlink(Path::new("..data").join(NAME), self.token_path())?;
-        }
+        self.link()?;
         match old {
             Some(old) => fs::remove_dir_all(old),
             None => Ok(()),
@@ -88,6 +90,14 @@ impl ProjectedVolume {
     /// share one `runAsUser`, and wrote for everybody before Kubernetes 1.19.
     pub fn set_mode(&self, mode: u32) {
         self.mode.store(mode, Ordering::Relaxed);
+    }
+
+    /// What the user of the volume sees, if it is not there yet.
+    fn link(&self) -> io::Result<()> {
+        match fs::read_link(self.token_path()) {
+            Ok(_) => Ok(()),
+            Err(_) => symlink(Path::new("..data").join(NAME), self.token_path()),
+        }
     }
 
     fn new_directory(&self) -> io::Result<PathBuf> {
@@ -180,6 +190,91 @@ mod tests {
         assert_eq!(digits[..6], [4, 2, 2, 2, 2, 2], "{timestamped}");
         assert_eq!(mode(&volume.directory.join(&timestamped)), 0o755);
         assert_eq!(mode(&volume.token_path()), 0o644);
+        assert_eq!(mode(&volume.directory), 0o1777);
+    }
+
+    #[test]
+    fn a_link_that_was_removed_is_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path()).unwrap();
+        volume.write("token").unwrap();
+        let before = data(&volume);
+        fs::remove_file(volume.token_path()).unwrap();
+        volume.write("token").unwrap();
+        assert_eq!(fs::read_to_string(volume.token_path()).unwrap(), "token");
+        assert_eq!(data(&volume), before, "nothing else was written");
+    }
+
+    /// The order as a trace of the real writer shows it. Reads are left out, for the kernel merges those.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_rotation_gives_the_events_of_a_kubelets_in_their_order() {
+        use notify::event::{CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode};
+        use notify::{EventKind, RecursiveMode, Watcher};
+
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path()).unwrap();
+        let (sender, events) = std::sync::mpsc::channel();
+        let mut watcher = notify::recommended_watcher(sender).unwrap();
+        watcher.watch(directory.path(), RecursiveMode::NonRecursive).unwrap();
+        let mut old = None;
+        for token in ["first", "second", "third", "third"] {
+            let unchanged = old.is_some() && fs::read_to_string(volume.token_path()).unwrap() == token;
+            volume.write(token).unwrap();
+            let new = data(&volume);
+            let mut expected = Vec::new();
+            if !unchanged {
+                expected.extend([
+                    (EventKind::Create(CreateKind::Folder), new.clone()),
+                    (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), new.clone()),
+                    (EventKind::Create(CreateKind::File), "..data_tmp".to_owned()),
+                    (EventKind::Modify(ModifyKind::Name(RenameMode::From)), "..data_tmp".to_owned()),
+                    (EventKind::Modify(ModifyKind::Name(RenameMode::To)), "..data".to_owned()),
+                    (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), "..data_tmp".to_owned()),
+                ]);
+                expected.push(match old.take() {
+                    None => (EventKind::Create(CreateKind::File), "token".to_owned()),
+                    Some(old) => (EventKind::Remove(RemoveKind::Folder), old),
+                });
+            }
+            old = Some(new);
+            // The last event of all.
+            fs::create_dir(directory.path().join("fence")).unwrap();
+            fs::remove_dir(directory.path().join("fence")).unwrap();
+            let mut seen = Vec::new();
+            loop {
+                let event: notify::Event = events.recv().unwrap().unwrap();
+                let name = event.paths[0].file_name().unwrap().to_str().unwrap().to_owned();
+                match event.kind {
+                    EventKind::Remove(_) if name == "fence" => break,
+                    EventKind::Create(_) if name == "fence" => {}
+                    EventKind::Access(_) => {}
+                    kind => seen.push((kind, name)),
+                }
+            }
+            assert_eq!(seen, expected, "{token}");
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_whole_and_has_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path()).unwrap();
+        // One that no umask lets through when a file is made.
+        volume.set_mode(0o666);
+        volume.write("0".repeat(1000)).unwrap();
+        std::thread::scope(|scope| {
+            let writer =
+                scope.spawn(|| (0..300).for_each(|n| volume.write((n % 10).to_string().repeat(1000)).unwrap()));
+            while !writer.is_finished() {
+                // A reader whose directory is removed between two steps of the kernel finds nothing: so it is with kubelets.
+                let Ok(mut file) = fs::File::open(volume.token_path()) else { continue };
+                let mut token = String::new();
+                io::Read::read_to_string(&mut file, &mut token).unwrap();
+                assert!(token.len() == 1000 && token.bytes().all(|byte| byte == token.as_bytes()[0]), "{token}");
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o666);
+            }
+        });
     }
 
     #[test]

@@ -103,7 +103,12 @@ impl Diagnoses {
 
     fn age(&mut self, file: &Path, token: &Token, now: SystemTime) {
         let Some(claims) = token.claims() else { return };
+        if matches!(self.orphan, Orphan::Suspect(_)) {
+            // The next look knows what to say of it.
+            return;
+        }
         let file = file.display();
+        let changed_at = token.modified().map(DateTime::from);
         let unchanged_for = token.modified().and_then(|modified| now.duration_since(modified).ok());
         let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
         let overdue = claims.issued_at.zip(claims.replace_by()).is_some_and(|(issued_at, replace_by)| {
@@ -111,16 +116,21 @@ impl Diagnoses {
             issued_at.checked_add(life.mul_f64(ROTATION) + GRACE).is_some_and(|due| due <= now)
         });
 
-        if expired && !self.expired {
+        if expired && !self.expired && matches!(self.orphan, Orphan::Told) {
             tracing::warn!(
-                %file, expires_at = ?claims.expires_at.map(DateTime::from), ?unchanged_for,
+                %file, expires_at = ?claims.expires_at.map(DateTime::from), ?changed_at, ?unchanged_for,
+                "the token has expired in a subPath mount, which is never updated: mount the volume's directory instead",
+            );
+        } else if expired && !self.expired {
+            tracing::warn!(
+                %file, expires_at = ?claims.expires_at.map(DateTime::from), ?changed_at, ?unchanged_for,
                 "the token has expired and was not replaced: does the kubelet (or whoever writes it) still run, is this pod \
                  terminating, is our clock right?",
             );
         } else if overdue && !self.overdue && !expired {
             tracing::warn!(
                 %file, issued_at = ?claims.issued_at.map(DateTime::from),
-                replace_by = ?claims.replace_by().map(DateTime::from), ?unchanged_for,
+                replace_by = ?claims.replace_by().map(DateTime::from), ?changed_at, ?unchanged_for,
                 "the token should have been replaced by now: kubelets do so at 80 % of its life, but not in a terminating \
                  pod, nor while one of its volumes is in trouble",
             );

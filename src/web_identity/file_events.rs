@@ -26,8 +26,15 @@ impl FileEvents {
         Self { file: file.to_owned(), nudge, directories: Mutex::default() }
     }
 
-    pub(super) fn is_lost(&self) -> bool {
-        self.directories().iter().any(|directory| directory.watcher.is_lost())
+    /// As [`arm`](Self::arm), if the watch was lost or a link leads elsewhere than when it was armed. Blocks.
+    pub(super) fn follow(&self) -> Option<Result<bool, WatchError>> {
+        let wanted = directories(&self.file);
+        let must = {
+            let known = self.directories();
+            known.iter().any(|directory| directory.watcher.is_lost())
+                || !wanted.iter().eq(known.iter().map(|directory| directory.watcher.path()))
+        };
+        must.then(|| self.arm())
     }
 
     /// Makes sure that all that can be watched is, and is still the right thing. Blocks. Whether something was new.

@@ -7,6 +7,7 @@ mod claims;
 mod config;
 mod diagnoses;
 mod directory_watcher;
+mod expired;
 mod file_events;
 mod hints;
 mod nudge;
@@ -20,6 +21,7 @@ mod watch_state;
 pub use claims::TokenClaims;
 pub(crate) use config::{Config, TokenConfig};
 
+use self::expired::ServerClock;
 use self::hints::{Known, hint};
 use self::watch::TokenWatch;
 use crate::error::Error;
@@ -30,6 +32,7 @@ use crate::sts::{Proof, Sts};
 pub(crate) struct WebIdentity {
     config: Config,
     sts: Sts,
+    sts_clock: ServerClock,
     watch: TokenWatch,
 }
 
@@ -38,7 +41,7 @@ impl WebIdentity {
     pub(crate) fn new(config: Config, sts: Option<Sts>) -> Self {
         let sts = sts.unwrap_or_else(|| Sts::new(&config.sts));
         let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
-        Self { config, sts, watch }
+        Self { config, sts, sts_clock: ServerClock::default(), watch }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -56,11 +59,18 @@ impl WebIdentity {
 
     async fn trade(&self) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
-        let token = self.watch.read().await.map_err(unreadable)?;
+        let token = self.watch.read().await.map_err(without_token)?;
+        if let Some(error) = self.sts_clock.refuse(&token, &self.config.token.file, self.config.sts.time_source.now()) {
+            return Err(without_token(error));
+        }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let proof = Proof::Token { jwt: token.expose(), expires_at };
         let session = &self.config.session;
-        self.sts.exchange(session, &proof).await.map_err(|refusal| {
+        let outcome = self.sts.exchange(session, &proof).await;
+        if let Ok(grant) = &outcome {
+            self.sts_clock.hear(grant.date);
+        }
+        outcome.map_err(|refusal| {
             let asked = refusal.asked(session);
             let hint =
                 hint(refusal.reason, &Known { asked, token_file: &self.config.token.file, claims: token.claims() });
@@ -89,8 +99,8 @@ impl Source for WebIdentity {
     }
 }
 
-/// Without a token there is nothing to try; the watch sees the next one.
-fn unreadable(error: Error) -> Failure {
+/// Without a good token there is nothing to try; the watch sees the next one.
+fn without_token(error: Error) -> Failure {
     Failure { class: Class::Blocked, error, retry_after: None }
 }
 
@@ -101,6 +111,7 @@ mod tests {
     use std::pin::pin;
     use std::time::Duration;
 
+    use aws_smithy_async::time::{SharedTimeSource, StaticTimeSource, SystemTimeSource, TimeSource};
     use tempfile::TempDir;
     use tokio::time::{Instant, timeout};
 
@@ -118,15 +129,20 @@ mod tests {
 
     impl Rig {
         async fn start(reply: String, then: Then) -> Self {
+            Self::with_clock(reply, then, SystemTimeSource::new()).await
+        }
+
+        async fn with_clock(reply: String, then: Then, clock: impl TimeSource + 'static) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let server = Server::start(reply, then).await;
             // Only a close look, or a place without a watch, comes sooner than the poll.
             let (file, poll_interval) = (directory.path().join("token"), Duration::from_secs(3600));
-            let config = Config {
+            let mut config = Config {
                 session: server::session(server::ROLE),
                 token: TokenConfig { file, poll_interval, watch: false },
                 sts: server::config(&server.url),
             };
+            config.sts.time_source = SharedTimeSource::new(clock);
             Self { directory, server, source: WebIdentity::new(config, None) }
         }
 
@@ -135,8 +151,12 @@ mod tests {
         }
 
         fn write(&self, subject: &str) {
+            self.write_until(server::NOW - 1, subject);
+        }
+
+        fn write_until(&self, exp: u64, subject: &str) {
             let payload = format!(
-                r#"{{"iss":"https://issuer.example.com","sub":"{subject}","aud":["sts.amazonaws.com"],"exp":1893455999}}"#
+                r#"{{"iss":"https://issuer.example.com","sub":"{subject}","aud":["sts.amazonaws.com"],"exp":{exp}}}"#
             );
             let new = self.directory.path().join("new");
             std::fs::write(&new, jwt(&payload) + "\n").unwrap();
@@ -203,6 +223,55 @@ mod tests {
         );
         assert!(error.is_transient());
         assert!(error.to_string().contains("expired at 2029-12-31T23:59:59Z"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_stss_own_clock_has_outlived_is_not_sent() {
+        let rig = Rig::with_clock(http(200, DATE, &success()), Then::Close, at(server::NOW + 5)).await;
+        rig.write_until(server::NOW - 3600, "app");
+        assert!(rig.source.fetch().await.is_ok(), "nothing is known of the server's clock, so it is asked");
+        rig.write_until(server::NOW - 3600, "another token of the same time");
+        let file = std::fs::File::options().write(true).open(rig.path()).unwrap();
+        file.set_modified(at(server::NOW - 7200).now()).unwrap();
+        let Failure { class, error, retry_after } = rig.failure().await;
+        assert_eq!((class, error.kind(), retry_after), (Class::Blocked, ErrorKind::TokenRejected, None));
+        assert!(error.is_transient());
+        assert_eq!(rig.server.asked.lock().unwrap().len(), 1);
+        let text = error.to_string();
+        for part in [
+            rig.path().to_str().unwrap(),
+            "expired at 2029-12-31T23:00:00Z, 3600 s ago",
+            "last written at 2029-12-31T22:00:00Z, 7205 s ago",
+            "kubelet",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        rig.write_until(server::NOW + 3600, "app");
+        assert!(rig.source.fetch().await.is_ok());
+        assert_eq!(rig.server.asked.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn p7_a_clock_of_ours_that_is_wrong_keeps_no_token_from_sts() {
+        let day = 24 * 3600;
+        for (ours, exp, date) in [
+            (server::NOW + day, server::NOW + 3600, DATE.to_owned()),
+            (server::NOW - day, server::NOW - 3600, DATE.to_owned()),
+            (server::NOW, server::NOW - 30, DATE.to_owned()),
+            (server::NOW, server::NOW - 3600, format!("{DATE}Age: 1\r\n")),
+            (server::NOW, server::NOW - 3600, String::new()),
+        ] {
+            let rig = Rig::with_clock(http(200, &date, &success()), Then::Close, at(ours)).await;
+            rig.write_until(exp, "app");
+            for asked in 1..4 {
+                assert!(rig.source.fetch().await.is_ok(), "{ours} {exp} {date}");
+                assert_eq!(rig.server.asked.lock().unwrap().len(), asked);
+            }
+        }
+    }
+
+    fn at(seconds: u64) -> StaticTimeSource {
+        StaticTimeSource::from_secs(seconds)
     }
 
     #[tokio::test]

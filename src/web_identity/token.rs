@@ -127,6 +127,11 @@ pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
     }
 }
 
+/// The token, if it is there and whole at the first attempt. Blocks.
+pub(super) fn glance(path: &Path) -> Option<Token> {
+    attempt(path).ok().filter(|token| !token.looks_torn())
+}
+
 fn attempt(path: &Path) -> Result<Token, Obstacle> {
     // Asked before opening, for some devices take offence at that; and after it, for it may be another file by then.
     Obstacle::unless_file(&fs::metadata(path)?)?;

@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::claims::TokenClaims;
 use super::config::TokenConfig;
 use super::diagnoses::Diagnoses;
+use super::directory_watcher::WatchError;
 use super::file_events::FileEvents;
 use super::nudge::Nudge;
 use super::token::{self, Token};
-use super::watch_state::{Cause, Due, WatchState};
+use super::watch_state::{Cause, Due, Look, WatchState};
 use crate::error::Error;
 use crate::refresh::Change;
 
@@ -28,7 +29,7 @@ pub(crate) struct TokenWatch {
     events: Option<Arc<FileEvents>>,
     nudge: Arc<Nudge>,
     time_source: SharedTimeSource,
-    state: Mutex<WatchState>,
+    state: Arc<Mutex<WatchState>>,
     /// A lock of its own: logging calls code that we do not know.
     diagnoses: Mutex<Diagnoses>,
 }
@@ -44,7 +45,7 @@ impl TokenWatch {
             file: file.into(),
             nudge,
             time_source,
-            state: Mutex::new(WatchState::new(config.poll_interval, config.watch)),
+            state: Arc::new(Mutex::new(WatchState::new(config.poll_interval, config.watch))),
             diagnoses: Mutex::default(),
         }
     }
@@ -68,17 +69,20 @@ impl TokenWatch {
         self.nudge.wake();
     }
 
-    /// Resolves once the content of the file is other than what was used last, or reported last. Cancel safe.
+    /// Resolves once the content of the file is other than what was used last, or reported last. Cancel safe: also if it is
+    /// dropped again and again before a look can end, the next call has what that look saw.
     pub(crate) async fn changed(&self) -> Change {
         loop {
             let woken = self.nudge.woken();
-            let due = self.state().due(self.nudge.count(), Instant::now());
+            let (news, due) = {
+                let mut state = self.state();
+                (state.take_news(), state.due(self.nudge.count(), Instant::now()))
+            };
+            if let Some(change) = news {
+                return change;
+            }
             match due {
-                Due::Now(cause) => {
-                    if let Some(change) = self.look(cause).await {
-                        return change;
-                    }
-                }
+                Due::Now(cause) => self.look(cause).await,
                 // Woken or not, the next turn sees.
                 Due::At(instant) => drop(timeout_at(instant, woken).await),
                 Due::NotBefore(instant) => sleep_until(instant).await,
@@ -97,41 +101,63 @@ impl TokenWatch {
         self.state().claims().cloned()
     }
 
-    async fn look(&self, cause: Cause) -> Option<Change> {
+    async fn look(&self, cause: Cause) {
         let look = self.state().look(cause, self.nudge.count());
-        // Armed first, then read: what happens between the two is heard.
-        let armed_anew = self.arm(cause).await;
-        let read = token::read(&self.file).await;
-        let (change, reliable) = {
-            let mut state = self.state();
-            let change = state.looked(look, armed_anew, read.as_ref().ok(), Instant::now());
-            (change, !state.is_unreliable())
+        let glance = spawn_blocking({
+            let (file, events, state) = (Arc::clone(&self.file), self.events.clone(), Arc::clone(&self.state));
+            move || glance(&file, events.as_deref(), &state, look)
+        });
+        let Glance { armed, armed_anew, token } = glance.await.unwrap_or_default();
+        let read = match token {
+            Some(token) => Ok(token),
+            None => {
+                let read = token::read(&self.file).await;
+                self.state().looked(look, armed_anew, read.as_ref().ok(), Instant::now());
+                read
+            }
         };
+        let reliable = !self.state().is_unreliable();
         let mut diagnoses = self.diagnoses.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.events.is_none() || armed.is_some() {
+            diagnoses.watch(&self.file, armed.as_ref());
+        }
         diagnoses.reliable(&self.file, reliable);
         diagnoses.read(&self.file, &read, self.time_source.now());
-        change
-    }
-
-    /// Whether the watch is another than at the last look.
-    async fn arm(&self, cause: Cause) -> bool {
-        let outcome = match &self.events {
-            Some(events) if cause == Cause::Clock || events.is_lost() => {
-                let events = Arc::clone(events);
-                let Ok(outcome) = spawn_blocking(move || events.arm()).await else { return true };
-                self.state().armed(outcome.is_ok());
-                Some(outcome)
-            }
-            Some(_) => return false,
-            None => None,
-        };
-        self.diagnoses.lock().unwrap_or_else(PoisonError::into_inner).watch(&self.file, outcome.as_ref());
-        !matches!(outcome, Some(Ok(false)))
     }
 
     fn state(&self) -> MutexGuard<'_, WatchState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+/// What one look saw at once.
+#[derive(Default)]
+struct Glance {
+    /// `None`: there was no reason to.
+    armed: Option<Result<bool, WatchError>>,
+    armed_anew: bool,
+    /// `None`: patience is needed.
+    token: Option<Token>,
+}
+
+/// The whole of most looks. It runs on a thread of its own and remembers what it saw by itself, so that whoever waits for it
+/// may be dropped. Blocks.
+fn glance(file: &Path, events: Option<&FileEvents>, state: &Mutex<WatchState>, look: Look) -> Glance {
+    // Armed first, then read: what happens between the two is heard.
+    let armed = events.and_then(|events| if look.is_a_poll() { Some(events.arm()) } else { events.follow() });
+    if let Some(outcome) = &armed {
+        lock(state).armed(outcome.is_ok());
+    }
+    let armed_anew = armed.as_ref().map_or(events.is_none(), |outcome| !matches!(outcome, Ok(false)));
+    let token = token::glance(file);
+    if token.is_some() {
+        lock(state).looked(look, armed_anew, token.as_ref(), Instant::now());
+    }
+    Glance { armed, armed_anew, token }
+}
+
+fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for TokenWatch {

@@ -16,6 +16,8 @@ pub(super) struct WatchState {
     /// Of the last basis that was a JWT: a torn write in between does not make us forget who we were.
     identity: Option<TokenClaims>,
     unreadable: bool,
+    /// Seen, and not yet reported.
+    news: Option<Change>,
 
     /// `None`: at once.
     poll_at: Option<Instant>,
@@ -34,6 +36,9 @@ pub(super) struct WatchState {
     armed: bool,
     suspicion: Option<Suspicion>,
     unreliable: bool,
+    /// Of looks that have begun, and of the latest of these that has ended.
+    last_begun: u64,
+    last_ended: u64,
     looks: u64,
     rotations: u64,
 }
@@ -47,6 +52,7 @@ impl WatchState {
             basis: Basis::Open,
             identity: None,
             unreadable: false,
+            news: None,
             poll_at: None,
             asks: 0,
             asks_heard: 0,
@@ -59,6 +65,8 @@ impl WatchState {
             armed: false,
             suspicion: None,
             unreliable: false,
+            last_begun: 0,
+            last_ended: 0,
             looks: 0,
             rotations: 0,
         }
@@ -81,23 +89,19 @@ impl WatchState {
     }
 
     /// What a look must remember of its beginning.
-    pub(super) fn look(&self, cause: Cause, nudges: u64) -> Look {
-        Look { cause, nudges, asks: self.asks }
+    pub(super) fn look(&mut self, cause: Cause, nudges: u64) -> Look {
+        self.last_begun += 1;
+        Look { cause, nudges, asks: self.asks, number: self.last_begun }
     }
 
     /// A look has come to an end.
-    pub(super) fn looked(
-        &mut self,
-        look: Look,
-        armed_anew: bool,
-        token: Option<&Token>,
-        now: Instant,
-    ) -> Option<Change> {
+    pub(super) fn looked(&mut self, look: Look, armed_anew: bool, token: Option<&Token>, now: Instant) {
         self.looks += 1;
-        if look.asks != self.asks {
-            // An exchange has read the file meanwhile, perhaps after us: another look will tell.
-            return None;
+        if look.asks != self.asks || look.number < self.last_ended {
+            // An exchange or a later look has read the file meanwhile, perhaps after us: what we saw may be old.
+            return;
         }
+        self.last_ended = look.number;
         let fresh = token.is_some_and(|token| self.seen.is_some_and(|seen| seen != token.digest()));
         self.judge_watch(look, armed_anew, fresh, now);
         if let Some(token) = token {
@@ -108,7 +112,12 @@ impl WatchState {
         self.nudges_heard = look.nudges;
         self.asks_heard = look.asks;
         self.plan(look.cause, now);
-        self.news(token)
+        self.compare(token);
+    }
+
+    /// What is to be reported, once.
+    pub(super) fn take_news(&mut self) -> Option<Change> {
+        self.news.take()
     }
 
     /// An exchange is made with this token.
@@ -163,32 +172,34 @@ impl WatchState {
         self.claims = token.claims().cloned();
     }
 
-    fn news(&mut self, token: Option<&Token>) -> Option<Change> {
+    fn compare(&mut self, token: Option<&Token>) {
         let Some(token) = token else {
             if self.basis == Basis::Open {
                 self.basis = Basis::NoToken;
             }
-            return None;
+            return;
         };
         let basis = Basis::Content(token.digest());
         if basis == self.basis {
-            return None;
+            return;
         }
         let first = self.basis == Basis::Open;
         let somebody_else = token
             .claims()
             .zip(self.identity.as_ref())
             .is_some_and(|(claims, identity)| !claims.same_identity(identity));
+        let before = self.news;
         self.rest_on(basis, token.claims());
-        match (first, somebody_else) {
-            (true, _) => None,
-            (false, true) => Some(Change::Identity),
-            (false, false) => Some(Change::Content),
-        }
+        self.news = match (first, somebody_else, before) {
+            (true, ..) => None,
+            (false, true, _) | (false, false, Some(Change::Identity)) => Some(Change::Identity),
+            (false, false, _) => Some(Change::Content),
+        };
     }
 
     fn rest_on(&mut self, basis: Basis, claims: Option<&TokenClaims>) {
         self.basis = basis;
+        self.news = None;
         if let Some(claims) = claims {
             self.identity = Some(claims.clone());
         }
@@ -247,6 +258,14 @@ pub(super) struct Look {
     cause: Cause,
     nudges: u64,
     asks: u64,
+    number: u64,
+}
+
+impl Look {
+    /// Rather than the answer to a hint.
+    pub(super) fn is_a_poll(self) -> bool {
+        self.cause == Cause::Clock
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -331,10 +350,40 @@ mod tests {
         eye.look(Some("a"));
         let look = eye.state.look(Cause::Clock, eye.nudges);
         eye.use_token("b");
-        assert_eq!(eye.state.looked(look, false, Some(&Token::of("a")), eye.now), None, "a is old");
+        eye.state.looked(look, false, Some(&Token::of("a")), eye.now);
+        assert_eq!(eye.state.take_news(), None, "a is old");
         assert_eq!(eye.due(), Due::Now(Cause::Asked));
         assert_eq!(eye.look(Some("b")), None);
         assert_eq!(eye.state.rotations(), 1);
+    }
+
+    #[test]
+    fn a_look_that_a_later_one_overtook_says_nothing() {
+        let mut eye = Eye::watching();
+        eye.look(Some("a"));
+        let first = eye.state.look(Cause::Clock, eye.nudges);
+        assert_eq!(eye.look(Some("b")), Some(Change::Content));
+        eye.state.looked(first, false, Some(&Token::of("a")), eye.now);
+        assert_eq!(eye.state.take_news(), None, "a is old");
+        assert_eq!(eye.look(Some("b")), None);
+        assert_eq!(eye.state.rotations(), 1);
+    }
+
+    #[test]
+    fn news_that_nobody_fetched_stay_until_somebody_does_or_an_exchange_needs_them_no_more() {
+        let token = |subject: &str| jwt(&format!(r#"{{"sub":"{subject}"}}"#));
+        let mut eye = Eye::watching();
+        eye.use_token(&token("me"));
+        eye.see(&token("you"));
+        eye.see(r#"{"not":"a JWT"}"#);
+        assert_eq!(eye.state.take_news(), Some(Change::Identity), "the stronger of two");
+        assert_eq!(eye.state.take_news(), None);
+
+        eye.see(&token("me"));
+        eye.use_token(&token("me"));
+        assert_eq!(eye.state.take_news(), None);
+        eye.see(&token("me"));
+        assert_eq!(eye.state.take_news(), None);
     }
 
     #[test]
@@ -541,7 +590,14 @@ mod tests {
         fn look_for(&mut self, cause: Cause, token: Option<&str>) -> Option<Change> {
             let token = token.map(Token::of);
             let look = self.state.look(cause, self.nudges);
-            self.state.looked(look, false, token.as_ref(), self.now)
+            self.state.looked(look, false, token.as_ref(), self.now);
+            self.state.take_news()
+        }
+
+        /// A look whose news nobody takes.
+        fn see(&mut self, token: &str) {
+            let look = self.state.look(Cause::Clock, self.nudges);
+            self.state.looked(look, false, Some(&Token::of(token)), self.now);
         }
 
         fn use_token(&mut self, token: &str) {

@@ -1,6 +1,7 @@
 //! What is wrong with a file, a setting or an answer ends in an error that names it and says what to do (P12).
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
+use crate::isolated::Isolated;
 use crate::rig::{ROLE, Rig, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,14 +50,24 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
+    // Root may read everything, so this is somebody else's work.
+    let nobody = 65_534;
+    let test = concat!(module_path!(), "::p12_a_token_that_may_not_be_read_is_named_with_its_owner");
+    if !(Isolated { test, wrapper: &["env"], uid: Some(nobody) }).is_here() {
+        return;
+    }
     let rig = Rig::start().await;
     rig.volume.set_mode(0o000);
     rig.rotate(spec().audience("sts.amazonaws.com"));
-    if fs::read(rig.volume.token_path()).is_ok() {
-        return; // root may
-    }
     let error = soon(impatient(&rig).connect()).await.unwrap_err();
-    names(&error.to_string(), &[rig.volume.token_path().to_str().unwrap(), "mode 0000", "fsGroup"]);
+    assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
+    let path = rig.volume.token_path().display().to_string();
+    let whose = format!("{path} belongs to {nobody}:{nobody} with mode 0000 and we run as uid {nobody}");
+    names(&error.to_string(), &["os error 13", &whose, "fsGroup"]);
+    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    assert!(soon(impatient(&rig).connect()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +50,7 @@ mod each_rotation_is_seen {
         p6_a_rename_over_the_file: rename_over, Events;
         p6_a_swap_behind_a_chain_of_links: behind_links, Events;
         p6_a_link_that_is_led_elsewhere: other_target, Events;
+        p6_two_links_that_are_led_elsewhere_in_turn: other_links, Events;
         p6_a_directory_removed_and_made_again: removed, AnxiousPolls;
         p6_a_directory_moved_away_and_made_again: moved_away, AnxiousPolls;
         p6_a_mount_that_comes_late: late, AnxiousPolls;
@@ -101,6 +102,28 @@ mod each_rotation_is_seen {
             fs::write(directory.join("token"), token)?;
             symlink(directory.join("token"), home.join("run/new"))?;
             fs::rename(home.join("run/new"), home.join("run/token"))
+        };
+        Ok((file, Box::new(write)))
+    }
+
+    /// Each rotation is in the directory that the one before has led to, unless that leads on.
+    fn other_links(home: &Path) -> io::Result<(PathBuf, Write)> {
+        for directory in ["etc", "run"] {
+            fs::create_dir(home.join(directory))?;
+        }
+        symlink("../run/token", home.join("etc/token"))?;
+        let file = home.join("etc/token");
+        let home = home.to_owned();
+        let write = move |number: usize, token: &str| {
+            let directory = home.join(format!("run.{}", number / 3));
+            if number % 3 == 0 {
+                fs::create_dir(&directory)?;
+                fs::write(directory.join("token"), token)?;
+                symlink(directory.join("token"), home.join("run/new"))?;
+                return fs::rename(home.join("run/new"), home.join("run/token"));
+            }
+            fs::write(directory.join("new"), token)?;
+            fs::rename(directory.join("new"), directory.join("token"))
         };
         Ok((file, Box::new(write)))
     }
@@ -322,6 +345,30 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
             assert_eq!(reports, 1, "a rotation is reported once");
         }
         assert_eq!(watch.read().await.unwrap().expose(), token(20));
+    }
+}
+
+/// Shorter than any look takes.
+#[tokio::test]
+async fn p6_whoever_always_drops_the_wait_at_once_sees_each_rotation_nevertheless() {
+    for hints in [Hints::Events, Hints::Polling] {
+        let home = Home::new();
+        home.write(&token(0));
+        let watch = home.watch(hints);
+        assert_eq!(watch.read().await.unwrap().expose(), token(0));
+        for number in 1..=20 {
+            home.write(&token(number));
+            let mut report = None;
+            soon(async {
+                while report.is_none() {
+                    report = at_once(watch.changed());
+                    sleep(Duration::from_millis(1)).await;
+                }
+            })
+            .await;
+            assert_eq!(report, Some(Change::Content));
+            assert_eq!(watch.read().await.unwrap().expose(), token(number));
+        }
     }
 }
 
@@ -556,6 +603,22 @@ async fn a_subpath_mount_is_told_of_once() {
 }
 
 #[tokio::test]
+async fn a_token_that_expires_in_a_subpath_mount_is_said_to_be_in_one() {
+    let (log, _guard) = Log::capture();
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("token"), jwt(r#"{"sub":"me","iat":1000,"exp":4600}"#)).unwrap();
+    let file = fs::File::open(home.path().join("token")).unwrap();
+    fs::remove_file(home.path().join("token")).unwrap();
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+
+    let rig = Rig::new(Path::new(&path), Hints::Polling);
+    until(|| rig.looks() > 5).await;
+    assert_eq!(log.count(&["WARN"]), 2, "{}", log.text());
+    assert_eq!(log.count(&["WARN", "the token will expire and not be replaced"]), 1, "{}", log.text());
+    assert_eq!(log.count(&["WARN", "has expired in a subPath mount", "changed_at=Some(", "unchanged_for=Some("]), 1);
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when_it_expires() {
     let (log, _guard) = Log::capture();
     let at = |minutes: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + 60 * minutes);
@@ -742,6 +805,14 @@ impl TimeSource for Clock {
 /// Long enough to be torn when it is written in pieces.
 fn token(number: usize) -> String {
     jwt(&format!(r#"{{"iss":"https://issuer","sub":"me","aud":["sts.amazonaws.com"],"jti":"{number}"}}"#))
+}
+
+/// Polled once, and dropped.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
 }
 
 async fn until(mut happens: impl FnMut() -> bool) {

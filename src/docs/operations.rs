@@ -1,0 +1,90 @@
+//! What to mount, what is watched, where the limits are, and what each warning means.
+//!
+//! # What to mount
+//!
+//! A projected volume with a `serviceAccountToken`, mounted as a directory:
+//!
+//! ```yaml
+//! spec:
+//!   serviceAccountName: checkout
+//!   securityContext:
+//!     fsGroup: 65534                # needed on clusters older than Kubernetes 1.19 by whoever does not run as root
+//!   containers:
+//!     - name: checkout
+//!       env:
+//!         - name: AWS_ROLE_ARN
+//!           value: arn:aws:iam::123456789012:role/checkout
+//!         - name: AWS_WEB_IDENTITY_TOKEN_FILE
+//!           value: /var/run/secrets/aws/token
+//!         - name: AWS_REGION
+//!           value: eu-central-1
+//!       volumeMounts:
+//!         - name: aws-token
+//!           mountPath: /var/run/secrets/aws     # the directory; never a subPath, which is not updated
+//!           readOnly: true
+//!   volumes:
+//!     - name: aws-token
+//!       projected:
+//!         sources:
+//!           - serviceAccountToken:
+//!               audience: sts.amazonaws.com     # a client ID of the IAM OIDC provider
+//!               expirationSeconds: 3600         # 600 at least; it bounds the token, not the credentials
+//!               path: token
+//! ```
+//!
+//! On EKS the pod identity webhook adds the same to the pods of an annotated service account.
+//!
+//! A kubelet replaces the token at 80 % of its life, or after 24 hours, and needs up to 90 s for it. Of a token of an hour ten
+//! minutes are left by then, of one of 600 s as little as 30 s: shorter ones leave no room for a kubelet in trouble.
+//!
+//! # What is watched
+//!
+//! - The directory of the token file, by one watcher (on Linux: an inotify instance, a thread, three file descriptors) for each
+//!   directory, shared by all providers of a process. If the file is a link, the directories that the link leads through as
+//!   well. An event is a hint: the file is read, and its content compared.
+//! - The file itself is polled besides, every 30 s ±10 %
+//!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). While there are no file events it is every 5 s at most;
+//!   while there is no token, STS wants another one, or the directory is gone, every second at first.
+//! - Each exchange reads the file anew. So a watch that sees nothing delays the end of a failure, and nothing else.
+//!
+//! A new token asks for no exchange while all is well. It ends a failure at once.
+//!
+//! A token whose end STS's own clock has passed by more than a minute (its last answer's `Date`, carried on by the monotonic
+//! clock) is not sent if the local clock says the same. The error names the time of its end and of the file's last change. As
+//! long as there is any doubt STS is asked, once a minute.
+//!
+//! # Limits
+//!
+//! - `fs.inotify.max_user_instances` is 128 by default, for each user id on the whole node: all pods that run as root share
+//!   them with the kubelet. [`watch_token(false)`](crate::Builder::watch_token) needs none, and no thread.
+//! - No file events come under gVisor and Kata, from network and FUSE file systems, and to a `subPath` mount. Polling goes on.
+//! - A directory that is removed and made again, or mounted late, is found by polling: within a second at first, within five
+//!   later. One whose *parent* is replaced, or that is reached through a link to a directory which is led elsewhere, says
+//!   nothing and is found by the next regular poll.
+//! - A `subPath` mount is never updated. It is recognised by its file, which has no name any more.
+//! - A writer that fills the file in place is waited for half a second, if what is there cannot be whole.
+//! - A file longer than 20 000 bytes is refused: STS takes no longer token.
+//!
+//! # Warnings
+//!
+//! What concerns the token and its watch is logged when a state begins, its end at level INFO, and nothing in between. Each
+//! exchange that fails is logged.
+//!
+//! | warning | what it means | what to do |
+//! |---|---|---|
+//! | `no file events of the token file, it is polled` | `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or the directory is missing. A new token is seen within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or choose `watch_token(false)`; mount the volume |
+//! | `the token file changed and its watch did not say so` | file events do not work here, though the system says they do | nothing; it is polled every 5 s from then on |
+//! | `no token` | the file is missing, may not be read, or cannot be a token; `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
+//! | `the token file is a subPath mount` | it will never change, and so expire | mount the directory |
+//! | `the token has expired in a subPath mount` | it has come to that: the next exchange fails | mount the directory |
+//! | `the token should have been replaced by now` | 80 % of its life and 5 min are over: the kubelet does not replace it; it does not in a terminating pod, nor while a volume of the pod is in trouble | look at the kubelet's log and the pod's events, while there still is time |
+//! | `the token has expired and was not replaced` | the same, and the next exchange fails; `changed_at` and `unchanged_for` tell when the file last changed | the same; or set the local clock, if it is that which is wrong |
+//! | `credentials could not be renewed` | an exchange failed; `error` says what to mend, and `valid_seconds` how long the present credentials last | as `error` says, before they end |
+//! | `the refresh task does not move` | its runtime is blocked or not driven; another task takes over | find what blocks the runtime |
+//! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
+//! | `the slot held a snapshot of another provider` | a bug of a dependency that must not harm you; the snapshot was not used | report it |
+//! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
+//! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
+//!
+//! Alert on [`Phase::Expired`](crate::Phase::Expired) at once, and on [`Phase::Stale`](crate::Phase::Stale) that lasts longer
+//! than a quarter of a session.
