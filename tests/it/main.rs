@@ -3,6 +3,7 @@
 
 mod autotraits;
 mod bad_input;
+mod doctor;
 mod exchange;
 mod faults;
 mod field_bugs;
