@@ -1,6 +1,5 @@
 //! STS: whether it can be reached, the exchange, who we are by it, and what time it has.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use aws_sdk_sts::Client;
@@ -10,7 +9,7 @@ use aws_sdk_sts::config::{BehaviorVersion, Region};
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_types::SdkConfig;
-use aws_web_identity::{BuildError, WebIdentityCredentialsProvider};
+use aws_web_identity::{Error, WebIdentityCredentialsProvider};
 use reqwest::Url;
 
 use crate::fetch;
@@ -58,20 +57,15 @@ pub(crate) async fn session(settings: &Settings, has_token: bool) -> Session {
         return failed(Finding::unknown("there is no token to exchange"));
     }
     let builder =
-        WebIdentityCredentialsProvider::builder().attempt_timeout(ATTEMPT).wait_timeout(EXCHANGE).watch_token(false);
-    let provider = match tokio::time::timeout(EXCHANGE + ATTEMPT, builder.connect()).await {
-        Ok(Ok(provider)) => provider,
-        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<BuildError>()) => {
-            return failed(Finding::unknown("not tried: a variable or the role is wrong"));
-        }
-        Ok(Err(error)) => {
-            let remedy = error.remedy().unwrap_or("see what the answer says");
-            let text = causes(&error);
-            let detail = text.replace(&format!(": {remedy}"), "");
-            return failed(Finding::fail(detail, remedy));
-        }
-        Err(_) => return failed(Finding::fail("no answer in time", "check the way to STS")),
+        WebIdentityCredentialsProvider::builder().attempt_timeout(ATTEMPT).wait_timeout(ATTEMPT).watch_token(false);
+    let Ok(provider) = builder.build() else {
+        return failed(Finding::unknown("not tried: a variable or the role is wrong"));
     };
+    if let Err(error) = first_credentials(&provider).await {
+        let remedy = error.remedy().unwrap_or("see what the answer says");
+        let detail = causes(&error).replace(&format!(": {remedy}"), "");
+        return failed(Finding::fail(detail, remedy));
+    }
     let status = provider.status();
     let exchange = Finding::pass(format!(
         "{} until {}",
@@ -79,6 +73,30 @@ pub(crate) async fn session(settings: &Settings, has_token: bool) -> Session {
         status.expiry.map(date).unwrap_or_default()
     ));
     Session { exchange, identity: identity(settings, &provider).await }
+}
+
+/// What may pass is waited for, a refusal is not.
+async fn first_credentials(provider: &WebIdentityCredentialsProvider) -> Result<(), Error> {
+    let refused = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if let Some(error) = provider.status().last_error.filter(|error| !error.is_transient()) {
+                return error;
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(EXCHANGE, async {
+        tokio::select! {
+            ready = provider.ready() => ready,
+            error = refused => Err(error),
+        }
+    });
+    match (outcome.await, provider.status().last_error) {
+        (Ok(outcome), _) => outcome,
+        (Err(_), Some(error)) => Err(error),
+        // The last word of an exchange that is still under way.
+        (Err(_), None) => provider.refresh().await.map(drop),
+    }
 }
 
 async fn identity(settings: &Settings, provider: &WebIdentityCredentialsProvider) -> Finding {
@@ -134,6 +152,6 @@ pub(crate) fn clock(ahead: Option<&Ahead>) -> Finding {
 }
 
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// Long enough for the tries that a new role or provider is given, which IAM may not know everywhere yet.
-const EXCHANGE: Duration = Duration::from_secs(10);
+/// An attempt, and a little more.
+const EXCHANGE: Duration = Duration::from_secs(6);
 const MAX_OFF: f64 = 60.0;
