@@ -9,6 +9,7 @@ mod faults;
 mod field_bugs;
 mod layering;
 mod lifecycle;
+mod manifests;
 mod moto;
 mod read_path;
 mod rejection;
