@@ -137,7 +137,7 @@ async fn signing_key(url: &Url, token: &Token) -> (Finding, Option<Value>) {
     };
     match keys.iter().find(|key| key["kid"] == **key_id) {
         Some(key) => {
-            (Finding::pass(format!("{key_id} is among the {} published", counted(keys.len()))), Some(key.clone()))
+            (Finding::pass(format!("{key_id} is published ({} in all)", counted(keys.len()))), Some(key.clone()))
         }
         None => {
             let detail = format!("the token's key {key_id} is not among the {} at {url}", counted(keys.len()));

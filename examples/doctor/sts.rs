@@ -116,20 +116,24 @@ async fn identity(settings: &Settings, provider: &WebIdentityCredentialsProvider
             let named = |value: Option<&str>| value.unwrap_or("not named").to_owned();
             Finding::pass(format!("{}, account {}", named(who.arn()), named(who.account())))
         }
-        Err(error) => match error.code() {
-            Some("InvalidAction" | "MethodNotAllowed" | "NotImplemented") => {
-                Finding::unknown("this STS does not know GetCallerIdentity")
+        Err(error) => {
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            let code = error.code();
+            // Ceph's, for one, has the exchange and nothing else.
+            if matches!(status, Some(404 | 405 | 501)) || code == Some("InvalidAction") {
+                return Finding::unknown("this STS does not know GetCallerIdentity");
             }
-            // Nothing but code and message: an SDK's error may print what it was sent.
-            code => Finding::fail(
-                format!(
-                    "a request signed with the new credentials failed: {} {}",
-                    code.unwrap_or("no answer that can be read"),
-                    error.message().unwrap_or_default()
-                ),
+            // Nothing but status, code and message: an SDK's error may print what was sent.
+            let answer = match (status, code) {
+                (None, _) => "no answer".to_owned(),
+                (Some(status), None) => format!("status {status}"),
+                (Some(_), Some(code)) => format!("{code}, {}", error.message().unwrap_or_default()),
+            };
+            Finding::fail(
+                format!("a request signed with the new credentials failed: {answer}"),
                 "GetCallerIdentity needs no permission: check the clock, and what stands between this pod and STS",
-            ),
-        },
+            )
+        }
     }
 }
 

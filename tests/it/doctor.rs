@@ -418,6 +418,48 @@ async fn moto_exchanges_what_the_road_before_it_does_not_bear() {
     assert_eq!(report.check("exchange")["status"], "pass");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_sign_nothing_are_found_out_unless_the_sts_cannot_be_asked() {
+    let rig = Rig::start().await;
+    let refused =
+        "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>invalid</Message></Error></ErrorResponse>";
+    for (status, body, expected, detail) in [
+        (403, refused, "fail", "InvalidClientTokenId, invalid"),
+        (403, "", "fail", "status 403"),
+        // Ceph's.
+        (405, "<Error><Code>MethodNotAllowed</Code></Error>", "unknown", "does not know GetCallerIdentity"),
+    ] {
+        let url = sts_that_answers(status, body).await;
+        let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &url).report().await;
+        assert_eq!(report.check("identity")["status"], expected, "{report:?}");
+        assert!(report.detail("identity").contains(detail), "{report:?}");
+        assert_eq!(report.value["ok"], expected == "unknown", "{report:?}");
+    }
+}
+
+/// Grants all exchanges, and answers so to everything else.
+async fn sts_that_answers(status: u16, body: &'static str) -> String {
+    let expiration = aws_smithy_types::DateTime::from(SystemTime::now() + Duration::from_secs(3000));
+    let grant = format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
+         <AccessKeyId>ASIAQWERTYUIOPASDFGH</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+         <SessionToken>session</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
+         </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    );
+    let status = http::StatusCode::from_u16(status).unwrap();
+    let answer = move |request: String| async move {
+        if request.contains("AssumeRoleWithWebIdentity") {
+            (http::StatusCode::OK, grant)
+        } else {
+            (status, body.to_owned())
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    format!("http://{address}")
+}
+
 /// How it is called: the environment holds nothing but this.
 struct Doctor {
     program: PathBuf,
