@@ -140,11 +140,13 @@ async fn a_token_that_cannot_be_read_is_explained() {
     fs::write(path("large"), "x".repeat(20_001)).unwrap();
     fs::write(path("bytes"), b"\xff\xfe").unwrap();
     std::os::unix::fs::symlink(path("gone"), path("dangling")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
     for (name, detail, remedy) in [
         ("missing", "cannot be read", "has no such file"),
         ("no/token", "cannot be read", "is missing, too"),
         ("dangling", "cannot be read", "it is a link whose target is missing"),
         ("", "it is not a file", "project a serviceAccountToken"),
+        ("fifo", "it is not a file", "project a serviceAccountToken"),
         ("empty", "it is empty", "has not finished"),
         ("large", "longer than 20000 bytes", "project"),
         ("bytes", "it is not text", "project"),
@@ -198,6 +200,29 @@ async fn a_file_that_is_mounted_by_itself_never_rotates() {
     assert!(report.remedy("token_file").contains("subPath"), "{report:?}");
     assert_eq!(report.check("exchange")["status"], "pass", "as yet");
     assert_eq!(report.value["ok"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sub_path_mount_is_found_out_before_it_is_too_late() {
+    let rig = Rig::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("volume"), rig.issuer.mint(spec())).unwrap();
+    fs::write(path("token"), "").unwrap();
+    let in_a_namespace = Doctor { program: "unshare".into(), ..Doctor::of(&rig) }
+        .with("PATH", &std::env::var("PATH").unwrap())
+        .with("AWS_WEB_IDENTITY_TOKEN_FILE", &path("token"));
+    let script = r#"mount --bind "$1" "$2" || exit 97; exec "$0" --json"#;
+    let doctor = program_path();
+    let arguments = ["-Urm", "sh", "-c", script, doctor.to_str().unwrap(), &path("volume"), &path("token")];
+    let output = in_a_namespace.run(&arguments).await;
+    if output.stdout.is_empty() {
+        println!("skipped: no mount in a namespace of our own: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let report = Report { value: serde_json::from_slice(&output.stdout).unwrap(), status: output.status.code() };
+    assert_eq!(report.failing(), ["token_file"], "{report:?}");
+    assert!(report.detail("token_file").contains("mounted by itself, as by subPath"), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

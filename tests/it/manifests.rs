@@ -131,7 +131,7 @@ fn the_publisher_publishes_what_it_fetched_and_nothing_that_looks_wrong() {
     let keys = r#"{"keys":[{"use":"sig","kty":"RSA","kid":"a","alg":"RS256","n":"AQAB","e":"AQAB"}]}"#;
     for (document, keys, is_good) in [
         (&*good, keys, true),
-        (&*good.replace(ISSUER, "https://kubernetes.default.svc.cluster.local"), keys, false),
+        (&*good.replacen(ISSUER, "https://kubernetes.default.svc.cluster.local", 1), keys, false),
         (&*good.replace("/openid/v1/jwks", "/elsewhere"), keys, false),
         (&*good, r#"{"keys":[]}"#, false),
     ] {
