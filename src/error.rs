@@ -46,6 +46,11 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
+    /// What to do next, where that is known: the part of `Display` after what failed.
+    pub fn remedy(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// Neither variable of web identity is set, and we are not in a pod: a laptop, most likely.
     ///
     /// The same as [`BuildError::is_not_configured`], for those who use [`connect`](crate::Builder::connect).

@@ -76,4 +76,5 @@
 //! - Services reject expired credentials, with rare exceptions: [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only
 //!   where they do not.
 
+pub mod cluster;
 pub mod operations;

@@ -27,8 +27,9 @@ pub struct TokenClaims {
 }
 
 impl TokenClaims {
-    /// Of a JWT's payload. `None` if this is not a JWT, which is no error: STS may know what to do with it.
-    pub(super) fn parse(token: &str) -> Option<Self> {
+    /// Of a JWT's payload, which nothing here verifies. `None` if this is not a JWT, which is no error: STS may know what
+    /// to do with it.
+    pub fn parse(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return None;
@@ -50,6 +51,15 @@ impl TokenClaims {
         })
     }
 
+    /// When a kubelet replaces the token:
+    /// [at 80 % of its life](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection),
+    /// at the latest. `None` if the token does not say when it was issued or when it expires.
+    pub fn rotation_due(&self) -> Option<SystemTime> {
+        let issued_at = self.issued_at?;
+        let life = self.replace_by()?.duration_since(issued_at).unwrap_or_default();
+        issued_at.checked_add(life.mul_f64(ROTATION))
+    }
+
     /// When a newer token should be there, at the latest.
     pub(crate) fn replace_by(&self) -> Option<SystemTime> {
         match (self.expires_at, self.warn_after) {
@@ -63,6 +73,9 @@ impl TokenClaims {
         self.issuer == other.issuer && self.subject == other.subject && self.audience == other.audience
     }
 }
+
+/// When a kubelet replaces a token, as a share of its life.
+const ROTATION: f64 = 0.8;
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
@@ -132,6 +145,16 @@ mod tests {
         assert_eq!(claims, parse("{}").unwrap());
         assert_eq!(claims.replace_by(), None);
         assert_eq!(parse(r#"{"exp":18446744073709551615}"#).unwrap().expires_at, None, "beyond what a clock can show");
+    }
+
+    #[test]
+    fn a_kubelet_replaces_a_token_at_four_fifths_of_its_life() {
+        let due = |payload: &str| parse(payload).unwrap().rotation_due();
+
+        assert_eq!(due(r#"{"iat":1000,"exp":4600}"#), Some(at(3880.0)));
+        assert_eq!(due(r#"{"iat":1000,"exp":9000000,"kubernetes.io":{"warnafter":4600}}"#), Some(at(3880.0)));
+        assert_eq!(due(r#"{"exp":4600}"#), None);
+        assert_eq!(due(r#"{"iat":1000}"#), None);
     }
 
     #[test]

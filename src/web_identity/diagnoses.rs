@@ -111,10 +111,7 @@ impl Diagnoses {
         let changed_at = token.modified().map(DateTime::from);
         let unchanged_for = token.modified().and_then(|modified| now.duration_since(modified).ok());
         let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
-        let overdue = claims.issued_at.zip(claims.replace_by()).is_some_and(|(issued_at, replace_by)| {
-            let life = replace_by.duration_since(issued_at).unwrap_or_default();
-            issued_at.checked_add(life.mul_f64(ROTATION) + GRACE).is_some_and(|due| due <= now)
-        });
+        let overdue = claims.rotation_due().and_then(|due| due.checked_add(GRACE)).is_some_and(|due| due <= now);
 
         if expired && !self.expired && matches!(self.orphan, Orphan::Told) {
             tracing::warn!(
@@ -149,8 +146,6 @@ enum Orphan {
     Told,
 }
 
-/// When a kubelet replaces a token, as a share of its life.
-const ROTATION: f64 = 0.8;
 /// A kubelet looks every 60 to 90 s, and may fail a few times.
 const GRACE: Duration = Duration::from_secs(5 * 60);
 

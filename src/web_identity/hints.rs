@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use serde_json::Value;
 
 use super::TokenClaims;
+use super::trust::{provider_arn, trust_statement};
 use crate::scrub::plain;
 use crate::sts::{self, Asked, Reason, account_text};
 
@@ -71,25 +71,6 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
     }
 }
 
-/// The statement that lets `claims` assume `role_arn`, in the order in which people write it; none if the token does not say
-/// whose it is.
-fn trust_statement(role_arn: &str, claims: &TokenClaims) -> Option<String> {
-    let issuer = bare(claims.issuer.as_deref()?);
-    let subject = claims.subject.as_deref()?;
-    let audience = match claims.audience.as_slice() {
-        [] => return None,
-        [one] => Value::from(one.as_str()),
-        several => Value::from(several),
-    };
-    // `Value` escapes whatever a claim may hold.
-    let [federated, sub_key, aud_key, subject] =
-        [provider_arn(role_arn, issuer), format!("{issuer}:sub"), format!("{issuer}:aud"), subject.to_owned()]
-            .map(Value::from);
-    Some(format!(
-        r#"{{"Effect":"Allow","Principal":{{"Federated":{federated}}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":{{{sub_key}:{subject},{aud_key}:{audience}}}}}}}"#
-    ))
-}
-
 fn role_denied(known: &Known<'_>) -> String {
     let role = known.role_arn();
     match known.claims.and_then(|claims| trust_statement(role, claims)) {
@@ -133,7 +114,7 @@ impl Known<'_> {
     /// The IAM provider that vouches for the token's issuer.
     fn provider(&self) -> String {
         match self.claims.and_then(|claims| claims.issuer.as_deref()) {
-            Some(issuer) => plain(&provider_arn(self.role_arn(), bare(issuer)), MAX_CLAIM),
+            Some(issuer) => plain(&provider_arn(self.role_arn(), issuer), MAX_CLAIM),
             None => format!("of the token's issuer in {}", account_text(self.role_arn())),
         }
     }
@@ -147,19 +128,6 @@ impl Known<'_> {
 /// What stands in a token is somebody's text, too.
 fn claim(value: Option<&str>, absent: &str) -> String {
     value.map_or_else(|| absent.to_owned(), |value| plain(value, MAX_CLAIM))
-}
-
-fn provider_arn(role_arn: &str, bare_issuer: &str) -> String {
-    let mut parts = role_arn.split(':');
-    let partition = parts.nth(1).unwrap_or("aws");
-    // Servers other than AWS have no accounts: the part stays empty.
-    let account = parts.nth(2).unwrap_or_default();
-    format!("arn:{partition}:iam::{account}:oidc-provider/{bare_issuer}")
-}
-
-/// IAM names an issuer without its scheme.
-fn bare(issuer: &str) -> &str {
-    issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(issuer)
 }
 
 fn date(time: SystemTime) -> Option<String> {
@@ -252,34 +220,6 @@ mod tests {
     fn p12_a_hint_makes_do_with_what_is_known() {
         for (reason, expected) in LESS_KNOWN {
             assert_eq!(hint(*reason, &known(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
-        }
-    }
-
-    #[test]
-    fn the_trust_statement_holds_issuer_subject_and_audience_and_nothing_else() {
-        for (role, payload, expected) in [
-            (
-                ROLE,
-                r#"{"iss":"https://issuer.example.com/cluster","sub":"system:serviceaccount:shop:orders","aud":"sts.amazonaws.com"}"#,
-                r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}}"#,
-            ),
-            (
-                "arn:aws-cn:iam::210987654321:role/path/app",
-                r#"{"iss":"http://127.0.0.1:8080","sub":"a \"b\"\n*","aud":["one","two"]}"#,
-                r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws-cn:iam::210987654321:oidc-provider/127.0.0.1:8080"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"127.0.0.1:8080:sub":"a \"b\"\n*","127.0.0.1:8080:aud":["one","two"]}}}"#,
-            ),
-            (
-                "arn:minio:iam:::role/app",
-                r#"{"iss":"issuer.example.com","sub":"app","aud":"minio"}"#,
-                r#"{"Effect":"Allow","Principal":{"Federated":"arn:minio:iam:::oidc-provider/issuer.example.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com:sub":"app","issuer.example.com:aud":"minio"}}}"#,
-            ),
-        ] {
-            let policy = trust_statement(role, &claims(payload)).unwrap();
-            assert_eq!(policy, expected);
-            serde_json::from_str::<Value>(&policy).unwrap();
-        }
-        for payload in [r#"{"sub":"a","aud":"b"}"#, r#"{"iss":"a","aud":"b"}"#, r#"{"iss":"a","sub":"b"}"#] {
-            assert_eq!(trust_statement(ROLE, &claims(payload)), None, "{payload}");
         }
     }
 

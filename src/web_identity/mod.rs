@@ -15,6 +15,7 @@ mod obstacle;
 #[cfg(test)]
 mod testing;
 mod token;
+mod trust;
 mod watch;
 mod watch_state;
 

@@ -2,7 +2,6 @@
 
 mod isolated;
 
-
 use aws_smithy_types::base64;
 
 pub(crate) use crate::sts::testing::Log;
@@ -19,4 +18,3 @@ pub(crate) fn jwt(payload: &str) -> String {
 fn base64url(bytes: impl AsRef<[u8]>) -> String {
     base64::encode(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
-

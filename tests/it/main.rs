@@ -4,6 +4,7 @@
 mod autotraits;
 mod bad_input;
 mod chained;
+mod doctor;
 mod exchange;
 mod expired_token;
 mod faults;
@@ -12,6 +13,7 @@ mod field_bugs;
 mod isolated;
 mod layering;
 mod lifecycle;
+mod manifests;
 mod moto;
 mod operations;
 mod read_path;

@@ -1,0 +1,58 @@
+//! One HTTP request, bounded in time and size.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{AGE, DATE};
+use reqwest::{Client, Url, redirect};
+
+use crate::words::{Ahead, causes};
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) ahead: Option<Ahead>,
+}
+
+/// Gets what is behind the URL. Redirects are not followed: discovery must answer by itself (OpenID Connect Discovery, 4.2).
+pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
+    let mut builder = Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT).timeout(WHOLE);
+    if is_loopback(url) {
+        builder = builder.no_proxy();
+    }
+    if url.scheme() == "http" {
+        // A container may have none, which shall not be in the way here.
+        builder = builder.tls_certs_only([]);
+    }
+    let client = builder.build().map_err(|error| causes(&error))?;
+    let sent = SystemTime::now();
+    // A resolver may take longer than the client's own timeout knows.
+    tokio::time::timeout(WHOLE + Duration::from_secs(1), async {
+        let mut response = client.get(url.clone()).send().await.map_err(|error| causes(&error))?;
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        // An answer out of a cache tells when it was put there.
+        let date = header(DATE).filter(|_| header(AGE).is_none());
+        let ahead = date.and_then(|date| Ahead::from_date(date, sent, url.host_str().unwrap_or_default()));
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BYTES {
+                return Err(format!("the answer is longer than {MAX_BYTES} bytes"));
+            }
+        }
+        Ok(Answer { status, body, ahead })
+    })
+    .await
+    .unwrap_or_else(|_| Err(format!("no answer within {} s", WHOLE.as_secs())))
+}
+
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+const CONNECT: Duration = Duration::from_secs(3);
+/// As long as STS waits for an issuer.
+const WHOLE: Duration = Duration::from_secs(5);
+const MAX_BYTES: usize = 1 << 20;

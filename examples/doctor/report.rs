@@ -1,0 +1,115 @@
+//! The checklist, and how it is printed.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::words::one_line;
+
+/// What a check found.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    status: Status,
+    detail: String,
+    remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Status {
+    Pass,
+    Fail,
+    Unknown,
+}
+
+impl Finding {
+    pub(crate) fn pass(detail: impl Into<String>) -> Self {
+        Self { status: Status::Pass, detail: detail.into(), remedy: None }
+    }
+
+    pub(crate) fn fail(detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { status: Status::Fail, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// Nothing can be said, mostly since an earlier check failed.
+    pub(crate) fn unknown(detail: impl Into<String>) -> Self {
+        Self { status: Status::Unknown, detail: detail.into(), remedy: None }
+    }
+
+    pub(crate) fn is_fail(&self) -> bool {
+        self.status == Status::Fail
+    }
+}
+
+/// All findings, in the order of the road.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) checks: Vec<(&'static str, Finding)>,
+    /// What the role must have.
+    pub(crate) trust_policy: Option<Value>,
+}
+
+impl Report {
+    /// No check failed, and there were credentials.
+    pub(crate) fn is_ok(&self) -> bool {
+        let exchanged = self.checks.iter().any(|(name, finding)| *name == "exchange" && finding.status == Status::Pass);
+        exchanged && self.failures() == 0
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let checks: Vec<Value> = self
+            .checks
+            .iter()
+            .map(|(name, Finding { status, detail, remedy })| {
+                json!({ "name": name, "status": status.word(), "detail": detail, "remedy": remedy })
+            })
+            .collect();
+        format!("{:#}", json!({ "ok": self.is_ok(), "checks": checks, "trust_policy": self.trust_policy }))
+    }
+
+    pub(crate) fn text(&self, coloured: bool) -> String {
+        let mut out = String::new();
+        for (name, Finding { status, detail, remedy }) in &self.checks {
+            let (on, off) = if coloured { (status.colour(), "\u{1b}[0m") } else { ("", "") };
+            let (word, detail) = (status.word(), one_line(detail));
+            // Writing to a `String` cannot fail.
+            let _ok = writeln!(out, "{on}{word:<8}{off} {name:<13} {detail}");
+            if let Some(remedy) = remedy {
+                let _ok = writeln!(out, "{:<22} remedy: {}", "", one_line(remedy));
+            }
+        }
+        match &self.trust_policy {
+            Some(policy) => _ = write!(out, "\nThe trust policy that this token needs:\n{policy:#}\n"),
+            None => out.push_str("\nWhat trust policy this token needs cannot be said.\n"),
+        }
+        out.push('\n');
+        out.push_str(&match (self.is_ok(), self.failures()) {
+            (true, _) => "All is well.".to_owned(),
+            (false, 0) => "There were no credentials.".to_owned(),
+            (false, 1) => "1 check failed.".to_owned(),
+            (false, failures) => format!("{failures} checks failed."),
+        });
+        out
+    }
+
+    fn failures(&self) -> usize {
+        self.checks.iter().filter(|(_, finding)| finding.is_fail()).count()
+    }
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Pass => "\u{1b}[32m",
+            Self::Fail => "\u{1b}[31m",
+            Self::Unknown => "\u{1b}[33m",
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The environment: what is set, and whether the crate can work with it.
+
+use std::path::PathBuf;
+
+use aws_sdk_sts::config::Region;
+use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_types::SdkConfig;
+use aws_web_identity::WebIdentityCredentialsProvider;
+
+use crate::report::Finding;
+
+pub(crate) struct Settings {
+    pub(crate) role_arn: Option<String>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) region: Option<String>,
+    /// An STS that is not where AWS has it.
+    pub(crate) endpoint_url: Option<String>,
+    pub(crate) use_fips: bool,
+    pub(crate) use_dual_stack: bool,
+}
+
+impl Settings {
+    pub(crate) fn from_environment() -> Self {
+        let endpoint_url = || text("AWS_ENDPOINT_URL_STS").or_else(|| text("AWS_ENDPOINT_URL"));
+        Self {
+            role_arn: text("AWS_ROLE_ARN"),
+            token_file: std::env::var_os("AWS_WEB_IDENTITY_TOKEN_FILE").filter(|path| !path.is_empty()).map(Into::into),
+            region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
+            endpoint_url: (!flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")).then(endpoint_url).flatten(),
+            use_fips: flag("AWS_USE_FIPS_ENDPOINT"),
+            use_dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT"),
+        }
+    }
+
+    pub(crate) fn variables(&self) -> Finding {
+        let wanted = [
+            ("AWS_ROLE_ARN", "the role's ARN", self.role_arn.is_some()),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", self.token_file.is_some()),
+            ("AWS_REGION", "the region whose STS is to be asked", self.region.is_some()),
+        ];
+        let missing: Vec<_> = wanted.iter().filter(|(.., is_set)| !is_set).collect();
+        if !missing.is_empty() {
+            let names: Vec<_> = missing.iter().map(|(name, ..)| *name).collect();
+            let steps: Vec<_> = missing.iter().map(|(name, what, _)| format!("{name} to {what}")).collect();
+            let webhook = if self.role_arn.is_none() && self.token_file.is_none() {
+                "; where the EKS webhook does that, annotate the service account with eks.amazonaws.com/role-arn and \
+                 create the pod anew"
+            } else {
+                ""
+            };
+            return Finding::fail(
+                format!("not set: {}", names.join(", ")),
+                format!("set {}{webhook}", steps.join(", ")),
+            );
+        }
+        match WebIdentityCredentialsProvider::builder().build() {
+            // That is for the check of the role to say.
+            Err(error) if !error.to_string().starts_with("AWS_ROLE_ARN ") => {
+                let text = error.to_string();
+                let (detail, remedy) = text.split_once(": ").unwrap_or((&text, "correct this variable"));
+                Finding::fail(detail, remedy)
+            }
+            _ => Finding::pass(self.description()),
+        }
+    }
+
+    pub(crate) fn role(&self) -> Finding {
+        let Some(arn) = &self.role_arn else { return Finding::unknown("AWS_ROLE_ARN is not set") };
+        let mut parts = arn.splitn(6, ':').skip(1);
+        let partition = parts.next().unwrap_or_default();
+        // All but the role is made to fit, so that nothing else can be wrong.
+        let region = self.region.clone().unwrap_or_else(|| format!("{partition}-global"));
+        let config = SdkConfig::builder().region(Region::new(region)).use_fips(false).use_dual_stack(false).build();
+        let mut builder = WebIdentityCredentialsProvider::builder().configure(&config);
+        if self.endpoint_url.is_some() {
+            builder = builder.endpoint_url("https://localhost");
+        }
+        match builder.token_file("token").session_name("doctor").build() {
+            Err(error) if error.to_string().starts_with("AWS_ROLE_ARN ") => {
+                let text = error.to_string();
+                let (detail, remedy) = text.split_once(": ").unwrap_or((&text, "write the role's ARN"));
+                Finding::fail(detail, remedy)
+            }
+            _ => {
+                let account = match parts.nth(2).unwrap_or_default() {
+                    "" => "no account".to_owned(),
+                    account => format!("account {account}"),
+                };
+                Finding::pass(format!("{arn}: {account}, partition {partition}"))
+            }
+        }
+    }
+
+    /// Where STS is, as the SDK finds it.
+    pub(crate) async fn sts_url(&self) -> Result<String, Finding> {
+        let Some(region) = &self.region else {
+            return Err(Finding::fail("there is no region", "set AWS_REGION to the region whose STS is to be asked"));
+        };
+        let params = Params::builder()
+            .region(region)
+            .set_endpoint(self.endpoint_url.clone())
+            .use_fips(self.use_fips)
+            .use_dual_stack(self.use_dual_stack)
+            .use_global_endpoint(false)
+            .build();
+        let resolved = match params {
+            Ok(params) => DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        resolved.map(|endpoint| endpoint.url().to_owned()).map_err(|reason| {
+            Finding::fail(
+                format!("there is no STS endpoint for region {region}: {reason}"),
+                "correct AWS_REGION, AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT",
+            )
+        })
+    }
+
+    fn description(&self) -> String {
+        let path = self.token_file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+        let mut facts = format!(
+            "AWS_ROLE_ARN {}, AWS_WEB_IDENTITY_TOKEN_FILE {path}, region {}",
+            self.role_arn.as_deref().unwrap_or_default(),
+            self.region.as_deref().unwrap_or_default()
+        );
+        if let Some(url) = &self.endpoint_url {
+            facts.push_str(&format!(", STS at {url}"));
+        }
+        if text("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
+            facts.push_str("; EKS Pod Identity is set up beside it, which other programs here may prefer");
+        }
+        facts
+    }
+}
+
+/// An empty variable is an absent one, as everywhere in the crate.
+fn text(name: &str) -> Option<String> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn flag(name: &str) -> bool {
+    text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}

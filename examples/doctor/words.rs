@@ -1,0 +1,68 @@
+//! Times, spans, errors and other people's text, in words.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+
+/// How far a server's clock is ahead of ours, by its `Date`.
+#[derive(Clone, Debug)]
+pub(crate) struct Ahead {
+    pub(crate) seconds: f64,
+    pub(crate) server: String,
+}
+
+impl Ahead {
+    /// `sent` is when the answer was asked for, by our clock; it ends now.
+    pub(crate) fn from_date(date: &str, sent: SystemTime, server: &str) -> Option<Self> {
+        let date = SystemTime::try_from(DateTime::from_str(date.trim(), Format::HttpDate).ok()?).ok()?;
+        let halfway = sent + SystemTime::now().duration_since(sent).unwrap_or_default() / 2;
+        // A `Date` is cut to whole seconds.
+        let date = date + Duration::from_millis(500);
+        let seconds = match date.duration_since(halfway) {
+            Ok(ahead) => ahead.as_secs_f64(),
+            Err(behind) => -behind.duration().as_secs_f64(),
+        };
+        Some(Self { seconds, server: server.to_owned() })
+    }
+
+    /// What time it is to the server.
+    pub(crate) fn server_time(&self) -> SystemTime {
+        let now = SystemTime::now();
+        let by = Duration::try_from_secs_f64(self.seconds.abs()).unwrap_or_default();
+        if self.seconds < 0.0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
+    }
+}
+
+pub(crate) fn date(time: SystemTime) -> String {
+    DateTime::from(time).fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
+}
+
+pub(crate) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// An error with all its causes.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Somebody's text shall not command the terminal, nor fill it.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4000).collect()
+}
