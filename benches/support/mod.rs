@@ -1,6 +1,8 @@
 //! What every bench needs: its arguments, and one way to print a figure.
 #![allow(dead_code, reason = "each bench is a crate of its own and takes what it needs")]
 
+pub(crate) mod chart;
+
 use std::fmt::Display;
 use std::time::Duration;
 
