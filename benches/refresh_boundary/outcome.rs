@@ -6,13 +6,13 @@ use std::time::{Instant, SystemTime};
 
 use crate::party::{Party, Who};
 use crate::support::{quantile, report};
-use crate::traffic::Request;
+use crate::traffic::{Answer, Request};
 
 /// All times are seconds since the start.
 pub(crate) struct Outcome {
     pub(crate) who: Who,
     pub(crate) requests: Vec<Request>,
-    waits: Vec<Range<f64>>,
+    waits: Vec<Wait>,
     /// When credentials were valid.
     valid: Vec<Range<f64>>,
     /// The exchanges that renewed them.
@@ -21,12 +21,18 @@ pub(crate) struct Outcome {
     lifetimes: usize,
 }
 
+struct Wait {
+    span: Range<f64>,
+    got_them: bool,
+}
+
 impl Outcome {
     pub(crate) fn of(party: &Party, requests: Vec<Request>, start: (Instant, SystemTime)) -> Self {
-        let waits = party.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = waits.iter().filter(|(began, ended)| *began >= start.0 && *ended - *began >= A_WAIT).map(
-            |(began, ended)| began.duration_since(start.0).as_secs_f64()..ended.duration_since(start.0).as_secs_f64(),
-        );
+        let book = party.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = book.iter().filter(|wait| wait.began >= start.0).map(|wait| Wait {
+            span: wait.began.duration_since(start.0).as_secs_f64()..wait.ended.duration_since(start.0).as_secs_f64(),
+            got_them: wait.got_them,
+        });
         let seconds = |at: SystemTime| match at.duration_since(start.1) {
             Ok(after) => after.as_secs_f64(),
             Err(before) => -before.duration().as_secs_f64(),
@@ -51,22 +57,21 @@ impl Outcome {
         let name = format!("{scenario} {}", self.who);
         report(format_args!("{name} requests"), self.requests.len());
         report(format_args!("{name} latency"), quantiles(self.requests.iter()));
+        let failed = self.requests.iter().filter(|request| request.answer != Answer::Good);
+        report(format_args!("{name} failed"), failed.clone().count());
         if self.who == Who::FixedKeys {
             return;
         }
-        let failed = self.requests.iter().filter(|request| !request.succeeded);
-        report(format_args!("{name} failed"), failed.clone().count());
-        let span = |request: &Request| request.began..request.began + request.took;
-        report(
-            format_args!("{name} failed_while_credentials_were_valid"),
-            failed.filter(|request| self.covers(&span(request))).count(),
-        );
-        report(format_args!("{name} waited_for_credentials"), self.waits.len());
-        report(
-            format_args!("{name} waited_while_credentials_were_valid"),
-            self.waits.iter().filter(|wait| self.covers(wait)).count(),
-        );
-        let longest = self.waits.iter().map(|wait| wait.end - wait.start).fold(0.0, f64::max);
+        let refused = failed.filter(|request| request.answer == Answer::ExpiredToken);
+        report(format_args!("{name} signed_with_a_key_that_had_ended"), refused.count());
+        let valid = |wait: &&Wait| self.covers(&wait.span);
+        let without = self.waits.iter().filter(|wait| !wait.got_them);
+        report(format_args!("{name} got_no_credentials"), without.clone().count());
+        report(format_args!("{name} got_no_credentials_while_there_were_valid_ones"), without.filter(valid).count());
+        let waited = self.waits.iter().filter(|wait| wait.span.end - wait.span.start >= A_WAIT);
+        report(format_args!("{name} waited"), waited.clone().count());
+        report(format_args!("{name} waited_while_there_were_valid_ones"), waited.clone().filter(valid).count());
+        let longest = waited.map(|wait| wait.span.end - wait.span.start).fold(0.0, f64::max);
         report(format_args!("{name} longest_wait"), format_args!("{:.0} ms", longest * 1e3));
         report(format_args!("{name} sts_calls"), self.sts_calls);
         report(format_args!("{name} lifetimes"), self.lifetimes);
@@ -99,5 +104,5 @@ fn quantiles<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
     format!("p50 {:.1} p99 {:.1} p99.9 {:.1} max {:.1} ms", at(0.5), at(0.99), at(0.999), at(1.0))
 }
 
-/// A lock that another holds for a moment is none.
-const A_WAIT: std::time::Duration = std::time::Duration::from_millis(1);
+/// A lock that another holds for a moment is none. In seconds.
+const A_WAIT: f64 = 0.001;

@@ -38,8 +38,8 @@ impl Scenario {
         }
     }
 
-    fn with_fault(name: &'static str, fault: Fault, shares: Range<f64>) -> Self {
-        let lifetime = Duration::from_secs(30);
+    fn with_fault(name: &'static str, fault: Fault, lifetime: u64, shares: Range<f64>) -> Self {
+        let lifetime = Duration::from_secs(lifetime);
         let span = lifetime.mul_f64(shares.start)..lifetime.mul_f64(shares.end);
         Self { lifetime, fault: Some((span, fault)), ..Self::plain(name, Duration::from_millis(50)) }
     }
@@ -48,8 +48,11 @@ impl Scenario {
         vec![
             Self::plain("sts_50ms", Duration::from_millis(50)),
             Self::plain(DRAWN, Duration::from_secs(1)),
-            Self::with_fault("sts_down_in_the_last_quarter", Fault::ConnectionReset, 0.75..1.0),
-            Self::with_fault("sts_throttles_from_half_until_after_expiry", Fault::Throttled, 0.5..1.25),
+            Self {
+                runs_for: Duration::from_secs(55),
+                ..Self::with_fault("sts_down_in_the_last_quarter", Fault::ConnectionReset, 40, 0.75..1.0)
+            },
+            Self::with_fault("sts_throttles_from_half_until_after_expiry", Fault::Throttled, 30, 0.5..1.25),
             Self {
                 request_timeout: Some(Duration::from_millis(100)),
                 runs_for: Duration::from_secs(35),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_sts::Client;
+use aws_sdk_sts::error::ProvideErrorMetadata;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -11,7 +12,16 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 pub(crate) struct Request {
     pub(crate) began: f64,
     pub(crate) took: f64,
-    pub(crate) succeeded: bool,
+    pub(crate) answer: Answer,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Answer {
+    Good,
+    /// The service refused the key, which had ended.
+    ExpiredToken,
+    /// Anything else: no credentials, a timeout.
+    None,
 }
 
 /// 64 tasks, a request each 100 ms in each, unless the one before takes longer: what a wait delays further is not counted.
@@ -27,8 +37,12 @@ pub(crate) async fn run(clients: &[Client], start: Instant, runs_for: Duration) 
             while start.elapsed() < runs_for {
                 ticks.tick().await;
                 let began = start.elapsed().as_secs_f64();
-                let succeeded = client.get_caller_identity().send().await.is_ok();
-                requests.push(Request { began, took: start.elapsed().as_secs_f64() - began, succeeded });
+                let answer = match client.get_caller_identity().send().await {
+                    Ok(_) => Answer::Good,
+                    Err(error) if error.code() == Some("ExpiredToken") => Answer::ExpiredToken,
+                    Err(_) => Answer::None,
+                };
+                requests.push(Request { began, took: start.elapsed().as_secs_f64() - began, answer });
             }
             requests
         });

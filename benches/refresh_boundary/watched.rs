@@ -11,8 +11,14 @@ use aws_smithy_runtime_api::client::identity::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// From when until when somebody waited for credentials, whether they came or not.
-pub(crate) type Wait = (Instant, Instant);
+/// Somebody waited for credentials, or got an error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    pub(crate) began: Instant,
+    pub(crate) ended: Instant,
+    /// Not when there was an error, nor when the caller gave up.
+    pub(crate) got_them: bool,
+}
 
 /// Any cache, watched.
 #[derive(Debug)]
@@ -38,28 +44,36 @@ impl ResolveCachedIdentity for Watched {
         let resolving = self.cache.resolve_cached_identity(resolver, runtime_components, config_bag);
         IdentityFuture::new(async move {
             let mut resolving = pin!(resolving);
-            let mut waiting = None;
-            poll_fn(|context| {
+            let mut wait =
+                Waiting { wait: Wait { began, ended: began, got_them: false }, waits: &self.waits, is_one: true };
+            let mut looked = false;
+            let identity = poll_fn(|context| {
                 let polled = resolving.as_mut().poll(context);
-                if polled.is_pending() && waiting.is_none() {
-                    waiting = Some(Waiting { began, waits: &self.waits });
-                }
+                // It was there when it was first asked for.
+                wait.is_one = looked || polled.is_pending();
+                looked = true;
                 polled
             })
-            .await
+            .await;
+            wait.wait.got_them = identity.is_ok();
+            wait.is_one |= identity.is_err();
+            identity
         })
     }
 }
 
-/// Ends when the identity is there, or the caller has given up.
+/// Noted when the identity is there, or its caller has given up.
 struct Waiting<'a> {
-    began: Instant,
+    wait: Wait,
     waits: &'a Mutex<Vec<Wait>>,
+    is_one: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let wait = (self.began, Instant::now());
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).push(wait);
+        if self.is_one {
+            self.wait.ended = Instant::now();
+            self.waits.lock().unwrap_or_else(PoisonError::into_inner).push(self.wait);
+        }
     }
 }

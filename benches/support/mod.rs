@@ -11,6 +11,12 @@ pub(crate) fn short() -> bool {
     std::env::args().any(|argument| argument == "--short")
 }
 
+/// Whether to run what has this name: `cargo bench --bench NAME -- PART` runs what has PART in its name.
+pub(crate) fn chosen(name: &str) -> bool {
+    let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(&part))
+}
+
 /// One figure, on a line of its own.
 pub(crate) fn report(name: impl Display, value: impl Display) {
     println!("{name}: {value}");
