@@ -1,12 +1,20 @@
 //! What every bench needs: its arguments, and one way to print a figure.
 #![allow(dead_code, reason = "each bench is a crate of its own and takes what it needs")]
 
+pub(crate) mod chart;
+
 use std::fmt::Display;
 use std::time::Duration;
 
 /// Whether to run just long enough to show that the bench still works: `cargo bench --bench NAME -- --short`.
 pub(crate) fn short() -> bool {
     std::env::args().any(|argument| argument == "--short")
+}
+
+/// Whether to run what has this name: `cargo bench --bench NAME -- PART` runs what has PART in its name.
+pub(crate) fn chosen(name: &str) -> bool {
+    let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(&part))
 }
 
 /// One figure, on a line of its own.

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 /// Differences up to this are the ordinary noise of two clocks.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
+/// What a `Date` header cannot tell apart.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// How much longer than asked a session may last before the answer is not believed.
 const LIFETIME_SLACK: Duration = Duration::from_secs(60);
 
@@ -67,6 +70,16 @@ impl Reading {
             Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
             _ => then.mono,
         }
+    }
+
+    /// Since when credentials live that were asked for at `sent`, on the monotonic clock of now.
+    ///
+    /// A `date` shows the beginning of its second, and services count from there. Where the local clock was in that second
+    /// already when the request was sent, life began earlier by as much; a clock that shows another second says nothing.
+    pub(crate) fn alive_since(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
+        let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
+        let asked = self.mono_of(sent);
+        asked.checked_sub(into.unwrap_or_default()).unwrap_or(asked)
     }
 
     /// What happened to the clocks between `anchor` and now.
@@ -172,6 +185,18 @@ mod tests {
     fn p7_an_answer_that_neither_clock_understands_has_no_lifetime() {
         assert_eq!(lifetime(at(0), Some(at(10)), at(10), HOUR), None);
         assert_eq!(lifetime(at(90_000), None, at(0), HOUR), None);
+    }
+
+    #[test]
+    fn p7_credentials_do_not_outlive_the_whole_seconds_that_the_server_counts_in() {
+        let ms = Duration::from_millis;
+        let sent = Reading { wall: at(100) + ms(650), ..reading(10, 0, 50) };
+        let since = |date| sent.mono.checked_duration_since(sent.alive_since(&sent, date)).unwrap();
+        assert_eq!(since(Some(at(100))), ms(650), "the answer came in the second in which it was asked for");
+        assert_eq!(since(Some(at(101))), ms(0), "in the next one");
+        assert_eq!(since(Some(at(99))), ms(0), "another clock");
+        assert_eq!(since(Some(at(7300))), ms(0), "a far other clock");
+        assert_eq!(since(None), ms(0));
     }
 
     #[test]

@@ -109,11 +109,11 @@ impl Lease {
         state: &mut State,
         reading: &Reading,
         grant: Grant,
-        (sent, lifetime): (Instant, Duration),
+        (since, lifetime): (Instant, Duration),
     ) -> Ended {
         let shared = &*self.shared;
         let failures_before = state.schedule.failures();
-        state.schedule.succeeded(sent, lifetime, fastrand::f64());
+        state.schedule.succeeded(since, lifetime, fastrand::f64());
         state.failure = None;
         state.anchor = *reading;
 
@@ -127,7 +127,7 @@ impl Lease {
             state.issued.push_back(access_key_id.to_owned());
         }
         let generation = state.generation;
-        let deadline = sent + lifetime;
+        let deadline = since + lifetime;
         let expiry = reading.wall_at(deadline);
         shared.slot.store(Snapshot::new(
             grant.credentials,
@@ -228,10 +228,10 @@ fn validity_of(
     sent: &Reading,
     reading: &Reading,
 ) -> Result<(Instant, Duration), Failure> {
-    let sent = reading.mono_of(sent);
+    let since = reading.alive_since(sent, grant.date);
     super::clock::lifetime(grant.expiration, grant.date, reading.wall, grant.requested)
-        .map(|lifetime| (sent, lifetime))
-        .filter(|(sent, lifetime)| *sent + *lifetime > reading.mono)
+        .map(|lifetime| (since, lifetime))
+        .filter(|(since, lifetime)| *since + *lifetime > reading.mono)
         .ok_or_else(|| expired_on_arrival(subject, grant.principal.endpoint.as_deref()))
 }
 

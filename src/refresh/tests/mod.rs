@@ -2,6 +2,7 @@
 
 mod figures;
 mod model;
+mod providers;
 mod scenarios;
 mod simulation;
 mod testing;

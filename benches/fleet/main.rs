@@ -1,0 +1,137 @@
+//! What a fleet asks of STS: 10 000 pods with sessions of an hour, by this crate's schedule, by the SDK's `LazyCache` and by
+//! AWS's coming cross-SDK behaviour.
+//!
+//! `cargo bench --bench fleet --features test-util` prints calls per second, peak and mean, and draws
+//! `benches/pictures/fleet.svg`. The schedule is the crate's own file; the peers are models of their sources, told beside
+//! them. Each pod is busy: a request comes whenever one could cause a call. Of ours the worst of the runs is shown, of the
+//! peers the best.
+
+mod refresh;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+
+/// What the engine's `source.rs` names.
+mod error {
+    pub(crate) use aws_web_identity::Error;
+}
+
+use support::chart::{Axis, Chart, Colour, Series};
+use support::{report, short};
+use world::{LIFETIME, Load, PODS, Policy, Scenario, mean, peak};
+
+fn main() -> std::io::Result<()> {
+    let runs = if short() { 2 } else { 20 };
+    for rollout in [5.0, 60.0, 600.0] {
+        rolled_out(rollout, runs);
+    }
+    outage(runs);
+    for policy in Policy::ALL {
+        let load = Load::of(policy, &Scenario { rollout: LIFETIME, outage: 0.0..0.0, ends: 20.0 * LIFETIME }, 1);
+        let steady = &load.calls[10 * LIFETIME as usize..20 * LIFETIME as usize];
+        let per_hour = f64::from(steady.iter().sum::<u32>()) / (PODS as f64 * 10.0);
+        report(format_args!("steady {} calls_per_pod_and_hour", policy.name()), format_args!("{per_hour:.2}"));
+    }
+    if short() { Ok(()) } else { draw() }
+}
+
+/// All pods start within some seconds: the first refreshes come together, unless somebody spreads them.
+fn rolled_out(rollout: f64, runs: u64) {
+    let scenario = Scenario { rollout, outage: 0.0..0.0, ends: 5.0 * LIFETIME };
+    let [ours, lazy, coming] = Policy::ALL.map(|policy| Runs::new(policy, &scenario, runs));
+    let name = format!("rollout_{rollout}s");
+    report(format_args!("{name} start peak_per_second any"), ours.worst(|load| peak(&load.cycles[0]).into()));
+    for refresh in 1..=REFRESHES {
+        let peak = |load: &Load| f64::from(peak(&load.cycles[refresh]));
+        let peaks = (ours.worst(peak), lazy.best(peak), coming.best(peak));
+        let mean = |load: &Load| mean(&load.cycles[refresh]);
+        let means = (ours.worst(mean), lazy.best(mean), coming.best(mean));
+        report(
+            format_args!("{name} refresh_{refresh} peak_per_second"),
+            format_args!("ours {} lazy_cache {} coming {}", peaks.0, peaks.1, peaks.2),
+        );
+        report(
+            format_args!("{name} refresh_{refresh} mean_per_second"),
+            format_args!("ours {:.1} lazy_cache {:.1} coming {:.1}", means.0, means.1, means.2),
+        );
+        report(
+            format_args!("{name} refresh_{refresh} lazy_cache_peak_over_ours"),
+            format_args!("{:.1}", peaks.1 / peaks.0),
+        );
+        if rollout == 5.0 {
+            assert!(peaks.1 / peaks.0 >= 40.0, "ours shall peak at a fortieth: {peaks:?}");
+        }
+    }
+}
+
+/// STS fails for half an hour, and the fleet is out of step by then.
+fn outage(runs: u64) {
+    let outage = 6.0 * LIFETIME..6.5 * LIFETIME;
+    let scenario = Scenario { rollout: LIFETIME, outage: outage.clone(), ends: 9.0 * LIFETIME };
+    let during = outage.start as usize..outage.end as usize;
+    let recovery = during.end..during.end + 60;
+    let after = recovery.end..scenario.ends as usize;
+    for policy in Policy::ALL {
+        let name = format!("outage_30min {}", policy.name());
+        let runs = Runs::new(policy, &scenario, runs);
+        // Of the peers the best run, of ours the worst.
+        let shown = |figure: &dyn Fn(&Load) -> f64| {
+            if policy == Policy::Ours { runs.worst(figure) } else { runs.best(figure) }
+        };
+        let of = |span: &std::ops::Range<usize>| {
+            let span = span.clone();
+            move |load: &Load| f64::from(peak(&load.calls[span.clone()]))
+        };
+        let in_the_mean = shown(&|load| mean(&load.calls[during.clone()]));
+        report(format_args!("{name} mean_per_second"), format_args!("{in_the_mean:.0}"));
+        report(format_args!("{name} peak_per_second"), shown(&of(&during)));
+        report(format_args!("{name} first_minute_after peak_per_second"), shown(&of(&recovery)));
+        report(format_args!("{name} hours_after peak_per_second"), shown(&of(&after)));
+        let ran_out = shown(&|load| 100.0 * load.ran_out as f64 / PODS as f64);
+        report(format_args!("{name} pods_without_valid_credentials_percent"), format_args!("{ran_out:.1}"));
+    }
+}
+
+/// The same with other chances.
+struct Runs(Vec<Load>);
+
+impl Runs {
+    fn new(policy: Policy, scenario: &Scenario, runs: u64) -> Self {
+        Self((1..=runs).map(|seed| Load::of(policy, scenario, seed)).collect())
+    }
+
+    fn worst(&self, figure: impl Fn(&Load) -> f64) -> f64 {
+        self.0.iter().map(figure).fold(0.0, f64::max)
+    }
+
+    fn best(&self, figure: impl Fn(&Load) -> f64) -> f64 {
+        self.0.iter().map(figure).fold(f64::INFINITY, f64::min)
+    }
+}
+
+fn draw() -> std::io::Result<()> {
+    let scenario = Scenario { rollout: 5.0, outage: 0.0..0.0, ends: 4.5 * LIFETIME };
+    let series = [
+        (Policy::Coming, "AWS's coming policy", Colour::Second),
+        (Policy::LazyCache, "SDK today (LazyCache)", Colour::Third),
+        (Policy::Ours, "aws-web-identity", Colour::First),
+    ]
+    .map(|(policy, name, colour)| {
+        let calls = Load::of(policy, &scenario, 1).calls;
+        let points = calls.chunks(MINUTE).enumerate().map(|(minute, calls)| (minute as f64 / 60.0, peak(calls).into()));
+        Series { name, colour, points: points.collect() }
+    });
+    Chart {
+        title: "Calls to STS of 10 000 pods that were rolled out within 5 s",
+        subtitle: "the busiest second of each minute; sessions of one hour; logarithmic, the bottom is none",
+        x: Axis::linear("hours since the roll-out", 0.0..=4.5, &[0.0, 1.0, 2.0, 3.0, 4.0]),
+        y: Axis::logarithmic("calls per second", 0.5..=4000.0),
+        bands: vec![],
+        series: series.into(),
+    }
+    .save("fleet")
+}
+
+/// Of each pod after its start.
+const REFRESHES: usize = 4;
+const MINUTE: usize = 60;

@@ -1,0 +1,12 @@
+//! The engine's own files: the fleet runs by the schedule that pods run by, and by the models that the engine's tests use.
+
+#[allow(dead_code, reason = "its tests stay where they are")]
+#[path = "../../src/refresh/schedule.rs"]
+pub(crate) mod schedule;
+#[allow(dead_code, reason = "of it the schedule needs the classes alone")]
+#[path = "../../src/refresh/source.rs"]
+pub(crate) mod source;
+
+#[allow(dead_code, reason = "of it the fleet needs less than the engine's tests")]
+#[path = "../../src/refresh/tests/providers.rs"]
+pub(crate) mod providers;

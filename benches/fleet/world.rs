@@ -1,0 +1,112 @@
+//! Ten thousand pods, one by one: when each calls STS, second by second.
+
+use std::ops::Range;
+
+use fastrand::Rng;
+
+use crate::refresh::providers::{Coming, Lazy, Ours, Provider};
+use crate::refresh::source::Class;
+
+pub(crate) const PODS: usize = 10_000;
+pub(crate) const LIFETIME: f64 = 3600.0;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Policy {
+    Ours,
+    LazyCache,
+    Coming,
+}
+
+impl Policy {
+    pub(crate) const ALL: [Self; 3] = [Self::Ours, Self::LazyCache, Self::Coming];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::LazyCache => "lazy_cache",
+            Self::Coming => "coming",
+        }
+    }
+
+    fn pod(self, starts: f64) -> Box<dyn Provider> {
+        match self {
+            Self::Ours => Box::new(Ours::starting(starts, LIFETIME, Class::Transient)),
+            Self::LazyCache => Box::new(Lazy::starting(starts, LIFETIME)),
+            Self::Coming => Box::new(Coming::starting(starts, LIFETIME, false)),
+        }
+    }
+}
+
+/// What happens to the fleet.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    /// The pods start within so many seconds.
+    pub(crate) rollout: f64,
+    /// STS answers with errors.
+    pub(crate) outage: Range<f64>,
+    pub(crate) ends: f64,
+}
+
+impl Scenario {
+    /// Whether an attempt at this second gets credentials.
+    fn answers(&self, at: f64) -> bool {
+        !self.outage.contains(&at)
+    }
+}
+
+/// Calls, second by second.
+#[derive(Default)]
+pub(crate) struct Load {
+    /// All of them.
+    pub(crate) calls: Vec<u32>,
+    /// The first of each pod, its first refresh, its second …
+    pub(crate) cycles: Vec<Vec<u32>>,
+    /// Pods that had no valid credentials left at some time.
+    pub(crate) ran_out: usize,
+}
+
+impl Load {
+    pub(crate) fn of(policy: Policy, scenario: &Scenario, seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let mut load = Self { calls: vec![0; scenario.ends as usize + 1], ..Self::default() };
+        for _ in 0..PODS {
+            let starts = random.f64() * scenario.rollout;
+            let mut pod = policy.pod(starts);
+            let mut cycle = 0;
+            let mut expires = f64::INFINITY;
+            let mut ran_out = false;
+            while pod.due() < scenario.ends {
+                let at = pod.due();
+                load.calls[at as usize] += 1;
+                ran_out |= at > expires;
+                if !scenario.answers(at) {
+                    pod.failed(at, &mut random);
+                    continue;
+                }
+                if load.cycles.len() == cycle {
+                    load.cycles.push(vec![0; scenario.ends as usize + 1]);
+                }
+                load.cycles[cycle][at as usize] += 1;
+                cycle += 1;
+                expires = at + LIFETIME;
+                pod.succeeded(at, &mut random);
+            }
+            load.ran_out += usize::from(ran_out);
+        }
+        load
+    }
+}
+
+/// The most calls in one second.
+pub(crate) fn peak(calls: &[u32]) -> u32 {
+    calls.iter().copied().max().unwrap_or_default()
+}
+
+/// Calls per second from the first call to the last.
+pub(crate) fn mean(calls: &[u32]) -> f64 {
+    let busy = |&count: &u32| count > 0;
+    match (calls.iter().position(busy), calls.iter().rposition(busy)) {
+        (Some(first), Some(last)) => calls.iter().sum::<u32>() as f64 / (last - first + 1) as f64,
+        _ => 0.0,
+    }
+}

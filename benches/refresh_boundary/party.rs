@@ -1,0 +1,130 @@
+//! Those who are compared: each with an STS of its own and clients of its own.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::timeout::TimeoutConfig;
+use aws_web_identity::WebIdentityCredentialsProvider;
+use aws_web_identity::test_util::{OidcIssuer, ProjectedVolume, TokenSpec};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::scenario::{Clients, Scenario};
+use crate::service;
+use crate::sts::{ROLE, Sts};
+use crate::watched::{Wait, Watched};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Who {
+    Ours,
+    /// aws-config's default chain, behind the SDK's default identity cache.
+    Sdk,
+    /// Keys that never change: what the machine makes of it.
+    FixedKeys,
+}
+
+impl Who {
+    pub(crate) const ALL: [Self; 3] = [Self::Ours, Self::Sdk, Self::FixedKeys];
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "ours",
+            Self::Sdk => "sdk",
+            Self::FixedKeys => "fixed_keys",
+        })
+    }
+}
+
+pub(crate) struct Party {
+    pub(crate) who: Who,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) sts: Sts,
+    pub(crate) waits: Arc<Mutex<Vec<Wait>>>,
+    _directory: TempDir,
+}
+
+impl Party {
+    /// With its first credentials. The servers live on the other runtime.
+    pub(crate) async fn start(
+        who: Who,
+        scenario: &'static Scenario,
+        issuer: &OidcIssuer,
+        servers: &Handle,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let trusted = issuer.clone();
+        let sts = servers.spawn(async move { Sts::start(&trusted, scenario).await }).await?;
+        let issued_by = (who != Who::FixedKeys).then(|| sts.clone());
+        let service = servers.spawn(service::serve(issued_by)).await??;
+        let directory = tempfile::tempdir()?;
+        let volume = ProjectedVolume::new(directory.path().join("serviceaccount"))?;
+        volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout")))?;
+        let profile = directory.path().join("config");
+        let token = volume.token_path();
+        std::fs::write(
+            &profile,
+            format!(
+                "[default]\nrole_arn = {ROLE}\nrole_session_name = bench\nweb_identity_token_file = {}\n\
+                 services = mock\n[services mock]\nsts =\n  endpoint_url = {}\n",
+                token.display(),
+                sts.mock.endpoint_url()
+            ),
+        )?;
+
+        let mut configs = vec![load(&profile).await];
+        if scenario.clients == Clients::FiveOfFiveConfigs {
+            for _ in 1..5 {
+                configs.push(load(&profile).await);
+            }
+        }
+        match who {
+            Who::Sdk => {}
+            Who::Ours => {
+                let builder = WebIdentityCredentialsProvider::builder().configure(&configs[0]);
+                let provider = builder.role_arn(ROLE).token_file(token).session_name("bench").connect().await?;
+                configs = configs.into_iter().map(|config| provider.install(config)).collect();
+            }
+            Who::FixedKeys => {
+                let keys = SharedCredentialsProvider::new(Credentials::new("FIXED", "secret", None, None, "bench"));
+                let with = |config: SdkConfig| config.into_builder().credentials_provider(keys.clone()).build();
+                configs = configs.into_iter().map(with).collect();
+            }
+        }
+
+        let waits = Arc::default();
+        for config in &mut configs {
+            let cache = config.identity_cache().ok_or("a loaded config has an identity cache")?;
+            *config = config.to_builder().identity_cache(Watched::over(cache, &waits)).build();
+            // The first credentials, for which anybody has to wait.
+            client(config, &service, None).get_caller_identity().send().await?;
+        }
+        let count = if scenario.clients == Clients::One { 1 } else { 5 };
+        let clients = configs.iter().cycle().take(count);
+        let clients = clients.map(|config| client(config, &service, scenario.request_timeout)).collect();
+        Ok(Self { who, clients, sts, waits, _directory: directory })
+    }
+}
+
+/// What a program in a pod loads, with the variables of the pod in a profile instead.
+#[expect(deprecated, reason = "the names that are not would need one dependency more")]
+async fn load(profile: &std::path::Path) -> SdkConfig {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let files = ProfileFiles::builder().with_file(ProfileFileKind::Config, profile).build();
+    let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("eu-central-1"));
+    loader.profile_files(files).load().await
+}
+
+fn client(config: &SdkConfig, service: &str, timeout: Option<Duration>) -> Client {
+    let mut config = aws_sdk_sts::config::Builder::from(config).endpoint_url(service);
+    if let Some(timeout) = timeout {
+        config = config.timeout_config(TimeoutConfig::builder().operation_timeout(timeout).build());
+    }
+    Client::from_conf(config.build())
+}

@@ -1,0 +1,82 @@
+//! What the parties go through.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_web_identity::test_util::Fault;
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) lifetime: Duration,
+    pub(crate) runs_for: Duration,
+    pub(crate) sts_latency: Duration,
+    /// When something happens to STS, from the first credentials on, and what.
+    pub(crate) fault: Option<(Range<Duration>, Fault)>,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) clients: Clients,
+}
+
+/// What the requests go through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Clients {
+    One,
+    FiveOfOneConfig,
+    FiveOfFiveConfigs,
+}
+
+impl Scenario {
+    /// Three refreshes of sessions that the SDK's cache, which wants the last 10 s to itself, can still hold.
+    fn plain(name: &'static str, sts_latency: Duration) -> Self {
+        Self {
+            name,
+            lifetime: Duration::from_secs(20),
+            runs_for: Duration::from_secs(48),
+            sts_latency,
+            fault: None,
+            request_timeout: None,
+            clients: Clients::One,
+        }
+    }
+
+    fn with_fault(name: &'static str, fault: Fault, lifetime: u64, shares: Range<f64>) -> Self {
+        let lifetime = Duration::from_secs(lifetime);
+        let span = lifetime.mul_f64(shares.start)..lifetime.mul_f64(shares.end);
+        Self { lifetime, fault: Some((span, fault)), ..Self::plain(name, Duration::from_millis(50)) }
+    }
+
+    pub(crate) fn all() -> Vec<Self> {
+        vec![
+            Self::plain("sts_50ms", Duration::from_millis(50)),
+            Self::plain(DRAWN, Duration::from_secs(1)),
+            Self {
+                runs_for: Duration::from_secs(55),
+                ..Self::with_fault("sts_down_in_the_last_quarter", Fault::ConnectionReset, 40, 0.75..1.0)
+            },
+            Self::with_fault("sts_throttles_from_half_until_after_expiry", Fault::Throttled, 30, 0.5..1.25),
+            Self {
+                request_timeout: Some(Duration::from_millis(100)),
+                runs_for: Duration::from_secs(35),
+                ..Self::plain("requests_time_out_after_100ms", Duration::from_millis(200))
+            },
+            Self {
+                clients: Clients::FiveOfOneConfig,
+                runs_for: Duration::from_secs(35),
+                ..Self::plain("five_clients_of_one_config", Duration::from_millis(50))
+            },
+            Self {
+                clients: Clients::FiveOfFiveConfigs,
+                runs_for: Duration::from_secs(35),
+                ..Self::plain("five_clients_of_five_configs", Duration::from_millis(50))
+            },
+        ]
+    }
+
+    /// One refresh of each party.
+    pub(crate) fn short() -> Vec<Self> {
+        let (lifetime, runs_for) = (Duration::from_secs(11), Duration::from_millis(9_000));
+        vec![Self { lifetime, runs_for, ..Self::plain("short", Duration::from_millis(300)) }]
+    }
+}
+
+/// The scenario of the picture.
+pub(crate) const DRAWN: &str = "sts_1s";

@@ -1,0 +1,55 @@
+//! A service that answers at once, unless the key has ended: then as AWS does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::sts::Sts;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use tokio::net::TcpListener;
+
+/// Serves `GetCallerIdentity` on loopback until the runtime ends. Without an STS it takes any key.
+pub(crate) async fn serve(issued_by: Option<Sts>) -> std::io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let keys = Arc::new(Keys { issued_by, ends: Mutex::default() });
+    tokio::spawn(axum::serve(listener, Router::new().fallback(answer).with_state(keys)).into_future());
+    Ok(url)
+}
+
+async fn answer(State(keys): State<Arc<Keys>>, headers: HeaderMap) -> (StatusCode, &'static str) {
+    let signed_with = headers.get("authorization").and_then(|header| header.to_str().ok()).and_then(access_key_id);
+    match signed_with {
+        Some(key) if keys.are_good(key) => (StatusCode::OK, IDENTITY),
+        _ => (StatusCode::FORBIDDEN, EXPIRED),
+    }
+}
+
+fn access_key_id(authorization: &str) -> Option<&str> {
+    authorization.split_once("Credential=")?.1.split('/').next()
+}
+
+struct Keys {
+    issued_by: Option<Sts>,
+    ends: Mutex<HashMap<String, SystemTime>>,
+}
+
+impl Keys {
+    fn are_good(&self, key: &str) -> bool {
+        let Some(sts) = &self.issued_by else { return true };
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ends.contains_key(key) {
+            // The book of the STS is looked into once for each key.
+            ends.extend(sts.grants().into_iter().map(|grant| (grant.key, grant.ends)));
+        }
+        ends.get(key).is_some_and(|&ends| SystemTime::now() < ends)
+    }
+}
+
+const IDENTITY: &str = r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:sts::123456789012:assumed-role/checkout/bench</Arn><UserId>AROAEXAMPLE:bench</UserId>
+<Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"#;
+const EXPIRED: &str = r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>"#;

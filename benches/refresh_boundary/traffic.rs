@@ -1,0 +1,54 @@
+//! Requests, at an even pace.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_sts::Client;
+use aws_sdk_sts::error::ProvideErrorMetadata;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// One request. Times are seconds since the start.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) began: f64,
+    pub(crate) took: f64,
+    pub(crate) answer: Answer,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Answer {
+    Good,
+    /// The service refused the key, which had ended.
+    ExpiredToken,
+    /// Anything else: no credentials, a timeout.
+    None,
+}
+
+/// 64 tasks, a request each 100 ms in each, unless the one before takes longer: what a wait delays further is not counted.
+pub(crate) async fn run(clients: &[Client], start: Instant, runs_for: Duration) -> Vec<Request> {
+    let mut tasks = JoinSet::new();
+    for client in clients.iter().cycle().take(TASKS) {
+        let client = client.clone();
+        tasks.spawn(async move {
+            let mut requests = Vec::new();
+            sleep(PACE.mul_f64(fastrand::f64())).await;
+            let mut ticks = interval(PACE);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            while start.elapsed() < runs_for {
+                ticks.tick().await;
+                let began = start.elapsed().as_secs_f64();
+                let answer = match client.get_caller_identity().send().await {
+                    Ok(_) => Answer::Good,
+                    Err(error) if error.code() == Some("ExpiredToken") => Answer::ExpiredToken,
+                    Err(_) => Answer::None,
+                };
+                requests.push(Request { began, took: start.elapsed().as_secs_f64() - began, answer });
+            }
+            requests
+        });
+    }
+    tasks.join_all().await.concat()
+}
+
+const TASKS: usize = 64;
+const PACE: Duration = Duration::from_millis(100);
