@@ -7,6 +7,7 @@ mod settings;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
@@ -16,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::endpoint::RawUrl;
 use self::settings::{Parts, Settings, Shared};
+use crate::adapters;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::WebIdentityCredentialsProvider;
-use crate::refresh::ExpiredPolicy;
+use crate::refresh::{ExpiredPolicy, Source};
+use crate::web_identity::WebIdentity;
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
@@ -200,7 +203,9 @@ impl Builder {
     /// rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
         let Parts { config, policy, time_source, parent } = self.settings.resolve(&Environment::real())?;
-        Ok(WebIdentityCredentialsProvider::from_parts(config, policy, time_source, parent.as_ref()))
+        let source = Arc::new(WebIdentity::new(config));
+        let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
+        Ok(WebIdentityCredentialsProvider::from_parts(source, policy, time_source, parent.as_ref(), observer))
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.

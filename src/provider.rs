@@ -10,8 +10,8 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
-use crate::refresh::{Clock, Phase, Policy, Supervisor, Updates};
-use crate::web_identity::{Config, TokenClaims, WebIdentity};
+use crate::refresh::{Clock, Observer, Phase, Policy, Supervisor, Updates};
+use crate::web_identity::{TokenClaims, WebIdentity};
 
 /// Credentials of an IAM role for a Kubernetes service-account token, always ready.
 ///
@@ -111,7 +111,7 @@ impl WebIdentityCredentialsProvider {
             last_error: standing.last_error,
             assumed_role_arn: principal.assumed_role_arn.clone(),
             account_id: principal.account_id.clone(),
-            endpoint: principal.endpoint.clone(),
+            endpoint: standing.endpoint,
             token: self.source.claims(),
         }
     }
@@ -141,13 +141,13 @@ impl WebIdentityCredentialsProvider {
     }
 
     pub(crate) fn from_parts(
-        config: Config,
+        source: Arc<WebIdentity>,
         policy: Policy,
         time_source: SharedTimeSource,
         parent: Option<&CancellationToken>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Self {
-        let source = Arc::new(WebIdentity::new(config));
-        let supervisor = Supervisor::new(Arc::clone(&source), policy, Clock::new(time_source), parent);
+        let supervisor = Supervisor::new(Arc::clone(&source), policy, Clock::new(time_source), parent, observer);
         let shared = SharedCredentialsProvider::new(Reader(supervisor.clone()));
         Self { supervisor, source, shared }
     }
@@ -224,7 +224,7 @@ pub struct Status {
     pub assumed_role_arn: Option<String>,
     /// The account of the assumed role, where its ARN names one.
     pub account_id: Option<String>,
-    /// The STS endpoint that gave the credentials.
+    /// The STS endpoint that answered last, be it with credentials or with an error. `None` before the first answer.
     pub endpoint: Option<String>,
     /// The claims of the newest token that was read, not verified. `None` before the first read, or if it is not a JWT.
     pub token: Option<TokenClaims>,

@@ -48,6 +48,18 @@ impl WebIdentity {
         self.watch.claims()
     }
 
+    /// How often the file was seen with another token.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn rotations(&self) -> u64 {
+        self.watch.rotations()
+    }
+
+    /// Whether file events come. `None`: none are wanted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn watch_healthy(&self) -> Option<bool> {
+        self.watch.healthy()
+    }
+
     async fn trade(&self) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
         let token = self.watch.read().await.map_err(unreadable)?;
@@ -65,11 +77,13 @@ impl WebIdentity {
             region: self.config.sts.region.as_ref(),
             session_length: self.config.session_length,
         };
+        let hint = hints::hint(reason, &known);
         let error = Error::new(reason.kind(), message)
-            .with_hint(hints::hint(reason, &known))
+            .with_hint(hint)
             .with_transient(reason.is_transient())
             .with_code(code)
-            .with_request_id(request_id);
+            .with_request_id(request_id)
+            .with_endpoint(reason.is_answer().then_some(endpoint));
         Failure { class: reason.class(), error, retry_after }
     }
 }

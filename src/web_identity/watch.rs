@@ -97,6 +97,18 @@ impl TokenWatch {
         self.state().claims().cloned()
     }
 
+    /// How often the file was seen with another token.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn rotations(&self) -> u64 {
+        self.state().rotations()
+    }
+
+    /// Whether file events come. `None`: none are wanted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn healthy(&self) -> Option<bool> {
+        self.events.is_some().then(|| self.state().watching())
+    }
+
     async fn look(&self, cause: Cause) -> Option<Change> {
         let look = self.state().look(cause, self.nudge.count());
         // Armed first, then read: what happens between the two is heard.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// From the top down. Rooms on one line do not know each other, save what is said here.
 const FLOORS: &[&[&str]] =
-    &[&["adapters"], &["builder"], &["environment", "provider"], &["web_identity"], &["refresh"], &["error"]];
+    &[&["builder"], &["adapters"], &["environment", "provider"], &["web_identity"], &["refresh"], &["error"]];
 
 #[test]
 fn imports_go_down_only() {

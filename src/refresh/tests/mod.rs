@@ -4,6 +4,7 @@ mod figures;
 mod model;
 mod scenarios;
 mod simulation;
+mod telemetry;
 mod testing;
 
 use std::collections::BTreeSet;
