@@ -75,7 +75,7 @@
 //! | the refresh task does not move | its runtime is blocked or not driven; another task takes over |
 //!
 //! Alert on [`Phase::Expired`](crate::Phase::Expired) at once, and on [`Phase::Stale`](crate::Phase::Stale) that lasts longer
-//! than a quarter of a session.
+//! than a quarter of a session. What is logged and measured is in [`telemetry`].
 //!
 //! # Limits
 //!
@@ -88,3 +88,5 @@
 //! - Under `panic = "abort"` a failure to spawn the watcher's thread cannot be caught; `watch_token(false)` avoids it.
 //! - Services reject expired credentials, with rare exceptions: [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only
 //!   where they do not.
+
+pub mod telemetry;
