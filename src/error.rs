@@ -21,6 +21,7 @@ struct Inner {
     hint: Option<String>,
     code: Option<String>,
     request_id: Option<String>,
+    endpoint: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -65,6 +66,11 @@ impl Error {
         self.build_error().is_some_and(BuildError::is_not_injected)
     }
 
+    /// Who answered, if anybody did.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
+    }
+
     fn build_error(&self) -> Option<&BuildError> {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }
@@ -78,6 +84,7 @@ impl Error {
             hint: None,
             code: None,
             request_id: None,
+            endpoint: None,
             source: None,
         }))
     }
@@ -100,6 +107,11 @@ impl Error {
 
     pub(crate) fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
         self.inner().request_id = id.map(Into::into);
+        self
+    }
+
+    pub(crate) fn with_endpoint(mut self, endpoint: Option<String>) -> Self {
+        self.inner().endpoint = endpoint;
         self
     }
 
@@ -189,6 +201,23 @@ pub enum ErrorKind {
     TokenUnavailable,
     /// An answer that no STS gives: a proxy's page, a cut body.
     Unexpected,
+}
+
+impl ErrorKind {
+    /// In snake case, for logs and metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::InvalidConfiguration => "invalid_configuration",
+            Self::RoleDenied => "role_denied",
+            Self::ServiceUnavailable => "service_unavailable",
+            Self::Throttled => "throttled",
+            Self::TimedOut => "timed_out",
+            Self::TokenRejected => "token_rejected",
+            Self::TokenUnavailable => "token_unavailable",
+            Self::Unexpected => "unexpected",
+        }
+    }
 }
 
 /// Why [`build`](crate::Builder::build) gave no provider. Nothing was read but the environment, nothing was sent.

@@ -68,6 +68,7 @@
 //!
 //! - `default-https-client` (default): the SDK's own HTTPS client, for a provider that was not given one by
 //!   [`configure`](Builder::configure).
+//! - `metrics`: what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade: see [`docs::telemetry`].
 //! - `test-util`: an OIDC issuer, a projected volume and an STS to test against, all on loopback, in `test_util`.
 //!
 //! Enabling a feature never changes behaviour.

@@ -12,7 +12,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 pub(crate) use self::handle::Engine;
 use self::handle::{Handle, WeakHandle};
 use crate::error::Error;
-use crate::refresh::{Phase, Source, Supervisor, Updates};
+use crate::refresh::{Observer, Phase, Source, Supervisor, Updates};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
 /// What both kinds of providers can do, written once. The body of an `impl`.
@@ -173,9 +173,8 @@ each_provider! {
 }
 
 impl WebIdentityCredentialsProvider {
-    pub(crate) fn from_parts(source: WebIdentity, engine: Engine) -> Self {
-        let source = Arc::new(source);
-        Self { handle: Handle::new(Arc::clone(&source), engine.clone()), source, engine: Arc::new(engine) }
+    pub(crate) fn from_parts(source: Arc<WebIdentity>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { handle: Handle::new(Arc::clone(&source), engine.clone(), observer), source, engine: Arc::new(engine) }
     }
 
     pub(crate) fn source(&self) -> &WebIdentity {
@@ -197,8 +196,8 @@ impl WebIdentityCredentialsProvider {
 }
 
 impl BackgroundCredentialsProvider {
-    pub(crate) fn from_parts(source: impl Source, engine: Engine) -> Self {
-        Self { handle: Handle::new(Arc::new(source), engine) }
+    pub(crate) fn from_parts(source: Arc<impl Source>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { handle: Handle::new(source, engine, observer) }
     }
 
     /// What it stands on may have one; it has none of its own.
@@ -276,7 +275,7 @@ pub struct Status {
     pub assumed_role_arn: Option<String>,
     /// The account of the assumed role, where its ARN names one.
     pub account_id: Option<String>,
-    /// The STS endpoint, if there is one, that gave the credentials.
+    /// The STS endpoint that answered last, be it with credentials or with an error. `None` before the first answer.
     pub endpoint: Option<String>,
     /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and for
     /// a [`BackgroundCredentialsProvider`].

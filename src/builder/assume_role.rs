@@ -1,17 +1,19 @@
 //! The front door for a role that is assumed with another's credentials.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
 use super::parse::{self, quoted, refused};
+use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::Given;
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Engine, WebIdentityCredentialsProvider};
-use crate::refresh::ExpiredPolicy;
+use crate::refresh::{ExpiredPolicy, Source};
 use crate::sts::Session;
 
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role chaining.
@@ -162,7 +164,9 @@ impl AssumeRoleBuilder {
         let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent) };
         let sts = self.base.source().sts().clone();
         let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
-        Ok(BackgroundCredentialsProvider::from_parts(source, engine))
+        let source = Arc::new(source);
+        let observer = adapters::observer(source.subject(), None);
+        Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.

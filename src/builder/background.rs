@@ -1,6 +1,7 @@
 //! The front door for any provider.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -9,9 +10,10 @@ use aws_types::SdkConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::parse;
+use crate::adapters;
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Engine};
-use crate::refresh::{ExpiredPolicy, Policy};
+use crate::refresh::{ExpiredPolicy, Policy, Source};
 use crate::wrapped::Wrapped;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
@@ -118,7 +120,9 @@ impl BackgroundBuilder {
         let attempt_timeout = parse::attempt_timeout(self.attempt_timeout)?;
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
         let engine = Engine { policy, time_source, parent: self.cancellation_token };
-        Ok(BackgroundCredentialsProvider::from_parts(source, engine))
+        let source = Arc::new(source);
+        let observer = adapters::observer(source.subject(), None);
+        Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }
 
     /// [`build`](Self::build), and the first credentials.

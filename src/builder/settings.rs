@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::arn::{RoleArn, policy_arns};
 use super::endpoint::{self, Endpoint, RawUrl};
 use super::parse;
+use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::{Engine, WebIdentityCredentialsProvider};
-use crate::refresh::{self, ExpiredPolicy};
+use crate::refresh::{self, ExpiredPolicy, Source};
 use crate::sts::{Session, Sts, StsConfig};
 use crate::web_identity::{Config, TokenConfig, WebIdentity};
 
@@ -92,7 +93,9 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn build(self) -> WebIdentityCredentialsProvider {
-        WebIdentityCredentialsProvider::from_parts(WebIdentity::new(self.config, self.sts), self.engine)
+        let source = Arc::new(WebIdentity::new(self.config, self.sts));
+        let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
+        WebIdentityCredentialsProvider::from_parts(source, self.engine, observer)
     }
 }
 

@@ -62,7 +62,7 @@
 //!
 //! # Operations
 //!
-//! What to mount, what is watched and what each warning means is in [`operations`].
+//! What to mount, what is watched and what each warning means is in [`operations`]; what is logged and measured in [`telemetry`].
 //!
 //! # Limits
 //!
@@ -78,3 +78,4 @@
 
 pub mod cluster;
 pub mod operations;
+pub mod telemetry;

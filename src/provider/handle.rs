@@ -8,7 +8,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio_util::sync::CancellationToken;
 
 use super::Status;
-use crate::refresh::{Clock, Policy, Source, Supervisor, WeakSupervisor};
+use crate::refresh::{Clock, Observer, Policy, Source, Supervisor, WeakSupervisor};
 use crate::web_identity::TokenClaims;
 
 /// How the engine of a handle is to run.
@@ -27,9 +27,9 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new<S: Source>(source: Arc<S>, engine: Engine) -> Self {
+    pub(super) fn new<S: Source>(source: Arc<S>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
         let Engine { policy, time_source, parent } = engine;
-        Self::of(Supervisor::new(source, policy, Clock::new(time_source), parent.as_ref()))
+        Self::of(Supervisor::new(source, policy, Clock::new(time_source), parent.as_ref(), observer))
     }
 
     /// Another handle of the same engine, of a partition of its own.
@@ -68,7 +68,7 @@ impl Handle {
             last_error: standing.last_error,
             assumed_role_arn: principal.assumed_role_arn.clone(),
             account_id: principal.account_id.clone(),
-            endpoint: principal.endpoint.clone(),
+            endpoint: standing.endpoint,
             token,
         }
     }

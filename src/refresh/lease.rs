@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::clock::{Drift, Reading};
+use super::events::{self, Ended, Expired, Renewed};
 use super::slot::Snapshot;
 use super::source::{Change, Class, Failure, Grant};
 use super::state::{Failed, Shared, State};
@@ -48,27 +50,45 @@ impl Lease {
             state.schedule.attempt_started(now);
             state.task.attempting = true;
         }
+        let mut until = due.min(now + HEARTBEAT);
+        if state.schedule.usable(now) {
+            // The end of the credentials is told when it comes.
+            until = state.schedule.validity().map_or(until, |validity| until.min(validity.deadline));
+        }
+        let (attempt, generation) = (state.schedule.failures().saturating_add(1), state.generation);
+        let expired = expired(&mut state, now);
+        let standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &reading));
         drop(state);
         shared.tell(drift);
+        if let Some(expired) = expired {
+            expired.tell(&shared.subject);
+        }
+        if let Some((observer, standing)) = shared.observer.as_ref().zip(standing) {
+            observer.stands(&standing);
+        }
         if due > now {
-            return Step::Wait(due.min(now + HEARTBEAT));
+            return Step::Wait(until);
         }
         shared.news.send_replace(());
-        Step::Attempt
+        Step::Attempt(events::exchange(&shared.subject, attempt, generation))
     }
 
     /// The task still moves, in the middle of an attempt. Gives the time of the next beat.
     pub(super) fn beat(&self) -> Instant {
         let reading = self.shared.clock.read();
         let mut state = self.shared.lock();
-        let mut drift = Drift::None;
+        let (mut drift, mut ended) = (Drift::None, None);
         if state.task.lease == self.number {
             state.task.beat = reading.mono;
             drift = self.shared.check_clocks(&mut state, &reading);
+            ended = expired(&mut state, reading.mono);
         }
         let pause = if state.callers() { HEARTBEAT_WITH_CALLERS } else { HEARTBEAT };
         drop(state);
         self.shared.tell(drift);
+        if let Some(expired) = ended {
+            expired.tell(&self.shared.subject);
+        }
         reading.mono + pause
     }
 
@@ -101,7 +121,18 @@ impl Lease {
         drop(state);
         shared.news.send_replace(());
         shared.tell(drift);
-        ended.tell(shared);
+        if let Ended::Renewed(Renewed { generation, .. }) = &ended {
+            // Another task's end may have been told before this one's.
+            shared.generations.send_if_modified(|known| {
+                let newer = *known < *generation;
+                *known = (*generation).max(*known);
+                newer
+            });
+        }
+        ended.tell(&shared.subject);
+        if let Some(observer) = &shared.observer {
+            observer.exchanged(reading.mono.saturating_duration_since(sent.mono), ended.error());
+        }
     }
 
     fn publish(
@@ -112,14 +143,16 @@ impl Lease {
         (since, lifetime): (Instant, Duration),
     ) -> Ended {
         let shared = &*self.shared;
-        let failures_before = state.schedule.failures();
+        let failures = state.schedule.failures();
         state.schedule.succeeded(since, lifetime, fastrand::f64());
+        let failing = state.telling.succeeded(reading.mono);
         state.failure = None;
+        state.endpoint.clone_from(&grant.principal.endpoint);
         state.anchor = *reading;
 
         let access_key_id = grant.credentials.access_key_id();
-        let renewed = shared.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
-        if renewed {
+        let other_key = shared.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
+        if other_key {
             state.generation += 1;
             if state.issued.len() == ISSUED_KEPT {
                 state.issued.pop_front();
@@ -129,63 +162,34 @@ impl Lease {
         let generation = state.generation;
         let deadline = since + lifetime;
         let expiry = reading.wall_at(deadline);
-        shared.slot.store(Snapshot::new(
-            grant.credentials,
-            Arc::new(grant.principal),
-            generation,
-            lifetime,
-            deadline,
-            expiry,
-        ));
+        let principal = Arc::new(grant.principal);
+        let snapshot = Snapshot::new(grant.credentials, Arc::clone(&principal), generation, lifetime, deadline, expiry);
+        shared.slot.store(snapshot);
         shared.republish(state, reading.mono);
-        Ended::Renewed { generation, lifetime, failures_before }
+        let next = state.schedule.due().saturating_duration_since(reading.mono);
+        Ended::Renewed(Renewed { generation, other_key, lifetime, next, principal, failures, failing })
     }
 
     fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) -> Ended {
         let now = reading.mono;
         let callers = state.callers();
         let class = state.schedule.failed(failure.class, failure.retry_after, callers, now, fastrand::f64());
-        state.failure = Some(Failed { at: now, class, error: failure.error.clone() });
+        let error = failure.error;
+        state.failure = Some(Failed { at: now, class, error: error.clone() });
+        if let Some(endpoint) = error.endpoint() {
+            state.endpoint = Some(endpoint.to_owned());
+        }
         self.shared.republish(state, now);
-        Ended::Failed {
-            error: failure.error,
+        let valid = state.schedule.remaining(now);
+        let validity = state.schedule.validity().map(|validity| (valid, validity.lifetime));
+        Ended::Failed(events::Failed {
+            loudness: state.telling.failed(error.kind(), class, validity, now),
+            error,
             failures: state.schedule.failures(),
             next: state.schedule.due().saturating_duration_since(now),
-            valid: state.schedule.remaining(now),
-        }
-    }
-}
-
-/// How an attempt ended, to be told without the lock: a subscriber or a waker may call us.
-enum Ended {
-    Renewed { generation: u64, lifetime: Duration, failures_before: u32 },
-    Failed { error: Error, failures: u32, next: Duration, valid: Duration },
-}
-
-impl Ended {
-    fn tell(self, shared: &Shared) {
-        let subject = &shared.subject;
-        match self {
-            Self::Renewed { generation, lifetime, failures_before } => {
-                // Another task's end may have been told before this one's.
-                shared.generations.send_if_modified(|known| {
-                    let newer = *known < generation;
-                    *known = generation.max(*known);
-                    newer
-                });
-                let lifetime_seconds = lifetime.as_secs();
-                tracing::info!(%subject, generation, lifetime_seconds, failures_before, "credentials renewed");
-            }
-            Self::Failed { error, failures, next, valid } => tracing::warn!(
-                %subject,
-                kind = ?error.kind(),
-                failures,
-                next_attempt_seconds = next.as_secs_f64(),
-                valid_seconds = valid.as_secs(),
-                %error,
-                "credentials could not be renewed"
-            ),
-        }
+            valid,
+            generation: state.generation,
+        })
     }
 }
 
@@ -193,7 +197,8 @@ impl Ended {
 pub(super) enum Step {
     /// Somebody else is the task now.
     Leave,
-    Attempt,
+    /// In this span.
+    Attempt(Span),
     Wait(Instant),
 }
 
@@ -202,6 +207,7 @@ impl Drop for Lease {
         let shared = &*self.shared;
         let now = shared.clock.now();
         let mut state = shared.lock();
+        let mut standing = None;
         if state.task.lease == self.number {
             state.task.alive = false;
             if state.task.attempting {
@@ -213,12 +219,26 @@ impl Drop for Lease {
                 state.task.lost = Some(now);
             }
             shared.republish(&state, now);
+            standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &shared.clock.read()));
         }
         drop(state);
+        if let Some((observer, standing)) = shared.observer.as_ref().zip(standing) {
+            observer.stands(&standing);
+        }
         // Another task may be asleep on the permit that this one took.
         shared.wake.notify_one();
         shared.news.send_replace(());
     }
+}
+
+/// What is to be told, once, of credentials that have ended.
+fn expired(state: &mut State, now: Instant) -> Option<Expired> {
+    let ended = state.generation > 0 && !state.schedule.usable(now) && state.telling.expired();
+    ended.then(|| Expired {
+        generation: state.generation,
+        failures: state.schedule.failures(),
+        error: state.failure.as_ref().map(|failed| failed.error.clone()),
+    })
 }
 
 /// From when on, and for how long, the credentials are valid.
@@ -240,7 +260,8 @@ fn expired_on_arrival(subject: &str, endpoint: Option<&str>) -> Failure {
     let message = format!("the credentials that came{from} for {subject} had expired on arrival");
     let error = Error::new(ErrorKind::Unexpected, message)
         .with_hint("compare the clocks of this machine and of the STS endpoint")
-        .with_transient(true);
+        .with_transient(true)
+        .with_endpoint(endpoint.map(str::to_owned));
     Failure { class: Class::Transient, error, retry_after: None }
 }
 

@@ -13,13 +13,16 @@
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it, and no log written.
 
 mod clock;
+mod events;
 mod lease;
+mod observer;
 mod refresher;
 mod schedule;
 mod slot;
 mod source;
 mod state;
 mod supervisor;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod updates;
@@ -29,6 +32,7 @@ pub use state::{ExpiredPolicy, Phase};
 pub use updates::{Closed, Updates};
 
 pub(crate) use clock::Clock;
+pub(crate) use observer::Observer;
 pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
-pub(crate) use state::Policy;
+pub(crate) use state::{Policy, Standing};
 pub(crate) use supervisor::{Supervisor, WeakSupervisor};

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{sleep, sleep_until};
+use tracing::Instrument;
 
 use super::lease::{Lease, Step};
 use super::source::{Change, Class, Failure, Grant, Source};
@@ -32,11 +33,11 @@ pub(super) async fn run<S: Source>(lease: Lease, source: Arc<S>) {
                 () = shared.wake.notified() => {}
                 () = sleep_until(until) => {}
             },
-            Step::Attempt => {
+            Step::Attempt(span) => {
                 let sent = shared.clock.read();
                 let mut change_meanwhile = None;
                 let mut next_beat = lease.beat();
-                let mut fetch = pin!(fetch_from(&*source));
+                let mut fetch = pin!(fetch_from(&*source).instrument(span.clone()));
                 let outcome = loop {
                     tokio::select! {
                         biased;
@@ -51,7 +52,7 @@ pub(super) async fn run<S: Source>(lease: Lease, source: Arc<S>) {
                         () = sleep_until(next_beat) => next_beat = lease.beat(),
                     }
                 };
-                lease.finished(sent, outcome);
+                span.in_scope(|| lease.finished(sent, outcome));
                 if let Some(change) = change_meanwhile {
                     lease.changed(change);
                 }

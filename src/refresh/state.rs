@@ -10,10 +10,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, Drift, Reading};
+use super::events;
 use super::lease::Lease;
+use super::observer::Observer;
 use super::schedule::{Hold, Schedule};
 use super::slot::{Slot, Snapshot};
 use super::source::Class;
+use super::telling::Telling;
 use crate::error::Error;
 
 /// How the engine behaves, as the builder set it.
@@ -68,6 +71,8 @@ pub(crate) struct Standing {
     pub(crate) next_attempt: Option<SystemTime>,
     pub(crate) consecutive_failures: u32,
     pub(crate) last_error: Option<Error>,
+    /// Who answered last.
+    pub(crate) endpoint: Option<String>,
 }
 
 /// What the handles and the task share.
@@ -83,6 +88,7 @@ pub(super) struct Shared {
     /// Wakes those who wait: something in the state changed.
     pub(super) news: watch::Sender<()>,
     pub(super) generations: watch::Sender<u64>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
     state: Mutex<State>,
 }
 
@@ -94,6 +100,9 @@ pub(super) struct State {
     /// Attempts that ended, and how the last failure ended its attempt.
     pub(super) attempts: u64,
     pub(super) failure: Option<Failed>,
+    pub(super) telling: Telling,
+    /// Who answered last.
+    pub(super) endpoint: Option<String>,
     /// Callers that have nothing usable, and since when there is at least one.
     pub(super) waiting: u32,
     pub(super) waiting_since: Instant,
@@ -124,7 +133,13 @@ pub(super) struct Failed {
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, clock: Clock, subject: String, closed: CancellationToken) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        clock: Clock,
+        subject: String,
+        closed: CancellationToken,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
         let anchor = clock.read();
         let now = anchor.mono;
         let schedule = Schedule::new(policy.refresh_window.clone(), policy.wait_timeout, now);
@@ -138,12 +153,15 @@ impl Shared {
             wake: Notify::new(),
             news: watch::Sender::new(()),
             generations: watch::Sender::new(0),
+            observer,
             state: Mutex::new(State {
                 schedule,
                 task,
                 generation: 0,
                 attempts: 0,
                 failure: None,
+                telling: Telling::default(),
+                endpoint: None,
                 waiting: 0,
                 waiting_since: now,
                 issued: VecDeque::new(),
@@ -179,7 +197,7 @@ impl Shared {
         self.republish(&state, now);
         drop(state);
         if stalled {
-            tracing::warn!(subject = %self.subject, "the refresh task does not move; replacing it");
+            events::replaced(&self.subject);
         }
         Some(Lease::new(Arc::clone(self), number))
     }
@@ -192,8 +210,11 @@ impl Shared {
     /// How the engine stands now.
     pub(super) fn standing(&self) -> Standing {
         let reading = self.clock.read();
+        self.standing_of(&self.lock(), &reading)
+    }
+
+    pub(super) fn standing_of(&self, state: &State, reading: &Reading) -> Standing {
         let now = reading.mono;
-        let state = self.lock();
         let schedule = &state.schedule;
         let usable = schedule.usable(now);
         let phase = match (self.closed.is_cancelled(), usable) {
@@ -212,6 +233,7 @@ impl Shared {
                 .then(|| reading.wall_at(schedule.due().max(now))),
             consecutive_failures: schedule.failures(),
             last_error: state.failure.as_ref().map(|failed| failed.error.clone()),
+            endpoint: state.endpoint.clone(),
         }
     }
 
@@ -234,6 +256,10 @@ impl Shared {
         state.schedule.rejected(generation, now);
         self.republish(&state, now);
         drop(state);
+        events::rejected(&self.subject, generation);
+        if let Some(observer) = &self.observer {
+            observer.rejected();
+        }
         self.wake.notify_one();
     }
 
@@ -273,18 +299,9 @@ impl Shared {
         drift
     }
 
-    /// Logs what happened to the clocks. A subscriber may call us: not under the lock.
+    /// Says what happened to the clocks, if anything. Not under the lock.
     pub(super) fn tell(&self, drift: Drift) -> bool {
-        let subject = &self.subject;
-        match drift {
-            Drift::Suspended(by) => {
-                tracing::info!(%subject, seconds = by.as_secs(), "the machine was suspended; checking the credentials");
-            }
-            Drift::Ahead => tracing::info!(%subject, "the clock was set ahead; checking the credentials"),
-            Drift::Behind => tracing::info!(%subject, "the clock was set back; the credentials are not concerned"),
-            Drift::None => return false,
-        }
-        true
+        events::drifted(&self.subject, drift)
     }
 
     fn readable_until(&self, state: &State, snapshot: &Snapshot) -> Instant {

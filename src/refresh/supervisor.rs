@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::lease::Lease;
+use super::observer::Observer;
 use super::refresher;
 use super::slot::Lent;
 use super::source::{Principal, Source};
@@ -57,9 +58,10 @@ impl Supervisor {
         policy: Policy,
         clock: Clock,
         parent: Option<&CancellationToken>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         let closed = parent.map_or_else(CancellationToken::new, CancellationToken::child_token);
-        let shared = Shared::new(policy, clock, source.subject().to_owned(), closed);
+        let shared = Shared::new(policy, clock, source.subject().to_owned(), closed, observer);
         let task = Box::new(move |lease| Box::pin(refresher::run(lease, Arc::clone(&source))) as TaskFuture);
         Self(Arc::new(Handle { shared: Arc::new(shared), task }))
     }

@@ -153,7 +153,8 @@ impl Refusal {
             .with_hint(hint)
             .with_transient(self.reason.is_transient())
             .with_code(self.code)
-            .with_request_id(self.request_id);
+            .with_request_id(self.request_id)
+            .with_endpoint(self.reason.is_answer().then_some(self.endpoint));
         Failure { class: self.reason.class(), error, retry_after: self.retry_after }
     }
 }

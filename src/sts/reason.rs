@@ -121,6 +121,11 @@ impl Reason {
         }
     }
 
+    /// Whether somebody answered.
+    pub(crate) fn is_answer(self) -> bool {
+        !matches!(self, Self::Unreachable | Self::Certificate | Self::NoAnswer | Self::NotSent)
+    }
+
     /// Whether it may pass although nobody does anything.
     pub(crate) fn is_transient(self) -> bool {
         !matches!(self.class(), Class::Config | Class::Lagging)

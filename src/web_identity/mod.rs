@@ -58,6 +58,18 @@ impl WebIdentity {
         self.watch.claims()
     }
 
+    /// How often the file was seen with another token.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn rotations(&self) -> u64 {
+        self.watch.rotations()
+    }
+
+    /// Whether file events come. `None`: none are wanted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn watch_healthy(&self) -> Option<bool> {
+        self.watch.healthy()
+    }
+
     async fn trade(&self) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
         let token = self.watch.read().await.map_err(without_token)?;

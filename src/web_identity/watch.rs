@@ -101,6 +101,18 @@ impl TokenWatch {
         self.state().claims().cloned()
     }
 
+    /// How often the file was seen with another token.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn rotations(&self) -> u64 {
+        self.state().rotations()
+    }
+
+    /// Whether file events come. `None`: none are wanted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn healthy(&self) -> Option<bool> {
+        self.events.is_some().then(|| self.state().watching())
+    }
+
     async fn look(&self, cause: Cause) {
         let look = self.state().look(cause, self.nudge.count());
         let glance = spawn_blocking({

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// From the top down. Rooms on one line do not know each other, save what is said here.
 const FLOORS: &[&[&str]] = &[
-    &["adapters"],
     &["builder"],
+    &["adapters"],
     &["environment", "provider"],
     &["assume_role", "web_identity", "wrapped"],
     &["sts"],

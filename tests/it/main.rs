@@ -5,6 +5,7 @@ mod autotraits;
 mod bad_input;
 mod chained;
 mod doctor;
+mod example;
 mod exchange;
 mod expired_token;
 mod faults;
@@ -14,6 +15,8 @@ mod isolated;
 mod layering;
 mod lifecycle;
 mod manifests;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod moto;
 mod operations;
 mod read_path;
@@ -23,4 +26,6 @@ mod rotation_matrix;
 mod rotation_stress;
 mod sdk_client;
 mod secrets;
+#[cfg(all(unix, feature = "metrics"))]
+mod service;
 mod test_kit;

@@ -5,6 +5,7 @@ mod model;
 mod providers;
 mod scenarios;
 mod simulation;
+mod telemetry;
 mod testing;
 
 use std::collections::BTreeSet;

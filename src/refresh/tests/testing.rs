@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::clock::Clock;
+use crate::refresh::observer::Observer;
 use crate::refresh::source::{Change, Class, Failure, Grant, Principal, Source};
 use crate::refresh::state::{ExpiredPolicy, Policy};
 use crate::refresh::supervisor::Supervisor;
@@ -252,6 +253,14 @@ impl Rig {
     }
 
     pub(crate) fn with(always: Reply, adjust: impl FnOnce(&mut Policy)) -> Self {
+        Self::observed(always, adjust, None)
+    }
+
+    pub(crate) fn observed(
+        always: Reply,
+        adjust: impl FnOnce(&mut Policy),
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
         let wall = WallClock::new();
         let source = Arc::new(Scripted {
             script: Mutex::default(),
@@ -272,7 +281,7 @@ impl Rig {
         adjust(&mut policy);
         let boot = wall.clone();
         let clock = Clock::with_boot_clock(SharedTimeSource::new(wall.clone()), move || Some(boot.boot()));
-        let engine = Supervisor::new(Arc::clone(&source), policy, clock, None);
+        let engine = Supervisor::new(Arc::clone(&source), policy, clock, None, observer);
         Self { engine, source, clock: wall }
     }
 

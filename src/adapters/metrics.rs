@@ -1,0 +1,102 @@
+//! What happens to the credentials, told to the `metrics` facade. Stable: names and labels are listed in `docs::telemetry`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::error::Error;
+use crate::refresh::{Observer, Standing};
+use crate::web_identity::WebIdentity;
+
+/// Tells of one provider. The recorder is asked for at each event, so it may be installed at any time.
+pub(super) struct Metrics {
+    role: SharedString,
+    /// `None`: the credentials come by no token.
+    token: Option<Arc<WebIdentity>>,
+    /// Of these the recorder knows.
+    rotations: AtomicU64,
+    described: AtomicBool,
+}
+
+impl Metrics {
+    pub(super) fn new(role: &str, token: Option<Arc<WebIdentity>>) -> Self {
+        let role = SharedString::from_shared(role.into());
+        Self { role, token, rotations: AtomicU64::new(0), described: AtomicBool::new(false) }
+    }
+
+    fn set(&self, name: &'static str, value: f64) {
+        gauge!(name, "role" => self.role.clone()).set(value);
+    }
+
+    fn add(&self, name: &'static str, count: u64) {
+        counter!(name, "role" => self.role.clone()).increment(count);
+    }
+}
+
+impl Observer for Metrics {
+    fn stands(&self, standing: &Standing) {
+        if !self.described.swap(true, Ordering::Relaxed) {
+            describe();
+        }
+        self.set(EXPIRY, timestamp(standing.expiry));
+        self.set(NEXT_ATTEMPT, timestamp(standing.next_attempt));
+        self.set(FAILURES, standing.consecutive_failures.into());
+        self.set(GENERATION, standing.generation as f64);
+        // So that it is there, at zero, before the first.
+        self.add(REJECTIONS, 0);
+        if let Some(token) = &self.token {
+            let rotations = token.rotations();
+            let told = self.rotations.fetch_max(rotations, Ordering::Relaxed);
+            self.add(ROTATIONS, rotations.saturating_sub(told));
+            self.set(TOKEN_EXPIRY, timestamp(token.claims().and_then(|claims| claims.expires_at)));
+            if let Some(healthy) = token.watch_healthy() {
+                self.set(WATCH_HEALTHY, f64::from(u8::from(healthy)));
+            }
+        }
+    }
+
+    fn exchanged(&self, took: Duration, error: Option<&Error>) {
+        let (outcome, kind) = error.map_or(("ok", "none"), |error| ("error", error.kind().label()));
+        counter!(EXCHANGES, "role" => self.role.clone(), "outcome" => outcome, "kind" => kind).increment(1);
+        histogram!(DURATION, "role" => self.role.clone()).record(took);
+    }
+
+    fn rejected(&self) {
+        self.add(REJECTIONS, 1);
+    }
+}
+
+const EXCHANGES: &str = "aws_web_identity_exchanges_total";
+const DURATION: &str = "aws_web_identity_exchange_duration_seconds";
+const EXPIRY: &str = "aws_web_identity_expiry_timestamp_seconds";
+const NEXT_ATTEMPT: &str = "aws_web_identity_next_attempt_timestamp_seconds";
+const FAILURES: &str = "aws_web_identity_consecutive_failures";
+const GENERATION: &str = "aws_web_identity_generation";
+const REJECTIONS: &str = "aws_web_identity_rejections_total";
+const ROTATIONS: &str = "aws_web_identity_token_rotations_total";
+const TOKEN_EXPIRY: &str = "aws_web_identity_token_expiry_timestamp_seconds";
+const WATCH_HEALTHY: &str = "aws_web_identity_watch_healthy";
+
+fn describe() {
+    describe_counter!(EXCHANGES, Unit::Count, "Exchanges that ended, by outcome and kind of error");
+    describe_histogram!(DURATION, Unit::Seconds, "How long an exchange took");
+    describe_gauge!(EXPIRY, Unit::Seconds, "When the credentials end; 0: there never were any");
+    describe_gauge!(NEXT_ATTEMPT, Unit::Seconds, "When the next exchange is due; 0: no task runs");
+    describe_gauge!(FAILURES, Unit::Count, "Exchanges that failed since the last success");
+    describe_gauge!(GENERATION, Unit::Count, "Credentials that came so far");
+    describe_counter!(REJECTIONS, Unit::Count, "Requests that a service refused for their credentials");
+    describe_counter!(ROTATIONS, Unit::Count, "Times that the token file was seen with another token");
+    describe_gauge!(TOKEN_EXPIRY, Unit::Seconds, "When the token in the file ends; 0: not known");
+    describe_gauge!(
+        WATCH_HEALTHY,
+        Unit::Count,
+        "1: file events of the token file come; 0: it is polled for want of them"
+    );
+}
+
+/// Seconds since 1970; 0 for what is not.
+fn timestamp(time: Option<SystemTime>) -> f64 {
+    time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,330 @@
+//! What the engine says: one line where one is due, and nothing under its lock.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Event, Level};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::testing::{HOUR, Reply, Rig, seconds};
+use crate::error::Error;
+use crate::refresh::source::Class;
+use crate::refresh::state::Standing;
+use crate::refresh::supervisor::Supervisor;
+use crate::refresh::{Observer, Phase};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
+
+#[tokio::test(start_paused = true)]
+async fn each_rotation_of_credentials_is_told_once() {
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    while rig.source.calls() < 3 {
+        rig.pass(seconds(60)).await;
+    }
+    let told = heard.all();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (generation, told) in (1..).zip(&told) {
+        assert_eq!((told.level, &*told.message), (Level::INFO, "credentials renewed"));
+        assert_eq!((told.field("role"), told.field("generation")), (ROLE, &*generation.to_string()));
+        assert_eq!(told.field("lifetime_seconds"), "3600");
+        assert!((2160..=2700).contains(&told.field("next_attempt_seconds").parse::<u64>().unwrap()));
+        let span = told.span.as_ref().unwrap();
+        assert_eq!((span["name"].as_str(), span["role"].as_str(), span["attempt"].as_str()), ("exchange", ROLE, "1"));
+        assert_eq!(span["generation"], (generation - 1).to_string(), "of those that were to be replaced");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_came_again_are_no_news() {
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::new(Reply::SameKey(HOUR));
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    while rig.source.calls() < 3 {
+        rig.pass(seconds(60)).await;
+    }
+    assert_eq!(heard.levels(), [Level::INFO, Level::DEBUG, Level::DEBUG]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_with_how_long_it_took() {
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::new(Reply::Fail(Class::Transient));
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(2 * HOUR).await;
+    let failures = rig.engine.standing().consecutive_failures;
+    rig.source.always(Reply::Grant(HOUR));
+    rig.pass(seconds(60)).await;
+
+    let told = heard.all();
+    let warned: Vec<_> = told.iter().filter(|told| told.level == Level::WARN).collect();
+    // The refresh starts below 50 %: the first three, at 25 % and at 10 %.
+    assert_eq!(warned.len(), 5, "{warned:#?}");
+    let valid = |index: usize| warned[index].field("valid_seconds").parse::<u64>().unwrap();
+    assert!((valid(3), valid(4)) <= (900, 360), "{} {}", valid(3), valid(4));
+    assert!(warned.iter().all(|told| told.message == "credentials could not be renewed"));
+    assert_eq!((warned[0].field("kind"), warned[0].field("failures")), ("service_unavailable", "1"));
+    assert_eq!(warned[1].span.as_ref().unwrap()["attempt"], "2");
+
+    let expired: Vec<_> = told.iter().filter(|told| told.level == Level::ERROR).collect();
+    assert_eq!(expired.len(), 1);
+    assert_eq!(expired[0].message, "credentials expired before they could be renewed");
+    assert_eq!((expired[0].field("role"), expired[0].field("kind")), (ROLE, "service_unavailable"));
+
+    let quiet = told.iter().filter(|told| told.level == Level::DEBUG).count();
+    assert_eq!(u32::try_from(quiet + 5).unwrap(), failures, "each other failure is told at DEBUG");
+
+    let end = told.last().unwrap();
+    assert_eq!((end.level, &*end.message), (Level::INFO, "credentials renewed after failures"));
+    assert_eq!(end.field("failures"), failures.to_string());
+    let failing: u64 = end.field("failing_seconds").parse().unwrap();
+    assert!((7200 - 2700..=7260 - 2160).contains(&failing), "{failing}");
+    assert_eq!(told.iter().filter(|told| told.level == Level::INFO).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_expiry_is_told_in_its_second_although_no_attempt_is_due_or_one_hangs() {
+    for last_words in [Reply::Fail(Class::Blocked), Reply::Hang] {
+        let (heard, _guard) = Heard::listen();
+        let rig = Rig::new(last_words.clone());
+        rig.source.then(Reply::Grant(seconds(900)));
+        rig.engine.credentials().await.unwrap();
+        rig.pass(seconds(899)).await;
+        assert!(heard.levels().iter().all(|level| *level != Level::ERROR));
+        // A hanging attempt is looked after every 30 s; a real one ends within 8 s.
+        rig.pass(seconds(if matches!(last_words, Reply::Hang) { 31 } else { 1 })).await;
+        rig.pass(Duration::from_millis(1)).await;
+        assert_eq!(heard.levels().iter().filter(|level| **level == Level::ERROR).count(), 1, "{last_words:?}");
+        rig.pass(HOUR).await;
+        assert_eq!(heard.levels().iter().filter(|level| **level == Level::ERROR).count(), 1, "{last_words:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_credentials_nothing_expires() {
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::new(Reply::Fail(Class::Config));
+    rig.engine.credentials().await.unwrap_err();
+    rig.pass(2 * HOUR).await;
+    let levels = heard.levels();
+    assert!(levels.len() > 20);
+    assert_eq!(levels[..3], [Level::WARN; 3]);
+    assert!(levels[3..].iter().all(|level| *level == Level::DEBUG));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_knows_how_its_exchange_ended() {
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.source.then(Reply::Fail(Class::Throttled));
+    rig.engine.credentials().await.unwrap();
+    let spans = heard.spans.lock().unwrap().clone();
+    let ended: Vec<_> =
+        spans.iter().map(|span| (span["outcome"].as_str(), span.get("kind").map(String::as_str))).collect();
+    assert_eq!(ended, [("error", Some("throttled")), ("ok", None)]);
+    assert!(spans.iter().all(|span| span["parent"] == "none"), "whoever asked is not its parent");
+}
+
+/// A subscriber may ask how things stand, for each line that it writes; so may an observer.
+#[tokio::test(start_paused = true)]
+async fn who_listens_may_ask_back() {
+    let listener = Arc::new(Listener::default());
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::observed(Reply::Fail(Class::Transient), |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
+    assert!(heard.engine.set(rig.engine.clone()).is_ok() && listener.engine.set(rig.engine.clone()).is_ok());
+    rig.source.then(Reply::Grant(HOUR));
+    let key = rig.engine.credentials().await.unwrap();
+    rig.engine.rejected(key.access_key_id(), Duration::ZERO);
+    rig.clock.set_by(7200);
+    rig.pass(2 * HOUR).await;
+    rig.engine.shutdown().await;
+    assert!(heard.levels().contains(&Level::ERROR), "{:?}", heard.levels());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
+    let listener = Arc::new(Listener::default());
+    let rig = Rig::observed(Reply::Grant(HOUR), |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
+    rig.source.then(Reply::Fail(Class::Throttled).after(seconds(2))).then(Reply::Grant(HOUR).after(seconds(1)));
+    let key = rig.engine.credentials().await.unwrap();
+    assert_eq!(*listener.exchanges.lock().unwrap(), [(2, Some("throttled")), (1, None)]);
+    let first = listener.standings.lock().unwrap()[0].clone();
+    assert_eq!((first.phase, first.generation, first.expiry), (Phase::Empty, 0, None), "before the first attempt");
+    assert!(first.next_attempt.is_some());
+
+    rig.engine.rejected("AKIAOFSOMEBODYELSE", Duration::ZERO);
+    assert_eq!(*listener.rejections.lock().unwrap(), 0);
+    rig.engine.rejected(key.access_key_id(), Duration::ZERO);
+    assert_eq!(*listener.rejections.lock().unwrap(), 1);
+    listener.agrees_with(&rig.engine).await;
+    assert_eq!(rig.engine.standing().generation, 2, "the rejected ones were replaced");
+
+    // A step of the clock moves what is shown of time, and nothing else happens.
+    rig.pass(seconds(301)).await;
+    rig.clock.set_by(-7200);
+    rig.pass(seconds(30)).await;
+    listener.agrees_with(&rig.engine).await;
+
+    rig.source.always(Reply::Fail(Class::Config));
+    for _ in 0..100 {
+        rig.pass(seconds(61)).await;
+        listener.agrees_with(&rig.engine).await;
+    }
+    rig.engine.shutdown().await;
+    let last = listener.standings.lock().unwrap().last().unwrap().clone();
+    assert_eq!((last.phase, last.next_attempt), (Phase::Closed, None));
+}
+
+#[derive(Default)]
+struct Listener {
+    engine: OnceLock<Supervisor>,
+    exchanges: Mutex<Vec<(u64, Option<&'static str>)>>,
+    rejections: Mutex<u32>,
+    standings: Mutex<Vec<Standing>>,
+}
+
+impl Listener {
+    /// What was heard last is what holds, once the task has had its turn.
+    async fn agrees_with(&self, engine: &Supervisor) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let heard = self.standings.lock().unwrap().last().unwrap().clone();
+        let holds = engine.standing();
+        assert_eq!(
+            (heard.generation, heard.consecutive_failures, heard.expiry),
+            (holds.generation, holds.consecutive_failures, holds.expiry)
+        );
+        assert!(apart(heard.next_attempt, holds.next_attempt) <= Duration::from_millis(2), "{heard:?} {holds:?}");
+    }
+
+    fn ask_back(&self) {
+        if let Some(engine) = self.engine.get() {
+            assert_eq!(format!("{engine:?}"), format!("{engine:?}"));
+            engine.issued("AKIA");
+        }
+    }
+}
+
+fn apart(one: Option<SystemTime>, other: Option<SystemTime>) -> Duration {
+    let (one, other) = one.zip(other).expect("both are there");
+    one.duration_since(other).unwrap_or_else(|error| error.duration())
+}
+
+impl Observer for Listener {
+    fn stands(&self, standing: &Standing) {
+        self.ask_back();
+        self.standings.lock().unwrap().push(standing.clone());
+    }
+
+    fn exchanged(&self, took: Duration, error: Option<&Error>) {
+        self.ask_back();
+        self.exchanges.lock().unwrap().push((took.as_secs(), error.map(|error| error.kind().label())));
+    }
+
+    fn rejected(&self) {
+        self.ask_back();
+        *self.rejections.lock().unwrap() += 1;
+    }
+}
+
+type Fields = BTreeMap<String, String>;
+
+/// One event of ours.
+#[derive(Clone, Debug)]
+struct Told {
+    level: Level,
+    message: String,
+    fields: Fields,
+    span: Option<Fields>,
+}
+
+impl Told {
+    fn field(&self, name: &str) -> &str {
+        self.fields.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+}
+
+/// All that this thread is told under the stable target.
+#[derive(Clone, Default)]
+struct Heard {
+    told: Arc<Mutex<Vec<Told>>>,
+    spans: Arc<Mutex<Vec<Fields>>>,
+    /// To ask back, in each event.
+    engine: Arc<OnceLock<Supervisor>>,
+}
+
+impl Heard {
+    fn listen() -> (Self, (DefaultGuard, Dispatch)) {
+        let heard = Self::default();
+        let subscriber = tracing_subscriber::registry().with(heard.clone());
+        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+        let second = Dispatch::new(tracing_subscriber::registry());
+        (heard, (tracing::subscriber::set_default(subscriber), second))
+    }
+
+    fn all(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    fn levels(&self) -> Vec<Level> {
+        self.told.lock().unwrap().iter().map(|told| told.level).collect()
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Heard {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::from([("name".to_owned(), attributes.metadata().name().to_owned())]);
+        attributes.record(&mut Reader(&mut fields));
+        let span = context.span(id).unwrap();
+        fields.insert("parent".to_owned(), span.parent().map_or("none", |parent| parent.name()).to_owned());
+        span.extensions_mut().insert(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        values.record(&mut Reader(span.extensions_mut().get_mut::<Fields>().unwrap()));
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let span = context.span(&id).unwrap();
+        self.spans.lock().unwrap().push(span.extensions().get::<Fields>().unwrap().clone());
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() != "aws_web_identity" {
+            return;
+        }
+        if let Some(engine) = self.engine.get() {
+            assert!(engine.standing().generation > 0 || engine.current().is_none());
+        }
+        let mut fields = Fields::new();
+        event.record(&mut Reader(&mut fields));
+        let span = context.event_span(event);
+        self.told.lock().unwrap().push(Told {
+            level: *event.metadata().level(),
+            message: fields.remove("message").unwrap(),
+            fields,
+            span: span.map(|span| span.extensions().get::<Fields>().unwrap().clone()),
+        });
+    }
+}
+
+struct Reader<'a>(&'a mut Fields);
+
+impl Visit for Reader<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+}

@@ -1,0 +1,129 @@
+//! The example `service`, run as a program and asked by an HTTP client.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aws_web_identity::test_util::Fault;
+
+use crate::example::example;
+use crate::metrics::{NAMES, names_in};
+use crate::rig::{ROLE, Rig, eventually, soon};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
+    let rig = Rig::start().await;
+    rig.sts.set_latency(Duration::from_secs(2));
+    let mut service = Service::start(&rig);
+    assert_eq!(service.get("/livez").await.0, 200);
+    let (status, body) = service.get("/readyz").await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("Empty"), "{body}");
+    let generation = format!("aws_web_identity_generation{{role=\"{ROLE}\"}}");
+    soon(async {
+        while !service.get("/metrics").await.1.contains(&format!("{generation} 0")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+
+    soon(async {
+        while service.get("/readyz").await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The last of the metrics comes when the task goes to rest.
+        while !service.get("/metrics").await.1.contains(&format!("{generation} 1")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let (_, text) = service.get("/metrics").await;
+    assert_eq!(names_in(&text), NAMES, "{text}");
+    assert!(
+        text.contains("aws_web_identity_exchange_duration_seconds_bucket"),
+        "a histogram that can be summed: {text}"
+    );
+    assert_eq!(service.get("/livez").await.0, 200);
+    assert_eq!(service.get("/nothing").await.0, 404);
+    service.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_it_while_an_exchange_hangs() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::Hang);
+    let mut service = Service::start(&rig);
+    rig.sts.wait_for_calls(1).await;
+    assert_eq!((service.get("/livez").await.0, service.get("/readyz").await.0), (200, 503));
+    service.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_it_although_a_connection_stays_open() {
+    let rig = Rig::start().await;
+    let mut service = Service::start(&rig);
+    let stream = tokio::net::TcpStream::connect(service.address.as_str()).await.unwrap();
+    soon(stream.writable()).await.unwrap();
+    // The head of a request that never ends.
+    stream.try_write(b"GET /livez HTTP/1.1\r\n").unwrap();
+    service.terminate().await;
+}
+
+#[test]
+fn without_configuration_it_says_why_it_cannot_run() {
+    let output = example("service").env("AWS_REGION", "eu-central-1").output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("AWS_ROLE_ARN"), "{said}");
+}
+
+struct Service {
+    child: Child,
+    address: String,
+    client: reqwest::Client,
+}
+
+impl Service {
+    fn start(rig: &Rig) -> Self {
+        let mut child = example("service")
+            .env("AWS_ROLE_ARN", ROLE)
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", rig.volume.token_path())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { child, address, client }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = soon(self.client.get(format!("http://{}{path}", self.address)).send()).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// As a kubelet does; it would kill after the grace period.
+    async fn terminate(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let mut status = None;
+        let ended = eventually(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        tokio::time::timeout(Duration::from_secs(5), ended).await.expect("it ends within 5 s");
+        assert!(status.unwrap().success(), "{status:?}");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
