@@ -76,12 +76,16 @@ fn watch_on_the_file(rotations: usize) {
     let mut noticed = 0;
     for number in 1..=rotations {
         let token = format!("token {number}");
+        // Of this rotation only, and not of what reading the file gives.
+        thread::sleep(Duration::from_millis(20));
+        while events.try_recv().is_ok() {}
         volume.write(&token).unwrap();
         let deadline = Instant::now() + Duration::from_millis(100);
         let mut sees = false;
         while !sees {
-            let Ok(_) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) else { break };
-            sees = fs::read_to_string(volume.token_path()).is_ok_and(|read| read == token);
+            let Ok(event) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) else { break };
+            sees = event.is_ok_and(|event: notify::Event| !event.kind.is_access())
+                && fs::read_to_string(volume.token_path()).is_ok_and(|read| read == token);
         }
         noticed += usize::from(sees);
     }
@@ -115,7 +119,7 @@ fn idle_hour(how: &str, events: bool) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let rig = Rig::start().await;
-        let kubelet = Kubelet::start(Arc::clone(&rig.volume), rig.token(0));
+        let kubelet = Kubelet::start(Arc::clone(&rig.volume), rig.first.clone());
         let without = Cost::of(hours, &kubelet).await;
 
         let builder = rig.builder().session_length(Duration::from_secs(12 * 3600)).refresh_window(0.85..=0.90);
@@ -195,7 +199,6 @@ impl Kubelet {
         Self { ask, done }
     }
 
-    /// The first time there is a rotation, and from then on nothing new.
     fn compare(&self) {
         self.ask.send(()).unwrap();
         self.done.recv().unwrap();
@@ -209,6 +212,8 @@ const START: u64 = 1_000_000_000;
 struct Rig {
     issuer: OidcIssuer,
     volume: Arc<ProjectedVolume>,
+    /// The token that is in the volume at first, and that STS accepts.
+    first: String,
     sts: MockSts,
     _directory: TempDir,
 }
@@ -221,8 +226,9 @@ impl Rig {
         // In memory, as a kubelet's volumes are.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let volume = Arc::new(ProjectedVolume::new(directory.path().join("volume")).unwrap());
-        volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
-        Self { issuer, volume, sts, _directory: directory }
+        let first = issuer.mint(TokenSpec::service_account("shop", "checkout"));
+        volume.write(&first).unwrap();
+        Self { issuer, volume, first, sts, _directory: directory }
     }
 
     fn builder(&self) -> Builder {
