@@ -116,7 +116,7 @@ mod each_rotation_is_seen {
         let home = home.to_owned();
         let write = move |number: usize, token: &str| {
             let directory = home.join(format!("run.{}", number / 3));
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 fs::create_dir(&directory)?;
                 fs::write(directory.join("token"), token)?;
                 symlink(directory.join("token"), home.join("run/new"))?;
