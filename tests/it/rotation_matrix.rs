@@ -42,7 +42,7 @@ async fn p6_each_rotation_is_seen_without_an_inotify_instance() {
 /// All at once: most of the time is waiting.
 async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
     let mut cells = JoinSet::new();
-    let ways: [(&str, fn(&Path) -> io::Result<Place>); 7] = [
+    let ways: [(&str, Way); 7] = [
         ("kubelet swap", swap),
         ("in-place write", in_place),
         ("rename over", rename_over),
@@ -61,7 +61,7 @@ async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-async fn follow(way: fn(&Path) -> io::Result<Place>, rotations: usize, with: fn(Builder) -> Builder) {
+async fn follow(way: Way, rotations: usize, with: fn(Builder) -> Builder) {
     let rig = Rig::start().await;
     let home = tempfile::tempdir().unwrap();
     let Place { file, late, mut write } = way(home.path()).unwrap();
@@ -124,6 +124,7 @@ struct Place {
     write: Write,
 }
 
+type Way = fn(&Path) -> io::Result<Place>;
 type Write = Box<dyn FnMut(usize, &str) -> io::Result<()> + Send>;
 
 impl Place {
