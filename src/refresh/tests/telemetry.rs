@@ -19,6 +19,7 @@ use crate::refresh::state::Standing;
 use crate::refresh::supervisor::Supervisor;
 use crate::refresh::{Observer, Phase};
 
+const PAGE: &str = include_str!("../../docs/telemetry.rs");
 const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
 
 #[tokio::test(start_paused = true)]
@@ -257,6 +258,8 @@ impl Told {
 struct Heard {
     told: Arc<Mutex<Vec<Told>>>,
     spans: Arc<Mutex<Vec<Fields>>>,
+    /// Messages and fields that the contract does not know.
+    unlisted: Arc<Mutex<Vec<String>>>,
     /// To ask back, in each event.
     engine: Arc<OnceLock<Supervisor>>,
 }
@@ -271,11 +274,12 @@ impl Heard {
     }
 
     fn all(&self) -> Vec<Told> {
+        assert_eq!(*self.unlisted.lock().unwrap(), Vec::<String>::new());
         self.told.lock().unwrap().clone()
     }
 
     fn levels(&self) -> Vec<Level> {
-        self.told.lock().unwrap().iter().map(|told| told.level).collect()
+        self.all().iter().map(|told| told.level).collect()
     }
 }
 
@@ -307,6 +311,11 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Heard {
         }
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));
+        let unlisted = fields.keys().filter(|name| *name != "message" && !PAGE.contains(&format!("`{name}`")));
+        self.unlisted.lock().unwrap().extend(unlisted.cloned());
+        if !PAGE.contains(&format!("`{}`", fields["message"])) {
+            self.unlisted.lock().unwrap().push(fields["message"].clone());
+        }
         let span = context.event_span(event);
         self.told.lock().unwrap().push(Told {
             level: *event.metadata().level(),
