@@ -36,7 +36,7 @@ async fn each_rotation_of_credentials_is_told_once() {
         assert_eq!((told.level, &*told.message), (Level::INFO, "credentials renewed"));
         assert_eq!((told.field("role"), told.field("generation")), (ROLE, &*generation.to_string()));
         assert_eq!(told.field("lifetime_seconds"), "3600");
-        assert!((2160..=2700).contains(&told.field("next_attempt_seconds").parse::<u64>().unwrap()));
+        assert!((2160.0..=2700.0).contains(&told.field("next_attempt_seconds").parse::<f64>().unwrap()));
         let span = told.span.as_ref().unwrap();
         assert_eq!((span["name"].as_str(), span["role"].as_str(), span["attempt"].as_str()), ("exchange", ROLE, "1"));
         assert_eq!(span["generation"], (generation - 1).to_string(), "of those that were to be replaced");
@@ -183,6 +183,33 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
     rig.engine.shutdown().await;
     let last = listener.standings.lock().unwrap().last().unwrap().clone();
     assert_eq!((last.phase, last.next_attempt), (Phase::Closed, None));
+}
+
+/// Who observes cannot hurt.
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_changes_nothing() {
+    struct Panicking;
+    impl Observer for Panicking {
+        fn stands(&self, _: &Standing) {
+            panic!("scripted panic");
+        }
+
+        fn exchanged(&self, _: Duration, _: Option<&Error>) {
+            panic!("scripted panic");
+        }
+
+        fn rejected(&self) {
+            panic!("scripted panic");
+        }
+    }
+    let rig = Rig::observed(Reply::Grant(HOUR), |_| {}, Some(Arc::new(Panicking)));
+    rig.source.then(Reply::Fail(Class::Transient));
+    let key = rig.engine.credentials().await.unwrap();
+    rig.engine.rejected(key.access_key_id(), Duration::ZERO);
+    rig.pass(2 * HOUR).await;
+    assert!((4..=6).contains(&rig.source.calls()), "{}", rig.source.calls());
+    rig.engine.shutdown().await;
+    assert!(!rig.engine.shared().task_alive());
 }
 
 #[derive(Default)]
