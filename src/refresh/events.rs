@@ -86,7 +86,7 @@ impl Renewed {
                     endpoint = self.principal.endpoint.as_deref(),
                     generation = self.generation,
                     lifetime_seconds = self.lifetime.as_secs(),
-                    next_attempt_seconds = self.next.as_secs(),
+                    next_attempt_seconds = self.next.as_secs_f64(),
                     $($more)*
                     $message
                 )

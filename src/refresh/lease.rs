@@ -63,8 +63,8 @@ impl Lease {
         if let Some(expired) = expired {
             expired.tell(&shared.subject);
         }
-        if let Some((observer, standing)) = shared.observer.as_ref().zip(standing) {
-            observer.stands(&standing);
+        if let Some(standing) = standing {
+            shared.observe(|observer| observer.stands(&standing));
         }
         if due > now {
             return Step::Wait(until);
@@ -130,9 +130,8 @@ impl Lease {
             });
         }
         ended.tell(&shared.subject);
-        if let Some(observer) = &shared.observer {
-            observer.exchanged(reading.mono.saturating_duration_since(sent.mono), ended.error());
-        }
+        let took = reading.mono.saturating_duration_since(sent.mono);
+        shared.observe(|observer| observer.exchanged(took, ended.error()));
     }
 
     fn publish(
@@ -222,8 +221,8 @@ impl Drop for Lease {
             standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &shared.clock.read()));
         }
         drop(state);
-        if let Some((observer, standing)) = shared.observer.as_ref().zip(standing) {
-            observer.stands(&standing);
+        if let Some(standing) = standing {
+            shared.observe(|observer| observer.stands(&standing));
         }
         // Another task may be asleep on the permit that this one took.
         shared.wake.notify_one();

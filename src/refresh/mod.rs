@@ -34,5 +34,7 @@ pub use updates::{Closed, Updates};
 pub(crate) use clock::Clock;
 pub(crate) use observer::Observer;
 pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
-pub(crate) use state::{Policy, Standing};
+pub(crate) use state::Policy;
+#[cfg(feature = "metrics")]
+pub(crate) use state::Standing;
 pub(crate) use supervisor::{Supervisor, WeakSupervisor};

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -257,9 +258,7 @@ impl Shared {
         self.republish(&state, now);
         drop(state);
         events::rejected(&self.subject, generation);
-        if let Some(observer) = &self.observer {
-            observer.rejected();
-        }
+        self.observe(|observer| observer.rejected());
         self.wake.notify_one();
     }
 
@@ -302,6 +301,13 @@ impl Shared {
     /// Says what happened to the clocks, if anything. Not under the lock.
     pub(super) fn tell(&self, drift: Drift) -> bool {
         events::drifted(&self.subject, drift)
+    }
+
+    /// Not under the lock. Who observes must not be able to hurt: its panics end here.
+    pub(super) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            drop(catch_unwind(AssertUnwindSafe(|| tell(&**observer))));
+        }
     }
 
     fn readable_until(&self, state: &State, snapshot: &Snapshot) -> Instant {

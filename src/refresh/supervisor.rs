@@ -162,7 +162,8 @@ impl Supervisor {
     }
 
     pub(crate) fn updates(&self) -> Updates {
-        Updates::new(self.0.shared.generations.subscribe(), self.0.shared.closed.clone())
+        let shared = self.shared();
+        Updates::new(shared.generations.subscribe(), shared.closed.clone(), shared.lock().generation)
     }
 
     /// Ends the task and waits until it is gone, or for as long as a runtime may take that is not driven.

@@ -22,8 +22,8 @@ pub struct Updates {
 }
 
 impl Updates {
-    pub(crate) fn new(generations: watch::Receiver<u64>, closed: CancellationToken) -> Self {
-        let last = *generations.borrow();
+    /// `last`: the generation that is readable now, which may not have been told yet.
+    pub(crate) fn new(generations: watch::Receiver<u64>, closed: CancellationToken, last: u64) -> Self {
         Self { generations, closed, last }
     }
 

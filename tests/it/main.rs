@@ -28,4 +28,5 @@ mod sdk_client;
 mod secrets;
 #[cfg(all(unix, feature = "metrics"))]
 mod service;
+mod status;
 mod test_kit;

@@ -96,6 +96,14 @@ fn a_recorder_that_is_installed_late_or_never_does_no_harm() {
 }
 
 #[test]
+fn the_page_of_the_contract_lists_each_of_them() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/telemetry.rs")).unwrap();
+    let rows: BTreeSet<_> =
+        page.lines().filter(|line| line.starts_with("//! | `aws_web_identity_")).flat_map(metrics_in).collect();
+    assert_eq!(rows.iter().map(String::as_str).collect::<Vec<_>>(), NAMES);
+}
+
+#[test]
 fn dashboard_and_alert_rules_know_no_other_metrics_and_each_of_these() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/observability");
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();

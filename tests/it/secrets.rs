@@ -94,7 +94,7 @@ fn p9_no_secret_is_told_of_a_token_that_sts_refuses_or_a_key_that_a_service_does
         let config = aws_sdk_sts::config::Builder::from(&provider.install(rig.config()));
         let client = Client::from_conf(config.interceptor(provider.interceptor()).build());
         assert_eq!(who(&client).await, ARN);
-        rig.sts.reject_key(&key(&provider), "ExpiredToken");
+        rig.sts.reject_key(key(&provider), "ExpiredToken");
         audit.print(chain(&soon(client.get_caller_identity().send()).await.unwrap_err()));
         eventually(|| provider.status().generation == 2).await;
         everything(&provider, &rig, &audit);

@@ -19,6 +19,7 @@ use crate::refresh::state::Standing;
 use crate::refresh::supervisor::Supervisor;
 use crate::refresh::{Observer, Phase};
 
+const PAGE: &str = include_str!("../../docs/telemetry.rs");
 const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +36,7 @@ async fn each_rotation_of_credentials_is_told_once() {
         assert_eq!((told.level, &*told.message), (Level::INFO, "credentials renewed"));
         assert_eq!((told.field("role"), told.field("generation")), (ROLE, &*generation.to_string()));
         assert_eq!(told.field("lifetime_seconds"), "3600");
-        assert!((2160..=2700).contains(&told.field("next_attempt_seconds").parse::<u64>().unwrap()));
+        assert!((2160.0..=2700.0).contains(&told.field("next_attempt_seconds").parse::<f64>().unwrap()));
         let span = told.span.as_ref().unwrap();
         assert_eq!((span["name"].as_str(), span["role"].as_str(), span["attempt"].as_str()), ("exchange", ROLE, "1"));
         assert_eq!(span["generation"], (generation - 1).to_string(), "of those that were to be replaced");
@@ -184,6 +185,33 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
     assert_eq!((last.phase, last.next_attempt), (Phase::Closed, None));
 }
 
+/// Who observes cannot hurt.
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_changes_nothing() {
+    struct Panicking;
+    impl Observer for Panicking {
+        fn stands(&self, _: &Standing) {
+            panic!("scripted panic");
+        }
+
+        fn exchanged(&self, _: Duration, _: Option<&Error>) {
+            panic!("scripted panic");
+        }
+
+        fn rejected(&self) {
+            panic!("scripted panic");
+        }
+    }
+    let rig = Rig::observed(Reply::Grant(HOUR), |_| {}, Some(Arc::new(Panicking)));
+    rig.source.then(Reply::Fail(Class::Transient));
+    let key = rig.engine.credentials().await.unwrap();
+    rig.engine.rejected(key.access_key_id(), Duration::ZERO);
+    rig.pass(2 * HOUR).await;
+    assert!((4..=6).contains(&rig.source.calls()), "{}", rig.source.calls());
+    rig.engine.shutdown().await;
+    assert!(!rig.engine.shared().task_alive());
+}
+
 #[derive(Default)]
 struct Listener {
     engine: OnceLock<Supervisor>,
@@ -257,6 +285,8 @@ impl Told {
 struct Heard {
     told: Arc<Mutex<Vec<Told>>>,
     spans: Arc<Mutex<Vec<Fields>>>,
+    /// Messages and fields that the contract does not know.
+    unlisted: Arc<Mutex<Vec<String>>>,
     /// To ask back, in each event.
     engine: Arc<OnceLock<Supervisor>>,
 }
@@ -271,11 +301,12 @@ impl Heard {
     }
 
     fn all(&self) -> Vec<Told> {
+        assert_eq!(*self.unlisted.lock().unwrap(), Vec::<String>::new());
         self.told.lock().unwrap().clone()
     }
 
     fn levels(&self) -> Vec<Level> {
-        self.told.lock().unwrap().iter().map(|told| told.level).collect()
+        self.all().iter().map(|told| told.level).collect()
     }
 }
 
@@ -307,6 +338,11 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Heard {
         }
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));
+        let unlisted = fields.keys().filter(|name| *name != "message" && !PAGE.contains(&format!("`{name}`")));
+        self.unlisted.lock().unwrap().extend(unlisted.cloned());
+        if !PAGE.contains(&format!("`{}`", fields["message"])) {
+            self.unlisted.lock().unwrap().push(fields["message"].clone());
+        }
         let span = context.event_span(event);
         self.told.lock().unwrap().push(Told {
             level: *event.metadata().level(),
