@@ -47,7 +47,7 @@ impl MockStsBuilder {
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start(self) -> MockSts {
         let (listener, address) = http::listen().await;
-        let account = Account { issuers: self.issuers, roles: self.roles };
+        let account = Account { issuers: self.issuers, roles: self.roles.into() };
         let shared = Arc::new(Shared::new(format!("http://{address}"), account, self.session_length));
         let server = Server::start(listener, {
             let shared = Arc::clone(&shared);
