@@ -1,5 +1,6 @@
 //! What the tests stand on: an issuer, a pod's volume with a token in it, and an STS, for a provider to be built on.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,6 +96,18 @@ pub(crate) fn key(provider: &WebIdentityCredentialsProvider) -> String {
 /// Who AWS says that the client is.
 pub(crate) async fn who(client: &Client) -> String {
     client.get_caller_identity().send().await.unwrap().arn().unwrap().to_owned()
+}
+
+/// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped, also where the output of
+/// tests that pass is not shown.
+pub(crate) fn server(variable: &str) -> Option<String> {
+    let endpoint = std::env::var(variable).ok();
+    if endpoint.is_none() {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let said = format!("skipped without {variable}: {test}\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
+    }
+    endpoint
 }
 
 /// A test that would hang fails.
