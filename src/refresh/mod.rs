@@ -13,6 +13,8 @@
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it, and no log written.
 
 mod clock;
+#[cfg(feature = "object_store")]
+mod derived;
 mod lease;
 mod refresher;
 mod schedule;
@@ -29,6 +31,8 @@ pub use state::{ExpiredPolicy, Phase};
 pub use updates::{Closed, Updates};
 
 pub(crate) use clock::Clock;
+#[cfg(feature = "object_store")]
+pub(crate) use derived::Derived;
 pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
 pub(crate) use state::Policy;
 pub(crate) use supervisor::Supervisor;
