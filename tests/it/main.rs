@@ -13,6 +13,8 @@ mod moto;
 mod read_path;
 mod rejection;
 mod rig;
+mod roles;
 mod sdk_client;
 mod secrets;
 mod test_kit;
+mod wrapped;
