@@ -1,8 +1,12 @@
 //! The front door: environment and `SdkConfig` in, a provider that can work out.
 
 mod arn;
+mod assume_role;
+mod background;
 mod endpoint;
+mod inherited;
 mod parse;
+mod registry;
 mod settings;
 
 use std::ops::RangeInclusive;
@@ -14,8 +18,11 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use tokio_util::sync::CancellationToken;
 
+pub use self::assume_role::AssumeRoleBuilder;
+pub use self::background::BackgroundBuilder;
 use self::endpoint::RawUrl;
-use self::settings::{Parts, Settings, Shared};
+pub use self::registry::Registry;
+use self::settings::{Settings, Shared};
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::WebIdentityCredentialsProvider;
@@ -42,6 +49,24 @@ impl WebIdentityCredentialsProvider {
     pub fn builder() -> Builder {
         Builder::default()
     }
+
+    /// Starts with all that this provider was built with, for a second role and the same token: set
+    /// [`role_arn`](Builder::role_arn), and whatever else is to differ.
+    ///
+    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on the token's
+    /// directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same
+    /// [`cancellation_token`](Builder::cancellation_token) ends both, a [`shutdown`](Self::shutdown) does not. A session policy is
+    /// inherited like the rest, since to lose it by oversight would widen what a session may do.
+    ///
+    /// ```no_run
+    /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
+    /// let billing = orders.to_builder().role_arn("arn:aws:iam::123456789012:role/billing").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to_builder(&self) -> Builder {
+        Builder { settings: Settings::of(self) }
+    }
 }
 
 impl Builder {
@@ -54,6 +79,7 @@ impl Builder {
     /// a connect timeout of its own, for which the HTTP client keeps a second pool of connections.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.settings.shared = Some(Shared::from(config));
+        self.settings.like = None;
         self
     }
 
@@ -186,6 +212,7 @@ impl Builder {
     /// clock.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.time_source = Some(SharedTimeSource::new(time_source));
+        self.settings.like = None;
         self
     }
 
@@ -199,8 +226,7 @@ impl Builder {
     /// [`is_invalid`](BuildError::is_invalid): one of the two is missing, there is no region, or a value breaks its
     /// rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        let Parts { config, policy, time_source, parent } = self.settings.resolve(&Environment::real())?;
-        Ok(WebIdentityCredentialsProvider::from_parts(config, policy, time_source, parent.as_ref()))
+        Ok(self.settings.resolve(&Environment::real())?.build())
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.

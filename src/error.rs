@@ -171,13 +171,14 @@ pub enum ErrorKind {
     InvalidConfiguration,
     /// The role does not trust this token's subject, issuer or audience. Mend the role's trust policy.
     RoleDenied,
-    /// STS, or the issuer that it asks, cannot be reached or fails. Wait; look at the network if it lasts.
+    /// STS, the issuer that it asks, or a wrapped provider cannot be reached or fails. Wait; look at the network if it lasts.
     ServiceUnavailable,
     /// STS throttles this account or issuer. Share one provider per process, lengthen the sessions.
     Throttled,
     /// No answer in time.
     TimedOut,
-    /// STS does not accept the token: expired, of an unknown issuer, for another audience.
+    /// STS does not accept the token: expired, of an unknown issuer, for another audience. Or, for a chained role, the
+    /// credentials that signed for it; these are renewed then.
     TokenRejected,
     /// There is no token to send: its file is missing, unreadable, empty or not a token.
     TokenUnavailable,

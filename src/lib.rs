@@ -79,20 +79,24 @@
 //! 1.94.1, as the AWS SDK's. It follows the SDK's; a raise is a minor release.
 
 mod adapters;
+mod assume_role;
 mod builder;
 pub mod docs;
 mod environment;
 mod error;
 mod provider;
 mod refresh;
+mod scrub;
+mod sts;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;
 mod web_identity;
+mod wrapped;
 
-pub use builder::Builder;
+pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry};
 pub use error::{BuildError, Error, ErrorKind};
-pub use provider::{Status, WebIdentityCredentialsProvider};
+pub use provider::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
 pub use refresh::{Closed, ExpiredPolicy, Phase, Updates};
 pub use web_identity::TokenClaims;
 

@@ -1,17 +1,28 @@
-//! The public handle: each method a few lines over the engine.
+//! The public handles: each method a few lines over the engine.
+
+mod handle;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_smithy_async::time::SharedTimeSource;
-use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::handle::Engine;
+use self::handle::{Handle, WeakHandle};
 use crate::error::Error;
-use crate::refresh::{Clock, Phase, Policy, Supervisor, Updates};
-use crate::web_identity::{Config, TokenClaims, WebIdentity};
+use crate::refresh::{Phase, Source, Supervisor, Updates};
+use crate::web_identity::{TokenClaims, WebIdentity};
+
+/// What both kinds of providers can do, written once. The body of an `impl`.
+macro_rules! each_provider {
+    ($($body:tt)*) => {
+        impl crate::provider::WebIdentityCredentialsProvider { $($body)* }
+        impl crate::provider::BackgroundCredentialsProvider { $($body)* }
+    };
+}
+pub(crate) use each_provider;
 
 /// Credentials of an IAM role for a Kubernetes service-account token, always ready.
 ///
@@ -32,19 +43,43 @@ use crate::web_identity::{Config, TokenClaims, WebIdentity};
 /// ```
 #[derive(Clone)]
 pub struct WebIdentityCredentialsProvider {
-    supervisor: Supervisor,
+    handle: Handle,
     source: Arc<WebIdentity>,
-    /// Beside the supervisor: inside it, it would keep itself alive.
-    shared: SharedCredentialsProvider,
+    /// For those that are made from this one.
+    engine: Arc<Engine>,
 }
 
-impl WebIdentityCredentialsProvider {
+/// Credentials of any provider, or of a role assumed with another's, always ready.
+///
+/// As [`WebIdentityCredentialsProvider`], for all else: the SDK's own providers of an instance, of SSO, of a process, or one of
+/// your own, made by [`builder`](Self::builder). A cheap handle: clones share one slot, one background task and one call of
+/// the provider at a time. The task starts with the first use inside a Tokio runtime, and ends with the last handle.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), aws_web_identity::Error> {
+/// use aws_config::BehaviorVersion;
+/// use aws_config::imds::credentials::ImdsCredentialsProvider;
+/// use aws_web_identity::BackgroundCredentialsProvider;
+///
+/// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
+/// let node = ImdsCredentialsProvider::builder().build();
+/// let identity = BackgroundCredentialsProvider::builder(node).name("node role").configure(&base).connect().await?;
+/// let sts = aws_sdk_sts::Client::new(&identity.install(base));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct BackgroundCredentialsProvider {
+    handle: Handle,
+}
+
+each_provider! {
     /// The credentials, if there are valid ones. Never waits, makes no call and no allocation.
     ///
     /// `None` when nothing is valid, whatever the [`ExpiredPolicy`](crate::ExpiredPolicy).
     #[inline]
     pub fn current(&self) -> Option<Credentials> {
-        self.supervisor.current()
+        self.handle.supervisor().current()
     }
 
     /// Renews the credentials now: joins the exchange in progress or starts one, at least 1 s after the last.
@@ -59,7 +94,7 @@ impl WebIdentityCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the waiting, not the exchange.
     pub async fn refresh(&self) -> Result<Credentials, Error> {
-        self.supervisor.refresh().await
+        self.handle.supervisor().refresh().await
     }
 
     /// Credentials that stay valid for at least this long: a presigned URL dies with the credentials that signed it.
@@ -74,7 +109,7 @@ impl WebIdentityCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the waiting, not the exchange.
     pub async fn valid_for(&self, at_least: Duration) -> Result<Credentials, Error> {
-        self.supervisor.valid_for(at_least).await
+        self.handle.supervisor().valid_for(at_least).await
     }
 
     /// Says that AWS refused these credentials, though they have not expired: they are renewed, unless they were already.
@@ -83,7 +118,7 @@ impl WebIdentityCredentialsProvider {
     /// that a key that one region never accepts does not become a storm of calls. Until they are replaced the old
     /// credentials stay readable.
     pub fn invalidate(&self, rejected: &Credentials) {
-        self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
+        self.handle.supervisor().rejected(rejected.access_key_id(), Duration::ZERO);
     }
 
     /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.
@@ -95,30 +130,17 @@ impl WebIdentityCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the waiting, nothing else.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.supervisor.ready().await
+        self.handle.supervisor().ready().await
     }
 
     /// How things stand. Cheap enough for each probe of a health endpoint.
     pub fn status(&self) -> Status {
-        let standing = self.supervisor.standing();
-        let principal = self.supervisor.principal().unwrap_or_default();
-        Status {
-            phase: standing.phase,
-            generation: standing.generation,
-            expiry: standing.expiry,
-            next_attempt: standing.next_attempt,
-            consecutive_failures: standing.consecutive_failures,
-            last_error: standing.last_error,
-            assumed_role_arn: principal.assumed_role_arn.clone(),
-            account_id: principal.account_id.clone(),
-            endpoint: principal.endpoint.clone(),
-            token: self.source.claims(),
-        }
+        self.handle.status(self.token())
     }
 
     /// A listener of its own for each new generation of credentials.
     pub fn updates(&self) -> Updates {
-        self.supervisor.updates()
+        self.handle.supervisor().updates()
     }
 
     /// This provider for the config of one service, with its `set_credentials_provider(Some(..))`.
@@ -126,7 +148,7 @@ impl WebIdentityCredentialsProvider {
     /// Always of the same partition, by which [`identity_cache`](Self::identity_cache) knows it. A service builder's plain
     /// `credentials_provider(..)` wraps it anew, in another partition: it works, by way of the cache that was there before.
     pub fn credentials_provider(&self) -> SharedCredentialsProvider {
-        self.shared.clone()
+        self.handle.credentials_provider()
     }
 
     /// Ends the background task, and returns when it is gone: within 5 s, also where its runtime is not driven.
@@ -137,28 +159,70 @@ impl WebIdentityCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the waiting; the provider stays shut down.
     pub async fn shutdown(&self) {
-        self.supervisor.shutdown().await;
-    }
-
-    pub(crate) fn from_parts(
-        config: Config,
-        policy: Policy,
-        time_source: SharedTimeSource,
-        parent: Option<&CancellationToken>,
-    ) -> Self {
-        let source = Arc::new(WebIdentity::new(config));
-        let supervisor = Supervisor::new(Arc::clone(&source), policy, Clock::new(time_source), parent);
-        let shared = SharedCredentialsProvider::new(Reader(supervisor.clone()));
-        Self { supervisor, source, shared }
+        self.handle.supervisor().shutdown().await;
     }
 
     /// Credentials as a caller gets them: at once, or within `wait_timeout`.
     pub(crate) async fn first(&self) -> Result<Credentials, Error> {
-        self.supervisor.credentials().await
+        self.handle.supervisor().credentials().await
     }
 
     pub(crate) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
+        self.handle.supervisor()
+    }
+}
+
+impl WebIdentityCredentialsProvider {
+    pub(crate) fn from_parts(source: WebIdentity, engine: Engine) -> Self {
+        let source = Arc::new(source);
+        Self { handle: Handle::new(Arc::clone(&source), engine.clone()), source, engine: Arc::new(engine) }
+    }
+
+    pub(crate) fn source(&self) -> &WebIdentity {
+        &self.source
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakProvider {
+        let Self { handle, source, engine } = self;
+        WeakProvider { handle: handle.downgrade(), source: Arc::downgrade(source), engine: Arc::clone(engine) }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn token(&self) -> Option<TokenClaims> {
+        self.source.claims()
+    }
+}
+
+impl BackgroundCredentialsProvider {
+    pub(crate) fn from_parts(source: impl Source, engine: Engine) -> Self {
+        Self { handle: Handle::new(Arc::new(source), engine) }
+    }
+
+    /// What it stands on may have one; it has none of its own.
+    fn token(&self) -> Option<TokenClaims> {
+        None
+    }
+}
+
+/// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
+pub(crate) struct WeakProvider {
+    handle: WeakHandle,
+    source: Weak<WebIdentity>,
+    engine: Arc<Engine>,
+}
+
+impl WeakProvider {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.source.strong_count() > 0
+    }
+
+    /// None, too, if it was shut down.
+    pub(crate) fn upgrade(&self) -> Option<WebIdentityCredentialsProvider> {
+        let (handle, source) = (self.handle.upgrade()?, self.source.upgrade()?);
+        Some(WebIdentityCredentialsProvider { handle, source, engine: Arc::clone(&self.engine) })
     }
 }
 
@@ -167,40 +231,28 @@ impl ProvideCredentials for WebIdentityCredentialsProvider {
     where
         Self: 'a,
     {
-        provide(&self.supervisor)
+        self.handle.provide_credentials()
+    }
+}
+
+impl ProvideCredentials for BackgroundCredentialsProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.handle.provide_credentials()
     }
 }
 
 impl fmt::Debug for WebIdentityCredentialsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let standing = self.supervisor.standing();
-        f.debug_struct("WebIdentityCredentialsProvider")
-            .field("role_arn", &self.supervisor.subject())
-            .field("phase", &standing.phase)
-            .field("generation", &standing.generation)
-            .field("expiry", &standing.expiry)
-            .finish_non_exhaustive()
+        self.handle.debug("WebIdentityCredentialsProvider", "role_arn", f)
     }
 }
 
-/// What the shared provider wraps: the handle without the shared provider.
-#[derive(Debug)]
-struct Reader(Supervisor);
-
-impl ProvideCredentials for Reader {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        provide(&self.0)
-    }
-}
-
-#[inline]
-fn provide(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
-    match supervisor.readable_credentials() {
-        Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
-        None => future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) }),
+impl fmt::Debug for BackgroundCredentialsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.debug("BackgroundCredentialsProvider", "of", f)
     }
 }
 
@@ -224,8 +276,9 @@ pub struct Status {
     pub assumed_role_arn: Option<String>,
     /// The account of the assumed role, where its ARN names one.
     pub account_id: Option<String>,
-    /// The STS endpoint that gave the credentials.
+    /// The STS endpoint, if there is one, that gave the credentials.
     pub endpoint: Option<String>,
-    /// The claims of the newest token that was read, not verified. `None` before the first read, or if it is not a JWT.
+    /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and for
+    /// a [`BackgroundCredentialsProvider`].
     pub token: Option<TokenClaims>,
 }

@@ -11,10 +11,10 @@ use object_store::{CredentialProvider, Result};
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::provider::WebIdentityCredentialsProvider;
+use crate::provider::each_provider;
 use crate::refresh::{Derived, Supervisor};
 
-impl WebIdentityCredentialsProvider {
+each_provider! {
     /// Credentials for `object_store`'s S3: for `AmazonS3Builder::with_credentials`.
     ///
     /// Each request is signed with the newest credentials and none waits for them. A failure with nothing usable is an error

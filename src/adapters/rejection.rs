@@ -13,10 +13,10 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_xml::decode::{Document, ScopedDecoder, try_data};
 
-use crate::provider::WebIdentityCredentialsProvider;
+use crate::provider::each_provider;
 use crate::refresh::Supervisor;
 
-impl WebIdentityCredentialsProvider {
+each_provider! {
     /// For one service's config, optional: hears the service refuse the key and calls
     /// [`invalidate`](Self::invalidate).
     ///

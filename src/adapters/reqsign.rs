@@ -8,7 +8,8 @@ use reqsign_core::time::Timestamp;
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, ProvideCredentialChain, Result};
 
 use crate::error::{Error, ErrorKind};
-use crate::provider::WebIdentityCredentialsProvider;
+use crate::provider::{BackgroundCredentialsProvider, WebIdentityCredentialsProvider, each_provider};
+use crate::refresh::Supervisor;
 
 /// For a `reqsign_core::Signer` of SigV4 requests. In a chain use
 /// [`reqsign_chain`](WebIdentityCredentialsProvider::reqsign_chain).
@@ -20,15 +21,21 @@ impl ProvideCredential for WebIdentityCredentialsProvider {
     type Credential = Credential;
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
-        let credentials = match self.supervisor().readable_credentials() {
-            Some(credentials) => credentials,
-            None => self.supervisor().credentials().await.map_err(failed)?,
-        };
-        Ok(Some(convert(&credentials)))
+        provide(self.supervisor()).await
     }
 }
 
-impl WebIdentityCredentialsProvider {
+/// As for [`WebIdentityCredentialsProvider`].
+#[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+impl ProvideCredential for BackgroundCredentialsProvider {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
+        provide(self.supervisor()).await
+    }
+}
+
+each_provider! {
     /// This provider as the end of a `reqsign` chain: for the `credential_provider_chain` of OpenDAL's S3.
     ///
     /// A chain of `reqsign` passes over errors and asks the next provider, the node's say. In this one nobody behind is asked,
@@ -63,6 +70,14 @@ impl ProvideCredential for Nobody {
     }
 }
 
+async fn provide(supervisor: &Supervisor) -> Result<Option<Credential>> {
+    let credentials = match supervisor.readable_credentials() {
+        Some(credentials) => credentials,
+        None => supervisor.credentials().await.map_err(failed)?,
+    };
+    Ok(Some(convert(&credentials)))
+}
+
 fn convert(credentials: &Credentials) -> Credential {
     Credential {
         access_key_id: credentials.access_key_id().to_owned(),
@@ -85,7 +100,7 @@ fn failed(error: Error) -> reqsign_core::Error {
         ErrorKind::TokenRejected | ErrorKind::TokenUnavailable => Kind::CredentialInvalid,
         _ => Kind::Unexpected,
     };
-    reqsign_core::Error::new(kind, "web identity gave no AWS credentials")
+    reqsign_core::Error::new(kind, "there are no AWS credentials to sign with")
         .set_retryable(error.is_transient())
         .with_source(error)
 }

@@ -18,8 +18,10 @@ use super::endpoint::{self, Endpoint, RawUrl};
 use super::parse;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
+use crate::provider::{Engine, WebIdentityCredentialsProvider};
 use crate::refresh::{self, ExpiredPolicy};
-use crate::web_identity::{Config, StsConfig, TokenConfig};
+use crate::sts::{Session, Sts, StsConfig};
+use crate::web_identity::{Config, TokenConfig, WebIdentity};
 
 /// What the builder was told. Nothing here is known to be valid.
 #[derive(Debug, Default)]
@@ -41,19 +43,21 @@ pub(super) struct Settings {
     pub(super) watch_token: Option<bool>,
     pub(super) cancellation_token: Option<CancellationToken>,
     pub(super) time_source: Option<SharedTimeSource>,
+    /// Whose STS client is used, if it does for what comes out.
+    pub(super) like: Option<WebIdentityCredentialsProvider>,
 }
 
 /// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a
 /// token is not for it.
 #[derive(Debug)]
 pub(super) struct Shared {
-    region: Option<Region>,
-    sts_endpoint_url: Option<RawUrl>,
-    use_fips: Option<bool>,
-    use_dual_stack: Option<bool>,
-    http_client: Option<SharedHttpClient>,
-    time_source: Option<SharedTimeSource>,
-    app_name: Option<AppName>,
+    pub(super) region: Option<Region>,
+    pub(super) sts_endpoint_url: Option<RawUrl>,
+    pub(super) use_fips: Option<bool>,
+    pub(super) use_dual_stack: Option<bool>,
+    pub(super) http_client: Option<SharedHttpClient>,
+    pub(super) time_source: Option<SharedTimeSource>,
+    pub(super) app_name: Option<AppName>,
 }
 
 impl From<&SdkConfig> for Shared {
@@ -81,9 +85,15 @@ fn configured_endpoint(config: &SdkConfig) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Config,
-    pub(super) policy: refresh::Policy,
-    pub(super) time_source: SharedTimeSource,
-    pub(super) parent: Option<CancellationToken>,
+    /// Of the provider that this one is made from, if it does for this one.
+    pub(super) sts: Option<Sts>,
+    pub(super) engine: Engine,
+}
+
+impl Parts {
+    pub(super) fn build(self) -> WebIdentityCredentialsProvider {
+        WebIdentityCredentialsProvider::from_parts(WebIdentity::new(self.config, self.sts), self.engine)
+    }
 }
 
 impl Settings {
@@ -113,11 +123,13 @@ impl Settings {
         let time_source = self.time_source.or(shared_time).unwrap_or_default();
 
         let config = Config {
-            role_arn: role.into_string(),
-            session_name: session_name(self.session_name, env)?,
-            session_length: self.session_length.map(parse::session_length).transpose()?,
-            policy: self.policy.map(parse::policy).transpose()?,
-            policy_arns: policy_arns(self.policy_arns)?,
+            session: Session {
+                role_arn: role.into_string(),
+                name: session_name(self.session_name, env)?,
+                length: self.session_length.map(parse::session_length).transpose()?,
+                policy: self.policy.map(parse::policy).transpose()?,
+                policy_arns: policy_arns(self.policy_arns)?,
+            },
             token: TokenConfig {
                 file: token_file,
                 poll_interval: parse::token_poll_interval(self.token_poll_interval.unwrap_or(Duration::from_secs(30)))?,
@@ -140,7 +152,9 @@ impl Settings {
             expired: self.expired_policy.unwrap_or_default(),
         };
         tell(&config, endpoint.is_some_and(|endpoint| endpoint.is_exposed), env);
-        Ok(Parts { config, policy, time_source, parent: self.cancellation_token })
+        let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
+        let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().clone());
+        Ok(Parts { config, sts, engine: Engine { policy, time_source, parent: self.cancellation_token } })
     }
 }
 
@@ -264,7 +278,7 @@ fn tell(config: &Config, is_exposed: bool, env: &Environment) {
     }
     if env.has_pod_identity_too() {
         tracing::warn!(
-            role = config.role_arn,
+            role = config.session.role_arn,
             "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this \
              provider uses web identity, other SDKs may not; remove one of the two"
         );
@@ -274,8 +288,8 @@ fn tell(config: &Config, is_exposed: bool, env: &Environment) {
         tracing::debug!("AWS_STS_REGIONAL_ENDPOINTS=legacy is not heeded: STS is asked in the region");
     }
     tracing::debug!(
-        role = config.role_arn,
-        session = config.session_name,
+        role = config.session.role_arn,
+        session = config.session.name,
         token_file = %config.token.file.display(),
         region = %config.sts.region,
         endpoint = config.sts.endpoint_url,
@@ -335,13 +349,14 @@ mod tests {
 
     #[test]
     fn a_pod_that_the_webhook_prepared_needs_no_setting() {
-        let Parts { config, policy, parent, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+        let Parts { config, engine: Engine { policy, parent, .. }, .. } =
+            resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
-        assert_eq!(config.role_arn, ROLE);
+        assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(config.token.file, PathBuf::from("/run/token"));
-        assert_eq!(config.session_name, "web-0");
+        assert_eq!(config.session.name, "web-0");
         assert_eq!(config.sts.region.as_ref(), "eu-central-1");
-        assert_eq!((config.session_length, config.policy, config.policy_arns.len()), (None, None, 0));
+        assert_eq!((config.session.length, config.session.policy, config.session.policy_arns.len()), (None, None, 0));
         assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(30), true));
         assert_eq!((config.sts.endpoint_url, config.sts.use_fips, config.sts.use_dual_stack), (None, false, false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
@@ -357,7 +372,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, policy, parent, .. } = resolve(
+        let Parts { config, engine: Engine { policy, parent, .. }, .. } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")
@@ -378,12 +393,12 @@ mod tests {
             &[("AWS_ROLE_SESSION_NAME", "variable"), ("AWS_ENDPOINT_URL_STS", "https://variable.example")],
         );
 
-        assert_eq!(config.role_arn, "arn:aws:iam:::role/own");
+        assert_eq!(config.session.role_arn, "arn:aws:iam:::role/own");
         assert_eq!(config.token.file, PathBuf::from("/own"));
-        assert_eq!(config.session_name, "own-name");
-        assert_eq!(config.session_length, Some(Duration::from_secs(900)));
-        assert_eq!(config.policy.as_deref(), Some("{}"));
-        assert_eq!(config.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+        assert_eq!(config.session.name, "own-name");
+        assert_eq!(config.session.length, Some(Duration::from_secs(900)));
+        assert_eq!(config.session.policy.as_deref(), Some("{}"));
+        assert_eq!(config.session.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
         assert_eq!(config.sts.region.as_ref(), "eu-north-1");
         assert_eq!(config.sts.endpoint_url.as_deref(), Some("https://own.example"));
         assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(5), false));
@@ -585,7 +600,7 @@ mod tests {
 
     #[test]
     fn a_session_has_one_name_for_the_process() {
-        let name = |more| resolve(Builder::default(), more).config.session_name;
+        let name = |more| resolve(Builder::default(), more).config.session.name;
 
         assert_eq!(name(&[("AWS_ROLE_SESSION_NAME", "own"), ("HOSTNAME", "web-0")]), "own");
         let random = name(&[]);
@@ -693,7 +708,7 @@ mod tests {
                 given.map(|(_, value)| OsString::from(value)).or(value)
             });
             if let Ok(Parts { config, .. }) = Builder::default().settings.resolve(&env) {
-                let (arn, name) = (&config.role_arn, &config.session_name);
+                let (arn, name) = (&config.session.role_arn, &config.session.name);
                 prop_assert!(arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
                 prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
                 prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");

@@ -35,4 +35,4 @@ pub(crate) use clock::Clock;
 pub(crate) use derived::Derived;
 pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
 pub(crate) use state::Policy;
-pub(crate) use supervisor::Supervisor;
+pub(crate) use supervisor::{Supervisor, WeakSupervisor};

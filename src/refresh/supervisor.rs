@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -24,6 +24,17 @@ use crate::error::Error;
 /// A cheap handle; the last one ends the task.
 #[derive(Clone)]
 pub(crate) struct Supervisor(Arc<Handle>);
+
+/// Keeps nothing alive.
+#[derive(Clone)]
+pub(crate) struct WeakSupervisor(Weak<Handle>);
+
+impl WeakSupervisor {
+    /// A handle, unless the last one is gone.
+    pub(crate) fn upgrade(&self) -> Option<Supervisor> {
+        self.0.upgrade().map(Supervisor)
+    }
+}
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -51,6 +62,15 @@ impl Supervisor {
         let shared = Shared::new(policy, clock, source.subject().to_owned(), closed);
         let task = Box::new(move |lease| Box::pin(refresher::run(lease, Arc::clone(&source))) as TaskFuture);
         Self(Arc::new(Handle { shared: Arc::new(shared), task }))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakSupervisor {
+        WeakSupervisor(Arc::downgrade(&self.0))
+    }
+
+    /// Whether it was shut down.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.shared.closed.is_cancelled()
     }
 
     /// Valid credentials, if there are any.

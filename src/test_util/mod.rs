@@ -41,7 +41,7 @@ mod mock_sts;
 mod projected_volume;
 
 pub use issuer::{Algorithm, OidcIssuer, TokenSpec};
-pub use mock_sts::{Call, Fault, MockSts, MockStsBuilder, TrustedRole};
+pub use mock_sts::{AssumableRole, Call, Fault, MockSts, MockStsBuilder, TrustedRole};
 #[cfg(unix)]
 pub use projected_volume::{InPlaceFile, ProjectedVolume};
 

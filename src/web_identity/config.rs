@@ -3,43 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_types::app_name::AppName;
-use aws_types::region::Region;
+use crate::sts::{Session, StsConfig};
 
 /// One role, one token file, one STS.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) role_arn: String,
-    pub(crate) session_name: String,
-    /// Unset: STS's default, 3600 s.
-    pub(crate) session_length: Option<Duration>,
-    pub(crate) policy: Option<String>,
-    pub(crate) policy_arns: Vec<String>,
+    pub(crate) session: Session,
     pub(crate) token: TokenConfig,
     pub(crate) sts: StsConfig,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TokenConfig {
     pub(crate) file: PathBuf,
     pub(crate) poll_interval: Duration,
     /// File events beside polling.
     pub(crate) watch: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct StsConfig {
-    pub(crate) region: Region,
-    /// Instead of AWS's own for the region.
-    pub(crate) endpoint_url: Option<String>,
-    pub(crate) use_fips: bool,
-    pub(crate) use_dual_stack: bool,
-    /// Unset: the SDK's default client.
-    pub(crate) http_client: Option<SharedHttpClient>,
-    pub(crate) time_source: SharedTimeSource,
-    pub(crate) app_name: Option<AppName>,
-    /// One whole exchange.
-    pub(crate) attempt_timeout: Duration,
 }

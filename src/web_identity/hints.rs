@@ -1,53 +1,30 @@
-//! What an error tells its reader to do. Pure: from what is known to a sentence.
+//! What an error about a token tells its reader to do. Pure: from what is known to a sentence.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde_json::Value;
 
 use super::TokenClaims;
-use super::sts::{Reason, plain};
+use crate::scrub::plain;
+use crate::sts::{self, Asked, Reason, account_text};
 
 /// What a hint can name.
 pub(crate) struct Known<'a> {
-    pub(crate) role_arn: &'a str,
+    pub(crate) asked: Asked<'a>,
     pub(crate) token_file: &'a Path,
     /// Of the token that was sent, if they could be read.
     pub(crate) claims: Option<&'a TokenClaims>,
-    pub(crate) endpoint: &'a str,
-    pub(crate) region: &'a str,
-    pub(crate) session_length: Option<Duration>,
 }
 
 /// The next step of whoever reads the error.
 pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
-    let Known { role_arn: role, endpoint, region, .. } = *known;
+    let role = known.role_arn();
     let file = known.token_file.display();
-    let account = account_text(role);
     let (issuer, subject, audience) = (known.issuer(), known.subject(), known.audience());
     match reason {
-        Reason::Unreachable => format!(
-            "check that the pod may reach {endpoint}: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of \
-             STS in {region}; it is tried again until then"
-        ),
-        Reason::Certificate => format!(
-            "the certificate of {endpoint} is not trusted here: check the container's CA certificates, its clock, and a \
-             proxy that opens TLS, whose CA must be given to the HTTP client"
-        ),
-        Reason::NoAnswer => format!(
-            "check the way to {endpoint} (a firewall that drops packets, a proxy, a VPC endpoint of STS in {region}); an \
-             STS that is merely slow is tried again"
-        ),
-        Reason::Broken | Reason::ServerFault => format!(
-            "this is an outage of {endpoint} or of a proxy before it, and is tried again; if it lasts, look at the AWS \
-             Health Dashboard for {region}"
-        ),
-        Reason::Throttled => format!(
-            "STS limits the calls of {account} in {region}, and the limit cannot be raised: share one provider per process, \
-             lengthen the sessions (session_length), start fewer pods at once"
-        ),
         Reason::IssuerUnreachable => format!(
             "STS must be able to read the keys of {issuer} from the internet within 5 s: check that its \
              /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"
@@ -62,9 +39,10 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
              token is taken up at once"
         ),
         Reason::NoProvider => format!(
-            "create an IAM OIDC provider for {issuer} in {account}, where {role} is, with the token's audience ({audience}) \
+            "create an IAM OIDC provider for {issuer} in {}, where {role} is, with the token's audience ({audience}) \
              as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the \
-             role's"
+             role's",
+            account_text(role)
         ),
         Reason::Audience => format!(
             "the audience of the token in {file} ({audience}) is no client ID of the OIDC provider {}: add it there, or \
@@ -89,38 +67,7 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
             known.provider()
         ),
         Reason::RoleDenied => role_denied(known),
-        Reason::SessionTooLong => format!(
-            "{} is longer than {role} allows: raise the role's MaxSessionDuration, or ask for less with session_length",
-            known
-                .session_length
-                .map_or_else(|| "the session length".to_owned(), |length| format!("{} s", length.as_secs()))
-        ),
-        Reason::Setting => {
-            format!("mend role_arn ({role}), session_name, session_length or policy, whichever the answer names")
-        }
-        Reason::Policy => "mend the session policy (policy, policy_arns) as the answer says".to_owned(),
-        Reason::PolicyTooLarge => {
-            "shorten the session policy, or name fewer policies (policy, policy_arns); the answer says by how much"
-                .to_owned()
-        }
-        Reason::RegionDisabled => format!(
-            "activate STS in {region} for {account} (IAM, Account settings), or use another region (AWS_REGION)"
-        ),
-        Reason::NotSent => format!(
-            "check the region ({region}), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature \
-             default-https-client an HTTP client must be given by configure"
-        ),
-        Reason::UnknownCode => format!(
-            "the answer's own words say what to mend; if {endpoint} is not meant to be STS, correct AWS_ENDPOINT_URL_STS"
-        ),
-        Reason::NotSts => format!(
-            "something else answers at {endpoint}: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
-             firewall in between"
-        ),
-        Reason::BadGrant => format!(
-            "{endpoint} does not keep to STS's protocol, or something in between changes its answers: check \
-             AWS_ENDPOINT_URL_STS and any proxy"
-        ),
+        other => sts::hint(other, &known.asked),
     }
 }
 
@@ -144,7 +91,7 @@ fn trust_statement(role_arn: &str, claims: &TokenClaims) -> Option<String> {
 }
 
 fn role_denied(known: &Known<'_>) -> String {
-    let role = known.role_arn;
+    let role = known.role_arn();
     match known.claims.and_then(|claims| trust_statement(role, claims)) {
         Some(statement) => format!(
             "the trust policy of {role} must have this statement: {statement} - if it has, check that the role exists, \
@@ -159,6 +106,10 @@ fn role_denied(known: &Known<'_>) -> String {
 }
 
 impl Known<'_> {
+    fn role_arn(&self) -> &str {
+        &self.asked.session.role_arn
+    }
+
     fn issuer(&self) -> String {
         claim(self.claims.and_then(|claims| claims.issuer.as_deref()), "the token's issuer")
     }
@@ -182,8 +133,8 @@ impl Known<'_> {
     /// The IAM provider that vouches for the token's issuer.
     fn provider(&self) -> String {
         match self.claims.and_then(|claims| claims.issuer.as_deref()) {
-            Some(issuer) => plain(&provider_arn(self.role_arn, bare(issuer)), MAX_CLAIM),
-            None => format!("of the token's issuer in {}", account_text(self.role_arn)),
+            Some(issuer) => plain(&provider_arn(self.role_arn(), bare(issuer)), MAX_CLAIM),
+            None => format!("of the token's issuer in {}", account_text(self.role_arn())),
         }
     }
 
@@ -206,11 +157,6 @@ fn provider_arn(role_arn: &str, bare_issuer: &str) -> String {
     format!("arn:{partition}:iam::{account}:oidc-provider/{bare_issuer}")
 }
 
-fn account_text(role_arn: &str) -> String {
-    let account = role_arn.split(':').nth(4).filter(|account| !account.is_empty());
-    account.map_or_else(|| "the role's account".to_owned(), |account| format!("account {account}"))
-}
-
 /// IAM names an issuer without its scheme.
 fn bare(issuer: &str) -> &str {
     issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(issuer)
@@ -224,7 +170,10 @@ const MAX_CLAIM: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::sts::{Session, testing as server};
     use crate::web_identity::testing::jwt;
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
@@ -239,15 +188,13 @@ mod tests {
         )
     }
 
-    fn known<'a>(role_arn: &'a str, claims: Option<&'a TokenClaims>) -> Known<'a> {
-        Known {
-            role_arn,
-            token_file: Path::new("/var/run/secrets/token"),
-            claims,
-            endpoint: "https://sts.eu-central-1.amazonaws.com",
-            region: "eu-central-1",
-            session_length: Some(Duration::from_secs(7200)),
-        }
+    fn session(role_arn: &str) -> Session {
+        Session { length: Some(Duration::from_secs(7200)), ..server::session(role_arn) }
+    }
+
+    fn known<'a>(session: &'a Session, claims: Option<&'a TokenClaims>) -> Known<'a> {
+        let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
+        Known { asked: Asked { session, endpoint, region }, token_file: Path::new("/var/run/secrets/token"), claims }
     }
 
     #[rustfmt::skip]
@@ -297,14 +244,14 @@ mod tests {
     fn p12_every_reason_has_its_hint() {
         let claims = ours();
         for (reason, expected) in HINTS {
-            assert_eq!(hint(*reason, &known(ROLE, Some(&claims))), *expected, "{reason:?}");
+            assert_eq!(hint(*reason, &known(&session(ROLE), Some(&claims))), *expected, "{reason:?}");
         }
     }
 
     #[test]
     fn p12_a_hint_makes_do_with_what_is_known() {
         for (reason, expected) in LESS_KNOWN {
-            assert_eq!(hint(*reason, &known("arn:aws:iam:::role/app", None)), *expected, "{reason:?}");
+            assert_eq!(hint(*reason, &known(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
         }
     }
 
@@ -339,7 +286,7 @@ mod tests {
     #[test]
     fn a_claim_is_printed_as_one_bounded_line() {
         let claims = claims(&format!(r#"{{"iss":"https://a\u001b[31m\nb","sub":"{}"}}"#, "x".repeat(2000)));
-        let hint = hint(Reason::ClaimRejected, &known(ROLE, Some(&claims)));
+        let hint = hint(Reason::ClaimRejected, &known(&session(ROLE), Some(&claims)));
         assert!(hint.starts_with("https://a [31m b rejected the token"), "{hint}");
         assert!(hint.len() < 1000, "{hint}");
     }

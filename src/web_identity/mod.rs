@@ -11,7 +11,6 @@ mod file_events;
 mod hints;
 mod nudge;
 mod obstacle;
-mod sts;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -19,14 +18,13 @@ mod watch;
 mod watch_state;
 
 pub use claims::TokenClaims;
-pub(crate) use config::{Config, StsConfig, TokenConfig};
+pub(crate) use config::{Config, TokenConfig};
 
-use self::hints::Known;
-use self::sts::{Refusal, Sts};
-use self::token::Token;
+use self::hints::{Known, hint};
 use self::watch::TokenWatch;
 use crate::error::Error;
 use crate::refresh::{Change, Class, Failure, Grant, Source};
+use crate::sts::{Proof, Sts};
 
 /// Credentials of one role, from STS, for whatever token its file holds.
 pub(crate) struct WebIdentity {
@@ -36,11 +34,19 @@ pub(crate) struct WebIdentity {
 }
 
 impl WebIdentity {
-    /// Nothing is read, sent or spawned.
-    pub(crate) fn new(config: Config) -> Self {
-        let sts = Sts::new(&config);
+    /// Nothing is read, sent or spawned. `sts`: of another with the same config of STS, to share its connections.
+    pub(crate) fn new(config: Config, sts: Option<Sts>) -> Self {
+        let sts = sts.unwrap_or_else(|| Sts::new(&config.sts));
         let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
         Self { config, sts, watch }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn sts(&self) -> &Sts {
+        &self.sts
     }
 
     /// Of the newest token that was seen. Read, not verified.
@@ -52,25 +58,14 @@ impl WebIdentity {
         // From here on another token is a change, also while STS still ponders this one.
         let token = self.watch.read().await.map_err(unreadable)?;
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
-        self.sts.exchange(token.expose(), expires_at).await.map_err(|refusal| self.failure(refusal, &token))
-    }
-
-    fn failure(&self, refusal: Refusal, token: &Token) -> Failure {
-        let Refusal { reason, message, endpoint, code, request_id, retry_after } = refusal;
-        let known = Known {
-            role_arn: &self.config.role_arn,
-            token_file: &self.config.token.file,
-            claims: token.claims(),
-            endpoint: &endpoint,
-            region: self.config.sts.region.as_ref(),
-            session_length: self.config.session_length,
-        };
-        let error = Error::new(reason.kind(), message)
-            .with_hint(hints::hint(reason, &known))
-            .with_transient(reason.is_transient())
-            .with_code(code)
-            .with_request_id(request_id);
-        Failure { class: reason.class(), error, retry_after }
+        let proof = Proof::Token { jwt: token.expose(), expires_at };
+        let session = &self.config.session;
+        self.sts.exchange(session, &proof).await.map_err(|refusal| {
+            let asked = refusal.asked(session);
+            let hint =
+                hint(refusal.reason, &Known { asked, token_file: &self.config.token.file, claims: token.claims() });
+            refusal.into_failure(hint)
+        })
     }
 }
 
@@ -90,7 +85,7 @@ impl Source for WebIdentity {
     }
 
     fn subject(&self) -> &str {
-        &self.config.role_arn
+        &self.config.session.role_arn
     }
 }
 
@@ -109,10 +104,10 @@ mod tests {
     use tempfile::TempDir;
     use tokio::time::{Instant, timeout};
 
-    use super::sts::testing::{self as server, DATE, Server, Then, http, success, xml};
     use super::testing::jwt;
     use super::*;
     use crate::error::ErrorKind;
+    use crate::sts::testing::{self as server, DATE, Server, Then, http, success, xml};
 
     /// A provider of credentials over a file in a directory of its own.
     struct Rig {
@@ -125,11 +120,14 @@ mod tests {
         async fn start(reply: String, then: Then) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let server = Server::start(reply, then).await;
-            let mut config = server::config(&server.url);
-            config.token.file = directory.path().join("token");
-            // Only a close look, or a place without a watch, comes sooner.
-            config.token.poll_interval = Duration::from_secs(3600);
-            Self { directory, server, source: WebIdentity::new(config) }
+            // Only a close look, or a place without a watch, comes sooner than the poll.
+            let (file, poll_interval) = (directory.path().join("token"), Duration::from_secs(3600));
+            let config = Config {
+                session: server::session(server::ROLE),
+                token: TokenConfig { file, poll_interval, watch: false },
+                sts: server::config(&server.url),
+            };
+            Self { directory, server, source: WebIdentity::new(config, None) }
         }
 
         fn path(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 mod autotraits;
 mod bad_input;
 mod ceph_rgw;
+mod chained;
 #[cfg(all(feature = "object_store", feature = "reqsign"))]
 mod examples;
 mod exchange;
@@ -20,6 +21,7 @@ mod opendal;
 mod read_path;
 mod rejection;
 mod rig;
+mod roles;
 mod sdk_client;
 mod secrets;
 #[cfg_attr(
@@ -28,3 +30,4 @@ mod secrets;
 )]
 mod storage;
 mod test_kit;
+mod wrapped;

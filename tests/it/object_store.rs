@@ -10,7 +10,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, RetryConfig};
 
-use crate::rig::{Rig, key, soon, spec};
+use crate::rig::{Rig, key, soon, spec, theirs};
 use crate::storage::{REGION, Storage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +71,13 @@ async fn p8_a_failure_is_the_requests_error_and_nothing_goes_out_unsigned() {
     assert_eq!(ours.kind(), ErrorKind::TokenRejected, "{error}");
     assert!(error.to_string().contains("audience"), "P12: {error}");
     assert!(rig.sts.calls().iter().all(|call| call.action == "AssumeRoleWithWebIdentity"), "{:?}", rig.sts.calls());
+}
+
+#[tokio::test]
+async fn any_provider_in_the_background_feeds_object_store_as_well() {
+    let provider = theirs().await;
+    let given = provider.object_store_credentials().get_credential().await.unwrap();
+    assert_eq!((&*given.key_id, &*given.secret_key, given.token.as_deref()), ("THEIRS", "secret", None));
 }
 
 fn store(endpoint: &str, bucket: &str, credentials: AwsCredentialProvider) -> AmazonS3 {

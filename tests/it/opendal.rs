@@ -10,7 +10,7 @@ use opendal::services::S3;
 use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, Signer};
 
-use crate::rig::{Rig, eventually, key, soon, spec};
+use crate::rig::{Rig, eventually, key, soon, spec, theirs};
 use crate::storage::{REGION, Storage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +109,13 @@ async fn p8_nobody_behind_us_in_a_chain_is_asked() {
     rig.rotate(spec());
     eventually(|| provider.current().is_some()).await;
     assert_eq!(signed_with(&signer(provider.reqsign_chain())).await.unwrap(), key(&provider));
+}
+
+#[tokio::test]
+async fn any_provider_in_the_background_feeds_signers_as_well() {
+    let provider = theirs().await;
+    assert_eq!(signed_with(&signer(provider.clone())).await.unwrap(), "THEIRS");
+    assert_eq!(signed_with(&signer(provider.reqsign_chain())).await.unwrap(), "THEIRS");
 }
 
 fn signer(provider: impl ProvideCredential<Credential = Credential>) -> Signer<Credential> {

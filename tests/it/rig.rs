@@ -34,6 +34,10 @@ impl Rig {
     pub(crate) async fn of(issuer: &OidcIssuer) -> Self {
         let builder = MockSts::builder().issuer(issuer);
         let sts = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE)).start().await;
+        Self::with(issuer, sts)
+    }
+
+    pub(crate) fn with(issuer: &OidcIssuer, sts: MockSts) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
         let rig = Self { issuer: issuer.clone(), volume, sts, _directory: directory };
@@ -96,6 +100,14 @@ pub(crate) fn key(provider: &WebIdentityCredentialsProvider) -> String {
 /// Who AWS says that the client is.
 pub(crate) async fn who(client: &Client) -> String {
     client.get_caller_identity().send().await.unwrap().arn().unwrap().to_owned()
+}
+
+/// Somebody else's credentials, kept fresh in the background.
+#[cfg(any(feature = "object_store", feature = "reqsign"))]
+pub(crate) async fn theirs() -> aws_web_identity::BackgroundCredentialsProvider {
+    let expiry = std::time::SystemTime::now() + Duration::from_secs(3600);
+    let credentials = aws_credential_types::Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
+    soon(aws_web_identity::BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()
 }
 
 /// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped, also where the output of

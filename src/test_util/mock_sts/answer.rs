@@ -52,17 +52,20 @@ impl Answer {
         fields.retain(|field| !matches!((field, spoil), (Leaf(name, _), Some(Spoil::Without(gone))) if *name == gone));
         let role = &grant.session.assumed_role;
         let mut result = vec![
-            leaf("SubjectFromWebIdentityToken", &grant.subject),
             Node("AssumedRoleUser", vec![leaf("AssumedRoleId", &role.id), leaf("Arn", &role.arn)]),
             Node("Credentials", fields),
-            leaf("Provider", &grant.provider),
-            leaf("Audience", &grant.audience),
         ];
+        if let Some(bearer) = &grant.bearer {
+            result.insert(0, leaf("SubjectFromWebIdentityToken", &bearer.subject));
+            result.push(leaf("Provider", &bearer.provider));
+            result.push(leaf("Audience", &bearer.audience));
+        }
         if let Some(size) = grant.packed_policy_size {
             result.push(leaf("PackedPolicySize", size.to_string()));
         }
-        let parts = [Node("AssumeRoleWithWebIdentityResult", result), metadata(request_id)];
-        let mut body = document("AssumeRoleWithWebIdentityResponse", Some(NAMESPACE), &parts);
+        let (response, result_name) = names(grant);
+        let parts = [Node(result_name, result), metadata(request_id)];
+        let mut body = document(response, Some(NAMESPACE), &parts);
         match spoil {
             Some(Spoil::OtherShape) => return Self::ceph(ceph_grant(grant)),
             Some(Spoil::CutXml) => {
@@ -70,7 +73,7 @@ impl Answer {
                 body.truncate(end - 20);
             }
             Some(Spoil::Oversized) => {
-                body.insert_str(body.find("<AssumeRoleWithWebIdentityResult>").unwrap_or(0), &" ".repeat(100 * 1024))
+                body.insert_str(body.find(&format!("<{result_name}>")).unwrap_or(0), &" ".repeat(100 * 1024))
             }
             _ => {}
         }
@@ -90,15 +93,26 @@ impl Answer {
 fn ceph_grant(grant: &Grant) -> String {
     let expiration = format!("{}.000000000Z", date_time(grant.session.expiration).trim_end_matches('Z'));
     let role = &grant.session.assumed_role;
-    let result = vec![
-        leaf("SubjectFromWebIdentityToken", &grant.subject),
-        leaf("Audience", &grant.audience),
+    let mut result = vec![
         Node("AssumedRoleUser", vec![leaf("Arn", &role.arn), leaf("AssumeRoleId", &role.id)]),
         Node("Credentials", credentials(grant, expiration)),
-        leaf("Provider", &grant.provider),
-        leaf("PackedPolicySize", grant.packed_policy_size.unwrap_or_default().to_string()),
     ];
-    document("AssumeRoleWithWebIdentityResponse", None, &[Node("AssumeRoleWithWebIdentityResult", result)])
+    if let Some(bearer) = &grant.bearer {
+        result.insert(0, leaf("SubjectFromWebIdentityToken", &bearer.subject));
+        result.insert(1, leaf("Audience", &bearer.audience));
+        result.push(leaf("Provider", &bearer.provider));
+    }
+    result.push(leaf("PackedPolicySize", grant.packed_policy_size.unwrap_or_default().to_string()));
+    let (response, result_name) = names(grant);
+    document(response, None, &[Node(result_name, result)])
+}
+
+/// Of the response and of its result.
+fn names(grant: &Grant) -> (&'static str, &'static str) {
+    match grant.bearer {
+        Some(_) => ("AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult"),
+        None => ("AssumeRoleResponse", "AssumeRoleResult"),
+    }
 }
 
 fn credentials(grant: &Grant, expiration: String) -> Vec<Element> {

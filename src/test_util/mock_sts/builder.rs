@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 
 use super::exchange::Account;
 use super::server::Shared;
-use super::{MockSts, TrustedRole};
+use super::{AssumableRole, MockSts, TrustedRole};
 use crate::test_util::OidcIssuer;
 use crate::test_util::http::{self, Server};
 
@@ -18,6 +18,7 @@ use crate::test_util::http::{self, Server};
 pub struct MockStsBuilder {
     issuers: Vec<String>,
     roles: Vec<TrustedRole>,
+    assumable: Vec<AssumableRole>,
     session_length: Option<Duration>,
 }
 
@@ -28,9 +29,15 @@ impl MockStsBuilder {
         self
     }
 
-    /// A role that can be assumed. May be repeated.
+    /// A role that can be assumed with a token. May be repeated.
     pub fn role(mut self, role: TrustedRole) -> Self {
         self.roles.push(role);
+        self
+    }
+
+    /// A role that can be assumed with the credentials of another. May be repeated.
+    pub fn assumable_role(mut self, role: AssumableRole) -> Self {
+        self.assumable.push(role);
         self
     }
 
@@ -47,7 +54,7 @@ impl MockStsBuilder {
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start(self) -> MockSts {
         let (listener, address) = http::listen().await;
-        let account = Account { issuers: self.issuers, roles: self.roles.into() };
+        let account = Account { issuers: self.issuers, roles: self.roles.into(), assumable: self.assumable };
         let shared = Arc::new(Shared::new(format!("http://{address}"), account, self.session_length));
         let server = Server::start(listener, {
             let shared = Arc::clone(&shared);

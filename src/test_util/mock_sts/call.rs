@@ -8,7 +8,7 @@ use super::Fault;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// `AssumeRoleWithWebIdentity` or `GetCallerIdentity`.
+    /// `AssumeRoleWithWebIdentity`, `AssumeRole` or `GetCallerIdentity`.
     pub action: String,
     /// When it came, by this machine's clock.
     pub at: SystemTime,
@@ -28,8 +28,12 @@ pub struct Call {
     pub subject: Option<String>,
     /// A hash of the token, to tell which one was sent.
     pub token_sha256: Option<String>,
-    /// The access key that an exchange gave, or that signed the request.
+    /// `ExternalId`.
+    pub external_id: Option<String>,
+    /// The access key that an exchange gave, or that signed a `GetCallerIdentity`.
     pub access_key_id: Option<String>,
+    /// The access key that signed an `AssumeRole`.
+    pub signed_with: Option<String>,
     /// The HTTP status of the answer. `None` while there is none, and when the connection was broken off instead.
     pub status: Option<u16>,
     /// The error code of the answer. `None` when it was not an error of STS.
@@ -49,7 +53,9 @@ impl Call {
             policy_arns: Vec::new(),
             subject: None,
             token_sha256: None,
+            external_id: None,
             access_key_id: None,
+            signed_with: None,
             status: None,
             code: None,
         }

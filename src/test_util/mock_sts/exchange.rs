@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
+use super::assume_role::AssumableRole;
 use super::call::Call;
 use super::form::Form;
 use super::refusal::Refusal;
 use super::role::TrustedRole;
-use super::session::{Grant, Session};
+use super::session::{Bearer, Grant, Session};
 use super::verify::{Token, Verified};
 use crate::test_util::lock;
 
@@ -19,6 +20,7 @@ use crate::test_util::lock;
 pub(super) struct Account {
     pub(super) issuers: Vec<String>,
     pub(super) roles: Mutex<Vec<TrustedRole>>,
+    pub(super) assumable: Vec<AssumableRole>,
 }
 
 impl Account {
@@ -30,7 +32,8 @@ impl Account {
         length: Option<Duration>,
     ) -> Result<Grant, Refusal> {
         let request = ExchangeRequest::parse(form)?;
-        let token = Token::parse(request.token).ok_or_else(|| {
+        let token = sized(form, "WebIdentityToken", "webIdentityToken", 4, 20_000)?;
+        let token = Token::parse(token).ok_or_else(|| {
             Refusal::invalid_identity_token(
                 "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
             )
@@ -46,10 +49,8 @@ impl Account {
         let length = length.or(request.duration).unwrap_or(DEFAULT_LENGTH);
         Ok(Grant {
             session: Session::new(role.arn(), request.session_name, now + length),
-            provider: provider_arn(role.arn(), &verified),
-            subject: verified.subject,
-            audience,
-            packed_policy_size: request.policy_size.map(|bytes| (bytes * 100 / MAX_POLICY).min(100)),
+            bearer: Some(Bearer { provider: provider_arn(role.arn(), &verified), subject: verified.subject, audience }),
+            packed_policy_size: request.packed_policy_size(),
         })
     }
 
@@ -80,6 +81,7 @@ pub(super) fn describe(form: &Form, call: &mut Call) {
     call.duration = form.get("DurationSeconds").and_then(|text| text.parse().ok()).map(Duration::from_secs);
     call.policy = owned("Policy");
     call.policy_arns = form.list("PolicyArns", "arn").map(str::to_owned).collect();
+    call.external_id = owned("ExternalId");
     if let Some(token) = form.get("WebIdentityToken") {
         call.subject = Token::parse(token).and_then(|token| token.subject().map(str::to_owned));
         let hash = digest(&SHA256, token.as_bytes());
@@ -88,17 +90,16 @@ pub(super) fn describe(form: &Form, call: &mut Call) {
 }
 
 /// Parameters that keep the rules of the API's model.
-struct ExchangeRequest<'a> {
-    role_arn: &'a str,
-    session_name: &'a str,
-    token: &'a str,
-    duration: Option<Duration>,
+pub(super) struct ExchangeRequest<'a> {
+    pub(super) role_arn: &'a str,
+    pub(super) session_name: &'a str,
+    pub(super) duration: Option<Duration>,
     /// Bytes of all session policies.
     policy_size: Option<usize>,
 }
 
 impl<'a> ExchangeRequest<'a> {
-    fn parse(form: &'a Form) -> Result<Self, Refusal> {
+    pub(super) fn parse(form: &'a Form) -> Result<Self, Refusal> {
         let role_arn = sized(form, "RoleArn", "roleArn", 20, 2048)?;
         if !role_arn.starts_with("arn:") {
             return Err(Refusal::validation("Request ARN is invalid"));
@@ -111,10 +112,14 @@ impl<'a> ExchangeRequest<'a> {
         Ok(Self {
             role_arn,
             session_name,
-            token: sized(form, "WebIdentityToken", "webIdentityToken", 4, 20_000)?,
             duration: form.get("DurationSeconds").map(parse_duration).transpose()?,
             policy_size: parse_policies(form)?,
         })
+    }
+
+    /// In percent of what there is room for.
+    pub(super) fn packed_policy_size(&self) -> Option<usize> {
+        self.policy_size.map(|bytes| (bytes * 100 / MAX_POLICY).min(100))
     }
 }
 
@@ -172,5 +177,5 @@ fn provider_arn(role_arn: &str, verified: &Verified) -> String {
 }
 
 const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-const DEFAULT_LENGTH: Duration = Duration::from_secs(3600);
+pub(super) const DEFAULT_LENGTH: Duration = Duration::from_secs(3600);
 const MAX_POLICY: usize = 2048;

@@ -1,6 +1,7 @@
 //! An STS that checks what AWS checks, answers as AWS answers, and fails on demand.
 
 mod answer;
+mod assume_role;
 mod builder;
 mod call;
 mod exchange;
@@ -13,6 +14,7 @@ mod session;
 mod sigv4;
 mod verify;
 
+pub use assume_role::AssumableRole;
 pub use builder::MockStsBuilder;
 pub use call::Call;
 pub use fault::Fault;
@@ -37,8 +39,9 @@ use super::lock;
 ///
 /// `AssumeRoleWithWebIdentity` fetches the issuer's keys anew each time, checks the token's signature, issuer,
 /// audience, subject and time, the role's trust and the parameters, and refuses with AWS's codes, statuses and texts.
+/// `AssumeRole` takes credentials that it gave before, for the roles that trust theirs, an hour at most.
 /// `GetCallerIdentity` recomputes the request's signature with the secret that it once gave, presigned or not. Faults
-/// and latency are for exchanges only. All settings take effect at once.
+/// and latency are for exchanges only, of either kind. All settings take effect at once.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -120,6 +123,11 @@ impl MockSts {
     /// first.
     pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
         self.state().settings.fault = fault.into();
+    }
+
+    /// The same for `AssumeRole` alone, before any other fault.
+    pub fn set_chain_fault(&self, fault: impl Into<Option<Fault>>) {
+        self.state().settings.chain_fault = fault.into();
     }
 
     /// How long an exchange takes.

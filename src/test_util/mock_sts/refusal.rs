@@ -19,6 +19,13 @@ impl Refusal {
         Self::new(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
     }
 
+    /// What `AssumeRole` says of a role that does not trust the caller, or is not there.
+    pub(super) fn not_authorized(caller_arn: &str, role_arn: &str) -> Self {
+        let message =
+            format!("User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
+        Self::new(403, "AccessDenied", message)
+    }
+
     pub(super) fn expired_web_identity(now: i64, expires_at: i64) -> Self {
         let message =
             format!("Token expired: current date/time {now} must be before the expiration date/time {expires_at}");

@@ -46,6 +46,8 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) fault: Option<Fault>,
+    /// Of `AssumeRole` alone.
+    pub(super) chain_fault: Option<Fault>,
     pub(super) latency: Duration,
     /// In seconds.
     pub(super) clock_offset: i64,
@@ -58,6 +60,7 @@ impl Shared {
     pub(super) fn new(endpoint_url: String, account: Account, session_length: Option<Duration>) -> Self {
         let settings = Settings {
             fault: None,
+            chain_fault: None,
             latency: Duration::ZERO,
             clock_offset: 0,
             send_date: true,
@@ -82,15 +85,22 @@ impl Shared {
         let action = form.get("Action").unwrap_or_default();
         let mut call = Call::new(action, now());
         match (action, form.get("Version").unwrap_or("NO_VERSION_SPECIFIED")) {
-            ("AssumeRoleWithWebIdentity", VERSION) => {
+            ("AssumeRoleWithWebIdentity" | "AssumeRole", VERSION) => {
                 exchange::describe(&form, &mut call);
-                call.fault = self.next_fault();
+                let signed = (action == "AssumeRole").then(|| Signed::parse(&request));
+                if let Some(Ok(signed)) = &signed {
+                    call.signed_with = Some(signed.access_key_id.clone());
+                }
+                call.fault = self.next_fault(signed.is_some());
                 let fault = call.fault;
                 // Before anybody can hear that it has come.
                 let _under_way = UnderWay::new(self);
                 let call = self.record(call);
                 tokio::time::sleep(self.settings().latency).await;
-                self.exchange(&form, fault, self.turn(call)).await
+                let turn = self.turn(call);
+                let caller =
+                    signed.map(|signed| signed.and_then(|signed| self.authenticate(&signed, &request, turn.at)));
+                self.exchange(&form, caller, fault, turn).await
             }
             ("GetCallerIdentity", VERSION) => {
                 let signed = Signed::parse(&request);
@@ -110,7 +120,14 @@ impl Shared {
         }
     }
 
-    async fn exchange(&self, form: &Form, fault: Option<Fault>, turn: Turn) -> Reply {
+    /// `caller`: who signed, where somebody must.
+    async fn exchange(
+        &self,
+        form: &Form,
+        caller: Option<Result<Session, Refusal>>,
+        fault: Option<Fault>,
+        turn: Turn,
+    ) -> Reply {
         let id = &turn.request_id;
         let spoil = match fault.map(Fault::effect) {
             None => None,
@@ -123,7 +140,12 @@ impl Shared {
             Some(Effect::Reset) => return Reply::Reset,
             Some(Effect::Hang) => std::future::pending().await,
         };
-        let mut grant = match self.account.exchange(form, turn.at, self.settings().session_length).await {
+        let length = self.settings().session_length;
+        let granted = match caller {
+            None => self.account.exchange(form, turn.at, length).await,
+            Some(caller) => caller.and_then(|caller| self.account.assume_role(form, &caller, turn.at, length)),
+        };
+        let mut grant = match granted {
             Ok(grant) => grant,
             Err(refusal) => return self.reply(Answer::refusal(refusal, id), turn),
         };
@@ -187,8 +209,11 @@ impl Shared {
         Reply::Whole(response)
     }
 
-    fn next_fault(&self) -> Option<Fault> {
+    fn next_fault(&self, of_chain: bool) -> Option<Fault> {
         let mut state = lock(&self.state);
+        if of_chain && state.settings.chain_fault.is_some() {
+            return state.settings.chain_fault;
+        }
         state.next_faults.pop_front().or(state.settings.fault)
     }
 

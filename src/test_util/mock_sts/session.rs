@@ -10,10 +10,15 @@ use crate::test_util::uuid;
 /// What an exchange gave.
 pub(super) struct Grant {
     pub(super) session: Session,
+    /// For whom, if it was for a token.
+    pub(super) bearer: Option<Bearer>,
+    pub(super) packed_policy_size: Option<usize>,
+}
+
+pub(super) struct Bearer {
     pub(super) subject: String,
     pub(super) audience: String,
     pub(super) provider: String,
-    pub(super) packed_policy_size: Option<usize>,
 }
 
 /// What the mock keeps of it.
@@ -21,6 +26,8 @@ pub(super) struct Grant {
 pub(super) struct Session {
     pub(super) credentials: Credentials,
     pub(super) expiration: SystemTime,
+    /// The role itself, by which trust policies know it.
+    pub(super) role_arn: String,
     pub(super) assumed_role: AssumedRole,
 }
 
@@ -42,7 +49,8 @@ impl Session {
             Some(expiration),
             "MockSts",
         );
-        Self { credentials, expiration, assumed_role: AssumedRole::new(role_arn, session_name) }
+        let assumed_role = AssumedRole::new(role_arn, session_name);
+        Self { credentials, expiration, role_arn: role_arn.to_owned(), assumed_role }
     }
 }
 

@@ -11,6 +11,8 @@ use aws_smithy_types::date_time::Format;
 use aws_smithy_xml::decode::{Document, ScopedDecoder, StartEl, try_data};
 use zeroize::Zeroizing;
 
+use crate::scrub::chain;
+
 /// An answer, read to its end or to the limit. No `Debug`: it may hold keys.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -82,15 +84,20 @@ impl Answer {
         let mut document = Document::new(text);
         let Ok(mut root) = document.root_element() else { return Says::Foreign("not XML") };
         let whole = is_whole(text, root.start_el());
+        let operation = OPERATIONS.iter().find(|name| root.start_el().local().strip_suffix("Response") == Some(name));
         match root.start_el().local() {
             "Error" | "ErrorResponse" if !whole => Says::Broken("cut before its closing tag".to_owned()),
             "Error" | "ErrorResponse" => refusal(&mut root).unwrap_or(Says::Foreign("an error without a code")),
-            GRANT if !(200..300).contains(&self.status) => Says::Foreign("a success with the status of a failure"),
-            GRANT if !whole => Says::BadGrant("was cut before its closing tag"),
-            // The reader skips such sections: half a key would be left.
-            GRANT if text.contains("<![CDATA[") => Says::BadGrant("has CDATA sections"),
-            GRANT => grant(&mut root).map_or_else(Says::BadGrant, Says::Granted),
-            _ => Says::Foreign("XML of another kind"),
+            _ => match operation {
+                None => Says::Foreign("XML of another kind"),
+                Some(_) if !(200..300).contains(&self.status) => {
+                    Says::Foreign("a success with the status of a failure")
+                }
+                Some(_) if !whole => Says::BadGrant("was cut before its closing tag"),
+                // The reader skips such sections: half a key would be left.
+                Some(_) if text.contains("<![CDATA[") => Says::BadGrant("has CDATA sections"),
+                Some(operation) => grant(&mut root, operation).map_or_else(Says::BadGrant, Says::Granted),
+            },
         }
     }
 
@@ -121,20 +128,6 @@ async fn read_body(body: SdkBody) -> (Zeroizing<Vec<u8>>, End) {
             }
         }
     }
-}
-
-/// An error with all its causes, as one text. Texts that only repeat the one before are left out.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if texts.last().is_none_or(|last| !last.contains(&text)) {
-            texts.push(text);
-        }
-        cause = error.source();
-    }
-    texts.join(": ")
 }
 
 /// `ErrorResponse/Error`, or `Error` alone as other servers have it.
@@ -176,10 +169,10 @@ impl ErrorFields {
     }
 }
 
-fn grant(root: &mut ScopedDecoder<'_, '_>) -> Result<Granted, &'static str> {
+fn grant(root: &mut ScopedDecoder<'_, '_>, operation: &str) -> Result<Granted, &'static str> {
     let (mut key, mut secret, mut token, mut expiration, mut arn) = (None, None, None, None, None);
     while let Some(mut result) = root.next_tag() {
-        if result.start_el().local() != "AssumeRoleWithWebIdentityResult" {
+        if result.start_el().local().strip_suffix("Result") != Some(operation) {
             continue;
         }
         while let Some(mut part) = result.next_tag() {
@@ -268,7 +261,8 @@ fn retry_after(headers: &Headers, now: SystemTime) -> Option<Duration> {
 }
 
 const REQUEST_IDS: &[&str] = &["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"];
-const GRANT: &str = "AssumeRoleWithWebIdentityResponse";
+/// What a success is called after: its root with `Response`, and what it holds with `Result`.
+const OPERATIONS: [&str; 2] = ["AssumeRoleWithWebIdentity", "AssumeRole"];
 /// Twenty times what STS sends.
 const LIMIT: usize = 64 * 1024;
 const YEAR_2015: i64 = 1_420_070_400;

@@ -4,7 +4,7 @@
 pub(crate) fn printable(text: &str, token: &str, limit: usize) -> String {
     let mut text = text.to_owned();
     // The whole before its parts; a part may be echoed alone, and a short one says nothing.
-    let parts = token.split('.').filter(|part| part.len() >= 16);
+    let parts = token.split(['.', '/']).filter(|part| part.len() >= 16);
     for secret in [token].into_iter().filter(|token| !token.is_empty()).chain(parts) {
         if text.contains(secret) {
             text = text.replace(secret, REDACTED);
@@ -17,6 +17,20 @@ pub(crate) fn printable(text: &str, token: &str, limit: usize) -> String {
 /// One line of at most `limit` characters: for text of others that is no secret.
 pub(crate) fn plain(text: &str, limit: usize) -> String {
     cut(&one_line(text), limit)
+}
+
+/// An error with all its causes, as one text. Texts that only repeat the one before are left out.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    texts.join(": ")
 }
 
 /// Runs of the letters that tokens and keys are made of, if they are longer than any name, or begin as a JWT does.

@@ -8,8 +8,11 @@ use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_types::region::Region;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tracing::Dispatch;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
 
-use crate::web_identity::{Config, StsConfig, TokenConfig};
+use super::{Session, StsConfig};
 
 pub(crate) const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJ0b2tlbiI6ImNhbmFyeSJ9.c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk";
 pub(crate) const SECRET: &str = "SECRETCANARYSECRETCANARYSECRETCANARY1234";
@@ -78,24 +81,26 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-pub(crate) fn config(url: &str) -> Config {
-    Config {
-        role_arn: ROLE.to_owned(),
-        session_name: "pod-1".to_owned(),
-        session_length: None,
+pub(crate) fn session(role_arn: &str) -> Session {
+    Session {
+        role_arn: role_arn.to_owned(),
+        name: "pod-1".to_owned(),
+        length: None,
         policy: None,
         policy_arns: Vec::new(),
-        token: TokenConfig { file: "/token".into(), poll_interval: Duration::from_secs(30), watch: false },
-        sts: StsConfig {
-            region: Region::new("eu-central-1"),
-            endpoint_url: Some(url.to_owned()),
-            use_fips: false,
-            use_dual_stack: false,
-            http_client: None,
-            time_source: SharedTimeSource::new(SystemTimeSource::new()),
-            app_name: None,
-            attempt_timeout: Duration::from_secs(8),
-        },
+    }
+}
+
+pub(crate) fn config(url: &str) -> StsConfig {
+    StsConfig {
+        region: Region::new("eu-central-1"),
+        endpoint_url: Some(url.to_owned()),
+        use_fips: false,
+        use_dual_stack: false,
+        http_client: None,
+        time_source: SharedTimeSource::new(SystemTimeSource::new()),
+        app_name: None,
+        attempt_timeout: Duration::from_secs(8),
     }
 }
 
@@ -135,4 +140,56 @@ pub(crate) fn success() -> String {
 </AssumeRoleWithWebIdentityResponse>
 "#
     )
+}
+
+/// Everything that this thread logs, down to TRACE.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+/// For as long as it lives.
+pub(crate) struct Captured(#[expect(dead_code)] DefaultGuard, #[expect(dead_code)] Dispatch);
+
+impl Log {
+    pub(crate) fn capture() -> (Self, Captured) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+        let second = Dispatch::new(tracing_subscriber::registry());
+        (log, Captured(tracing::subscriber::set_default(subscriber), second))
+    }
+
+    pub(crate) fn add(&self, text: &str) {
+        self.0.lock().unwrap().extend_from_slice(text.as_bytes());
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// How many lines there are with all of these in them.
+    pub(crate) fn count(&self, parts: &[&str]) -> usize {
+        self.text().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Reason {
     Malformed,
     /// `InvalidIdentityToken` with a text that we do not know.
     TokenUnclear,
+    /// The credentials that signed: expired, revoked, not known yet.
+    KeyRejected,
     RoleDenied,
     SessionTooLong,
     Setting,
@@ -69,9 +71,12 @@ impl Reason {
 
     pub(crate) fn class(self) -> Class {
         match self {
-            Self::Unreachable | Self::Certificate | Self::NoAnswer | Self::Broken | Self::ServerFault => {
-                Class::Transient
-            }
+            Self::Unreachable
+            | Self::Certificate
+            | Self::NoAnswer
+            | Self::Broken
+            | Self::ServerFault
+            | Self::KeyRejected => Class::Transient,
             Self::Throttled | Self::IssuerUnreachable => Class::Throttled,
             Self::TokenExpired | Self::ClaimRejected => Class::Blocked,
             Self::NoProvider | Self::RoleDenied => Class::Lagging,
@@ -103,7 +108,8 @@ impl Reason {
             | Self::Signature
             | Self::Thumbprint
             | Self::Malformed
-            | Self::TokenUnclear => ErrorKind::TokenRejected,
+            | Self::TokenUnclear
+            | Self::KeyRejected => ErrorKind::TokenRejected,
             Self::RoleDenied => ErrorKind::RoleDenied,
             Self::SessionTooLong
             | Self::Setting
@@ -149,6 +155,7 @@ fn by_code(code: &str, message: &str) -> Option<Reason> {
         | "MissingParameter"
         | "Validation"
         | "ValidationError" => Reason::Setting,
+        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClient" => Reason::KeyRejected,
         "MalformedPolicyDocument" => Reason::Policy,
         "PackedPolicyTooLarge" => Reason::PolicyTooLarge,
         "RegionDisabled" => Reason::RegionDisabled,
@@ -227,6 +234,7 @@ mod tests {
         ("RegionDisabledException", 403, "", false, Class::Config, ErrorKind::InvalidConfiguration, false),
         ("MethodNotAllowed", 405, "", false, Class::Unclear, ErrorKind::Unexpected, true),
         ("NobodyKnows", 400, "", false, Class::Unclear, ErrorKind::Unexpected, true),
+        ("InvalidClientTokenId", 403, "", false, Class::Transient, ErrorKind::TokenRejected, true),
         // The token's own `exp` has passed.
         ("AccessDenied", 403, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
         ("InvalidIdentityToken", 400, "", true, Class::Blocked, ErrorKind::TokenRejected, true),

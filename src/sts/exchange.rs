@@ -1,15 +1,8 @@
-//! One exchange: a token for credentials, or the reason why not.
+//! One exchange: what proves who asks for credentials, or the reason why not.
 //!
 //! The SDK's client makes the request: endpoint rules, FIPS, dual stack, the user's HTTP client and TLS. The answer is
 //! ours to read: an interceptor takes it away before the SDK deserializes it, so that a cut body is not taken for a
 //! whole one, errors in any shape keep their text, no more than 64 KiB are read, and no `SdkError` ever holds keys.
-
-mod answer;
-mod reason;
-mod scrub;
-mod tap;
-#[cfg(test)]
-pub(super) mod testing;
 
 use std::fmt;
 use std::mem;
@@ -17,32 +10,43 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, StalledStreamProtectionConfig};
+use aws_sdk_sts::config::IdentityCache;
 use aws_sdk_sts::error::SdkError;
-use aws_sdk_sts::operation::assume_role_with_web_identity::builders::AssumeRoleWithWebIdentityFluentBuilder;
 use aws_sdk_sts::types::PolicyDescriptorType;
-use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
 
-use self::answer::{Answer, Granted, Says, chain};
-pub(crate) use self::reason::Reason;
-pub(crate) use self::scrub::plain;
-use self::scrub::printable;
-use self::tap::{Tap, address};
-use super::Config;
-use crate::refresh::{Grant, Principal};
+use super::answer::{Answer, Granted, Says};
+use super::client;
+use super::config::{Session, StsConfig};
+use super::hints::Asked;
+use super::reason::Reason;
+use super::tap::{Tap, address};
+use super::turn::TURNS;
+use crate::error::Error;
+use crate::refresh::{Failure, Grant, Principal};
+use crate::scrub::{chain, printable};
 
-/// An STS, and what to ask it for.
+/// An STS. Clones share its client, and so its connections.
+#[derive(Clone)]
 pub(crate) struct Sts {
-    call: AssumeRoleWithWebIdentityFluentBuilder,
-    role_arn: String,
-    requested: Duration,
+    client: Client,
     /// What it is called before a request has shown its address.
     place: String,
+    region: String,
     timeout: Duration,
     time: SharedTimeSource,
+}
+
+/// What shows STS that we may ask: it says which operation is sent.
+pub(crate) enum Proof<'a> {
+    /// `AssumeRoleWithWebIdentity`.
+    Token {
+        jwt: &'a str,
+        /// The token's own `exp`, to understand a refusal.
+        expires_at: Option<SystemTime>,
+    },
+    /// `AssumeRole`, signed with these.
+    Credentials { credentials: &'a Credentials, external_id: Option<&'a str> },
 }
 
 /// Why an exchange gave no credentials, in text that is fit to print.
@@ -53,80 +57,143 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// The address that was called, or the region if it did not come to that.
     pub(crate) endpoint: String,
+    pub(crate) region: String,
     pub(crate) code: Option<String>,
     pub(crate) request_id: Option<String>,
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl Sts {
-    pub(crate) fn new(config: &Config) -> Self {
-        let sts = &config.sts;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT.min(sts.attempt_timeout))
-            .read_timeout(sts.attempt_timeout)
-            .operation_attempt_timeout(sts.attempt_timeout)
-            .operation_timeout(sts.attempt_timeout)
-            .build();
-        // Our own of everything that an `SdkConfig` may lack or tune for other services.
-        let mut settings = aws_sdk_sts::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(sts.region.clone())
-            .use_fips(sts.use_fips)
-            .use_dual_stack(sts.use_dual_stack)
-            .time_source(sts.time_source.clone())
-            .sleep_impl(TokioSleep::new())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .identity_cache(IdentityCache::no_cache());
-        settings.set_endpoint_url(sts.endpoint_url.clone());
-        settings.set_http_client(sts.http_client.clone());
-        settings.set_app_name(sts.app_name.clone());
-        let arns = config.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
-        let call = Client::from_conf(settings.build())
-            .assume_role_with_web_identity()
-            .role_arn(&config.role_arn)
-            .role_session_name(&config.session_name)
-            .set_duration_seconds(config.session_length.map(|length| length.as_secs().try_into().unwrap_or(i32::MAX)))
-            .set_policy(config.policy.clone())
-            .set_policy_arns(Some(arns.collect::<Vec<_>>()).filter(|arns| !arns.is_empty()));
+    pub(crate) fn new(config: &StsConfig) -> Self {
         Self {
-            call,
-            role_arn: config.role_arn.clone(),
-            requested: config.session_length.unwrap_or(DEFAULT_SESSION),
-            place: sts.endpoint_url.as_deref().map_or_else(|| format!("region {}", sts.region), address),
-            timeout: sts.attempt_timeout,
-            time: sts.time_source.clone(),
+            client: client::of(config),
+            place: config.endpoint_url.as_deref().map_or_else(|| format!("region {}", config.region), address),
+            region: config.region.to_string(),
+            timeout: config.attempt_timeout,
+            time: config.time_source.clone(),
         }
     }
 
-    /// One exchange, bounded in time. `expires_at`: the token's own `exp`, to understand a refusal.
-    pub(crate) async fn exchange(&self, jwt: &str, expires_at: Option<SystemTime>) -> Result<Grant, Refusal> {
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// One exchange, bounded in time from when it is this one's turn.
+    pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
+        let _turn = TURNS.next(self.timeout).await;
         let tap = Tap::default();
-        let exchange = async {
-            let call = self.call.clone().web_identity_token(jwt);
-            let sent = call.customize().interceptor(tap.clone()).send().await;
+        let exchange = Exchange { sts: self, session, proof, tap: &tap };
+        let asked = async {
+            let sent = exchange.send().await;
             // Whatever the SDK made of the shell that it was left with, this is the answer.
             match tap.answer() {
                 Some(response) => Ok(Answer::read(response, self.time.now()).await),
-                None => Err(sent.map_or_else(|error| self.unsent(&tap, jwt, &error), |_| self.late(&tap))),
+                None => Err(sent.err().unwrap_or_else(|| exchange.late())),
             }
         };
         // The SDK's own timeouts end with the head of an answer.
-        match tokio::time::timeout(self.timeout, exchange).await {
-            Ok(answer) => self.judge(&answer?, &self.endpoint(&tap), jwt, expires_at),
-            Err(_) => Err(self.late(&tap)),
+        match tokio::time::timeout(self.timeout, asked).await {
+            Ok(answer) => exchange.judge(&answer?, &exchange.endpoint()),
+            Err(_) => Err(exchange.late()),
+        }
+    }
+}
+
+impl fmt::Debug for Sts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client's own is pages long.
+        f.debug_struct("Sts").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl Proof<'_> {
+    /// What was sent and must not come back in a message.
+    fn secret(&self) -> &str {
+        match self {
+            Self::Token { jwt, .. } => jwt,
+            Self::Credentials { credentials, .. } => credentials.session_token().unwrap_or_default(),
         }
     }
 
-    fn judge(
-        &self,
-        answer: &Answer,
-        endpoint: &str,
-        jwt: &str,
-        expires_at: Option<SystemTime>,
-    ) -> Result<Grant, Refusal> {
-        let expired = answer.date.zip(expires_at).is_some_and(|(date, exp)| exp <= date);
+    fn provider_name(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "WebIdentity",
+            Self::Credentials { .. } => "AssumeRole",
+        }
+    }
+
+    /// STS has one code for whatever has expired.
+    fn concerns(&self, reason: Reason) -> Reason {
+        match (self, reason) {
+            (Self::Credentials { .. }, Reason::TokenExpired) => Reason::KeyRejected,
+            _ => reason,
+        }
+    }
+
+    /// Whether a refusal is for what had ended by the server's own clock, whatever it is called.
+    fn had_expired(&self, date: Option<SystemTime>) -> bool {
+        let end = match self {
+            Self::Token { expires_at, .. } => *expires_at,
+            // Theirs is shown on the local clock, which says nothing of the server's.
+            Self::Credentials { .. } => None,
+        };
+        date.zip(end).is_some_and(|(date, end)| end <= date)
+    }
+}
+
+impl Refusal {
+    /// What its hint can name.
+    pub(crate) fn asked<'a>(&'a self, session: &'a Session) -> Asked<'a> {
+        Asked { session, endpoint: &self.endpoint, region: &self.region }
+    }
+
+    /// For the engine, with the next step of whoever reads the error.
+    pub(crate) fn into_failure(self, hint: String) -> Failure {
+        let error = Error::new(self.reason.kind(), self.message)
+            .with_hint(hint)
+            .with_transient(self.reason.is_transient())
+            .with_code(self.code)
+            .with_request_id(self.request_id);
+        Failure { class: self.reason.class(), error, retry_after: self.retry_after }
+    }
+}
+
+struct Exchange<'a> {
+    sts: &'a Sts,
+    session: &'a Session,
+    proof: &'a Proof<'a>,
+    tap: &'a Tap,
+}
+
+impl Exchange<'_> {
+    async fn send(&self) -> Result<(), Box<Refusal>> {
+        let Session { role_arn, name, length, policy, policy_arns } = self.session;
+        let seconds = length.map(|length| length.as_secs().try_into().unwrap_or(i32::MAX));
+        let arns = policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
+        let arns = Some(arns.collect::<Vec<_>>()).filter(|arns| !arns.is_empty());
+        match self.proof {
+            Proof::Token { jwt, .. } => {
+                let call = self.sts.client.assume_role_with_web_identity().role_arn(role_arn).role_session_name(name);
+                let call = call.set_duration_seconds(seconds).set_policy(policy.clone()).set_policy_arns(arns);
+                let call = call.web_identity_token(*jwt).customize().interceptor(self.tap.clone());
+                self.unless_sent(call.send().await)
+            }
+            Proof::Credentials { credentials, external_id } => {
+                let call = self.sts.client.assume_role().role_arn(role_arn).role_session_name(name);
+                let call = call.set_duration_seconds(seconds).set_policy(policy.clone()).set_policy_arns(arns);
+                let call = call.set_external_id(external_id.map(str::to_owned));
+                let signer = aws_sdk_sts::config::Builder::new()
+                    .credentials_provider((*credentials).clone())
+                    .identity_cache(IdentityCache::no_cache());
+                let call = call.customize().config_override(signer).interceptor(self.tap.clone());
+                self.unless_sent(call.send().await)
+            }
+        }
+    }
+
+    fn judge(&self, answer: &Answer, endpoint: &str) -> Result<Grant, Box<Refusal>> {
+        let (secret, role_arn) = (self.proof.secret(), &self.session.role_arn);
+        let expired = self.proof.had_expired(answer.date);
         let status = answer.status;
         let says = answer.says();
         let mut request_id = answer.request_id.clone();
@@ -134,41 +201,42 @@ impl Sts {
         let (reason, message) = match says {
             Says::Granted(granted) => return Ok(self.grant(granted, answer, endpoint)),
             Says::Refused { code, message, request_id: id } => {
-                let reason = Reason::of_code(&code, &message, status, expired);
+                let reason = self.proof.concerns(Reason::of_code(&code, &message, status, expired));
                 request_id = request_id.or(id);
-                let code = printable(&code, jwt, 128);
-                let message = printable(&message, jwt, 512);
+                let code = printable(&code, secret, 128);
+                let message = printable(&message, secret, 512);
                 let said = if message.is_empty() { String::new() } else { format!(": \"{message}\"") };
-                let text = format!("STS at {endpoint} answered {code} (HTTP {status}) for {}{said}", self.role_arn);
+                let text = format!("STS at {endpoint} answered {code} (HTTP {status}) for {role_arn}{said}");
                 refused_code = Some(code);
                 (reason, text)
             }
             Says::Broken(why) => {
                 let reason = if status == 429 { Reason::Throttled } else { Reason::Broken };
-                let why = printable(&why, jwt, 256);
+                let why = printable(&why, secret, 256);
                 (reason, format!("the answer of STS at {endpoint} (HTTP {status}) broke off: {why}"))
             }
             Says::BadGrant(why) => (
                 Reason::BadGrant,
-                format!("the credentials from {endpoint} for {} are not usable: the answer {why}", self.role_arn),
+                format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}"),
             ),
             Says::Foreign(what) => {
                 let kind = answer.content_type.as_deref().unwrap_or("no content type");
-                let kind = printable(kind, jwt, 80);
-                let quote = answer.quotable().map(|text| printable(&text, jwt, 120)).filter(|text| !text.is_empty());
+                let kind = printable(kind, secret, 80);
+                let quote = answer.quotable().map(|text| printable(&text, secret, 120)).filter(|text| !text.is_empty());
                 let quote = quote.map_or_else(String::new, |text| format!(", beginning {text:?}"));
                 let text = format!("{endpoint} does not answer as STS does: HTTP {status}, {kind}, {what}{quote}");
                 (Reason::of_status(status, expired), text)
             }
         };
-        Err(Refusal {
+        Err(Box::new(Refusal {
             reason,
             message,
             endpoint: endpoint.to_owned(),
+            region: self.sts.region.clone(),
             code: refused_code,
-            request_id: request_id.filter(|id| is_request_id(id, jwt)),
+            request_id: request_id.filter(|id| is_request_id(id, secret)),
             retry_after: answer.retry_after,
-        })
+        }))
     }
 
     fn grant(&self, mut granted: Granted, answer: &Answer, endpoint: &str) -> Grant {
@@ -179,13 +247,13 @@ impl Sts {
             .secret_access_key(mem::take(&mut *granted.secret_access_key))
             .session_token(mem::take(&mut *granted.session_token))
             .expiry(granted.expiration)
-            .provider_name("WebIdentity");
+            .provider_name(self.proof.provider_name());
         credentials.set_account_id(account_id.map(Into::into));
         Grant {
             credentials: credentials.build(),
             expiration: granted.expiration,
             date: answer.date,
-            requested: self.requested,
+            requested: self.session.length.unwrap_or(DEFAULT_SESSION),
             principal: Principal {
                 account_id: account_id.map(str::to_owned),
                 assumed_role_arn: granted.assumed_role_arn.clone(),
@@ -194,49 +262,44 @@ impl Sts {
         }
     }
 
-    /// There is no answer: nothing was sent, or nothing came back.
-    fn unsent<E, R>(&self, tap: &Tap, jwt: &str, error: &SdkError<E, R>) -> Refusal {
-        let text = match error {
+    /// If there is no answer: nothing was sent, or nothing came back.
+    fn unless_sent<O, E, R>(&self, sent: Result<O, SdkError<E, R>>) -> Result<(), Box<Refusal>> {
+        let Err(error) = sent else { return Ok(()) };
+        let text = match &error {
             SdkError::DispatchFailure(failure) => failure.as_connector_error().map(|error| chain(error)),
             // Of these the text is all that may be used.
-            SdkError::TimeoutError(_) => return self.late(tap),
+            SdkError::TimeoutError(_) => return Err(self.late()),
             _ => None,
         };
         let text = text.unwrap_or_else(|| error.to_string());
-        let timed_out = matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout());
+        let timed_out = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout());
         let lower = text.to_ascii_lowercase();
         let reason = match () {
-            () if tap.endpoint().is_none() || lower.contains("no http client") => Reason::NotSent,
+            () if self.tap.endpoint().is_none() || lower.contains("no http client") => Reason::NotSent,
             () if timed_out => Reason::NoAnswer,
             () if lower.contains("certificate") => Reason::Certificate,
             () => Reason::Unreachable,
         };
-        let text = printable(&text, jwt, 512);
+        let text = printable(&text, self.proof.secret(), 512);
         let what = if reason == Reason::NotSent { "nothing could be sent to" } else { "no answer from" };
-        self.refusal(reason, tap, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.role_arn))
+        Err(self.refusal(reason, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.session.role_arn)))
     }
 
-    fn late(&self, tap: &Tap) -> Refusal {
-        self.refusal(Reason::NoAnswer, tap, |endpoint| {
-            format!("no answer from STS at {endpoint} for {} within {:?}", self.role_arn, self.timeout)
+    fn late(&self) -> Box<Refusal> {
+        self.refusal(Reason::NoAnswer, |endpoint| {
+            format!("no answer from STS at {endpoint} for {} within {:?}", self.session.role_arn, self.sts.timeout)
         })
     }
 
-    fn refusal(&self, reason: Reason, tap: &Tap, message: impl FnOnce(&str) -> String) -> Refusal {
-        let endpoint = self.endpoint(tap);
+    fn refusal(&self, reason: Reason, message: impl FnOnce(&str) -> String) -> Box<Refusal> {
+        let endpoint = self.endpoint();
         let message = message(&endpoint);
-        Refusal { reason, message, endpoint, code: None, request_id: None, retry_after: None }
+        let region = self.sts.region.clone();
+        Box::new(Refusal { reason, message, endpoint, region, code: None, request_id: None, retry_after: None })
     }
 
-    fn endpoint(&self, tap: &Tap) -> String {
-        tap.endpoint().unwrap_or_else(|| self.place.clone())
-    }
-}
-
-impl fmt::Debug for Sts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client's own is pages long.
-        f.debug_struct("Sts").field("place", &self.place).field("role_arn", &self.role_arn).finish_non_exhaustive()
+    fn endpoint(&self) -> String {
+        self.tap.endpoint().unwrap_or_else(|| self.sts.place.clone())
     }
 }
 
@@ -245,15 +308,15 @@ fn account(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn is_request_id(id: &str, jwt: &str) -> bool {
+fn is_request_id(id: &str, secret: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    let echo =
-        || id.len() >= 16 && jwt.contains(id) || jwt.split('.').any(|part| part.len() >= 16 && id.contains(part));
+    let echo = || {
+        id.len() >= 16 && secret.contains(id)
+            || secret.split(['.', '/']).any(|part| part.len() >= 16 && id.contains(part))
+    };
     !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) && !id.contains("eyJ") && !echo()
 }
 
-/// Behind a firewall that drops packets, soon enough for another try within a caller's patience.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// What STS gives when it is not asked for a length.
 const DEFAULT_SESSION: Duration = Duration::from_secs(3600);
 
@@ -268,20 +331,25 @@ mod tests {
     use proptest::prelude::*;
     use tokio::net::TcpListener;
 
-    use super::answer::End;
-    use super::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, success, xml};
     use super::*;
     use crate::error::ErrorKind;
     use crate::refresh::Class;
-    use crate::web_identity::testing::Log;
+    use crate::sts::answer::End;
+    use crate::sts::testing::{
+        DATE, JWT, Log, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml,
+    };
 
-    async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Refusal> {
+    async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
         let server = Server::start(reply, Then::Close).await;
-        Sts::new(&config(&server.url)).exchange(JWT, Some(at(NOW - 60))).await
+        Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60)))).await
     }
 
-    async fn refusal(reply: impl Into<Vec<u8>>) -> Refusal {
+    async fn refusal(reply: impl Into<Vec<u8>>) -> Box<Refusal> {
         exchange(reply).await.err().expect("a refusal")
+    }
+
+    fn token(expires_at: Option<SystemTime>) -> Proof<'static> {
+        Proof::Token { jwt: JWT, expires_at }
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -291,7 +359,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_of_sts_becomes_a_grant() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
-        let grant = Sts::new(&config(&server.url)).exchange(JWT, None).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None)).await.ok().unwrap();
         assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(grant.credentials.secret_access_key(), SECRET);
         assert_eq!(grant.credentials.session_token(), Some(SESSION));
@@ -309,11 +377,13 @@ mod tests {
     #[tokio::test]
     async fn p9_the_request_is_a_post_with_the_token_in_its_body_only() {
         let server = Server::start(http(200, "", &success()), Then::Close).await;
-        let mut config = config(&server.url);
-        config.session_length = Some(Duration::from_secs(900));
-        config.policy = Some("{}".to_owned());
-        config.policy_arns = vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()];
-        let grant = Sts::new(&config).exchange(JWT, None).await.ok().unwrap();
+        let session = Session {
+            length: Some(Duration::from_secs(900)),
+            policy: Some("{}".to_owned()),
+            policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
+            ..session(ROLE)
+        };
+        let grant = Sts::new(&config(&server.url)).exchange(&session, &token(None)).await.ok().unwrap();
         assert_eq!(grant.requested, Duration::from_secs(900));
         let asked = server.asked.lock().unwrap();
         let [request] = asked.as_slice() else { panic!("{} requests", asked.len()) };
@@ -507,22 +577,30 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_fails_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let refusal = Sts::new(&config(&format!("http://{closed}/?a=b"))).exchange(JWT, None).await.err().unwrap();
+        let refusal = Sts::new(&config(&format!("http://{closed}/?a=b")))
+            .exchange(&session(ROLE), &token(None))
+            .await
+            .err()
+            .unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable);
         assert!(refusal.message.contains("onnection refused"), "{}", refusal.message);
         assert_eq!(refusal.endpoint, format!("http://{closed}"));
 
         let server = Server::start("", Then::Reset).await;
-        let refusal = Sts::new(&config(&server.url)).exchange(JWT, None).await.err().unwrap();
+        let refusal = Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
         // No TLS at the other end.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
-        let refusal = Sts::new(&config(&url)).exchange(JWT, None).await.err().unwrap();
+        let refusal = Sts::new(&config(&url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
-        let refusal = Sts::new(&config("http://no-such-host.invalid")).exchange(JWT, None).await.err().unwrap();
+        let refusal = Sts::new(&config("http://no-such-host.invalid"))
+            .exchange(&session(ROLE), &token(None))
+            .await
+            .err()
+            .unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
     }
 
@@ -530,8 +608,8 @@ mod tests {
     async fn the_users_http_client_is_used_and_its_failure_understood() {
         let failure = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
-            config.sts.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
-            async move { Sts::new(&config).exchange(JWT, None).await.err().unwrap() }
+            config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
+            async move { Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap() }
         };
         let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
         assert_eq!(refusal.reason, Reason::Certificate);
@@ -562,10 +640,11 @@ mod tests {
         for reply in ["", "HTTP/1.1 200 OK\r\n", head] {
             let server = Server::start(reply, Then::Hang).await;
             let mut config = config(&server.url);
-            config.sts.attempt_timeout = Duration::from_millis(200);
+            config.attempt_timeout = Duration::from_millis(200);
             let sts = Sts::new(&config);
             // A test that would hang fails.
-            let exchange = tokio::time::timeout(Duration::from_secs(60), sts.exchange(JWT, None)).await;
+            let exchange =
+                tokio::time::timeout(Duration::from_secs(60), sts.exchange(&session(ROLE), &token(None))).await;
             let refusal = exchange.expect("given up").err().unwrap();
             assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
             // One of the SDK's timeouts or ours: they are equal.
@@ -577,13 +656,13 @@ mod tests {
     #[tokio::test]
     async fn an_endpoint_that_cannot_be_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
-            let refusal = Sts::new(&config(url)).exchange(JWT, None).await.err().unwrap();
+            let refusal = Sts::new(&config(url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
             assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
         }
         let mut config = config("");
-        config.sts.endpoint_url = None;
-        config.sts.region = Region::new("not a region");
-        let refusal = Sts::new(&config).exchange(JWT, None).await.err().unwrap();
+        config.endpoint_url = None;
+        config.region = Region::new("not a region");
+        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
     }
 
@@ -610,10 +689,10 @@ mod tests {
             let server = Server::start(reply, then).await;
             let mut config = config(&server.url);
             if matches!(then, Then::Hang) {
-                config.sts.attempt_timeout = Duration::from_millis(200);
+                config.attempt_timeout = Duration::from_millis(200);
             }
             let sts = Sts::new(&config);
-            match sts.exchange(JWT, None).await {
+            match sts.exchange(&session(ROLE), &token(None)).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
                 Err(refusal) => log.add(&format!("{refusal:?} {refusal:#?} {} {sts:?}", refusal.message)),
             }
@@ -696,7 +775,9 @@ mod tests {
                 body: body.clone().into(),
                 end: End::Whole,
             };
-            match sts.judge(&answer, "endpoint", JWT, None) {
+            let (session, proof, tap) = (session(ROLE), token(None), Tap::default());
+            let exchange = Exchange { sts: &sts, session: &session, proof: &proof, tap: &tap };
+            match exchange.judge(&answer, "endpoint") {
                 Ok(grant) => {
                     prop_assert!((200..300).contains(&status));
                     prop_assert!(body.trim_ascii_end().ends_with(b"</AssumeRoleWithWebIdentityResponse>"));

@@ -1,0 +1,81 @@
+//! What an error about a chained role tells its reader to do. Pure: from what is known to a sentence.
+
+use serde_json::{Value, json};
+
+use crate::sts::{self, Asked, Reason};
+
+/// What a hint can name.
+pub(super) struct Known<'a> {
+    pub(super) asked: Asked<'a>,
+    pub(super) base_role_arn: &'a str,
+    /// As whom the base signs, once it has credentials.
+    pub(super) base_session_arn: Option<&'a str>,
+    pub(super) external_id: Option<&'a str>,
+}
+
+/// The next step of whoever reads the error.
+pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
+    let Known { base_role_arn: base, base_session_arn, .. } = *known;
+    let role = &known.asked.session.role_arn;
+    match reason {
+        Reason::RoleDenied => format!(
+            "the trust policy of {role} must have this statement: {} - and a policy of {base} must allow sts:AssumeRole on \
+             {role}; if both do, check that the role exists, that the statement has no further condition, and that no service \
+             control policy, permissions boundary, session policy or VPC endpoint policy denies it",
+            trust_statement(known)
+        ),
+        Reason::KeyRejected => format!(
+            "STS refused the credentials of {} that signed; they are renewed, and it is tried again: if it lasts, check this \
+             machine's clock, and that the sessions of {base} were not revoked",
+            base_session_arn.unwrap_or(base)
+        ),
+        Reason::SessionTooLong => format!(
+            "a chained session lasts one hour at most, whatever {role} allows by itself, and no longer than the role's \
+             MaxSessionDuration: ask for less with session_length"
+        ),
+        other => sts::hint(other, &known.asked),
+    }
+}
+
+/// The statement that lets the base assume the role, in the order in which people write it.
+fn trust_statement(known: &Known<'_>) -> String {
+    let principal = Value::from(known.base_role_arn);
+    let condition = known.external_id.map_or_else(String::new, |id| {
+        let condition = json!({ "StringEquals": { "sts:ExternalId": id } });
+        format!(r#","Condition":{condition}"#)
+    });
+    format!(r#"{{"Effect":"Allow","Principal":{{"AWS":{principal}}},"Action":"sts:AssumeRole"{condition}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::testing::session;
+
+    const BASE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
+
+    fn of(reason: Reason, external_id: Option<&str>) -> String {
+        let session = session("arn:aws:iam::210987654321:role/data");
+        let asked = Asked { session: &session, endpoint: "https://sts.example.com", region: "eu-central-1" };
+        hint(reason, &Known { asked, base_role_arn: BASE, base_session_arn: None, external_id })
+    }
+
+    #[test]
+    fn p12_a_denial_names_the_base_and_the_statement_that_must_be_there() {
+        let hint = of(Reason::RoleDenied, None);
+        let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
+        assert!(hint.contains(&format!("the trust policy of arn:aws:iam::210987654321:role/data must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data;")), "{hint}");
+
+        let hint = of(Reason::RoleDenied, Some(r#"a"b"#));
+        let statement = hint.split_once("statement: ").unwrap().1.split_once(" - ").unwrap().0;
+        let statement: Value = serde_json::from_str(statement).unwrap();
+        assert_eq!(statement["Condition"], json!({ "StringEquals": { "sts:ExternalId": "a\"b" } }));
+    }
+
+    #[test]
+    fn p12_what_has_to_do_with_the_chain_is_said_of_the_chain() {
+        assert!(of(Reason::SessionTooLong, None).contains("one hour at most"));
+        assert!(of(Reason::KeyRejected, None).contains(BASE));
+        assert!(of(Reason::Throttled, None).contains("account 210987654321"));
+    }
+}

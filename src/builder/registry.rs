@@ -1,0 +1,181 @@
+//! One provider for all who ask for the same.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Builder;
+use super::settings::Parts;
+use crate::environment::Environment;
+use crate::error::{BuildError, Error};
+use crate::provider::{WeakProvider, WebIdentityCredentialsProvider};
+use crate::sts::{Place, Session};
+use crate::web_identity::Config;
+
+/// Providers that are built for the same session are one: one slot, one task, one exchange at a time.
+///
+/// For programs whose parts, or whose libraries, each build a provider of their own. Nothing is shared unless a registry is:
+/// keep one, in a `static` behind a `LazyLock` or beside the program's other state, and hand out clones, which are the same
+/// registry.
+///
+/// The same session means equal role, token file, session name, session length, session policies, and STS endpoint (region, URL,
+/// FIPS, dual stack). Whatever else a builder was told (timeouts, refresh window, HTTP client, time source, cancellation token,
+/// how the token is watched) holds for the provider if it is the first, and is not looked at if there is one already.
+///
+/// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built anew, as
+/// after a [`shutdown`](WebIdentityCredentialsProvider::shutdown), which is one for all who share it. The default session name
+/// is the same throughout a process, so that it stands in nobody's way.
+///
+/// ```no_run
+/// use std::sync::LazyLock;
+///
+/// use aws_web_identity::{Registry, WebIdentityCredentialsProvider};
+///
+/// static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::default);
+///
+/// # async fn example(base: aws_config::SdkConfig) -> Result<(), aws_web_identity::Error> {
+/// let builder = || WebIdentityCredentialsProvider::builder().configure(&base);
+/// let one = REGISTRY.connect(builder()).await?;
+/// let same = REGISTRY.connect(builder()).await?; // no second exchange
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    providers: Arc<Mutex<HashMap<Key, WeakProvider>>>,
+}
+
+/// What makes two sessions the same.
+#[derive(Eq, Hash, PartialEq)]
+struct Key {
+    session: Session,
+    token_file: PathBuf,
+    sts: Place,
+}
+
+impl Registry {
+    /// [`Builder::build`], or another handle of the provider that there is.
+    ///
+    /// # Errors
+    /// Those of [`Builder::build`].
+    pub fn build(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, BuildError> {
+        let parts = builder.settings.resolve(&Environment::real())?;
+        let key = Key::of(&parts);
+        let mut providers = self.providers();
+        if let Some(provider) = providers.get(&key).and_then(WeakProvider::upgrade) {
+            return Ok(provider);
+        }
+        providers.retain(|_, provider| provider.is_alive());
+        let provider = parts.build();
+        providers.insert(key, provider.downgrade());
+        Ok(provider)
+    }
+
+    /// [`build`](Self::build), and the first credentials, unless they are there already.
+    ///
+    /// # Errors
+    /// Those of [`Builder::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops one handle: whoever else has one is not concerned.
+    pub async fn connect(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, Error> {
+        let provider = self.build(builder)?;
+        provider.first().await?;
+        Ok(provider)
+    }
+
+    fn providers(&self) -> MutexGuard<'_, HashMap<Key, WeakProvider>> {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("providers", &self.providers().len()).finish()
+    }
+}
+
+impl Key {
+    fn of(parts: &Parts) -> Self {
+        let Config { session, token, sts } = &parts.config;
+        Self { session: session.clone(), token_file: token.file.clone(), sts: sts.place() }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "default-https-client")]
+mod tests {
+    use std::time::Duration;
+
+    use aws_types::region::Region;
+
+    use super::*;
+
+    fn builder() -> Builder {
+        let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
+        builder.token_file("/run/token").region(Region::from_static("eu-central-1")).session_name("pod-1")
+    }
+
+    fn is_same(one: &WebIdentityCredentialsProvider, other: &WebIdentityCredentialsProvider) -> bool {
+        std::ptr::eq(one.source(), other.source())
+    }
+
+    #[test]
+    fn the_same_session_is_one_provider_and_any_other_is_another() {
+        let registry = Registry::default();
+        let one = registry.build(builder()).unwrap();
+        let same = builder().wait_timeout(Duration::from_secs(1)).refresh_window(0.2..=0.3).watch_token(false);
+        assert!(is_same(&one, &registry.clone().build(same).unwrap()));
+        let others = [
+            builder().role_arn("arn:aws:iam::123456789012:role/other"),
+            builder().token_file("/run/other"),
+            builder().session_name("pod-2"),
+            builder().session_length(Duration::from_secs(900)),
+            builder().policy("{}"),
+            builder().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]),
+            builder().region(Region::from_static("eu-west-1")),
+            builder().endpoint_url("https://sts.example.com"),
+        ]
+        .map(|builder| registry.build(builder).unwrap());
+        for (number, other) in others.iter().enumerate() {
+            assert!(!is_same(&one, other), "{number}");
+            assert!(others[..number].iter().all(|before| !is_same(before, other)), "{number}");
+        }
+        assert!(
+            !is_same(&one, &Registry::default().build(builder()).unwrap()),
+            "nothing is shared unless a registry is"
+        );
+    }
+
+    #[test]
+    fn the_default_session_name_stands_in_nobodys_way() {
+        let registry = Registry::default();
+        let builder = || {
+            let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
+            builder.token_file("/run/token").region(Region::from_static("eu-central-1"))
+        };
+        let one = registry.build(builder()).unwrap();
+        assert!(is_same(&one, &registry.build(builder()).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn p10_it_keeps_nothing_alive_and_hands_out_nothing_that_ended() {
+        let registry = Registry::default();
+        let one = registry.build(builder()).unwrap();
+        let mut updates = one.updates();
+        // A config alone, as a function leaves it that builds one.
+        let config = one.install(aws_types::SdkConfig::builder().build());
+        let first = std::ptr::from_ref(one.source());
+        drop(one);
+        assert!(std::ptr::eq(registry.build(builder()).unwrap().source(), first));
+        drop(config);
+        updates.changed().await.unwrap_err();
+
+        let closed = registry.build(builder()).unwrap();
+        closed.shutdown().await;
+        let next = registry.build(builder()).unwrap();
+        assert!(!is_same(&closed, &next));
+        assert_eq!(format!("{registry:?}"), "Registry { providers: 1 }");
+    }
+}

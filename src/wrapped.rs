@@ -1,0 +1,257 @@
+//! Any provider of the SDK as a source: what it gives, and what its failures mean for the next attempt.
+
+use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_async::time::SharedTimeSource;
+use tokio::time::{sleep, timeout};
+
+use crate::error::{Error, ErrorKind};
+use crate::refresh::{Change, Class, Failure, Grant, Principal, Source};
+use crate::scrub::{chain, printable};
+
+/// Somebody else's provider, asked by one task, in bounded time.
+pub(crate) struct Wrapped {
+    provider: SharedCredentialsProvider,
+    /// What it is called in logs and errors.
+    name: String,
+    attempt_timeout: Duration,
+    time_source: SharedTimeSource,
+    /// What it gave last never expires.
+    endless: AtomicBool,
+}
+
+impl Wrapped {
+    pub(crate) fn new(
+        provider: SharedCredentialsProvider,
+        name: String,
+        attempt_timeout: Duration,
+        time_source: SharedTimeSource,
+    ) -> Self {
+        Self { provider, name, attempt_timeout, time_source, endless: AtomicBool::new(false) }
+    }
+
+    fn failure(&self, error: CredentialsError) -> Failure {
+        let (class, kind, hint) = match &error {
+            CredentialsError::CredentialsNotLoaded(_) => {
+                (Class::Config, ErrorKind::InvalidConfiguration, "it has nothing to load them from: configure it")
+            }
+            CredentialsError::InvalidConfiguration(_) => {
+                (Class::Config, ErrorKind::InvalidConfiguration, "mend its configuration")
+            }
+            CredentialsError::ProviderTimedOut(_) => (Class::Transient, ErrorKind::TimedOut, AGAIN),
+            CredentialsError::ProviderError(_) => (Class::Transient, ErrorKind::ServiceUnavailable, AGAIN),
+            _ => (Class::Unclear, ErrorKind::Unexpected, AGAIN),
+        };
+        // What it displays, scrubbed; never the error itself, which may print an answer with keys in it.
+        let said = printable(&chain(&error), "", 512);
+        let ours = ours(&error).cloned();
+        let mut out = Error::new(kind, format!("{} gave no credentials: {said}", self.name))
+            .with_hint(hint)
+            .with_transient(class != Class::Config);
+        if let Some(ours) = ours {
+            out = out.with_source(ours);
+        }
+        Failure { class, error: out, retry_after: None }
+    }
+
+    fn late(&self) -> Failure {
+        let message = format!("{} gave no credentials within {:?}", self.name, self.attempt_timeout);
+        let hint = "it is asked again; raise attempt_timeout if it is merely slow";
+        let error = Error::new(ErrorKind::TimedOut, message).with_hint(hint);
+        Failure { class: Class::Transient, error, retry_after: None }
+    }
+
+    fn expired(&self) -> Failure {
+        let message = format!("the credentials that {} gave had expired on arrival", self.name);
+        let hint = "it hands on what it keeps, or this machine's clock is ahead; it is asked again";
+        let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
+        Failure { class: Class::Transient, error, retry_after: None }
+    }
+}
+
+impl Source for Wrapped {
+    async fn fetch(&self) -> Result<Grant, Failure> {
+        let Ok(outcome) = timeout(self.attempt_timeout, self.provider.provide_credentials()).await else {
+            return Err(self.late());
+        };
+        let credentials = outcome.map_err(|error| self.failure(error))?;
+        let now = self.time_source.now();
+        let longest = now.checked_add(LONGEST).unwrap_or(now);
+        let expiration = credentials.expiry().unwrap_or(longest).min(longest);
+        if expiration <= now {
+            return Err(self.expired());
+        }
+        self.endless.store(credentials.expiry().is_none(), Ordering::Relaxed);
+        let principal =
+            Principal { account_id: credentials.account_id().map(|id| id.as_str().to_owned()), ..Principal::default() };
+        Ok(Grant { credentials, expiration, date: None, requested: LONGEST, principal })
+    }
+
+    /// A provider tells of no change. Credentials that never expire, and so would never be asked for again, may have
+    /// been replaced all the same.
+    async fn changed(&self) -> Change {
+        loop {
+            sleep(LOOK_AGAIN).await;
+            if self.endless.load(Ordering::Relaxed) {
+                return Change::Identity;
+            }
+        }
+    }
+
+    fn subject(&self) -> &str {
+        &self.name
+    }
+}
+
+/// An error of this crate among the causes: it says best what is wrong, and holds no secret.
+fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(ours) = error.downcast_ref() {
+            return Some(ours);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+const AGAIN: &str = "it is asked again; what it needs may be away for a while";
+/// As good as for ever, and far from the end of any clock.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// How long keys that never expire may be used after they were replaced.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::future;
+    use aws_smithy_async::time::StaticTimeSource;
+
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Gives(fn() -> Result<Credentials, CredentialsError>);
+
+    impl ProvideCredentials for Gives {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready((self.0)())
+        }
+    }
+
+    fn source(provider: impl ProvideCredentials + 'static) -> Wrapped {
+        let time = SharedTimeSource::new(StaticTimeSource::from_secs(NOW));
+        Wrapped::new(SharedCredentialsProvider::new(provider), "the vault".to_owned(), Duration::from_secs(20), time)
+    }
+
+    const NOW: u64 = 1_900_000_000;
+
+    fn credentials(expires_in: Option<i64>) -> Credentials {
+        let expiry = expires_in.map(|seconds| {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.checked_add_signed(seconds).expect("a time"))
+        });
+        Credentials::new("AKIA", "secret-canary", None, expiry, "test")
+    }
+
+    #[derive(Debug)]
+    struct Leaky(#[expect(dead_code, reason = "for Debug")] &'static str);
+
+    impl std::fmt::Display for Leaky {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the vault is sealed")
+        }
+    }
+
+    impl StdError for Leaky {}
+
+    #[tokio::test]
+    async fn each_failure_has_its_class_and_kind() {
+        for (fails, class, kind, transient) in [
+            (
+                (|| Err(CredentialsError::not_loaded("no file"))) as fn() -> Result<Credentials, CredentialsError>,
+                Class::Config,
+                ErrorKind::InvalidConfiguration,
+                false,
+            ),
+            (
+                || Err(CredentialsError::invalid_configuration("bad")),
+                Class::Config,
+                ErrorKind::InvalidConfiguration,
+                false,
+            ),
+            (
+                || Err(CredentialsError::provider_timed_out(Duration::from_secs(1))),
+                Class::Transient,
+                ErrorKind::TimedOut,
+                true,
+            ),
+            (|| Err(CredentialsError::provider_error("away")), Class::Transient, ErrorKind::ServiceUnavailable, true),
+            (|| Err(CredentialsError::unhandled("what")), Class::Unclear, ErrorKind::Unexpected, true),
+            (|| Ok(credentials(Some(-1))), Class::Transient, ErrorKind::Unexpected, true),
+        ] {
+            let failure = source(Gives(fails)).fetch().await.err().unwrap();
+            let error = failure.error;
+            assert_eq!((failure.class, error.kind(), error.is_transient()), (class, kind, transient), "{error}");
+            assert!(error.to_string().contains("the vault"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p9_the_error_of_a_provider_is_told_but_not_kept() {
+        let failure = source(Gives(|| Err(CredentialsError::provider_error(Leaky("secret-canary"))))).fetch().await;
+        let error = failure.err().unwrap().error;
+        assert!(error.to_string().contains("the vault is sealed"), "{error}");
+        assert!(error.source().is_none());
+        assert!(!format!("{error:?} {error:#?}").contains("canary"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn p12_an_error_of_this_crate_stays_the_cause() {
+        let failing = || {
+            let cause = Error::new(ErrorKind::RoleDenied, "denied").with_hint("mend it");
+            Err(CredentialsError::provider_error(cause))
+        };
+        let error = source(Gives(failing)).fetch().await.err().unwrap().error;
+        let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
+        assert_eq!(cause.kind(), ErrorKind::RoleDenied);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_hangs_is_given_up() {
+        #[derive(Debug)]
+        struct Hangs;
+        impl ProvideCredentials for Hangs {
+            fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+            where
+                Self: 'a,
+            {
+                future::ProvideCredentials::new(std::future::pending())
+            }
+        }
+        let failure = source(Hangs).fetch().await.err().unwrap();
+        assert_eq!((failure.class, failure.error.kind()), (Class::Transient, ErrorKind::TimedOut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_never_expire_are_asked_for_again_and_others_when_they_must() {
+        for (gives, again) in [
+            ((|| Ok(credentials(None))) as fn() -> Result<Credentials, CredentialsError>, true),
+            (|| Ok(credentials(Some(3600))), false),
+        ] {
+            let source = source(Gives(gives));
+            let grant = source.fetch().await.ok().unwrap();
+            let left = grant.expiration.duration_since(source.time_source.now()).unwrap();
+            assert_eq!(left, if again { LONGEST } else { Duration::from_secs(3600) });
+            let change = timeout(Duration::from_secs(7200), source.changed()).await;
+            assert_eq!(change.ok(), again.then_some(Change::Identity));
+        }
+    }
+}

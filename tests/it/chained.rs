@@ -1,0 +1,205 @@
+//! A role assumed with another's credentials keeps the same promises.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sts::Client;
+use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
+use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase};
+use tokio::task::JoinSet;
+
+use crate::rig::{ROLE, Rig, eventually, soon, spec, who};
+
+const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
+const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";
+
+/// The rig, with a role in another account that trusts the pod's.
+async fn rig() -> Rig {
+    with(AssumableRole::new(LAKE).principal(ROLE).external_id("orders")).await
+}
+
+async fn with(role: AssumableRole) -> Rig {
+    let issuer = OidcIssuer::start().await;
+    let builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).assumable_role(role);
+    Rig::with(&issuer, builder.start().await)
+}
+
+fn lake(rig: &Rig) -> AssumeRoleBuilder {
+    rig.builder().build().unwrap().assume_role(LAKE).external_id("orders")
+}
+
+fn key(provider: &BackgroundCredentialsProvider) -> String {
+    provider.current().expect("usable credentials").access_key_id().to_owned()
+}
+
+/// The keys that the chain was given, in their order, and those that they were asked for with; `None` for a failure.
+fn chained(rig: &Rig) -> Vec<(Option<String>, Option<String>)> {
+    let calls = rig.sts.calls().into_iter().filter(|call| call.action == "AssumeRole");
+    calls.map(|call| (call.access_key_id, call.signed_with)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_another_account_is_assumed_and_signed_with() {
+    let rig = rig().await;
+    let identity = rig.connect().await;
+    let lake = identity.assume_role(LAKE).external_id("orders").session_length(Duration::from_secs(900));
+    let lake = lake.connect().await.unwrap();
+    let client = Client::new(&lake.install(rig.config()));
+    for _ in 0..2 {
+        assert_eq!(who(&client).await, LAKE_ARN);
+        assert_eq!(rig.last_signed_with(), key(&lake));
+        soon(lake.refresh()).await.unwrap();
+    }
+    let call = rig.sts.calls().into_iter().find(|call| call.action == "AssumeRole").unwrap();
+    assert_eq!(call.role_arn.as_deref(), Some(LAKE));
+    assert_eq!(call.session_name.as_deref(), Some("checkout-0"), "the base's");
+    assert_eq!(call.duration, Some(Duration::from_secs(900)));
+    assert_eq!(call.external_id.as_deref(), Some("orders"));
+    assert_eq!(call.signed_with, Some(identity.current().unwrap().access_key_id().to_owned()));
+
+    let status = lake.status();
+    assert_eq!((status.phase, status.generation), (Phase::Fresh, 3));
+    assert_eq!(status.assumed_role_arn.as_deref(), Some(LAKE_ARN));
+    assert_eq!(status.account_id.as_deref(), Some("210987654321"));
+    assert!(status.token.is_none());
+    assert_eq!(rig.exchanges().len(), 1, "the base is not asked anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_p3_many_requests_cost_one_call_of_each_kind_and_none_waits_for_the_next() {
+    let rig = rig().await;
+    rig.sts.set_latency(Duration::from_millis(100));
+    let lake = lake(&rig).build().unwrap();
+    let config = lake.install(rig.config());
+    let mut requests = JoinSet::new();
+    for _ in 0..40 {
+        let client = Client::new(&config);
+        requests.spawn(async move { who(&client).await });
+    }
+    assert!(soon(requests.join_all()).await.iter().all(|arn| arn == LAKE_ARN));
+    assert_eq!((rig.exchanges().len(), chained(&rig).len()), (1, 1));
+
+    let first = key(&lake);
+    rig.sts.set_fault(Fault::Hang);
+    let refresh = tokio::spawn({
+        let lake = lake.clone();
+        async move { lake.refresh().await }
+    });
+    eventually(|| chained(&rig).len() == 2).await;
+    assert_eq!(who(&Client::new(&config)).await, LAKE_ARN, "while the exchange hangs");
+    assert_eq!(key(&lake), first);
+    refresh.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_neither_an_outage_nor_a_refusal_takes_usable_credentials_away() {
+    let rig = rig().await;
+    let lake = lake(&rig).connect().await.unwrap();
+    let first = key(&lake);
+    for fault in [Fault::ServiceUnavailable, Fault::AccessDenied, Fault::Garbage, Fault::Throttled] {
+        rig.sts.set_chain_fault(fault);
+        soon(lake.refresh()).await.unwrap_err();
+        assert_eq!((key(&lake), lake.status().phase), (first.clone(), Phase::Stale), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_without_the_base_there_is_the_bases_error_and_nobody_elses_credentials() {
+    let rig = rig().await;
+    rig.sts.set_fault(Fault::AccessDenied);
+    let lake = lake(&rig).build().unwrap();
+    let error = soon(lake.refresh()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RoleDenied);
+    let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
+    assert_eq!(cause.code(), Some("AccessDenied"));
+    assert!(error.to_string().contains(ROLE) && error.to_string().contains(LAKE), "{error}");
+    assert!(chained(&rig).is_empty(), "nothing to sign with");
+    assert!(lake.current().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_a_role_that_does_not_trust_the_base_says_what_its_policy_must_hold() {
+    let rig = with(AssumableRole::new(LAKE).principal(ROLE).external_id("another")).await;
+    let lake = lake(&rig).build().unwrap();
+    let error = soon(lake.ready()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::RoleDenied, Some("AccessDenied")));
+    let text = error.to_string();
+    let statement = format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":"{ROLE}"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"orders"}}}}}}"#
+    );
+    assert!(text.contains(&statement) && text.contains(&format!("a policy of {ROLE}")), "{text}");
+    assert_eq!(chained(&rig).len(), 4, "IAM is eventually consistent: three more tries");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_sts_refuses_is_renewed_by_the_base_and_ends_the_failing_state() {
+    let rig = rig().await;
+    let identity = rig.connect().await;
+    let lake = identity.assume_role(LAKE).external_id("orders").build().unwrap();
+    let old = identity.current().unwrap().access_key_id().to_owned();
+    rig.sts.reject_key(&old, "ExpiredToken");
+    soon(lake.ready()).await.unwrap();
+    let new = identity.current().unwrap().access_key_id().to_owned();
+    assert_ne!(new, old, "the base heard of it");
+    let chained = chained(&rig);
+    assert_eq!(chained.first(), Some(&(None, Some(old))));
+    assert_eq!(chained.last(), Some(&(Some(key(&lake)), Some(new))));
+    assert_eq!(rig.exchanges().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_base_that_comes_back_ends_the_failing_state_at_once() {
+    let rig = rig().await;
+    // A token that names nobody's role: class Config, which is retried every five minutes.
+    rig.rotate(spec().audience("nobody"));
+    let lake = lake(&rig).build().unwrap();
+    soon(lake.refresh()).await.unwrap_err();
+    assert!(chained(&rig).is_empty());
+    rig.rotate(spec());
+    eventually(|| lake.current().is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_neither_keys_nor_tokens_are_printed() {
+    let rig = rig().await;
+    let lake = lake(&rig).connect().await.unwrap();
+    let secret = lake.current().unwrap().secret_access_key().to_owned();
+    rig.sts.set_chain_fault(Fault::Garbage);
+    let error = soon(lake.refresh()).await.unwrap_err();
+    let said = format!("{lake:?} {:?} {error:?} {error} {:?}", lake.status(), lake.identity_cache());
+    assert!(said.contains(LAKE) && !said.contains(&secret), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_the_chain_keeps_its_base_alive_and_both_end_with_the_last_handle() {
+    let rig = rig().await;
+    let identity = rig.connect().await;
+    let mut updates = identity.updates();
+    let lake = identity.assume_role(LAKE).external_id("orders").connect().await.unwrap();
+    drop(identity);
+    let client = Client::new(&lake.install(rig.config()));
+    soon(lake.refresh()).await.unwrap();
+    drop(lake);
+    assert_eq!(who(&client).await, LAKE_ARN);
+    let mut gone = Box::pin(async move { while updates.changed().await.is_ok() {} });
+    tokio::time::timeout(Duration::from_millis(100), &mut gone).await.expect_err("the base still lives");
+    drop(client);
+    soon(gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p10_after_shutdown_of_either_what_is_valid_stays() {
+    let rig = Arc::new(rig().await);
+    let identity = rig.connect().await;
+    let lake = identity.assume_role(LAKE).external_id("orders").connect().await.unwrap();
+    let (first, mut updates) = (key(&lake), lake.updates());
+    // Its credentials are valid still, and sign.
+    soon(identity.shutdown()).await;
+    soon(lake.refresh()).await.unwrap();
+    assert_ne!(key(&lake), first);
+    soon(lake.shutdown()).await;
+    assert!(lake.current().is_some());
+    assert_eq!(soon(lake.refresh()).await.unwrap_err().kind(), ErrorKind::Closed);
+    soon(async { while updates.changed().await.is_ok() {} }).await;
+}
