@@ -24,6 +24,31 @@ async fn the_signing_key_is_rotated_and_published_late() {
     goes_through(late, published, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
 }
 
+/// By the schedule alone: in the other tests somebody calls `refresh` lest they last as long as sessions do.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signing_key_is_rotated_and_nobody_does_anything_about_it() {
+    let rig = Rig::start().await;
+    // A quarter of it is what is left at the latest refresh, and the longest wait after a first refusal of this kind.
+    rig.sts.set_session_length(Duration::from_secs(20));
+    let provider = rig.connect().await;
+    let service = Service::start(&rig, &provider);
+    service.goes_on().await;
+    let first = key(&provider);
+
+    rig.issuer.hold_back_keys(true);
+    rig.issuer.rotate_key();
+    rig.rotate(spec());
+    eventually(|| rig.exchanges().contains(&None)).await;
+    service.goes_on().await;
+    assert_eq!(key(&provider), first, "refused, and nobody noticed");
+
+    rig.issuer.hold_back_keys(false);
+    rig.issuer.retire_old_keys();
+    eventually(|| provider.current().is_some_and(|current| current.access_key_id() != first)).await;
+    service.goes_on().await;
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_key_is_retired_once_the_new_one_signs() {
     let rig = Rig::start().await;
