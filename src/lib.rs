@@ -69,6 +69,8 @@
 //! - `default-https-client` (default): the SDK's own HTTPS client, for a provider that was not given one by
 //!   [`configure`](Builder::configure).
 //! - `metrics`: what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade: see [`docs::telemetry`].
+//! - `object_store`: credentials for the S3 of `object_store`.
+//! - `reqsign`: credentials for `reqsign`'s signers, and so for OpenDAL's S3.
 //! - `test-util`: an OIDC issuer, a projected volume and an STS to test against, all on loopback, in `test_util`.
 //!
 //! Enabling a feature never changes behaviour.

@@ -3,7 +3,11 @@
 mod identity_cache;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "object_store")]
+mod object_store;
 mod rejection;
+#[cfg(feature = "reqsign")]
+mod reqsign;
 
 use std::sync::Arc;
 

@@ -88,7 +88,7 @@ impl Source for AssumeRole {
     async fn fetch(&self) -> Result<Grant, Failure> {
         let credentials = self.sign_with().await?;
         let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
-        self.sts.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(refusal, &credentials))
+        self.sts.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
     }
 
     async fn changed(&self) -> Change {

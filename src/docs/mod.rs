@@ -78,4 +78,5 @@
 
 pub mod cluster;
 pub mod operations;
+pub mod signers;
 pub mod telemetry;

@@ -13,6 +13,8 @@
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it, and no log written.
 
 mod clock;
+#[cfg(feature = "object_store")]
+mod derived;
 mod events;
 mod lease;
 mod observer;
@@ -32,6 +34,8 @@ pub use state::{ExpiredPolicy, Phase};
 pub use updates::{Closed, Updates};
 
 pub(crate) use clock::Clock;
+#[cfg(feature = "object_store")]
+pub(crate) use derived::Derived;
 pub(crate) use observer::Observer;
 pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
 pub(crate) use state::Policy;

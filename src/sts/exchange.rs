@@ -79,7 +79,7 @@ impl Sts {
     }
 
     /// One exchange, bounded in time from when it is this one's turn.
-    pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Refusal> {
+    pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
         let _turn = TURNS.next(self.timeout).await;
         let tap = Tap::default();
         let exchange = Exchange { sts: self, session, proof, tap: &tap };
@@ -167,7 +167,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    async fn send(&self) -> Result<(), Refusal> {
+    async fn send(&self) -> Result<(), Box<Refusal>> {
         let Session { role_arn, name, length, policy, policy_arns } = self.session;
         let seconds = length.map(|length| length.as_secs().try_into().unwrap_or(i32::MAX));
         let arns = policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
@@ -192,7 +192,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn judge(&self, answer: &Answer, endpoint: &str) -> Result<Grant, Refusal> {
+    fn judge(&self, answer: &Answer, endpoint: &str) -> Result<Grant, Box<Refusal>> {
         let (secret, role_arn) = (self.proof.secret(), &self.session.role_arn);
         let expired = self.proof.had_expired(answer.date);
         let status = answer.status;
@@ -229,7 +229,7 @@ impl Exchange<'_> {
                 (Reason::of_status(status, expired), text)
             }
         };
-        Err(Refusal {
+        Err(Box::new(Refusal {
             reason,
             message,
             endpoint: endpoint.to_owned(),
@@ -237,7 +237,7 @@ impl Exchange<'_> {
             code: refused_code,
             request_id: request_id.filter(|id| is_request_id(id, secret)),
             retry_after: answer.retry_after,
-        })
+        }))
     }
 
     fn grant(&self, mut granted: Granted, answer: &Answer, endpoint: &str) -> Grant {
@@ -264,7 +264,7 @@ impl Exchange<'_> {
     }
 
     /// If there is no answer: nothing was sent, or nothing came back.
-    fn unless_sent<O, E, R>(&self, sent: Result<O, SdkError<E, R>>) -> Result<(), Refusal> {
+    fn unless_sent<O, E, R>(&self, sent: Result<O, SdkError<E, R>>) -> Result<(), Box<Refusal>> {
         let Err(error) = sent else { return Ok(()) };
         let text = match &error {
             SdkError::DispatchFailure(failure) => failure.as_connector_error().map(|error| chain(error)),
@@ -286,17 +286,17 @@ impl Exchange<'_> {
         Err(self.refusal(reason, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.session.role_arn)))
     }
 
-    fn late(&self) -> Refusal {
+    fn late(&self) -> Box<Refusal> {
         self.refusal(Reason::NoAnswer, |endpoint| {
             format!("no answer from STS at {endpoint} for {} within {:?}", self.session.role_arn, self.sts.timeout)
         })
     }
 
-    fn refusal(&self, reason: Reason, message: impl FnOnce(&str) -> String) -> Refusal {
+    fn refusal(&self, reason: Reason, message: impl FnOnce(&str) -> String) -> Box<Refusal> {
         let endpoint = self.endpoint();
         let message = message(&endpoint);
         let region = self.sts.region.clone();
-        Refusal { reason, message, endpoint, region, code: None, request_id: None, retry_after: None }
+        Box::new(Refusal { reason, message, endpoint, region, code: None, request_id: None, retry_after: None })
     }
 
     fn endpoint(&self) -> String {
@@ -340,12 +340,12 @@ mod tests {
         DATE, JWT, Log, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml,
     };
 
-    async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Refusal> {
+    async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
         let server = Server::start(reply, Then::Close).await;
         Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60)))).await
     }
 
-    async fn refusal(reply: impl Into<Vec<u8>>) -> Refusal {
+    async fn refusal(reply: impl Into<Vec<u8>>) -> Box<Refusal> {
         exchange(reply).await.err().expect("a refusal")
     }
 

@@ -62,9 +62,14 @@ pub(super) fn response(status: StatusCode, content_type: &'static str, body: imp
 }
 
 /// A listener on loopback, and where it listens.
-#[expect(clippy::expect_used, reason = "a machine without a free loopback port cannot run a test of this kind")]
 pub(super) async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
+    listen_at((Ipv4Addr::LOCALHOST, 0).into()).await
+}
+
+/// As [`listen`], there.
+#[expect(clippy::expect_used, reason = "a machine without a free loopback port cannot run a test of this kind")]
+pub(super) async fn listen_at(address: SocketAddr) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(address).await.expect("the address can be listened at");
     let address = listener.local_addr().expect("a bound socket has an address");
     (listener, address)
 }

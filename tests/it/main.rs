@@ -3,12 +3,16 @@
 
 mod autotraits;
 mod bad_input;
+mod ceph_rgw;
 mod chained;
 mod doctor;
 mod example;
+#[cfg(all(feature = "object_store", feature = "reqsign"))]
+mod examples;
 mod exchange;
 mod expired_token;
 mod faults;
+mod federation;
 mod field_bugs;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
@@ -18,10 +22,15 @@ mod manifests;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod moto;
+#[cfg(feature = "object_store")]
+mod object_store;
+#[cfg(feature = "reqsign")]
+mod opendal;
 mod operations;
 mod read_path;
 mod rejection;
 mod rig;
+mod roles;
 mod rotation_matrix;
 mod rotation_stress;
 mod sdk_client;
@@ -29,4 +38,10 @@ mod secrets;
 #[cfg(all(unix, feature = "metrics"))]
 mod service;
 mod status;
+#[cfg_attr(
+    not(all(feature = "object_store", feature = "reqsign")),
+    expect(dead_code, reason = "parts are for the signers' tests")
+)]
+mod storage;
 mod test_kit;
+mod wrapped;

@@ -3,14 +3,11 @@
 use aws_sdk_sts::Client;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
-use crate::rig::{ARN, ROLE, Rig, key, soon};
+use crate::rig::{ARN, ROLE, Rig, key, server, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moto_gives_credentials_that_sign() {
-    let Ok(endpoint) = std::env::var("MOTO_ENDPOINT") else {
-        println!("skipped: MOTO_ENDPOINT is not set");
-        return;
-    };
+    let Some(endpoint) = server("MOTO_ENDPOINT") else { return };
     let rig = Rig::start().await;
     let config = rig.config().into_builder().endpoint_url(&*endpoint).build();
     let builder = WebIdentityCredentialsProvider::builder().configure(&config).endpoint_url(&*endpoint);

@@ -1,5 +1,6 @@
 //! What the tests stand on: an issuer, a pod's volume with a token in it, and an STS, for a provider to be built on.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -99,6 +100,26 @@ pub(crate) fn key(provider: &WebIdentityCredentialsProvider) -> String {
 /// Who AWS says that the client is.
 pub(crate) async fn who(client: &Client) -> String {
     client.get_caller_identity().send().await.unwrap().arn().unwrap().to_owned()
+}
+
+/// Somebody else's credentials, kept fresh in the background.
+#[cfg(any(feature = "object_store", feature = "reqsign"))]
+pub(crate) async fn theirs() -> aws_web_identity::BackgroundCredentialsProvider {
+    let expiry = std::time::SystemTime::now() + Duration::from_secs(3600);
+    let credentials = aws_credential_types::Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
+    soon(aws_web_identity::BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()
+}
+
+/// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped, also where the output of
+/// tests that pass is not shown.
+pub(crate) fn server(variable: &str) -> Option<String> {
+    let endpoint = std::env::var(variable).ok();
+    if endpoint.is_none() {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let said = format!("skipped without {variable}: {test}\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
+    }
+    endpoint
 }
 
 /// A test that would hang fails.

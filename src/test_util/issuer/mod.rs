@@ -1,11 +1,13 @@
 //! An OIDC issuer: an API server's two pages about its keys, and tokens signed with them.
 
+mod certificate;
 mod signing_key;
 mod token_spec;
 
 pub use token_spec::{Algorithm, TokenSpec};
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -54,9 +56,11 @@ struct Shared {
 
 struct State {
     available: bool,
+    with_certificates: bool,
     hold_back: bool,
     /// At most one for each algorithm.
     signing: Vec<Arc<SigningKey>>,
+    /// The newest first: Ceph's gateway looks at no other.
     published: Vec<Arc<SigningKey>>,
     held_back: Vec<Arc<SigningKey>>,
 }
@@ -68,16 +72,28 @@ impl OidcIssuer {
     ///
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start() -> Self {
-        let (listener, address) = http::listen().await;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0)).await
+    }
+
+    /// As [`start`](Self::start), at an address of your choice, for a server that wants its issuers on a certain port. At port
+    /// 80 the URL names no port.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime, or when nobody may listen there.
+    pub async fn start_at(address: impl Into<SocketAddr>) -> Self {
+        let (listener, address) = http::listen_at(address.into()).await;
+        let url = if address.port() == 80 { format!("http://{}", address.ip()) } else { format!("http://{address}") };
         let mut state = State {
             available: true,
+            with_certificates: false,
             hold_back: false,
             signing: Vec::new(),
             published: Vec::new(),
             held_back: Vec::new(),
         };
         state.signing_key(Algorithm::Es256);
-        let shared = Arc::new(Shared { url: format!("http://{address}"), state: Mutex::new(state) });
+        let shared = Arc::new(Shared { url, state: Mutex::new(state) });
         let server = Server::start(listener, {
             let shared = Arc::clone(&shared);
             move |request: Request<Bytes>| {
@@ -136,8 +152,20 @@ impl OidcIssuer {
         state.hold_back = on;
         if !on {
             let held_back = std::mem::take(&mut state.held_back);
-            state.published.extend(held_back);
+            state.published.splice(..0, held_back);
         }
+    }
+
+    /// Whether each published key has its certificate beside it (`x5c`): Ceph's gateway takes keys in no other form. An API
+    /// server publishes none, and nor does the issuer until told.
+    pub fn publish_certificates(&self, on: bool) {
+        lock(&self.shared.state).with_certificates = on;
+    }
+
+    /// What an IAM OIDC provider knows the certificate of the present key by: its SHA-1 in hexadecimal digits.
+    pub fn thumbprint(&self, algorithm: Algorithm) -> String {
+        let key = lock(&self.shared.state).signing_key(algorithm);
+        key.thumbprint()
     }
 
     /// While not available, both pages answer 503. Minting goes on.
@@ -170,7 +198,8 @@ impl Shared {
                 ("application/json", page)
             }
             "/openid/v1/jwks" => {
-                let keys: Vec<_> = state.published.iter().map(|key| key.jwk()).collect();
+                let jwk = if state.with_certificates { SigningKey::jwk_with_certificate } else { SigningKey::jwk };
+                let keys: Vec<_> = state.published.iter().map(|key| jwk(key)).collect();
                 ("application/jwk-set+json", json!({ "keys": keys }))
             }
             _ => return http::response(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
@@ -189,7 +218,7 @@ impl State {
         }
         let key = Arc::new(SigningKey::generate(algorithm));
         self.signing.push(Arc::clone(&key));
-        if self.hold_back { &mut self.held_back } else { &mut self.published }.push(Arc::clone(&key));
+        if self.hold_back { &mut self.held_back } else { &mut self.published }.insert(0, Arc::clone(&key));
         key
     }
 }

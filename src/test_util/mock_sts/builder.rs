@@ -54,7 +54,7 @@ impl MockStsBuilder {
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start(self) -> MockSts {
         let (listener, address) = http::listen().await;
-        let account = Account { issuers: self.issuers, roles: self.roles, assumable: self.assumable };
+        let account = Account { issuers: self.issuers, roles: self.roles.into(), assumable: self.assumable };
         let shared = Arc::new(Shared::new(format!("http://{address}"), account, self.session_length));
         let server = Server::start(listener, {
             let shared = Arc::clone(&shared);

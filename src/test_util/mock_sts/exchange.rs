@@ -1,5 +1,6 @@
 //! `AssumeRoleWithWebIdentity`: from the parameters to a grant.
 
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,12 +13,13 @@ use super::refusal::Refusal;
 use super::role::TrustedRole;
 use super::session::{Bearer, Grant, Session};
 use super::verify::{Token, Verified};
+use crate::test_util::lock;
 
 /// What an account in AWS knows of providers and roles.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) issuers: Vec<String>,
-    pub(super) roles: Vec<TrustedRole>,
+    pub(super) roles: Mutex<Vec<TrustedRole>>,
     pub(super) assumable: Vec<AssumableRole>,
 }
 
@@ -37,7 +39,7 @@ impl Account {
             )
         })?;
         let verified = token.verify(&self.issuers, &self.audiences(), now).await?;
-        let role = self.roles.iter().find(|role| role.arn() == request.role_arn).ok_or_else(Refusal::access_denied)?;
+        let role = self.role(request.role_arn).ok_or_else(Refusal::access_denied)?;
         let audience = role.admits(&verified).ok_or_else(Refusal::access_denied)?.to_owned();
         if request.duration.is_some_and(|asked| asked > role.longest()) {
             return Err(Refusal::validation(
@@ -54,8 +56,20 @@ impl Account {
 
     /// What the providers list: what any role asks for, and what every provider is made with.
     fn audiences(&self) -> Vec<String> {
-        let of_roles = self.roles.iter().flat_map(TrustedRole::audiences).cloned();
+        let roles = lock(&self.roles);
+        let of_roles = roles.iter().flat_map(TrustedRole::audiences).cloned();
         of_roles.chain([DEFAULT_AUDIENCE.to_owned()]).collect()
+    }
+
+    fn role(&self, arn: &str) -> Option<TrustedRole> {
+        lock(&self.roles).iter().find(|role| role.arn() == arn).cloned()
+    }
+
+    /// In place of the one with its ARN, if there is one.
+    pub(super) fn set_role(&self, role: TrustedRole) {
+        let mut roles = lock(&self.roles);
+        roles.retain(|other| other.arn() != role.arn());
+        roles.push(role);
     }
 }
 

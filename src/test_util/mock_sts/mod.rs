@@ -159,6 +159,11 @@ impl MockSts {
         self.state().settings.session_length = length.into();
     }
 
+    /// Edits the role of this ARN, its trust for one, or adds it. What it has already given stays good.
+    pub fn set_role(&self, role: TrustedRole) {
+        self.shared.account.set_role(role);
+    }
+
     /// Lets services refuse this access key from now on, with this code: `ExpiredToken`, `InvalidClientTokenId`.
     pub fn reject_key(&self, access_key_id: impl Into<String>, code: impl Into<String>) {
         self.state().rejected.insert(access_key_id.into(), code.into());

@@ -1,0 +1,113 @@
+//! `object_store`: its S3 asks for a credential at each request, and gets one from the slot.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use object_store::aws::{AwsCredential, AwsCredentialProvider};
+use object_store::{CredentialProvider, Result};
+use zeroize::Zeroize;
+
+use crate::error::Error;
+use crate::provider::each_provider;
+use crate::refresh::{Derived, Supervisor};
+
+each_provider! {
+    /// Credentials for `object_store`'s S3: for `AmazonS3Builder::with_credentials`.
+    ///
+    /// Each request is signed with the newest credentials and none waits for them. A failure with nothing usable is an error
+    /// of the request, `object_store::Error::Generic` with our [`Error`] as its source; nothing goes out unsigned. What is
+    /// returned counts as a handle, and so does each store made with it; make it once, for its copy of the credentials is
+    /// shared by all that use it.
+    ///
+    /// ```no_run
+    /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> object_store::Result<()> {
+    /// use object_store::aws::AmazonS3Builder;
+    ///
+    /// let store = AmazonS3Builder::new()
+    ///     .with_region("eu-central-1")
+    ///     .with_bucket_name("receipts")
+    ///     .with_credentials(identity.object_store_credentials())
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "object_store")))]
+    pub fn object_store_credentials(&self) -> AwsCredentialProvider {
+        Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: Derived::new() })
+    }
+}
+
+struct SlotCredentials {
+    supervisor: Supervisor,
+    kept: Derived<Kept>,
+}
+
+impl SlotCredentials {
+    fn convert(&self, credentials: &Credentials) -> Arc<AwsCredential> {
+        let kept = self.kept.get(|kept| kept.is_of(credentials), || Kept::new(credentials));
+        Arc::clone(&kept.0)
+    }
+}
+
+// As its `async_trait` has it, by hand.
+impl CredentialProvider for SlotCredentials {
+    type Credential = AwsCredential;
+
+    fn get_credential<'life0, 'async_trait>(
+        &'life0 self,
+    ) -> Pin<Box<dyn Future<Output = Result<Arc<AwsCredential>>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        match self.supervisor.readable_credentials() {
+            Some(credentials) => Box::pin(ready(Ok(self.convert(&credentials)))),
+            None => Box::pin(async {
+                let credentials = self.supervisor.credentials().await.map_err(failed)?;
+                Ok(self.convert(&credentials))
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for SlotCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SlotCredentials").field(&self.supervisor).finish()
+    }
+}
+
+fn failed(error: Error) -> object_store::Error {
+    object_store::Error::Generic { store: "S3", source: Box::new(error) }
+}
+
+/// Credentials in `object_store`'s shape.
+struct Kept(Arc<AwsCredential>);
+
+impl Kept {
+    fn new(credentials: &Credentials) -> Self {
+        Self(Arc::new(AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        }))
+    }
+
+    fn is_of(&self, credentials: &Credentials) -> bool {
+        self.0.key_id == credentials.access_key_id()
+            && self.0.secret_key == credentials.secret_access_key()
+            && self.0.token.as_deref() == credentials.session_token()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // A request that is under way has it still: then it is that request's.
+        if let Some(credential) = Arc::get_mut(&mut self.0) {
+            credential.secret_key.zeroize();
+            credential.token.zeroize();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `reqsign`, and so OpenDAL and what stands on it: a signer asks for a credential when the one that it keeps nears its end.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use reqsign_aws_v4::Credential;
+use reqsign_core::time::Timestamp;
+use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, ProvideCredentialChain, Result};
+
+use crate::error::{Error, ErrorKind};
+use crate::provider::{BackgroundCredentialsProvider, WebIdentityCredentialsProvider, each_provider};
+use crate::refresh::Supervisor;
+
+/// For a `reqsign_core::Signer` of SigV4 requests. In a chain use
+/// [`reqsign_chain`](WebIdentityCredentialsProvider::reqsign_chain).
+///
+/// A signer keeps what it got until two minutes before its expiry, when newer credentials have long been there to be taken. A
+/// failure with nothing usable is an error with our [`Error`] as its source.
+#[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+impl ProvideCredential for WebIdentityCredentialsProvider {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
+        provide(self.supervisor()).await
+    }
+}
+
+/// As for [`WebIdentityCredentialsProvider`].
+#[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+impl ProvideCredential for BackgroundCredentialsProvider {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
+        provide(self.supervisor()).await
+    }
+}
+
+each_provider! {
+    /// This provider as the end of a `reqsign` chain: for the `credential_provider_chain` of OpenDAL's S3.
+    ///
+    /// A chain of `reqsign` passes over errors and asks the next provider, the node's say. In this one nobody behind is asked,
+    /// whatever is pushed there: a failure is an error. It is the signer's, which does not know the reason ("refreshed signing
+    /// credential expires before the requested operation deadline"): `reqsign` logs it as a warning, and
+    /// [`status`](Self::status) has it. The chain counts as a handle.
+    ///
+    /// ```no_run
+    /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
+    /// use opendal::{Operator, services::S3};
+    ///
+    /// let builder = S3::default().region("eu-central-1").bucket("receipts");
+    /// let operator = Operator::new(builder.credential_provider_chain(identity.reqsign_chain()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+    pub fn reqsign_chain(&self) -> ProvideCredentialChain<Credential> {
+        ProvideCredentialChain::new().push(self.clone()).push(Nobody)
+    }
+}
+
+/// Ends a chain: gives a credential that no signer takes.
+#[derive(Debug)]
+struct Nobody;
+
+impl ProvideCredential for Nobody {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
+        Ok(Some(Credential::default()))
+    }
+}
+
+async fn provide(supervisor: &Supervisor) -> Result<Option<Credential>> {
+    let credentials = match supervisor.readable_credentials() {
+        Some(credentials) => credentials,
+        None => supervisor.credentials().await.map_err(failed)?,
+    };
+    Ok(Some(convert(&credentials)))
+}
+
+fn convert(credentials: &Credentials) -> Credential {
+    Credential {
+        access_key_id: credentials.access_key_id().to_owned(),
+        secret_access_key: credentials.secret_access_key().to_owned(),
+        session_token: credentials.session_token().map(str::to_owned),
+        expires_in: credentials.expiry().and_then(timestamp),
+    }
+}
+
+fn timestamp(at: SystemTime) -> Option<Timestamp> {
+    let since = at.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_millisecond(i64::try_from(since.as_millis()).ok()?).ok()
+}
+
+fn failed(error: Error) -> reqsign_core::Error {
+    let kind = match error.kind() {
+        ErrorKind::InvalidConfiguration => Kind::ConfigInvalid,
+        ErrorKind::RoleDenied => Kind::PermissionDenied,
+        ErrorKind::Throttled => Kind::RateLimited,
+        ErrorKind::TokenRejected | ErrorKind::TokenUnavailable => Kind::CredentialInvalid,
+        _ => Kind::Unexpected,
+    };
+    reqsign_core::Error::new(kind, "there are no AWS credentials to sign with")
+        .set_retryable(error.is_transient())
+        .with_source(error)
+}

@@ -1,0 +1,190 @@
+//! An STS that truly verifies tokens, and an S3 that takes what it hands out: Ceph's object gateway.
+//!
+//! Runs where `RGW_ENDPOINT` names one, with `RGW_ACCESS_KEY_ID` and `RGW_SECRET_ACCESS_KEY` of a user who may make OIDC
+//! providers, roles and role policies: `.ci/ceph-rgw` starts such a gateway and names the three. It asks our issuer, which
+//! listens at port 80 of an address of its own in 127/8, for the gateway's provider ARNs have no place for a port: so the
+//! gateway must be on this machine, and the test allowed to listen there.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_web_identity::test_util::{Algorithm, OidcIssuer, ProjectedVolume, TokenSpec};
+use aws_web_identity::{Builder, ErrorKind, Phase, WebIdentityCredentialsProvider};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::rig::{key, server, soon, spec};
+use crate::storage::{REGION, s3, sdk_config};
+
+/// A role of the gateway that trusts one subject of an issuer of ours, and a pod's volume with that subject's token.
+pub(crate) struct Ceph {
+    pub(crate) endpoint: String,
+    issuer: OidcIssuer,
+    volume: ProjectedVolume,
+    role: String,
+    _directory: TempDir,
+}
+
+impl Ceph {
+    /// `None` where there is no gateway, which is said.
+    pub(crate) async fn start() -> Option<Self> {
+        let endpoint = server("RGW_ENDPOINT")?;
+        // Others may do the same at the same time.
+        let address = [127, fastrand::u8(64..), fastrand::u8(..), fastrand::u8(1..255)];
+        let issuer = OidcIssuer::start_at((address, 80)).await;
+        issuer.publish_certificates(true);
+        let thumbprint = issuer.thumbprint(Algorithm::Rs256);
+        let host = issuer.url().trim_start_matches("http://");
+        let role = format!("checkout-{:08x}", fastrand::u32(..));
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
+
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Federated": [format!("arn:aws:iam:::oidc-provider/{host}")] },
+            "Action": ["sts:AssumeRoleWithWebIdentity"],
+            "Condition": { "StringEquals": { format!("{host}:sub"): "system:serviceaccount:shop:checkout" } },
+        }] });
+        let permission = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"],
+        }] });
+        iam(
+            &endpoint,
+            &[
+                ("Action", "CreateOpenIDConnectProvider"),
+                ("Url", issuer.url()),
+                ("ClientIDList.member.1", "sts.amazonaws.com"),
+                ("ThumbprintList.member.1", &thumbprint),
+            ],
+        )
+        .await;
+        let trust = trust.to_string();
+        iam(&endpoint, &[("Action", "CreateRole"), ("RoleName", &role), ("AssumeRolePolicyDocument", &trust)]).await;
+        iam(
+            &endpoint,
+            &[
+                ("Action", "PutRolePolicy"),
+                ("RoleName", &role),
+                ("PolicyName", "objects"),
+                ("PolicyDocument", &permission.to_string()),
+            ],
+        )
+        .await;
+        let ceph = Self { endpoint, issuer, volume, role, _directory: directory };
+        ceph.rotate(spec());
+        Some(ceph)
+    }
+
+    pub(crate) fn builder(&self) -> Builder {
+        WebIdentityCredentialsProvider::builder()
+            .configure(&sdk_config())
+            .endpoint_url(&*self.endpoint)
+            .role_arn(self.role_arn())
+            .token_file(self.token_file())
+            .session_name("checkout-0")
+    }
+
+    /// The gateway's own form: no account.
+    pub(crate) fn role_arn(&self) -> String {
+        format!("arn:aws:iam:::role/{}", self.role)
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.volume.token_path()
+    }
+
+    fn rotate(&self, spec: TokenSpec) {
+        // Signed as most clusters do; the gateway knows no other.
+        self.volume.write(self.issuer.mint(spec.algorithm(Algorithm::Rs256))).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ceph_takes_our_token_and_the_credentials_that_it_gave_for_it() {
+    let Some(ceph) = Ceph::start().await else { return };
+    let provider = soon(ceph.builder().connect()).await.unwrap();
+    let status = provider.status();
+    let arn = format!("arn:aws:sts:::assumed-role/{}/checkout-0", ceph.role);
+    assert_eq!(status.assumed_role_arn.as_deref(), Some(&*arn));
+    assert_eq!(status.account_id, None, "the ARN names none");
+
+    let client = s3(&provider, &ceph.endpoint);
+    let bucket = format!("receipts-{:08x}", fastrand::u32(..));
+    soon(client.create_bucket().bucket(&bucket).send()).await.unwrap();
+    let put = client.put_object().bucket(&bucket).key("1").body(b"two apples".to_vec().into());
+    soon(put.send()).await.unwrap();
+    let get = || async {
+        let object = soon(client.get_object().bucket(&bucket).key("1").send()).await.unwrap();
+        object.body.collect().await.unwrap().into_bytes()
+    };
+    assert_eq!(get().await, "two apples");
+
+    let first = key(&provider);
+    soon(provider.refresh()).await.unwrap();
+    assert_ne!(key(&provider), first);
+    assert_eq!(get().await, "two apples", "with the new key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_ceph_refuses_a_wrong_subject_and_an_expired_token_and_the_hint_says_which() {
+    let Some(ceph) = Ceph::start().await else { return };
+    let provider = soon(ceph.builder().connect()).await.unwrap();
+    let client = s3(&provider, &ceph.endpoint);
+    let first = key(&provider);
+
+    ceph.rotate(TokenSpec::service_account("shop", "billing"));
+    let error = soon(provider.refresh()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::RoleDenied, Some("AccessDenied")), "{error}");
+    let said = error.to_string();
+    for part in ["system:serviceaccount:shop:billing", ceph.issuer.url().trim_start_matches("http://"), &ceph.role] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!((provider.status().phase, key(&provider)), (Phase::Stale, first.clone()), "P2");
+    soon(client.list_buckets().send()).await.unwrap();
+
+    // The gateway says AccessDenied of this one as well: the token's own claims tell the two apart.
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    ceph.rotate(spec().issued_at(long_ago).lifetime(Duration::from_secs(3600)));
+    let error = soon(provider.refresh()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, Some("AccessDenied")), "{error}");
+    assert!(error.to_string().contains("expired"), "{error}");
+    soon(client.list_buckets().send()).await.unwrap();
+
+    ceph.rotate(spec());
+    soon(provider.refresh()).await.unwrap();
+    assert_ne!(key(&provider), first);
+    soon(client.list_buckets().send()).await.unwrap();
+}
+
+/// One call of the gateway's IAM, which is all that a test needs of it.
+async fn iam(endpoint: &str, parameters: &[(&str, &str)]) {
+    let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} belongs to RGW_ENDPOINT"));
+    let (id, secret) = (variable("RGW_ACCESS_KEY_ID"), variable("RGW_SECRET_ACCESS_KEY"));
+    let identity = Credentials::new(id, secret, None, None, "admin").into();
+    let params = aws_sigv4::sign::v4::SigningParams::builder()
+        .identity(&identity)
+        .region(REGION)
+        .name("iam")
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap()
+        .into();
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let url = format!("{endpoint}/");
+    let content_type = ("content-type", "application/x-www-form-urlencoded");
+    let signable =
+        SignableRequest::new("POST", &*url, [content_type].into_iter(), SignableBody::Bytes(body.as_bytes()));
+    let (instructions, _) = sign(signable.unwrap(), &params).unwrap().into_parts();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.post(url).header(content_type.0, content_type.1).body(body);
+    for (name, value) in instructions.headers() {
+        request = request.header(name, value);
+    }
+    let response = soon(request.send()).await.unwrap();
+    let status = response.status();
+    let answer = response.text().await.unwrap();
+    assert!(status.is_success(), "{status}: {answer}");
+}
