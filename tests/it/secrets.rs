@@ -34,6 +34,16 @@ fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() 
             faults.spawn_local(soon(through(fault, rig, audit.clone())));
         }
         assert_eq!(faults.join_all().await.len(), Fault::ALL.len());
+        let logged = audit.logged.text();
+        for told in [format!("assumed_role_arn=\"{ARN}\""), format!("exchange{{role=\"{ROLE}\" attempt=")] {
+            assert!(logged.contains(&told), "the log is heard: {told}");
+        }
+        for level in ["WARN", "ERROR", "DEBUG"] {
+            assert!(
+                logged.contains(&format!(" {level} exchange{{"))
+                    || logged.contains(&format!("{level} aws_web_identity: "))
+            );
+        }
         // Two sessions of each fault, their tokens, and those that a spoilt grant brought.
         let secrets = audit.secrets.lock().unwrap().len();
         assert!(secrets > Fault::ALL.len() * 6, "the wire is read: {secrets}");
@@ -265,7 +275,7 @@ fn audited(target: Option<&'static str>, test: impl AsyncFnOnce(Audit)) {
     }
     #[cfg(not(feature = "metrics"))]
     run();
-    let logged = String::from_utf8(audit.logged.0.lock().unwrap().clone()).unwrap();
+    let logged = audit.logged.text();
     let printed = audit.printed.lock().unwrap().clone();
     for (place, text) in [("log", &logged), ("print", &printed)] {
         let found = audit.found_in(text);
@@ -337,6 +347,12 @@ fn secrets_in(answer: &str, audit: &Audit) {
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
