@@ -77,6 +77,11 @@ impl Outcome {
         report(format_args!("{name} lifetimes"), self.lifetimes);
     }
 
+    /// How many waited, or got an error instead of credentials.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits.len()
+    }
+
     /// Latencies within a second of a refresh of `whose`.
     pub(crate) fn at_refreshes(&self, whose: &Self) -> String {
         quantiles(self.requests.iter().filter(|request| whose.refreshing(request.began)))
