@@ -87,6 +87,9 @@ fn print(scenario: &Scenario, outcomes: &[Outcome; 3]) {
     for outcome in outcomes {
         outcome.print(scenario.name);
     }
+    if scenario.fault.is_none() {
+        assert_eq!(ours.waits(), 0, "{}: no request of ours shall wait for a refresh", scenario.name);
+    }
     for party in [ours, sdk] {
         let name = format!("{} {}", scenario.name, party.who);
         report(format_args!("{name} at_refreshes latency"), party.at_refreshes(party));

@@ -77,6 +77,11 @@ impl Outcome {
         report(format_args!("{name} lifetimes"), self.lifetimes);
     }
 
+    /// How many waited, or got an error instead of credentials.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits.len()
+    }
+
     /// Latencies within a second of a refresh of `whose`.
     pub(crate) fn at_refreshes(&self, whose: &Self) -> String {
         quantiles(self.requests.iter().filter(|request| whose.refreshing(request.began)))
@@ -100,8 +105,13 @@ impl Outcome {
 fn quantiles<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
     let mut latencies: Vec<f64> = requests.map(|request| request.took * 1e3).collect();
     latencies.sort_by(f64::total_cmp);
-    let at = |share| quantile(&latencies, share).unwrap_or(f64::NAN);
-    format!("p50 {:.1} p99 {:.1} p99.9 {:.1} max {:.1} ms", at(0.5), at(0.99), at(0.999), at(1.0))
+    let at = |share| quantile(&latencies, share);
+    match (at(0.5), at(0.99), at(0.999), at(1.0)) {
+        (Some(p50), Some(p99), Some(p999), Some(max)) => {
+            format!("p50 {p50:.1} p99 {p99:.1} p99.9 {p999:.1} max {max:.1} ms of {}", latencies.len())
+        }
+        _ => "no request".to_owned(),
+    }
 }
 
 /// A lock that another holds for a moment is none. In seconds.

@@ -151,7 +151,7 @@ async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_w
 #[tokio::test(flavor = "multi_thread")]
 async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_when_it_clears() {
     for_each(async |rig, (fault, kind, _, _, mended)| {
-        rig.sts.set_session_length(Duration::from_secs(2));
+        rig.sts.set_session_length(Duration::from_secs(3));
         let provider = short(&rig).connect().await.unwrap();
         rig.sts.set_fault(fault);
         while provider.current().is_some() {

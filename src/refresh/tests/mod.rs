@@ -9,7 +9,7 @@ mod telemetry;
 mod testing;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
@@ -264,6 +264,18 @@ async fn p7_a_clock_two_hours_off_causes_neither_an_outage_nor_a_storm() {
         let shown = rig.engine.current().unwrap().expiry().unwrap();
         let left = shown.duration_since(aws_smithy_async::time::TimeSource::now(&rig.clock)).unwrap();
         assert!(left <= HOUR, "the shown expiry is on the local clock: {left:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p7_credentials_end_with_the_whole_second_that_the_server_named() {
+    for into in [0, 350, 999] {
+        let rig = Rig::new(Reply::InWholeSeconds(QUARTER));
+        let asked = aws_smithy_async::time::TimeSource::now(&rig.clock).duration_since(UNIX_EPOCH).unwrap();
+        let next = Duration::from_secs(asked.as_secs() + 1) - asked;
+        rig.pass(next + Duration::from_millis(into)).await;
+        let ends = rig.engine.credentials().await.unwrap().expiry().unwrap().duration_since(UNIX_EPOCH).unwrap();
+        assert_eq!(ends, Duration::from_secs(asked.as_secs() + 1) + QUARTER, "{into} ms into a second");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
@@ -28,6 +28,8 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
 pub(crate) enum Reply {
     /// New credentials that live this long.
     Grant(Duration),
+    /// New credentials that live this long, by a server that tells time in whole seconds.
+    InWholeSeconds(Duration),
     /// The same credentials as last time.
     SameKey(Duration),
     Fail(Class),
@@ -138,7 +140,11 @@ impl Source for Scripted {
             sleep(delay).await;
             reply = *then;
         }
-        let server = self.clock.true_time();
+        let mut server = self.clock.true_time();
+        if let Reply::InWholeSeconds(lifetime) = reply {
+            server = UNIX_EPOCH + seconds(server.duration_since(UNIX_EPOCH).unwrap().as_secs());
+            reply = Reply::Grant(lifetime);
+        }
         if let Reply::Late(lifetime, under_way) = reply {
             sleep(under_way).await;
             reply = Reply::Grant(lifetime);
@@ -158,7 +164,7 @@ impl Source for Scripted {
             Reply::Throttle(after) => Err(failure(Class::Throttled, Some(after))),
             Reply::Hang => std::future::pending().await,
             Reply::Panic => panic!("scripted panic"),
-            Reply::After(..) | Reply::Late(..) => unreachable!(),
+            Reply::After(..) | Reply::Late(..) | Reply::InWholeSeconds(_) => unreachable!(),
         };
         match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
             Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(Granted { sent, sent_truly, lifetime }),
