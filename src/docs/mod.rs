@@ -88,3 +88,5 @@
 //! - Under `panic = "abort"` a failure to spawn the watcher's thread cannot be caught; `watch_token(false)` avoids it.
 //! - Services reject expired credentials, with rare exceptions: [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only
 //!   where they do not.
+
+pub mod roles;

@@ -4,6 +4,7 @@
 mod autotraits;
 mod bad_input;
 mod chained;
+mod chains;
 mod exchange;
 mod faults;
 mod field_bugs;
