@@ -404,6 +404,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_role_is_assumed_with_a_signed_request_and_its_answer_read_alike() {
+        let body = success().replace("AssumeRoleWithWebIdentity", "AssumeRole");
+        let server = Server::start(http(200, DATE, &body), Then::Close).await;
+        let signer =
+            Credentials::new("ASIABASE", "BASESECRETCANARY", Some("BASESESSIONCANARY".to_owned()), None, "test");
+        let proof = Proof::Credentials { credentials: &signer, external_id: Some("orders") };
+        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.ok().unwrap();
+        assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
+        let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.to_lowercase().contains("authorization: aws4-hmac-sha256 credential=asiabase/"), "{head}");
+        assert!(body.starts_with("Action=AssumeRole&") && body.ends_with("&ExternalId=orders"), "{body}");
+        assert!(!request.contains("BASESECRETCANARY"));
+    }
+
+    #[tokio::test]
+    async fn p9_a_session_token_is_not_echoed() {
+        let signer = Credentials::new("ASIABASE", SECRET, Some(SESSION.to_owned()), None, "test");
+        let proof = Proof::Credentials { credentials: &signer, external_id: None };
+        for (code, reason) in [
+            ("ExpiredToken", Reason::KeyRejected),
+            ("InvalidClientTokenId", Reason::KeyRejected),
+            ("AccessDenied", Reason::RoleDenied),
+            ("ValidationError", Reason::Setting),
+        ] {
+            let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
+            let refused = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.err().unwrap();
+            assert_eq!(refused.reason, reason);
+            assert!(refused.message.contains("sent [redacted]"), "{}", refused.message);
+        }
+    }
+
+    #[tokio::test]
     async fn the_answer_of_another_server_becomes_a_grant() {
         // Ceph: no namespace, no metadata, nine digits, no account, no Date.
         let body = format!(
