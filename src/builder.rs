@@ -51,7 +51,8 @@ impl WebIdentityCredentialsProvider {
     }
 
     /// Starts with all that this provider was built with, for a second role and the same token: set
-    /// [`role_arn`](Builder::role_arn), and whatever else is to differ.
+    /// [`role_arn`](Builder::role_arn), and whatever else is to differ. What this one took from an `SdkConfig` or from variables
+    /// counts as set there, so that nothing changes unasked.
     ///
     /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on the token's
     /// directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same

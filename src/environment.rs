@@ -21,8 +21,10 @@ const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
 const USE_DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
 const STS_REGIONAL: &str = "AWS_STS_REGIONAL_ENDPOINTS";
 const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+const PROFILE: &str = "AWS_PROFILE";
+const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 16] = [
     ROLE_ARN,
     TOKEN_FILE,
     POD_IDENTITY,
@@ -37,6 +39,8 @@ const ALL: [&str; 14] = [
     USE_DUAL_STACK,
     STS_REGIONAL,
     IN_POD,
+    PROFILE,
+    CONFIG_FILE,
 ];
 
 /// The variables as they were at one moment. A variable that nobody asks for cannot be wrong.
@@ -107,6 +111,11 @@ impl Environment {
     /// The kubelet sets the variable in every container.
     pub(crate) fn is_pod(&self) -> bool {
         self.0.contains_key(IN_POD)
+    }
+
+    /// A variable that says to take settings from a profile, which is not read here.
+    pub(crate) fn profile(&self) -> Option<&'static str> {
+        [PROFILE, CONFIG_FILE].into_iter().find(|name| self.0.contains_key(name))
     }
 
     /// Both of AWS's ways to give a pod a role are set up here.

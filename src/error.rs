@@ -186,7 +186,8 @@ pub enum ErrorKind {
     Closed,
     /// A setting cannot work: an ARN, a region, a session length, a policy. Mend it and restart.
     InvalidConfiguration,
-    /// The role does not trust this token's subject, issuer or audience. Mend the role's trust policy.
+    /// The role does not trust this token's subject, issuer or audience, or the role whose credentials assume it. Mend the
+    /// role's trust policy.
     RoleDenied,
     /// STS, the issuer that it asks, or a wrapped provider cannot be reached or fails. Wait; look at the network if it lasts.
     ServiceUnavailable,

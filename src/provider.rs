@@ -1,5 +1,6 @@
 //! The public handles: each method a few lines over the engine.
 
+mod background;
 mod handle;
 
 use std::fmt;
@@ -9,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
+pub use self::background::BackgroundCredentialsProvider;
 pub(crate) use self::handle::Engine;
 use self::handle::{Handle, WeakHandle};
 use crate::error::Error;
-use crate::refresh::{Observer, Phase, Source, Supervisor, Updates};
+use crate::refresh::{Observer, Phase, Supervisor, Updates};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
 /// What both kinds of providers can do, written once. The body of an `impl`.
@@ -47,30 +49,6 @@ pub struct WebIdentityCredentialsProvider {
     source: Arc<WebIdentity>,
     /// For those that are made from this one.
     engine: Arc<Engine>,
-}
-
-/// Credentials of any provider, or of a role assumed with another's, always ready.
-///
-/// As [`WebIdentityCredentialsProvider`], for all else: the SDK's own providers of an instance, of SSO, of a process, or one of
-/// your own, made by [`builder`](Self::builder). A cheap handle: clones share one slot, one background task and one call of
-/// the provider at a time. The task starts with the first use inside a Tokio runtime, and ends with the last handle.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), aws_web_identity::Error> {
-/// use aws_config::BehaviorVersion;
-/// use aws_config::imds::credentials::ImdsCredentialsProvider;
-/// use aws_web_identity::BackgroundCredentialsProvider;
-///
-/// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
-/// let node = ImdsCredentialsProvider::builder().build();
-/// let identity = BackgroundCredentialsProvider::builder(node).name("node role").configure(&base).connect().await?;
-/// let sts = aws_sdk_sts::Client::new(&identity.install(base));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct BackgroundCredentialsProvider {
-    handle: Handle,
 }
 
 each_provider! {
@@ -195,17 +173,6 @@ impl WebIdentityCredentialsProvider {
     }
 }
 
-impl BackgroundCredentialsProvider {
-    pub(crate) fn from_parts(source: Arc<impl Source>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { handle: Handle::new(source, engine, observer) }
-    }
-
-    /// What it stands on may have one; it has none of its own.
-    fn token(&self) -> Option<TokenClaims> {
-        None
-    }
-}
-
 /// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
 pub(crate) struct WeakProvider {
     handle: WeakHandle,
@@ -234,24 +201,9 @@ impl ProvideCredentials for WebIdentityCredentialsProvider {
     }
 }
 
-impl ProvideCredentials for BackgroundCredentialsProvider {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        self.handle.provide_credentials()
-    }
-}
-
 impl fmt::Debug for WebIdentityCredentialsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.handle.debug("WebIdentityCredentialsProvider", "role_arn", f)
-    }
-}
-
-impl fmt::Debug for BackgroundCredentialsProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.debug("BackgroundCredentialsProvider", "of", f)
     }
 }
 

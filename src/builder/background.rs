@@ -117,7 +117,7 @@ impl BackgroundBuilder {
             expired: self.expired_policy,
         };
         let time_source = self.time_source.or(self.shared_time_source).unwrap_or_default();
-        let attempt_timeout = parse::attempt_timeout(self.attempt_timeout)?;
+        let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
         let engine = Engine { policy, time_source, parent: self.cancellation_token };
         let source = Arc::new(source);

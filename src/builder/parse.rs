@@ -145,6 +145,12 @@ pub(super) fn attempt_timeout(timeout: Duration) -> Result<Duration, BuildError>
     bounded("Builder::attempt_timeout", timeout, bounds, "it bounds one exchange with STS, 8s by default")
 }
 
+/// As long as an exchange may take: a provider makes some of its own.
+pub(super) fn call_timeout(timeout: Duration) -> Result<Duration, BuildError> {
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
+    bounded("BackgroundBuilder::attempt_timeout", timeout, bounds, "it bounds one call of the provider, 20s by default")
+}
+
 /// No session is longer than the upper bound.
 pub(super) fn wait_timeout(timeout: Duration) -> Result<Duration, BuildError> {
     let bounds = Duration::from_millis(1)..=Duration::from_secs(43_200);

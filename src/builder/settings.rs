@@ -181,19 +181,32 @@ fn who(
             Err(half(role_arn.by, "AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", "token_file"))
         }
         (None, Some(token_file)) => Err(half(token_file.by, "AWS_ROLE_ARN", "the role's ARN", "role_arn")),
-        (None, None) if env.is_pod() => Err(BuildError::not_injected(
+        (None, None) if env.is_pod() => Err(BuildError::not_injected(format!(
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
              (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
              account with eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that \
              the webhook runs and that eks.amazonaws.com/skip-containers does not name this container; without the \
-             webhook, project a token into the pod and set both variables",
-        )),
-        (None, None) => Err(BuildError::not_configured(
+             webhook, project a token into the pod and set both variables{}",
+            of_profile(env)
+        ))),
+        (None, None) => Err(BuildError::not_configured(format!(
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
              Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() \
-             and keep the credentials it has",
-        )),
+             and keep the credentials it has{}",
+            of_profile(env)
+        ))),
     }
+}
+
+/// A profile may name role and token file, too. Building reads no file, so that it cannot be seen.
+fn of_profile(env: &Environment) -> String {
+    let said = |variable| {
+        format!(
+            "; {variable} is set, but web_identity_token_file in a profile is not read here: set the variables as well, or \
+             build a BackgroundCredentialsProvider around the credentials provider of the SdkConfig"
+        )
+    };
+    env.profile().map_or_else(String::new, said)
 }
 
 fn half(given: &str, missing: &str, what: &str, method: &str) -> BuildError {
@@ -499,6 +512,21 @@ mod tests {
         .config
         .sts;
         assert_eq!((sts.use_fips, sts.use_dual_stack), (true, true));
+    }
+
+    #[test]
+    fn p12_a_profile_that_is_not_read_is_spoken_of() {
+        for (variables, name) in [
+            (&[("AWS_PROFILE", "pod")][..], "AWS_PROFILE"),
+            (&[("AWS_CONFIG_FILE", "/etc/aws"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")], "AWS_CONFIG_FILE"),
+        ] {
+            let error = Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("; {name} is set, but web_identity_token_file in a profile is not read")),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::mem;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
@@ -18,12 +18,12 @@ use aws_smithy_async::time::SharedTimeSource;
 use super::answer::{Answer, Granted, Says};
 use super::client;
 use super::config::{Session, StsConfig};
-use super::hints::Asked;
+use super::proof::Proof;
 use super::reason::Reason;
+use super::refusal::Refusal;
 use super::tap::{Tap, address};
 use super::turn::TURNS;
-use crate::error::Error;
-use crate::refresh::{Failure, Grant, Principal};
+use crate::refresh::{Grant, Principal};
 use crate::scrub::{chain, printable};
 
 /// An STS. Clones share its client, and so its connections.
@@ -35,32 +35,6 @@ pub(crate) struct Sts {
     region: String,
     timeout: Duration,
     time: SharedTimeSource,
-}
-
-/// What shows STS that we may ask: it says which operation is sent.
-pub(crate) enum Proof<'a> {
-    /// `AssumeRoleWithWebIdentity`.
-    Token {
-        jwt: &'a str,
-        /// The token's own `exp`, to understand a refusal.
-        expires_at: Option<SystemTime>,
-    },
-    /// `AssumeRole`, signed with these.
-    Credentials { credentials: &'a Credentials, external_id: Option<&'a str> },
-}
-
-/// Why an exchange gave no credentials, in text that is fit to print.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) reason: Reason,
-    /// What failed, and where.
-    pub(crate) message: String,
-    /// The address that was called, or the region if it did not come to that.
-    pub(crate) endpoint: String,
-    pub(crate) region: String,
-    pub(crate) code: Option<String>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Sts {
@@ -103,59 +77,6 @@ impl fmt::Debug for Sts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The client's own is pages long.
         f.debug_struct("Sts").field("place", &self.place).finish_non_exhaustive()
-    }
-}
-
-impl Proof<'_> {
-    /// What was sent and must not come back in a message.
-    fn secret(&self) -> &str {
-        match self {
-            Self::Token { jwt, .. } => jwt,
-            Self::Credentials { credentials, .. } => credentials.session_token().unwrap_or_default(),
-        }
-    }
-
-    fn provider_name(&self) -> &'static str {
-        match self {
-            Self::Token { .. } => "WebIdentity",
-            Self::Credentials { .. } => "AssumeRole",
-        }
-    }
-
-    /// STS has one code for whatever has expired.
-    fn concerns(&self, reason: Reason) -> Reason {
-        match (self, reason) {
-            (Self::Credentials { .. }, Reason::TokenExpired) => Reason::KeyRejected,
-            _ => reason,
-        }
-    }
-
-    /// Whether a refusal is for what had ended by the server's own clock, whatever it is called.
-    fn had_expired(&self, date: Option<SystemTime>) -> bool {
-        let end = match self {
-            Self::Token { expires_at, .. } => *expires_at,
-            // Theirs is shown on the local clock, which says nothing of the server's.
-            Self::Credentials { .. } => None,
-        };
-        date.zip(end).is_some_and(|(date, end)| end <= date)
-    }
-}
-
-impl Refusal {
-    /// What its hint can name.
-    pub(crate) fn asked<'a>(&'a self, session: &'a Session) -> Asked<'a> {
-        Asked { session, endpoint: &self.endpoint, region: &self.region }
-    }
-
-    /// For the engine, with the next step of whoever reads the error.
-    pub(crate) fn into_failure(self, hint: String) -> Failure {
-        let error = Error::new(self.reason.kind(), self.message)
-            .with_hint(hint)
-            .with_transient(self.reason.is_transient())
-            .with_code(self.code)
-            .with_request_id(self.request_id)
-            .with_endpoint(self.reason.is_answer().then_some(self.endpoint));
-        Failure { class: self.reason.class(), error, retry_after: self.retry_after }
     }
 }
 
@@ -323,6 +244,8 @@ const DEFAULT_SESSION: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -402,6 +325,39 @@ mod tests {
                  &DurationSeconds=900"
             )
         );
+    }
+
+    #[tokio::test]
+    async fn a_role_is_assumed_with_a_signed_request_and_its_answer_read_alike() {
+        let body = success().replace("AssumeRoleWithWebIdentity", "AssumeRole");
+        let server = Server::start(http(200, DATE, &body), Then::Close).await;
+        let signer =
+            Credentials::new("ASIABASE", "BASESECRETCANARY", Some("BASESESSIONCANARY".to_owned()), None, "test");
+        let proof = Proof::Credentials { credentials: &signer, external_id: Some("orders") };
+        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.ok().unwrap();
+        assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
+        let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.to_lowercase().contains("authorization: aws4-hmac-sha256 credential=asiabase/"), "{head}");
+        assert!(body.starts_with("Action=AssumeRole&") && body.ends_with("&ExternalId=orders"), "{body}");
+        assert!(!request.contains("BASESECRETCANARY"));
+    }
+
+    #[tokio::test]
+    async fn p9_a_session_token_is_not_echoed() {
+        let signer = Credentials::new("ASIABASE", SECRET, Some(SESSION.to_owned()), None, "test");
+        let proof = Proof::Credentials { credentials: &signer, external_id: None };
+        for (code, reason) in [
+            ("ExpiredToken", Reason::KeyRejected),
+            ("InvalidClientTokenId", Reason::KeyRejected),
+            ("AccessDenied", Reason::RoleDenied),
+            ("ValidationError", Reason::Setting),
+        ] {
+            let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
+            let refused = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.err().unwrap();
+            assert_eq!(refused.reason, reason);
+            assert!(refused.message.contains("sent [redacted]"), "{}", refused.message);
+        }
     }
 
     #[tokio::test]

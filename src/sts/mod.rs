@@ -9,13 +9,17 @@ mod client;
 mod config;
 mod exchange;
 mod hints;
+mod proof;
 mod reason;
+mod refusal;
 mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
 mod turn;
 
 pub(crate) use config::{Place, Session, StsConfig};
-pub(crate) use exchange::{Proof, Refusal, Sts};
+pub(crate) use exchange::Sts;
 pub(crate) use hints::{Asked, account_text, hint};
+pub(crate) use proof::Proof;
 pub(crate) use reason::Reason;
+pub(crate) use refusal::Refusal;

@@ -2,10 +2,12 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use aws_web_identity::test_util::{Call, Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::{
+    AssumableRole, Call, Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole,
+};
 use aws_web_identity::{
-    BuildError, Builder, Closed, Error, ErrorKind, ExpiredPolicy, Phase, Status, TokenClaims, Updates,
-    WebIdentityCredentialsProvider,
+    AssumeRoleBuilder, BackgroundBuilder, BackgroundCredentialsProvider, BuildError, Builder, Closed, Error, ErrorKind,
+    ExpiredPolicy, Phase, Registry, Status, TokenClaims, Updates, WebIdentityCredentialsProvider,
 };
 
 fn shared<T: Send + Sync + Unpin + 'static>() {}
@@ -17,7 +19,8 @@ fn sent<T: Send>(_: T) {}
 #[test]
 fn every_type_goes_to_other_threads() {
     shared::<WebIdentityCredentialsProvider>();
-    shared::<Builder>();
+    shared::<BackgroundCredentialsProvider>();
+    shared::<(Builder, BackgroundBuilder, AssumeRoleBuilder, Registry)>();
     shared::<Updates>();
     shared::<Status>();
     shared::<TokenClaims>();
@@ -25,7 +28,7 @@ fn every_type_goes_to_other_threads() {
     shared::<BuildError>();
     shared::<Closed>();
     shared::<(ErrorKind, ExpiredPolicy, Phase)>();
-    shared::<(OidcIssuer, MockSts, ProjectedVolume, TokenSpec, TrustedRole, Call, Fault)>();
+    shared::<(OidcIssuer, MockSts, ProjectedVolume, TokenSpec, TrustedRole, AssumableRole, Call, Fault)>();
 }
 
 #[test]
@@ -36,6 +39,8 @@ fn plain_values_are_safe_across_panics() {
 #[test]
 fn values_are_copied_and_printed() {
     value::<WebIdentityCredentialsProvider>();
+    value::<BackgroundCredentialsProvider>();
+    value::<Registry>();
     value::<Status>();
     value::<TokenClaims>();
     value::<Error>();
@@ -55,6 +60,12 @@ fn errors_are_errors() {
 fn every_future_goes_to_other_threads() {
     let builder = || WebIdentityCredentialsProvider::builder().role_arn("x").token_file("x");
     sent(builder().connect());
+    sent(Registry::default().connect(builder()));
+    fn chained(provider: &WebIdentityCredentialsProvider) {
+        sent(provider.assume_role("x").connect());
+        sent(BackgroundCredentialsProvider::builder(provider.clone()).connect());
+    }
+    let _compiled: fn(&WebIdentityCredentialsProvider) = chained;
     fn of(provider: &WebIdentityCredentialsProvider) {
         sent(provider.refresh());
         sent(provider.valid_for(std::time::Duration::ZERO));

@@ -5,6 +5,7 @@ mod autotraits;
 mod bad_input;
 mod ceph_rgw;
 mod chained;
+mod chains;
 mod doctor;
 mod example;
 #[cfg(all(feature = "object_store", feature = "reqsign"))]

@@ -1,0 +1,68 @@
+//! More than one role and one SDK client, with everything embedded: a second role for the same token, a role in another account
+//! assumed with the first, one provider for all who ask for the same, and somebody else's provider behind the same engine.
+//!
+//! `cargo run --example roles --features test-util`
+
+use std::error::Error;
+
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_sdk_sts::Client;
+use aws_web_identity::test_util::{AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::{BackgroundCredentialsProvider, Registry, WebIdentityCredentialsProvider};
+
+const ORDERS: &str = "arn:aws:iam::123456789012:role/orders";
+const BILLING: &str = "arn:aws:iam::123456789012:role/billing";
+const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // What a cluster and AWS would bring.
+    let issuer = OidcIssuer::start().await;
+    let directory = tempfile::tempdir()?;
+    let volume = ProjectedVolume::new(directory.path())?;
+    volume.write(issuer.mint(TokenSpec::service_account("shop", "orders")))?;
+    let sts = MockSts::builder()
+        .issuer(&issuer)
+        .role(TrustedRole::new(ORDERS))
+        .role(TrustedRole::new(BILLING))
+        .assumable_role(AssumableRole::new(LAKE).principal(ORDERS).external_id("shop"))
+        .start()
+        .await;
+    let base = sts.sdk_config();
+    let builder = || {
+        WebIdentityCredentialsProvider::builder()
+            .configure(&base)
+            .role_arn(ORDERS)
+            .token_file(volume.token_path())
+            .session_name("roles")
+    };
+    let who = async |config| -> Result<String, Box<dyn Error>> {
+        let answer = Client::new(&config).get_caller_identity().send().await?;
+        Ok(answer.arn().unwrap_or_default().to_owned())
+    };
+
+    let orders = builder().connect().await?;
+    println!("the pod's role          {}", who(orders.install(base.clone())).await?);
+
+    // A second role that trusts the same token.
+    let billing = orders.to_builder().role_arn(BILLING).connect().await?;
+    println!("another, same token     {}", who(billing.install(base.clone())).await?);
+
+    // A role in another account, assumed with the first one's credentials.
+    let lake = orders.assume_role(LAKE).external_id("shop").connect().await?;
+    println!("chained, other account  {}", who(lake.install(base.clone())).await?);
+
+    // Parts of a program that each build their own share one.
+    let registry = Registry::default();
+    let before = sts.calls().len();
+    let (one, other) = tokio::try_join!(registry.connect(builder()), registry.connect(builder()))?;
+    let key =
+        |provider: &WebIdentityCredentialsProvider| provider.current().map(|keys| keys.access_key_id().to_owned());
+    println!("two of a registry       {} exchange, one key: {}", sts.calls().len() - before, key(&one) == key(&other));
+
+    // Any provider of the SDK's traits: here a chain, which then never fetches inside a request.
+    let chain = CredentialsProviderChain::first_try("Orders", orders);
+    let any = BackgroundCredentialsProvider::builder(chain).name("a chain").configure(&base).connect().await?;
+    println!("a chain behind it       {}", who(any.install(base.clone())).await?);
+    Ok(())
+}
