@@ -1,7 +1,8 @@
 //! What one read of the credentials costs, ours beside the SDK's caches and beside other cells: instructions (callgrind),
 //! allocations, and reads per second with 1 to 8 threads, without and with a writer.
 //!
-//! `cargo bench --bench read_path --features test-util`; with `-- --short` a glance. Instructions and allocations repeat;
+//! `cargo bench --bench read_path --features test-util`; with `-- --short` a glance. Instructions and allocations (both by
+//! callgrind) repeat;
 //! rates are the best of several passes and are to be read as ratios of one run.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -14,7 +15,6 @@ mod reads;
 mod support;
 
 use reads::Reads;
-use support::report;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -24,17 +24,6 @@ fn main() {
         return instructions::count_here(&reads);
     }
     instructions::report_all(&reads);
-    allocations(&reads);
     rates::report_all(&reads);
     runtime.block_on(reads.end());
-}
-
-fn allocations(reads: &Reads) {
-    const MANY: u32 = 1000;
-    for (name, read) in &reads.all {
-        read(1);
-        let counted = allocation_counter::measure(|| read(MANY));
-        report(format!("allocations/{name}"), counted.count_total as f64 / f64::from(MANY));
-        report(format!("allocated bytes/{name}"), counted.bytes_total as f64 / f64::from(MANY));
-    }
 }

@@ -1,7 +1,9 @@
-//! Instructions per read: this bench run once more under callgrind, which counts nothing but `counted`.
+//! Instructions and allocations per read: this bench run once more under callgrind, which counts nothing but `counted`.
 
+use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -29,19 +31,23 @@ pub(crate) fn count_here(reads: &Reads) {
 #[inline(never)]
 fn counted(read: &Read, reads: u32) {
     read(reads);
+    // No tail call, which callgrind would not see the end of.
+    black_box(());
 }
 
 pub(crate) fn report_all(reads: &Reads) {
     let directory = tempfile::tempdir().unwrap();
     let Some(sums) = under_callgrind(directory.path(), 2 * reads.all.len()) else {
-        return report("instructions", "not measured (no valgrind)");
+        return report("instructions, allocations", "not measured (no valgrind)");
     };
-    let per_read = |pair: &[u64]| (pair[1] - pair[0]) as f64 / f64::from(FEW);
-    let counts: Vec<_> = reads.all.keys().copied().zip(sums.chunks(2).map(per_read)).collect();
-    for (name, count) in &counts {
-        report(format!("instructions/{name}"), format!("{count:.0}"));
+    let per_read = |once: u64, twice: u64| (twice - once) as f64 / f64::from(FEW);
+    let mut instructions = BTreeMap::new();
+    for (&name, pair) in reads.all.keys().zip(sums.chunks(2)) {
+        instructions.insert(name, per_read(pair[0].instructions, pair[1].instructions));
+        report(format!("instructions/{name}"), format!("{:.0}", instructions[name]));
+        report(format!("allocations/{name}"), per_read(pair[0].allocations, pair[1].allocations));
     }
-    let of = |wanted| counts.iter().find(|(name, _)| *name == wanted).unwrap().1;
+    let of = |name| instructions[name];
     report("instructions, ours to floor", format!("{:.3}", of(OURS) / of(FLOOR)));
     report("instructions, SDK lazy to ours", format!("{:.2}", of(LAZY) / of(OURS)));
     report("instructions, SDK lazy to current()", format!("{:.2}", of(LAZY) / of(CURRENT)));
@@ -49,11 +55,13 @@ pub(crate) fn report_all(reads: &Reads) {
 }
 
 /// The sums in the order of the calls. `None` without valgrind.
-fn under_callgrind(directory: &Path, calls: usize) -> Option<Vec<u64>> {
+fn under_callgrind(directory: &Path, calls: usize) -> Option<Vec<Sum>> {
     let out = directory.join("callgrind.out");
     let mut command = Command::new("valgrind");
     command
-        .args(["--tool=callgrind", "--toggle-collect=*instructions::counted*", "--dump-after=*instructions::counted*"])
+        .arg("--tool=callgrind")
+        .arg(concat!("--toggle-collect=", module_path!(), "::counted"))
+        .arg(concat!("--dump-after=", module_path!(), "::counted"))
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(env::current_exe().unwrap())
         .arg(CHILD)
@@ -62,10 +70,34 @@ fn under_callgrind(directory: &Path, calls: usize) -> Option<Vec<u64>> {
     let output = command.output().ok()?;
     assert!(output.status.success(), "callgrind failed: {}", String::from_utf8_lossy(&output.stderr));
     // One file per dump, numbered from 1.
-    let sum = |call| {
-        let text = fs::read_to_string(directory.join(format!("callgrind.out.{call}"))).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap();
-        line.trim().parse().unwrap()
-    };
-    Some((1..=calls).map(sum).collect())
+    let read = |call| fs::read_to_string(directory.join(format!("callgrind.out.{call}"))).unwrap();
+    Some((1..=calls).map(|call| Sum::of(&read(call))).collect())
+}
+
+/// What callgrind saw in one call of `counted`.
+struct Sum {
+    instructions: u64,
+    allocations: u64,
+}
+
+impl Sum {
+    fn of(dump: &str) -> Self {
+        let mut sum = Self { instructions: 0, allocations: 0 };
+        // Names have numbers, and are spelled out at their first mention.
+        let (mut names, mut called) = (HashMap::new(), "");
+        for line in dump.lines() {
+            if let Some(total) = line.strip_prefix("totals: ") {
+                sum.instructions = total.trim().parse().unwrap();
+            } else if let Some(function) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
+                let (number, name) = function.split_once(' ').unwrap_or((function, ""));
+                let known = names.entry(number).or_insert(name);
+                called = known.split('@').next().unwrap_or_default();
+            } else if let Some(calls) = line.strip_prefix("calls=")
+                && ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"].contains(&called)
+            {
+                sum.allocations += calls.split(' ').next().unwrap().parse::<u64>().unwrap();
+            }
+        }
+        sum
+    }
 }

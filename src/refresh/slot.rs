@@ -28,18 +28,22 @@ impl Slot {
         Self { cell: ArcSwapOption::empty(), id: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// The present snapshot. Not to be held across an `await`.
+    /// What `look` makes of the present snapshot: the way of a request, by which nothing is moved.
     #[inline]
+    pub(crate) fn with<T>(&self, look: impl FnOnce(Option<&Snapshot>) -> T) -> T {
+        let guard = self.cell.load();
+        look(self.own(&guard))
+    }
+
+    /// The present snapshot. Not to be held across an `await`.
     pub(crate) fn load(&self) -> Option<Lent> {
         let guard = self.cell.load();
-        match &*guard {
-            Some(snapshot) if snapshot.slot == self.id => Some(Lent(guard)),
-            Some(_) => {
-                foreign_snapshot();
-                None
-            }
-            None => None,
-        }
+        self.own(&guard).is_some().then_some(Lent(guard))
+    }
+
+    #[inline]
+    fn own<'a>(&self, guard: &'a Guard<Option<Arc<Snapshot>>>) -> Option<&'a Snapshot> {
+        guard.as_deref().filter(|snapshot| snapshot.slot == self.id || foreign_snapshot())
     }
 
     pub(crate) fn store(&self, mut snapshot: Snapshot) {
@@ -50,8 +54,9 @@ impl Slot {
 
 /// Credentials of another provider would be another role's: they are never handed out.
 #[cold]
-fn foreign_snapshot() {
+fn foreign_snapshot() -> bool {
     tracing::error!("the slot held a snapshot of another provider; it was not used");
+    false
 }
 
 /// A snapshot on loan.
@@ -60,7 +65,6 @@ pub(crate) struct Lent(Guard<Option<Arc<Snapshot>>>);
 impl std::ops::Deref for Lent {
     type Target = Snapshot;
 
-    #[inline]
     fn deref(&self) -> &Snapshot {
         #[expect(clippy::expect_used, reason = "`Slot::load` lends only what is there")]
         self.0.as_ref().expect("a snapshot")
