@@ -62,7 +62,7 @@ impl ResolveCachedIdentity for SlotCache {
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
         if resolver.cache_partition() != self.partition {
-            return IdentityFuture::new(self.anothers(resolver, runtime_components, config_bag));
+            return self.anothers(resolver, runtime_components, config_bag);
         }
         self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
     }
@@ -77,7 +77,17 @@ impl SlotCache {
     }
 
     /// A partition that we cannot know: another's identity, or ours behind a chain or a plain setter.
-    async fn anothers(
+    #[cold]
+    fn anothers<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::new(self.by_way_of_others(resolver, runtime_components, config_bag))
+    }
+
+    async fn by_way_of_others(
         &self,
         resolver: SharedIdentityResolver,
         runtime_components: &RuntimeComponents,

@@ -56,14 +56,7 @@ impl Supervisor {
     /// Valid credentials, if there are any.
     #[inline]
     pub(crate) fn current(&self) -> Option<Credentials> {
-        let shared = &*self.0.shared;
-        let now = shared.clock.now();
-        shared.slot.with(|snapshot| match snapshot {
-            Some(snapshot) if now < snapshot.calm || self.past_calm(now, snapshot.deadline) => {
-                Some(snapshot.credentials())
-            }
-            _ => None,
-        })
+        self.read_until(|snapshot| snapshot.deadline, |snapshot| Some(snapshot.credentials()), || None)
     }
 
     /// What `take` makes of the snapshot that a request is to be signed with, if that can be said at once; else what
@@ -72,11 +65,25 @@ impl Supervisor {
     /// Two closures rather than an `Option` to be matched: the outcome is made in its place and not copied again.
     #[inline]
     pub(crate) fn read<T>(&self, take: impl FnOnce(&Snapshot) -> T, wait: impl FnOnce() -> T) -> T {
+        self.read_until(|snapshot| snapshot.readable_until, take, wait)
+    }
+
+    #[inline]
+    fn read_until<T>(
+        &self,
+        end: impl FnOnce(&Snapshot) -> Instant,
+        take: impl FnOnce(&Snapshot) -> T,
+        wait: impl FnOnce() -> T,
+    ) -> T {
         let shared = &*self.0.shared;
-        let now = shared.clock.now();
-        shared.slot.with(|snapshot| match snapshot {
-            Some(snapshot) if now < snapshot.calm || self.past_calm(now, snapshot.readable_until) => take(snapshot),
-            _ => wait(),
+        shared.slot.with(|snapshot| {
+            if let Some(snapshot) = snapshot {
+                let now = shared.clock.now();
+                if now < snapshot.calm || self.past_calm(now, end(snapshot)) {
+                    return take(snapshot);
+                }
+            }
+            wait()
         })
     }
 
