@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ const THREADS: [usize; 4] = [1, 2, 4, 8];
 const WRITE_EVERY: Duration = Duration::from_millis(1);
 
 pub(crate) fn report_all(reads: &Reads) {
-    let (passes, span) = if short() { (1, Duration::from_millis(10)) } else { (7, Duration::from_millis(150)) };
+    let (passes, span) = if short() { (1, Duration::from_millis(5)) } else { (80, Duration::from_millis(5)) };
     let mut best: BTreeMap<_, f64> = BTreeMap::new();
-    // Pass by pass over everything: what else the machine does meets all alike.
+    // Short passes over everything, many times: what else the machine does meets all alike, and spares some.
     for _ in 0..passes {
         for (&name, read) in &reads.all {
             for threads in THREADS {
@@ -46,26 +46,24 @@ pub(crate) fn report_all(reads: &Reads) {
     }
 }
 
-/// Reads per second of all threads together.
+/// Reads per second of all threads together, from the first to begin until the last to end.
 fn rate(read: &Read, write: Option<&Write>, threads: usize, span: Duration) -> f64 {
     const BATCH: u32 = 256;
     let runtime = Handle::current();
     let (start, done) = (Barrier::new(threads + 1), AtomicBool::new(false));
-    let total = AtomicU64::new(0);
-    let elapsed = thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let _inside = runtime.enter();
-                read(BATCH);
-                let mut batches = 0;
-                start.wait();
-                while !done.load(Ordering::Relaxed) {
-                    read(BATCH);
-                    batches += u64::from(BATCH);
-                }
-                total.fetch_add(batches, Ordering::Relaxed);
-            });
+    let reader = || {
+        let _inside = runtime.enter();
+        read(BATCH);
+        start.wait();
+        let (began, mut reads) = (Instant::now(), 0);
+        while !done.load(Ordering::Relaxed) {
+            read(BATCH);
+            reads += u64::from(BATCH);
         }
+        (began, Instant::now(), reads)
+    };
+    let readers = thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(reader)).collect();
         start.wait();
         let began = Instant::now();
         while began.elapsed() < span {
@@ -78,7 +76,9 @@ fn rate(read: &Read, write: Option<&Write>, threads: usize, span: Duration) -> f
             }
         }
         done.store(true, Ordering::Relaxed);
-        began.elapsed()
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
     });
-    total.into_inner() as f64 / elapsed.as_secs_f64()
+    let began = readers.iter().map(|(began, ..)| *began).min().unwrap();
+    let ended = readers.iter().map(|(_, ended, _)| *ended).max().unwrap();
+    readers.iter().map(|(.., reads)| *reads).sum::<u64>() as f64 / (ended - began).as_secs_f64()
 }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, RwLock};
 use std::task::{Context, Poll, Waker};
 
+use arc_swap::ArcSwap;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -25,6 +26,7 @@ pub(crate) const FLOOR: &str = "through the SDK's trait/floor: a prebuilt identi
 pub(crate) const OURS: &str = "through the SDK's trait/ours";
 pub(crate) const LAZY: &str = "through the SDK's trait/SDK lazy";
 const NO_CACHE: &str = "through the SDK's trait/SDK no_cache";
+const ARC_SWAP: &str = "through the SDK's trait/ArcSwap";
 const RW_LOCK: &str = "through the SDK's trait/RwLock<Arc>";
 const WATCH: &str = "through the SDK's trait/tokio watch";
 pub(crate) const CURRENT: &str = "current()";
@@ -73,6 +75,10 @@ impl Reads {
         behind_the_trait(LAZY, IdentityCache::lazy().build(), peer.clone());
         behind_the_trait(NO_CACHE, IdentityCache::no_cache(), peer);
 
+        let swap = Arc::new(ArcSwap::from_pointee(identity(&credentials)));
+        let reader = Arc::clone(&swap);
+        let read = move || Identity::clone(&reader.load());
+        behind_the_trait(ARC_SWAP, SharedIdentityCache::new(Cell(read)), ours.clone());
         let lock = Arc::new(RwLock::new(Arc::new(identity(&credentials))));
         let reader = Arc::clone(&lock);
         let read = move || {
@@ -93,6 +99,8 @@ impl Reads {
         let reader = provider.clone();
         all.insert(PROVIDE, many(move || at_once(reader.provide_credentials()).is_ok()));
 
+        let template = credentials.clone();
+        writers.insert(ARC_SWAP, Box::new(move || swap.store(Arc::new(identity(&template)))));
         let template = credentials.clone();
         writers.insert(RW_LOCK, Box::new(move || *lock.write().unwrap() = Arc::new(identity(&template))));
         let template = credentials;
