@@ -45,7 +45,8 @@ pub(crate) fn report_all(reads: &Reads) {
     for (&name, sum) in reads.all.keys().zip(sums.chunks(3)) {
         instructions.insert(name, per_read(sum[1].instructions, sum[2].instructions));
         report(format!("instructions/{name}"), format!("{:.0}", instructions[name]));
-        report(format!("allocations/{name}"), per_read(sum[1].allocations, sum[2].allocations));
+        let allocations = per_read(sum[1].allocations, sum[2].allocations);
+        report(format!("allocations/{name}"), format!("{allocations:.1}"));
     }
     let of = |name| instructions[name];
     report("instructions, ours to floor", format!("{:.3}", of(OURS) / of(FLOOR)));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, Guard};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::time::Instant;
@@ -18,14 +18,14 @@ use super::source::Principal;
 
 /// Where the present snapshot is found.
 pub(crate) struct Slot {
-    cell: ArcSwapOption<Snapshot>,
+    cell: ArcSwap<Option<Snapshot>>,
     id: u64,
 }
 
 impl Slot {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { cell: ArcSwapOption::empty(), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self { cell: ArcSwap::from_pointee(None), id: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// What `look` makes of the present snapshot: the way of a request, by which nothing is moved.
@@ -42,13 +42,13 @@ impl Slot {
     }
 
     #[inline]
-    fn own<'a>(&self, guard: &'a Guard<Option<Arc<Snapshot>>>) -> Option<&'a Snapshot> {
-        guard.as_deref().filter(|snapshot| snapshot.slot == self.id || foreign_snapshot())
+    fn own<'a>(&self, guard: &'a Guard<Arc<Option<Snapshot>>>) -> Option<&'a Snapshot> {
+        Option::as_ref(guard).filter(|snapshot| snapshot.slot == self.id || foreign_snapshot())
     }
 
     pub(crate) fn store(&self, mut snapshot: Snapshot) {
         snapshot.slot = self.id;
-        self.cell.store(Some(Arc::new(snapshot)));
+        self.cell.store(Arc::new(Some(snapshot)));
     }
 }
 
@@ -60,14 +60,14 @@ fn foreign_snapshot() -> bool {
 }
 
 /// A snapshot on loan.
-pub(crate) struct Lent(Guard<Option<Arc<Snapshot>>>);
+pub(crate) struct Lent(Guard<Arc<Option<Snapshot>>>);
 
 impl std::ops::Deref for Lent {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
         #[expect(clippy::expect_used, reason = "`Slot::load` lends only what is there")]
-        self.0.as_ref().expect("a snapshot")
+        Option::as_ref(&self.0).expect("a snapshot")
     }
 }
 
@@ -133,7 +133,7 @@ impl Snapshot {
 
     #[inline]
     fn stripe(&self) -> &Stripe {
-        &self.stripes[my_stripe() % STRIPES]
+        self.stripes.get(MINE.get()).unwrap_or_else(|| &self.stripes[deal()])
     }
 }
 
@@ -160,22 +160,18 @@ fn copy(credentials: &Credentials, expiry: SystemTime) -> Credentials {
     copy
 }
 
-/// Which stripe this thread reads: dealt in turn at first use.
-#[inline]
-fn my_stripe() -> usize {
-    const NOT_DEALT: usize = usize::MAX;
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(NOT_DEALT) };
-    }
-    MINE.with(|mine| match mine.get() {
-        NOT_DEALT => {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let dealt = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-            mine.set(dealt);
-            dealt
-        }
-        dealt => dealt,
-    })
+thread_local! {
+    /// Which stripe this thread reads. Beyond the last: none yet.
+    static MINE: Cell<usize> = const { Cell::new(STRIPES) };
+}
+
+/// Deals a stripe to this thread: in turn, at its first read.
+#[cold]
+fn deal() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let dealt = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+    MINE.set(dealt);
+    dealt
 }
 
 #[cfg(test)]
