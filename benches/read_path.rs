@@ -2,8 +2,8 @@
 //! allocations, and reads per second with 1 to 8 threads, without and with a writer.
 //!
 //! `cargo bench --bench read_path --features test-util`; with `-- --short` a glance. Instructions and allocations (both by
-//! callgrind) repeat;
-//! rates are the best of several passes and are to be read as ratios of one run.
+//! callgrind) repeat, also on a busy machine. Rates are medians of the passes in which no
+//! thread lost its core to somebody else, and are to be read as ratios of one run.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[path = "read_path/instructions.rs"]

@@ -3,6 +3,13 @@
 //! A reader must not write to a line that another core reads. A lock-free pointer alone does not achieve that, for the
 //! reference counts inside a cloned `Identity` or `Credentials` are such lines. So a snapshot holds several copies, each
 //! with counts of its own, and a thread always clones the same one.
+//!
+//! Why so, by `benches/read_path` (instructions of one read through the SDK's trait; the SDK's own default needs 2,310):
+//! - 478 for cloning an identity with no cell at all, 512 behind a `RwLock` or a `watch`, 554 behind an arc-swap guard. With
+//!   one thread the cell hardly matters, and none of them scales: two cores pass the one identity's counts to and fro.
+//! - 612 here: the guard, the clock (41), the stripe, and the checks that a read owes. A lock would save 40 of them, but a
+//!   reader that loses its core while it holds one makes the refresher wait, and a writer the readers.
+//! - A copy per thread would need no guard, but would keep the secrets of dropped providers in idle threads.
 
 use std::cell::Cell;
 use std::sync::Arc;
