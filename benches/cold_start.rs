@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench cold_start --features test-util`. It builds four small programs from nothing, which takes minutes
 //! and wants the package registry for what aws-config's default features bring; `-- --short` leaves that out.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a bench fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[path = "cold_start/first_request.rs"]
 mod first_request;

@@ -4,7 +4,7 @@
 //! `cargo bench --bench read_path --features test-util`; with `-- --short` a glance. Instructions and allocations (both by
 //! callgrind) repeat, also on a busy machine. Rates are medians of the passes in which no
 //! thread lost its core to somebody else, and are to be read as ratios of one run.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a bench fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[path = "read_path/instructions.rs"]
 mod instructions;
