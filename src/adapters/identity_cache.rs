@@ -1,12 +1,11 @@
 //! The SDK's identity cache, answered from the slot.
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
-    Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityCache,
+    Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache,
     SharedIdentityResolver,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -39,21 +38,17 @@ each_provider! {
 
     fn cache_before(&self, others: SharedIdentityCache) -> SharedIdentityCache {
         SharedIdentityCache::new(SlotCache {
-            partition: partition_of(&self.credentials_provider()),
+            partition: SharedIdentityResolver::new(self.credentials_provider()).cache_partition(),
             supervisor: self.supervisor().clone(),
             others,
         })
     }
 }
 
-fn partition_of(provider: &SharedCredentialsProvider) -> Option<IdentityCachePartition> {
-    ResolveIdentity::cache_partition(provider)
-}
-
 /// Answers for our own partition from the slot, and for others by way of the cache that was there before.
 #[derive(Debug)]
 struct SlotCache {
-    partition: Option<IdentityCachePartition>,
+    partition: IdentityCachePartition,
     supervisor: Supervisor,
     others: SharedIdentityCache,
 }
@@ -66,21 +61,33 @@ impl ResolveCachedIdentity for SlotCache {
         runtime_components: &'a RuntimeComponents,
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        if Some(resolver.cache_partition()) != self.partition {
-            return IdentityFuture::new(self.anothers(resolver, runtime_components, config_bag));
+        if resolver.cache_partition() != self.partition {
+            return self.anothers(resolver, runtime_components, config_bag);
         }
-        match self.supervisor.readable_identity() {
-            Some(identity) => IdentityFuture::ready(Ok(identity)),
-            None => IdentityFuture::new(async {
-                self.supervisor.identity().await.map_err(|error| CredentialsError::from(error).into())
-            }),
-        }
+        self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
     }
 }
 
 impl SlotCache {
+    #[cold]
+    fn wait(&self) -> IdentityFuture<'_> {
+        IdentityFuture::new(async {
+            self.supervisor.identity().await.map_err(|error| CredentialsError::from(error).into())
+        })
+    }
+
     /// A partition that we cannot know: another's identity, or ours behind a chain or a plain setter.
-    async fn anothers(
+    #[cold]
+    fn anothers<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::new(self.by_way_of_others(resolver, runtime_components, config_bag))
+    }
+
+    async fn by_way_of_others(
         &self,
         resolver: SharedIdentityResolver,
         runtime_components: &RuntimeComponents,
@@ -99,6 +106,6 @@ impl SlotCache {
         let ours = identity
             .data::<Credentials>()
             .is_some_and(|credentials| self.supervisor.issued(credentials.access_key_id()));
-        Ok(if ours { self.supervisor.readable_identity().unwrap_or(identity) } else { identity })
+        Ok(if ours { self.supervisor.read(|snapshot| snapshot.identity(), || identity) } else { identity })
     }
 }

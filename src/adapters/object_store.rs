@@ -63,7 +63,7 @@ impl CredentialProvider for SlotCredentials {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        match self.supervisor.readable_credentials() {
+        match self.supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
             Some(credentials) => Box::pin(ready(Ok(self.convert(&credentials)))),
             None => Box::pin(async {
                 let credentials = self.supervisor.credentials().await.map_err(failed)?;

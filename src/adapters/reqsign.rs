@@ -71,7 +71,7 @@ impl ProvideCredential for Nobody {
 }
 
 async fn provide(supervisor: &Supervisor) -> Result<Option<Credential>> {
-    let credentials = match supervisor.readable_credentials() {
+    let credentials = match supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
         Some(credentials) => credentials,
         None => supervisor.credentials().await.map_err(failed)?,
     };

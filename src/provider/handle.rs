@@ -110,8 +110,10 @@ impl ProvideCredentials for Reader {
 
 #[inline]
 fn provide(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
-    match supervisor.readable_credentials() {
-        Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
-        None => future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) }),
-    }
+    supervisor.read(|snapshot| future::ProvideCredentials::ready(Ok(snapshot.credentials())), || wait(supervisor))
+}
+
+#[cold]
+fn wait(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
+    future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) })
 }

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::lease::Lease;
 use super::observer::Observer;
 use super::refresher;
-use super::slot::Lent;
+use super::slot::Snapshot;
 use super::source::{Principal, Source};
 use super::state::{Policy, Shared, Standing};
 use super::updates::Updates;
@@ -78,42 +78,43 @@ impl Supervisor {
     /// Valid credentials, if there are any.
     #[inline]
     pub(crate) fn current(&self) -> Option<Credentials> {
-        let snapshot = self.0.shared.slot.load()?;
-        let now = self.0.shared.clock.now();
-        if now < snapshot.calm {
-            return Some(snapshot.credentials());
-        }
-        self.past_calm(now, &snapshot, |snapshot| snapshot.deadline).then(|| snapshot.credentials())
+        self.read_until(|snapshot| snapshot.deadline, |snapshot| Some(snapshot.credentials()), || None)
     }
 
-    /// What a request is to be signed with, if that can be said at once.
+    /// What `take` makes of the snapshot that a request is to be signed with, if that can be said at once; else what
+    /// `wait` gives.
+    ///
+    /// Two closures rather than an `Option` to be matched: the outcome is made in its place and not copied again.
     #[inline]
-    pub(crate) fn readable_credentials(&self) -> Option<Credentials> {
-        self.readable(|snapshot| snapshot.credentials())
-    }
-
-    /// As [`readable_credentials`](Self::readable_credentials), ready for the SDK.
-    #[inline]
-    pub(crate) fn readable_identity(&self) -> Option<Identity> {
-        self.readable(|snapshot| snapshot.identity())
+    pub(crate) fn read<T>(&self, take: impl FnOnce(&Snapshot) -> T, wait: impl FnOnce() -> T) -> T {
+        self.read_until(|snapshot| snapshot.readable_until, take, wait)
     }
 
     #[inline]
-    fn readable<T>(&self, take: impl FnOnce(&Lent) -> T) -> Option<T> {
-        let snapshot = self.0.shared.slot.load()?;
-        let now = self.0.shared.clock.now();
-        if now < snapshot.calm || self.past_calm(now, &snapshot, |snapshot| snapshot.readable_until) {
-            return Some(take(&snapshot));
-        }
-        None
+    fn read_until<T>(
+        &self,
+        end: impl FnOnce(&Snapshot) -> Instant,
+        take: impl FnOnce(&Snapshot) -> T,
+        wait: impl FnOnce() -> T,
+    ) -> T {
+        let shared = &*self.0.shared;
+        shared.slot.with(|snapshot| {
+            if let Some(snapshot) = snapshot {
+                let now = shared.clock.now();
+                if now < snapshot.calm || self.past_calm(now, end(snapshot)) {
+                    return take(snapshot);
+                }
+            }
+            wait()
+        })
     }
 
     /// A read that has more to think of: perhaps the task is gone, perhaps the credentials are.
     #[cold]
     #[inline(never)]
-    fn past_calm(&self, now: Instant, snapshot: &Lent, end: impl FnOnce(&Lent) -> Instant) -> bool {
+    fn past_calm(&self, now: Instant, end: Instant) -> bool {
         self.ensure_task();
-        now < end(snapshot)
+        now < end
     }
 
     /// Waits for usable credentials as long as a caller waits.

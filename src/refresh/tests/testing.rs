@@ -293,7 +293,7 @@ impl Rig {
 
     /// The number of the key that a request would be signed with.
     pub(crate) fn key(&self) -> Option<String> {
-        self.engine.readable_credentials().map(|credentials| credentials.access_key_id().to_owned())
+        self.engine.read(|snapshot| Some(snapshot.credentials().access_key_id().to_owned()), || None)
     }
 
     /// Passes paused time, in steps so that each due thing happens in its turn.

@@ -1,0 +1,208 @@
+//! The ways to read that are compared: all on the same credentials, with the same properties.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, RwLock};
+use std::task::{Context, Poll, Waker};
+
+use arc_swap::ArcSwap;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::client::identity::{
+    Identity, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_web_identity::WebIdentityCredentialsProvider;
+use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use tokio::sync::watch;
+
+pub(crate) const FLOOR: &str = "through the SDK's trait/floor: a prebuilt identity, no cell";
+pub(crate) const OURS: &str = "through the SDK's trait/ours";
+pub(crate) const LAZY: &str = "through the SDK's trait/SDK lazy";
+const NO_CACHE: &str = "through the SDK's trait/SDK no_cache";
+const ARC_SWAP: &str = "through the SDK's trait/ArcSwap";
+const RW_LOCK: &str = "through the SDK's trait/RwLock<Arc>";
+const WATCH: &str = "through the SDK's trait/tokio watch";
+pub(crate) const CURRENT: &str = "current()";
+pub(crate) const PROVIDE: &str = "provide_credentials()";
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
+
+/// So many reads in a row.
+pub(crate) type Read = Box<dyn Fn(u32) + Send + Sync>;
+/// Puts something new in the cell.
+pub(crate) type Write = Box<dyn Fn() + Send + Sync>;
+
+pub(crate) struct Reads {
+    pub(crate) all: BTreeMap<&'static str, Read>,
+    /// For those that can be written to at will.
+    pub(crate) writers: BTreeMap<&'static str, Write>,
+    provider: WebIdentityCredentialsProvider,
+    _pod: (OidcIssuer, MockSts, tempfile::TempDir),
+}
+
+impl Reads {
+    pub(crate) async fn prepare() -> Self {
+        let issuer = OidcIssuer::start().await;
+        let directory = tempfile::tempdir().unwrap();
+        let volume = ProjectedVolume::new(directory.path()).unwrap();
+        volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
+        let sts = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).start().await;
+        let base = sts.sdk_config();
+        let builder = WebIdentityCredentialsProvider::builder().configure(&base).role_arn(ROLE);
+        let provider = builder.token_file(volume.token_path()).connect().await.unwrap();
+        let credentials = provider.current().unwrap();
+
+        let mut all = BTreeMap::new();
+        let mut writers: BTreeMap<_, Write> = BTreeMap::new();
+        let mut behind_the_trait = |name, cache: SharedIdentityCache, resolver| {
+            all.insert(name, through_the_sdk(cache, resolver));
+        };
+
+        let installed = provider.install(base);
+        let ours = SharedIdentityResolver::new(installed.credentials_provider().unwrap());
+        behind_the_trait(OURS, installed.identity_cache().unwrap(), ours.clone());
+        let fixed = identity(&credentials);
+        behind_the_trait(FLOOR, SharedIdentityCache::new(Cell(move || fixed.clone())), ours.clone());
+
+        let peer = SharedIdentityResolver::new(SharedCredentialsProvider::new(Ready(credentials.clone())));
+        behind_the_trait(LAZY, IdentityCache::lazy().build(), peer.clone());
+        behind_the_trait(NO_CACHE, IdentityCache::no_cache(), peer);
+
+        let swap = Arc::new(ArcSwap::from_pointee(identity(&credentials)));
+        let reader = Arc::clone(&swap);
+        let read = move || Identity::clone(&reader.load());
+        behind_the_trait(ARC_SWAP, SharedIdentityCache::new(Cell(read)), ours.clone());
+        let lock = Arc::new(RwLock::new(Arc::new(identity(&credentials))));
+        let reader = Arc::clone(&lock);
+        let read = move || {
+            let present = Arc::clone(&reader.read().unwrap());
+            Identity::clone(&present)
+        };
+        behind_the_trait(RW_LOCK, SharedIdentityCache::new(Cell(read)), ours.clone());
+        let sender = watch::Sender::new(Arc::new(identity(&credentials)));
+        let receiver = sender.subscribe();
+        let read = move || {
+            let present = Arc::clone(&receiver.borrow());
+            Identity::clone(&present)
+        };
+        behind_the_trait(WATCH, SharedIdentityCache::new(Cell(read)), ours);
+
+        let reader = provider.clone();
+        all.insert(CURRENT, many(move || reader.current().is_some()));
+        let reader = provider.clone();
+        all.insert(PROVIDE, many(move || at_once(reader.provide_credentials()).is_ok()));
+
+        let template = credentials.clone();
+        writers.insert(ARC_SWAP, Box::new(move || swap.store(Arc::new(identity(&template)))));
+        let template = credentials.clone();
+        writers.insert(RW_LOCK, Box::new(move || *lock.write().unwrap() = Arc::new(identity(&template))));
+        let template = credentials;
+        writers.insert(WATCH, Box::new(move || drop(sender.send_replace(Arc::new(identity(&template))))));
+        // `invalidate` makes the provider publish anew, and every second it may make an exchange.
+        for name in [OURS, CURRENT, PROVIDE] {
+            let provider = provider.clone();
+            let exchange = Mutex::new(None);
+            writers.insert(
+                name,
+                Box::new(move || {
+                    let mut exchange = exchange.lock().unwrap();
+                    if exchange.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+                        let provider = provider.clone();
+                        *exchange = Some(tokio::spawn(async move { drop(provider.refresh().await) }));
+                    }
+                    provider.invalidate(&provider.current().unwrap());
+                }),
+            );
+        }
+        Self { all, writers, provider, _pod: (issuer, sts, directory) }
+    }
+
+    /// How often the provider's credentials were renewed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.provider.status().generation
+    }
+
+    pub(crate) async fn end(self) {
+        self.provider.shutdown().await;
+    }
+}
+
+/// With reference counts of its own.
+fn identity(credentials: &Credentials) -> Identity {
+    let mut copy = credentials.clone();
+    let expiry = copy.expiry();
+    *copy.expiry_mut() = expiry;
+    copy.into()
+}
+
+/// As the SDK's orchestrator asks: with a clone of the resolver.
+fn through_the_sdk(cache: SharedIdentityCache, resolver: SharedIdentityResolver) -> Read {
+    let components = components();
+    let bag = ConfigBag::base();
+    many(move || at_once(cache.resolve_cached_identity(resolver.clone(), &components, &bag)).is_ok())
+}
+
+fn many(read: impl Fn() -> bool + Send + Sync + 'static) -> Read {
+    Box::new(move |reads| {
+        for _ in 0..reads {
+            assert!(black_box(read()));
+        }
+    })
+}
+
+/// Nobody here has to wait.
+#[inline]
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => black_box(value),
+        Poll::Pending => panic!("it waited"),
+    }
+}
+
+fn components() -> RuntimeComponents {
+    RuntimeComponentsBuilder::for_tests()
+        .with_time_source(Some(SharedTimeSource::new(SystemTimeSource::new())))
+        .with_sleep_impl(Some(SharedAsyncSleep::new(TokioSleep::new())))
+        .build()
+        .unwrap()
+}
+
+/// An identity cache made of any way to get at an identity.
+struct Cell<F>(F);
+
+impl<F> fmt::Debug for Cell<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cell")
+    }
+}
+
+impl<F: Fn() -> Identity + Send + Sync> ResolveCachedIdentity for Cell<F> {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        _resolver: SharedIdentityResolver,
+        _runtime_components: &'a RuntimeComponents,
+        _config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::ready(Ok((self.0)()))
+    }
+}
+
+/// A provider that always has credentials, fresh ones each time.
+#[derive(Debug)]
+struct Ready(Credentials);
+
+impl ProvideCredentials for Ready {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Ok(self.0.clone()))
+    }
+}
