@@ -25,8 +25,9 @@ use tokio::runtime;
 use self::support::{milliseconds, quantile, report, short};
 
 fn main() {
-    let rotations = if short() { 20 } else { 500 };
-    seen("events", rotations, 20..60, |builder| builder.token_poll_interval(Duration::from_secs(300)));
+    let rotations = if short() { 8 } else { 150 };
+    // Far enough apart not to be taken for a flood of events, which is looked at every 64 ms.
+    seen("events", rotations, 350..450, |builder| builder.token_poll_interval(Duration::from_secs(300)));
     // At any moment between two polls, which are 1 s ± 10 % apart: the shortest that can be chosen.
     let polled = if short() { 3 } else { 40 };
     seen("polling_1s", polled, 0..1100, |builder| {
