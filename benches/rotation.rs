@@ -8,6 +8,7 @@ mod support;
 
 use std::fs;
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,11 +25,14 @@ use tokio::runtime;
 use self::support::{milliseconds, quantile, report, short};
 
 fn main() {
-    let rotations = if short() { 20 } else { 500 };
-    seen("events", rotations, |builder| builder.token_poll_interval(Duration::from_secs(300)));
-    // Each of them waits for a poll, 1 s ± 10 % after the last: the shortest that can be chosen.
+    let rotations = if short() { 8 } else { 150 };
+    // Far enough apart not to be taken for a flood of events, which is looked at every 64 ms.
+    seen("events", rotations, 350..450, |builder| builder.token_poll_interval(Duration::from_secs(300)));
+    // At any moment between two polls, which are 1 s ± 10 % apart: the shortest that can be chosen.
     let polled = if short() { 3 } else { 40 };
-    seen("polling_1s", polled, |builder| builder.token_poll_interval(Duration::from_secs(1)).watch_token(false));
+    seen("polling_1s", polled, 0..1100, |builder| {
+        builder.token_poll_interval(Duration::from_secs(1)).watch_token(false)
+    });
     watch_on_the_file(if short() { 5 } else { 50 });
     a_read_per_request(if short() { 200 } else { 20_000 });
     idle_hour("events", true);
@@ -36,7 +40,7 @@ fn main() {
 }
 
 /// From the beginning of a rotation, which is a dozen system calls of the kubelet's, to the new claims in `status()`.
-fn seen(how: &str, rotations: usize, with: fn(Builder) -> Builder) {
+fn seen(how: &str, rotations: usize, pause_ms: Range<u64>, with: fn(Builder) -> Builder) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let rig = runtime.block_on(Rig::start());
     let provider = runtime.block_on(with(rig.builder()).connect()).unwrap();
@@ -47,13 +51,13 @@ fn seen(how: &str, rotations: usize, with: fn(Builder) -> Builder) {
     for number in 1..=rotations {
         let token = rig.token(number);
         let wanted = issued_at(number);
-        // Neither in step with the polls nor so quick that the watch still rests from the last.
-        thread::sleep(Duration::from_millis(fastrand::u64(20..60)));
+        thread::sleep(Duration::from_millis(fastrand::u64(pause_ms.clone())));
         let start = Instant::now();
         rig.volume.write(&token).unwrap();
         let deadline = start + Duration::from_secs(10);
         while claims(&provider) != Some(wanted) && Instant::now() < deadline {
-            std::hint::spin_loop();
+            // A core that spins is one that the runtime does not have.
+            thread::sleep(Duration::from_micros(20));
         }
         if claims(&provider) == Some(wanted) { delays.push(start.elapsed()) } else { missed += 1 }
     }
