@@ -5,20 +5,23 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
 use aws_web_identity::test_util::{Fault, TokenSpec};
-use aws_web_identity::{ErrorKind, WebIdentityCredentialsProvider};
+use aws_web_identity::{BackgroundCredentialsProvider, ErrorKind, WebIdentityCredentialsProvider};
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::rig::{ARN, ROLE, Rig, eventually, soon, spec, who};
+use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, soon, spec, who};
 
 /// One thread and one subscriber for all that runs on it: the provider's task, the SDK, and the kit, which logs nothing.
 #[test]
 fn p9_no_secret_is_in_any_log_debug_display_or_error() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut canaries = Vec::new();
     let mut printed = String::new();
@@ -58,6 +61,7 @@ fn p9_no_secret_is_in_any_log_debug_display_or_error() {
                     printed += &everything(&failing, &rig);
                 }
                 rig.sts.set_fault(None);
+                printed += &of_a_chain(&provider, &rig, &mut canaries).await;
                 rig.sts.reject_key(provider.current().unwrap().access_key_id(), "ExpiredToken");
                 printed += &chain(&soon(client.get_caller_identity().send()).await.unwrap_err());
                 rotate(spec().issued_at(std::time::SystemTime::now() - Duration::from_secs(7200)), &mut canaries);
@@ -88,8 +92,34 @@ fn p9_no_secret_is_in_any_log_debug_display_or_error() {
     assert!(logged.contains("credentials could not be renewed"), "and the task's, too");
 }
 
+/// What a role prints that is assumed with the provider's credentials, in success and in each failure.
+async fn of_a_chain(base: &WebIdentityCredentialsProvider, rig: &Rig, canaries: &mut Vec<String>) -> String {
+    let all = |chained: &BackgroundCredentialsProvider| {
+        let config = chained.install(rig.config());
+        let status = chained.status();
+        let last = status.last_error.as_ref().map(|error| chain(error)).unwrap_or_default();
+        format!("{chained:?} {chained:#?} {status:?} {last} {:?} {config:?}", chained.current())
+    };
+    let chained = base.assume_role(CHAINED_ROLE).connect().await.unwrap();
+    keep_those(chained.current().unwrap(), canaries);
+    let mut printed = all(&chained);
+    for &fault in Fault::ALL.iter().filter(|fault| !matches!(fault, Fault::OtherShape)) {
+        rig.sts.set_chain_fault(fault);
+        let builder = base.assume_role(CHAINED_ROLE).wait_timeout(Duration::from_millis(200));
+        printed += &format!("{builder:?}");
+        let failing = builder.build().unwrap();
+        printed += &chain(&soon(failing.provide_credentials()).await.unwrap_err());
+        printed += &all(&failing);
+    }
+    rig.sts.set_chain_fault(None);
+    printed
+}
+
 fn keep(provider: &WebIdentityCredentialsProvider, canaries: &mut Vec<String>) {
-    let credentials = provider.current().unwrap();
+    keep_those(provider.current().unwrap(), canaries);
+}
+
+fn keep_those(credentials: Credentials, canaries: &mut Vec<String>) {
     canaries.push(credentials.secret_access_key().to_owned());
     canaries.push(credentials.session_token().unwrap().to_owned());
 }
