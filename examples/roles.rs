@@ -1,5 +1,6 @@
-//! More than one role and one SDK client, with everything embedded: a second role for the same token, a role in another account
-//! assumed with the first, one provider for all who ask for the same, and somebody else's provider behind the same engine.
+//! More than one role and one SDK client, with everything embedded: a second role for the same token, a role in another
+//! account assumed with the first, one provider for all who ask for the same, and somebody else's provider behind the
+//! same engine.
 //!
 //! `cargo run --example roles --features test-util`
 

@@ -51,13 +51,13 @@ impl WebIdentityCredentialsProvider {
     }
 
     /// Starts with all that this provider was built with, for a second role and the same token: set
-    /// [`role_arn`](Builder::role_arn), and whatever else is to differ. What this one took from an `SdkConfig` or from variables
-    /// counts as set there, so that nothing changes unasked.
+    /// [`role_arn`](Builder::role_arn), and whatever else is to differ. What this one took from an `SdkConfig` or from
+    /// variables counts as set there, so that nothing changes unasked.
     ///
-    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on the token's
-    /// directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same
-    /// [`cancellation_token`](Builder::cancellation_token) ends both, a [`shutdown`](Self::shutdown) does not. A session policy is
-    /// inherited like the rest, since to lose it by oversight would widen what a session may do.
+    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on
+    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same
+    /// [`cancellation_token`](Builder::cancellation_token) ends both, a [`shutdown`](Self::shutdown) does not. A
+    /// session policy is inherited like the rest, since to lose it by oversight would widen what a session may do.
     ///
     /// ```no_run
     /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {

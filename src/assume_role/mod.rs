@@ -1,7 +1,7 @@
 //! The chain: credentials of one role for those of another.
 //!
-//! Those of the base come from its own engine, which keeps them fresh; nothing here fetches them. A base that fails is a
-//! failure of the chain, and one that got new credentials ends it.
+//! Those of the base come from its own engine, which keeps them fresh; nothing here fetches them. A base that fails is
+//! a failure of the chain, and one that got new credentials ends it.
 
 mod hints;
 

@@ -16,11 +16,13 @@ use crate::provider::{BackgroundCredentialsProvider, Engine, WebIdentityCredenti
 use crate::refresh::{ExpiredPolicy, Source};
 use crate::sts::Session;
 
-/// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role chaining.
+/// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
+/// chaining.
 ///
-/// The base's region, endpoint and STS client are used, so that nothing is connected to twice, and unless set here its session
-/// name, refresh window, timeouts, policy for expired credentials and cancellation token. Session policies and session length are
-/// the base's own. What a setting accepts is the rule of STS's [`AssumeRole`]; a value that breaks it is a [`BuildError`].
+/// The base's region, endpoint and STS client are used, so that nothing is connected to twice, and unless set here its
+/// session name, refresh window, timeouts, policy for expired credentials and cancellation token. Session policies and
+/// session length are the base's own. What a setting accepts is the rule of STS's [`AssumeRole`]; a value that breaks
+/// it is a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[derive(Debug)]
@@ -40,10 +42,11 @@ pub struct AssumeRoleBuilder {
 }
 
 impl WebIdentityCredentialsProvider {
-    /// Starts a provider for another role, in this account or another, that is assumed with this provider's credentials.
+    /// Starts a provider for another role, in this account or another, that is assumed with this provider's
+    /// credentials.
     ///
-    /// It is a handle of this provider like any other, and refreshes in the background as this one does. A role that trusts the
-    /// cluster's issuer itself needs no chain: see [`to_builder`](Self::to_builder).
+    /// It is a handle of this provider like any other, and refreshes in the background as this one does. A role that
+    /// trusts the cluster's issuer itself needs no chain: see [`to_builder`](Self::to_builder).
     ///
     /// ```no_run
     /// # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -69,7 +72,8 @@ impl WebIdentityCredentialsProvider {
 }
 
 impl AssumeRoleBuilder {
-    /// The name of the session, as CloudTrail shows it: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the base's.
+    /// The name of the session, as CloudTrail shows it: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the
+    /// base's.
     pub fn session_name(mut self, name: impl Into<String>) -> Self {
         self.session_name = Some(name.into());
         self
@@ -77,15 +81,16 @@ impl AssumeRoleBuilder {
 
     /// How long credentials shall live: whole seconds, 900 (15 min) to 3600. Unset: STS's default, one hour.
     ///
-    /// More than [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) AWS gives to
-    /// no chained session, whatever the role's `MaxSessionDuration` is.
+    /// More than [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) AWS
+    /// gives to no chained session, whatever the role's `MaxSessionDuration` is.
     pub fn session_length(mut self, length: Duration) -> Self {
         self.session_length = Some(length);
         self
     }
 
-    /// What the [owner of the role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html)
-    /// wants to see in each call: 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`. Unset: none.
+    /// What the [owner of the
+    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) wants to see
+    /// in each call: 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`. Unset: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.external_id = Some(id.into());
         self
@@ -127,7 +132,8 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// A provider without credentials as yet: the first to ask makes it fetch them, after the base's if need be. Needs no runtime.
+    /// A provider without credentials as yet: the first to ask makes it fetch them, after the base's if need be. Needs
+    /// no runtime.
     ///
     /// # Errors
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule; the text says which and what to do.
@@ -172,8 +178,9 @@ impl AssumeRoleBuilder {
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.
     ///
     /// # Errors
-    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). That of the exchange or, as its
-    /// source, of the base's: at once if only a human can mend it, else after [`wait_timeout`](Self::wait_timeout).
+    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). That of the exchange or,
+    /// as its source, of the base's: at once if only a human can mend it, else after
+    /// [`wait_timeout`](Self::wait_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.

@@ -18,12 +18,12 @@ use crate::wrapped::Wrapped;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
 ///
-/// That one is asked by the background task alone, one call at a time, at a fraction of the lifetime of what it gave last; its
-/// own cache, if it has one, should hand out nothing that is near its end. Credentials without an expiry are used until the
-/// provider gives others, for which it is asked once an hour.
+/// That one is asked by the background task alone, one call at a time, at a fraction of the lifetime of what it gave
+/// last; its own cache, if it has one, should hand out nothing that is near its end. Credentials without an expiry are
+/// used until the provider gives others, for which it is asked once an hour.
 ///
-/// A failure of its counts by the [kind](aws_credential_types::provider::error::CredentialsError) that it has: not loaded and
-/// invalid configuration as something that a human must mend, anything else as an outage that passes.
+/// A failure of its counts by the [kind](aws_credential_types::provider::error::CredentialsError) that it has: not
+/// loaded and invalid configuration as something that a human must mend, anything else as an outage that passes.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct BackgroundBuilder {
@@ -56,8 +56,8 @@ impl BackgroundCredentialsProvider {
 }
 
 impl BackgroundBuilder {
-    /// Takes the time source over from the SDK's config, and nothing else: how the provider reaches its service is its own
-    /// affair.
+    /// Takes the time source over from the SDK's config, and nothing else: how the provider reaches its service is its
+    /// own affair.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.shared_time_source = config.time_source();
         self
@@ -75,7 +75,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// How long one call of the provider may take: 10 ms to 60 s. Default: 20 s, since many make several attempts of their own.
+    /// How long one call of the provider may take: 10 ms to 60 s. Default: 20 s, since many make several attempts of
+    /// their own.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
@@ -100,7 +101,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's clock.
+    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's
+    /// clock.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.time_source = Some(SharedTimeSource::new(time_source));
         self
@@ -128,8 +130,8 @@ impl BackgroundBuilder {
     /// [`build`](Self::build), and the first credentials.
     ///
     /// # Errors
-    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). The provider's, at once if only a
-    /// human can mend it, else after [`wait_timeout`](Self::wait_timeout).
+    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). The provider's, at once
+    /// if only a human can mend it, else after [`wait_timeout`](Self::wait_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.

@@ -15,17 +15,18 @@ use crate::web_identity::Config;
 
 /// Providers that are built for the same session are one: one slot, one task, one exchange at a time.
 ///
-/// For programs whose parts, or whose libraries, each build a provider of their own. Nothing is shared unless a registry is:
-/// keep one, in a `static` behind a `LazyLock` or beside the program's other state, and hand out clones, which are the same
-/// registry.
+/// For programs whose parts, or whose libraries, each build a provider of their own. Nothing is shared unless a
+/// registry is: keep one, in a `static` behind a `LazyLock` or beside the program's other state, and hand out clones,
+/// which are the same registry.
 ///
-/// The same session means equal role, token file, session name, session length, session policies, and STS endpoint (region, URL,
-/// FIPS, dual stack). Whatever else a builder was told (timeouts, refresh window, HTTP client, time source, cancellation token,
-/// how the token is watched) holds for the provider if it is the first, and is not looked at if there is one already.
+/// The same session means equal role, token file, session name, session length, session policies, and STS endpoint
+/// (region, URL, FIPS, dual stack). Whatever else a builder was told (timeouts, refresh window, HTTP client, time
+/// source, cancellation token, how the token is watched) holds for the provider if it is the first, and is not looked
+/// at if there is one already.
 ///
-/// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built anew, as
-/// after a [`shutdown`](WebIdentityCredentialsProvider::shutdown), which is one for all who share it. The default session name
-/// is the same throughout a process, so that it stands in nobody's way.
+/// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built
+/// anew, as after a [`shutdown`](WebIdentityCredentialsProvider::shutdown), which is one for all who share it. The
+/// default session name is the same throughout a process, so that it stands in nobody's way.
 ///
 /// ```no_run
 /// use std::sync::LazyLock;

@@ -2,10 +2,10 @@
 //!
 //! # Design
 //!
-//! Three rooms. The *engine* keeps credentials fresh and has never heard of tokens or STS; a *source* gives credentials and knows
-//! no schedule: the trade of a token, the chain from one role to another, any provider of the SDK ([`roles`]); *adapters* plug the
-//! result into the SDK. Credentials go one way: file, token, STS,
-//! slot, identity cache, request. Wishes go the other way, and only wake the engine's one task.
+//! Three rooms. The *engine* keeps credentials fresh and has never heard of tokens or STS; a *source* gives credentials
+//! and knows no schedule: the trade of a token, the chain from one role to another, any provider of the SDK
+//! ([`roles`]); *adapters* plug the result into the SDK. Credentials go one way: file, token, STS, slot, identity
+//! cache, request. Wishes go the other way, and only wake the engine's one task.
 //!
 //! A snapshot holds all that derives from one exchange and is swapped by one pointer. It holds 16 copies of the credentials,
 //! each with reference counts of its own, and a thread always clones the same one: readers on different cores write to no

@@ -1,6 +1,7 @@
 //! Many roles, chained roles, any provider, chains of aws-config.
 //!
-//! All of them stand on the same engine and keep the same promises. `cargo run --example roles --features test-util` shows each.
+//! All of them stand on the same engine and keep the same promises. `cargo run --example roles --features test-util`
+//! shows each.
 //!
 //! # Many roles, one token
 //!
@@ -21,13 +22,13 @@
 //!
 //! # One provider for equal sessions
 //!
-//! Libraries that each build a provider cost an exchange each, every hour. A [`Registry`](crate::Registry) that they are handed makes
-//! them one. It is explicit: nothing is shared behind anybody's back. What makes sessions equal, and what is not looked at, is
-//! said there.
+//! Libraries that each build a provider cost one and a half exchanges an hour each. A [`Registry`](crate::Registry) that
+//! they are handed makes them one. It is explicit: nothing is shared behind anybody's back. What makes sessions equal, and
+//! what is not looked at, is said there.
 //!
-//! A process makes 8 exchanges at once at most, however many providers it has; the others wait their turn, which counts against no
-//! [`attempt_timeout`](crate::Builder::attempt_timeout) but does against the `wait_timeout` of their callers. With an STS that hangs
-//! a turn lasts as long as an attempt, 8 s.
+//! A process makes 8 exchanges at once at most, however many providers it has; the others wait their turn, which counts
+//! against no [`attempt_timeout`](crate::Builder::attempt_timeout) but does against the `wait_timeout` of their
+//! callers. With an STS that hangs a turn lasts as long as an attempt, 8 s.
 //!
 //! # Chained roles
 //!
@@ -38,16 +39,19 @@
 //! # }
 //! ```
 //!
-//! The role must trust the base role, whose policy must allow `sts:AssumeRole` on it; the error of a denial holds the statement.
+//! The role must trust the base role, whose policy must allow `sts:AssumeRole` on it; the error of a denial holds the
+//! statement.
 //!
-//! - A chained session lasts [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) at
-//!   most. More is a [`BuildError`](crate::BuildError).
-//! - It signs with what the base has, which its own engine keeps fresh. A base without usable credentials is the cause of the
-//!   chain's error (its `source()`); once it has some, the chain tries at once if somebody waits, else within 2 s.
+//! - A chained session lasts [one
+//!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) at most. More is a
+//!   [`BuildError`](crate::BuildError).
+//! - It signs with what the base has, which its own engine keeps fresh. A base without usable credentials is the cause
+//!   of the chain's error (its `source()`); once it has some, the chain tries at once if somebody waits, else
+//!   within two seconds.
 //! - Credentials of the base that STS refuses are renewed, as after
 //!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
-//! - AWS checks the time of a signature: on a machine whose clock is more than 15 min off a chain gets none, as no other request
-//!   does there. The base has no signature and so no such limit.
+//! - AWS checks the time of a signature: on a machine whose clock is more than 15 min off a chain gets none, as no
+//!   other request does there. The base has no signature and so no such limit.
 //!
 //! # Any provider
 //!
@@ -72,19 +76,20 @@
 //! | `ProviderTimedOut`, `ProviderError`, or nothing for 20 s (`attempt_timeout`) | an outage: [`TimedOut`](crate::ErrorKind::TimedOut), [`ServiceUnavailable`](crate::ErrorKind::ServiceUnavailable) |
 //! | any other error | not understood: tried twice more: [`Unexpected`](crate::ErrorKind::Unexpected) |
 //!
-//! What its errors display is copied, scrubbed of what looks like a secret; the errors themselves, which may print an answer, are
-//! not kept.
+//! What its errors display is copied, scrubbed of what looks like a secret; the errors themselves, which may print an
+//! answer, are not kept.
 //!
 //! # Chains and profiles of aws-config
 //!
 //! A chain goes on to its next provider only where one has *nothing to load*. Our errors are never of that kind, so
-//! `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at ours: nobody silently becomes the node.
-//! Whether web identity is configured at all is decided once, by [`is_not_configured`](crate::BuildError::is_not_configured), where the
-//! chain is made. Clients with a chain keep [`install`](crate::WebIdentityCredentialsProvider::install)'s cache and sign with the
-//! newest key.
+//! `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at ours: nobody silently becomes
+//! the node. Whether web identity is configured at all is decided once, by
+//! [`is_not_configured`](crate::BuildError::is_not_configured), where the chain is made. Clients with a chain keep
+//! [`install`](crate::WebIdentityCredentialsProvider::install)'s cache and sign with the newest key.
 //!
-//! A *profile* may name `role_arn` and `web_identity_token_file` as well. Building reads no file, so only the variables count, and an
-//! error says so where `AWS_PROFILE` or `AWS_CONFIG_FILE` is set. aws-config does read profiles: put what it made behind the engine.
+//! A *profile* may name `role_arn` and `web_identity_token_file` as well. Building reads no file, so only the variables
+//! count, and an error says so where `AWS_PROFILE` or `AWS_CONFIG_FILE` is set. aws-config does read profiles: put what
+//! it made behind the engine.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -98,5 +103,5 @@
 //! # }
 //! ```
 //!
-//! It refreshes early and beside the requests then. What an error teaches is aws-config's, and a token that was replaced is not
-//! noticed until the next attempt.
+//! It refreshes early and beside the requests then. What an error teaches is aws-config's, and a token that was
+//! replaced is not noticed until the next attempt.

@@ -1,8 +1,8 @@
 //! STS: a proof of who asks, for the credentials of a role.
 //!
-//! Two operations give a session of a role, `AssumeRoleWithWebIdentity` for a token and `AssumeRole` for credentials. They
-//! differ in what is sent; the answers are read, and the refusals understood, by the same code. Nothing here knows where
-//! the proof comes from, or when an exchange is due.
+//! Two operations give a session of a role, `AssumeRoleWithWebIdentity` for a token and `AssumeRole` for credentials.
+//! They differ in what is sent; the answers are read, and the refusals understood, by the same code. Nothing here knows
+//! where the proof comes from, or when an exchange is due.
 
 mod answer;
 mod client;

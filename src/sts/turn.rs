@@ -32,8 +32,8 @@ impl Turns {
         Self { free: Semaphore::const_new(most), held: Mutex::new(Held { next: 0, calls: Vec::new() }) }
     }
 
-    /// Waits for a turn, for a call that takes no longer than this. Cancel safe: dropping the future gives up the place in
-    /// the queue.
+    /// Waits for a turn, for a call that takes no longer than this. Cancel safe: dropping the future gives up the place
+    /// in the queue.
     pub(super) async fn next(&self, longest: Duration) -> Turn<'_> {
         let mut free = std::pin::pin!(self.free.acquire());
         loop {

@@ -9,9 +9,8 @@ use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, Tru
 use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase};
 use tokio::task::JoinSet;
 
-use crate::rig::{ROLE, Rig, eventually, soon, spec, who};
+use crate::rig::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, soon, spec, who};
 
-const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
 const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";
 
 /// The rig, with a role in another account that trusts the pod's.

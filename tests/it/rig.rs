@@ -9,7 +9,7 @@ use aws_sdk_sts::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::BoxError;
 use aws_types::SdkConfig;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::{AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
 use aws_web_identity::{Builder, WebIdentityCredentialsProvider};
 use tempfile::TempDir;
 
@@ -17,6 +17,9 @@ pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
 pub(crate) const ARN: &str = "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0";
 pub(crate) const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/billing";
 pub(crate) const OTHER_ARN: &str = "arn:aws:sts::123456789012:assumed-role/billing/checkout-0";
+
+/// In another account, for those that `ROLE` gave.
+pub(crate) const CHAINED_ROLE: &str = "arn:aws:iam::210987654321:role/lake";
 
 pub(crate) struct Rig {
     pub(crate) issuer: OidcIssuer,
@@ -33,7 +36,8 @@ impl Rig {
 
     pub(crate) async fn of(issuer: &OidcIssuer) -> Self {
         let builder = MockSts::builder().issuer(issuer);
-        let sts = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE)).start().await;
+        let builder = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE));
+        let sts = builder.assumable_role(AssumableRole::new(CHAINED_ROLE).principal(ROLE)).start().await;
         Self::with(issuer, sts)
     }
 

@@ -14,14 +14,14 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_web_identity::test_util::{Fault, OidcIssuer};
-use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
+use aws_web_identity::{BackgroundCredentialsProvider, Builder, ErrorKind, WebIdentityCredentialsProvider};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::{JoinSet, LocalSet};
 use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, key, soon, spec, who};
 
 #[test]
 fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() {
@@ -117,6 +117,32 @@ fn p9_no_secret_is_told_of_a_token_that_sts_refuses_or_a_key_that_a_service_does
         audit.print(chain(&soon(provider.refresh()).await.unwrap_err()));
         everything(&provider, &rig, &audit);
     });
+}
+
+#[test]
+fn p9_no_secret_is_told_of_a_role_that_is_assumed_with_the_credentials_whatever_sts_does() {
+    audited(None, async |audit| {
+        let rig = Rig::start().await;
+        let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
+        let base = rig.builder().endpoint_url(&wire.url).connect().await.unwrap();
+        let chained = base.assume_role(CHAINED_ROLE).connect().await.unwrap();
+        all_of_a_chain(&chained, &rig, &audit);
+        for &fault in Fault::ALL.iter().filter(|fault| !matches!(fault, Fault::OtherShape)) {
+            rig.sts.set_chain_fault(fault);
+            let builder = base.assume_role(CHAINED_ROLE).wait_timeout(Duration::from_millis(200));
+            audit.print(format!("{builder:?}"));
+            let failing = builder.build().unwrap();
+            audit.print(chain(&soon(failing.provide_credentials()).await.unwrap_err()));
+            all_of_a_chain(&failing, &rig, &audit);
+        }
+    });
+}
+
+fn all_of_a_chain(chained: &BackgroundCredentialsProvider, rig: &Rig, audit: &Audit) {
+    let config = chained.install(rig.config());
+    let status = chained.status();
+    let last = status.last_error.as_ref().map(|error| chain(error)).unwrap_or_default();
+    audit.print(format!("{chained:?} {chained:#?} {status:?} {last} {:?} {config:?}", chained.current()));
 }
 
 #[test]
