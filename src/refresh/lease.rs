@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::clock::{Drift, Reading};
 use super::slot::Snapshot;
-use super::source::{Change, Class, Failure, Grant};
+use super::source::{Attempt, Change, Class, Failure, Grant};
 use super::state::{Failed, Shared, State};
 use crate::error::{Error, ErrorKind};
 
@@ -44,6 +44,7 @@ impl Lease {
         state.task.beat = now;
         let drift = shared.check_clocks(&mut state, &reading);
         let due = state.schedule.due();
+        let attempt = Attempt { usable: state.schedule.usable(now) };
         if due <= now {
             state.schedule.attempt_started(now);
             state.task.attempting = true;
@@ -54,7 +55,7 @@ impl Lease {
             return Step::Wait(due.min(now + HEARTBEAT));
         }
         shared.news.send_replace(());
-        Step::Attempt
+        Step::Attempt(attempt)
     }
 
     /// The task still moves, in the middle of an attempt. Gives the time of the next beat.
@@ -129,6 +130,7 @@ impl Lease {
         let generation = state.generation;
         let deadline = sent + lifetime;
         let expiry = reading.wall_at(deadline);
+        let endpoint = grant.principal.endpoint.clone();
         shared.slot.store(Snapshot::new(
             grant.credentials,
             Arc::new(grant.principal),
@@ -138,7 +140,7 @@ impl Lease {
             expiry,
         ));
         shared.republish(state, reading.mono);
-        Ended::Renewed { generation, lifetime, failures_before }
+        Ended::Renewed { generation, lifetime, failures_before, endpoint }
     }
 
     fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) -> Ended {
@@ -158,7 +160,7 @@ impl Lease {
 
 /// How an attempt ended, to be told without the lock: a subscriber or a waker may call us.
 enum Ended {
-    Renewed { generation: u64, lifetime: Duration, failures_before: u32 },
+    Renewed { generation: u64, lifetime: Duration, failures_before: u32, endpoint: Option<String> },
     Failed { error: Error, failures: u32, next: Duration, valid: Duration },
 }
 
@@ -166,7 +168,7 @@ impl Ended {
     fn tell(self, shared: &Shared) {
         let subject = &shared.subject;
         match self {
-            Self::Renewed { generation, lifetime, failures_before } => {
+            Self::Renewed { generation, lifetime, failures_before, endpoint } => {
                 // Another task's end may have been told before this one's.
                 shared.generations.send_if_modified(|known| {
                     let newer = *known < generation;
@@ -174,7 +176,7 @@ impl Ended {
                     newer
                 });
                 let lifetime_seconds = lifetime.as_secs();
-                tracing::info!(%subject, generation, lifetime_seconds, failures_before, "credentials renewed");
+                tracing::info!(%subject, generation, lifetime_seconds, failures_before, endpoint, "credentials renewed");
             }
             Self::Failed { error, failures, next, valid } => tracing::warn!(
                 %subject,
@@ -193,7 +195,7 @@ impl Ended {
 pub(super) enum Step {
     /// Somebody else is the task now.
     Leave,
-    Attempt,
+    Attempt(Attempt),
     Wait(Instant),
 }
 

@@ -29,6 +29,6 @@ pub use state::{ExpiredPolicy, Phase};
 pub use updates::{Closed, Updates};
 
 pub(crate) use clock::Clock;
-pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
+pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 pub(crate) use state::Policy;
 pub(crate) use supervisor::{Supervisor, WeakSupervisor};

@@ -23,7 +23,7 @@ pub(crate) use config::{Config, TokenConfig};
 use self::hints::{Known, hint};
 use self::watch::TokenWatch;
 use crate::error::Error;
-use crate::refresh::{Change, Class, Failure, Grant, Source};
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
 use crate::sts::{Proof, Sts};
 
 /// Credentials of one role, from STS, for whatever token its file holds.
@@ -70,7 +70,7 @@ impl WebIdentity {
 }
 
 impl Source for WebIdentity {
-    async fn fetch(&self) -> Result<Grant, Failure> {
+    async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
         let outcome = self.trade().await;
         match &outcome {
             Ok(_) => self.watch.look_closely(false),
@@ -109,6 +109,8 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::sts::testing::{self as server, DATE, Server, Then, http, success, xml};
 
+    const CALM: Attempt = Attempt { usable: true };
+
     /// A provider of credentials over a file in a directory of its own.
     struct Rig {
         directory: TempDir,
@@ -144,7 +146,7 @@ mod tests {
         }
 
         async fn failure(&self) -> Failure {
-            self.source.fetch().await.err().expect("a failure")
+            self.source.fetch(CALM).await.err().expect("a failure")
         }
     }
 
@@ -158,7 +160,7 @@ mod tests {
         let rig = Rig::start(http(200, "", &success()), Then::Close).await;
         for subject in ["one", "two"] {
             rig.write(subject);
-            let grant = rig.source.fetch().await.ok().unwrap();
+            let grant = rig.source.fetch(CALM).await.ok().unwrap();
             assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
             assert_eq!(rig.source.claims().unwrap().issuer.as_deref(), Some("https://issuer.example.com"));
             let asked = String::from_utf8(rig.server.asked.lock().unwrap().pop().unwrap()).unwrap();
@@ -215,7 +217,7 @@ mod tests {
         // And its coming is seen at once.
         rig.write("app");
         soon(rig.source.changed()).await;
-        assert!(rig.source.fetch().await.is_ok());
+        assert!(rig.source.fetch(CALM).await.is_ok());
     }
 
     #[tokio::test]
@@ -239,7 +241,7 @@ mod tests {
         let rig = Rig::start(String::new(), Then::Hang).await;
         rig.write("app");
         rig.source.watch.look_closely(true);
-        let fetch = rig.source.fetch();
+        let fetch = rig.source.fetch(CALM);
         let change = async {
             while rig.server.asked.lock().unwrap().is_empty() {
                 tokio::task::yield_now().await;
