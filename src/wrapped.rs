@@ -10,7 +10,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind};
-use crate::refresh::{Change, Class, Failure, Grant, Principal, Source};
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::scrub::{chain, printable};
 
 /// Somebody else's provider, asked by one task, in bounded time.
@@ -74,7 +74,7 @@ impl Wrapped {
 }
 
 impl Source for Wrapped {
-    async fn fetch(&self) -> Result<Grant, Failure> {
+    async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
         let Ok(outcome) = timeout(self.attempt_timeout, self.provider.provide_credentials()).await else {
             return Err(self.late());
         };

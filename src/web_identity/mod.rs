@@ -3,6 +3,7 @@
 //! The token is read for every exchange, and sent in a body only. What STS answers becomes a grant, or a failure with
 //! its class for the engine and a hint for people. Nothing here knows when an exchange is due.
 
+mod asked;
 mod claims;
 mod config;
 mod diagnoses;
@@ -14,74 +15,78 @@ mod obstacle;
 #[cfg(test)]
 mod testing;
 mod token;
+pub mod token_source;
+mod tokens;
 mod watch;
 mod watch_state;
 
 pub use claims::TokenClaims;
-pub(crate) use config::{Config, TokenConfig};
+pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
 
 use self::hints::{Known, hint};
-use self::watch::TokenWatch;
+use self::tokens::Tokens;
 use crate::error::Error;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
-use crate::sts::{Proof, Sts};
+use crate::sts::{Endpoints, Proof};
 
-/// Credentials of one role, from STS, for whatever token its file holds.
+/// Credentials of one role, from STS, for whatever token there is.
 pub(crate) struct WebIdentity {
     config: Config,
-    sts: Sts,
-    watch: TokenWatch,
+    sts: Endpoints,
+    tokens: Tokens,
 }
 
 impl WebIdentity {
-    /// Nothing is read, sent or spawned. `sts`: of another with the same config of STS, to share its connections.
-    pub(crate) fn new(config: Config, sts: Option<Sts>) -> Self {
-        let sts = sts.unwrap_or_else(|| Sts::new(&config.sts));
-        let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
-        Self { config, sts, watch }
+    /// Nothing is read, asked, sent or spawned. `sts`: of another with the same config of STS, to share its connections.
+    pub(crate) fn new(config: Config, sts: Option<Endpoints>) -> Self {
+        let sts = sts.unwrap_or_else(|| Endpoints::new(&config.sts));
+        let tokens = Tokens::new(&config.token, config.sts.attempt_timeout, config.sts.time_source.clone());
+        Self { config, sts, tokens }
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
 
-    pub(crate) fn sts(&self) -> &Sts {
+    pub(crate) fn sts(&self) -> &Endpoints {
         &self.sts
     }
 
     /// Of the newest token that was seen. Read, not verified.
     pub(crate) fn claims(&self) -> Option<TokenClaims> {
-        self.watch.claims()
+        self.tokens.claims()
     }
 
-    async fn trade(&self) -> Result<Grant, Failure> {
+    async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
-        let token = self.watch.read().await.map_err(unreadable)?;
+        let (token, deadline) = self.tokens.token().await.map_err(unreadable)?;
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let proof = Proof::Token { jwt: token.expose(), expires_at };
         let session = &self.config.session;
-        self.sts.exchange(session, &proof).await.map_err(|refusal| {
+        self.sts.exchange(attempt, session, &proof, deadline).await.map_err(|refusal| {
             let asked = refusal.asked(session);
-            let hint =
-                hint(refusal.reason, &Known { asked, token_file: &self.config.token.file, claims: token.claims() });
+            let hint = hint(refusal.reason, &Known { asked, origin: &self.config.token, claims: token.claims() });
             refusal.into_failure(hint)
         })
     }
 }
 
 impl Source for WebIdentity {
-    async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
-        let outcome = self.trade().await;
+    async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        let mut outcome = self.trade(attempt).await;
+        if let Err(failure) = &mut outcome {
+            failure.class = self.tokens.class(failure.class);
+        }
         match &outcome {
-            Ok(_) => self.watch.look_closely(false),
-            Err(failure) if failure.class == Class::Blocked => self.watch.look_closely(true),
+            Ok(_) => self.tokens.look_closely(false),
+            Err(failure) if failure.class == Class::Blocked => self.tokens.look_closely(true),
             Err(_) => {}
         }
         outcome
     }
 
     async fn changed(&self) -> Change {
-        self.watch.changed().await
+        self.tokens.changed().await
     }
 
     fn subject(&self) -> &str {
@@ -89,7 +94,7 @@ impl Source for WebIdentity {
     }
 }
 
-/// Without a token there is nothing to try; the watch sees the next one.
+/// Without a token there is nothing to try until there is one.
 fn unreadable(error: Error) -> Failure {
     Failure { class: Class::Blocked, error, retry_after: None }
 }
@@ -126,7 +131,7 @@ mod tests {
             let (file, poll_interval) = (directory.path().join("token"), Duration::from_secs(3600));
             let config = Config {
                 session: server::session(server::ROLE),
-                token: TokenConfig { file, poll_interval, watch: false },
+                token: TokenOrigin::File(TokenConfig { file, poll_interval, watch: false }),
                 sts: server::config(&server.url),
             };
             Self { directory, server, source: WebIdentity::new(config, None) }
@@ -240,7 +245,7 @@ mod tests {
     async fn p6_a_rotation_during_an_exchange_is_a_change() {
         let rig = Rig::start(String::new(), Then::Hang).await;
         rig.write("app");
-        rig.source.watch.look_closely(true);
+        rig.source.tokens.look_closely(true);
         let fetch = rig.source.fetch(CALM);
         let change = async {
             while rig.server.asked.lock().unwrap().is_empty() {

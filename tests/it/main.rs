@@ -17,5 +17,7 @@ mod rig;
 mod roles;
 mod sdk_client;
 mod secrets;
+mod standby;
 mod test_kit;
+mod token_source;
 mod wrapped;

@@ -1,0 +1,106 @@
+//! The standbys of STS.
+
+use aws_types::region::Region;
+
+use super::arn::partition_of;
+use super::endpoint::{self, Endpoint, RawUrl};
+use super::parse::{self, quoted, refused};
+use crate::environment::Given;
+use crate::error::BuildError;
+use crate::sts::Site;
+
+/// A standby as it was given.
+#[derive(Debug)]
+pub(super) enum RawStandby {
+    Region(Region),
+    Url(RawUrl),
+}
+
+impl From<Site> for RawStandby {
+    fn from(site: Site) -> Self {
+        match site.endpoint_url {
+            Some(url) => Self::Url(RawUrl(url)),
+            None => Self::Region(site.region),
+        }
+    }
+}
+
+/// A standby that is valid beside its home.
+#[derive(Debug)]
+pub(super) struct Standby {
+    pub(super) site: Site,
+    /// In clear text over a network.
+    pub(super) is_exposed: bool,
+}
+
+/// What the standbys of one provider have in common.
+pub(super) struct Home<'a> {
+    pub(super) site: &'a Site,
+    pub(super) use_fips: bool,
+    pub(super) use_dual_stack: bool,
+}
+
+impl Home<'_> {
+    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<Standby>, BuildError> {
+        let mut standbys: Vec<Standby> = Vec::with_capacity(given.len());
+        for raw in given {
+            let (by, standby) = match raw {
+                RawStandby::Region(region) => (BY_REGION, self.region(region)?),
+                RawStandby::Url(url) => (BY_URL, self.url(url)?),
+            };
+            let shown = || quoted(standby.site.endpoint_url.as_deref().unwrap_or(standby.site.region.as_ref()));
+            if is_same(&standby.site, self.site) {
+                let problem = format_args!("{}, which is where STS is asked in the first place", shown());
+                return Err(refused(by, problem, "name another, or none"));
+            }
+            if standbys.iter().any(|other| is_same(&standby.site, &other.site)) {
+                return Err(refused(by, format_args!("{} twice", shown()), "name each once"));
+            }
+            standbys.push(standby);
+        }
+        Ok(standbys)
+    }
+
+    fn region(&self, region: Region) -> Result<Standby, BuildError> {
+        let name = Given { by: BY_REGION, value: region.as_ref().to_owned() };
+        if let Some(url) = &self.site.endpoint_url {
+            return Err(refused(
+                BY_REGION,
+                format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name.value), quoted(url)),
+                "the token would be sent to another STS than that; use standby_endpoint_url, with \
+                 https://sts.REGION.amazonaws.com if it is AWS's that is meant",
+            ));
+        }
+        let name = parse::region(name, true)?.value;
+        let (here, there) = (partition_of(self.site.region.as_ref()), partition_of(&name));
+        if here != there {
+            return Err(refused(
+                BY_REGION,
+                format_args!(
+                    "{}, a region of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
+                    quoted(&name),
+                    self.site.region
+                ),
+                "credentials of one partition are not good in another; name a region of the same",
+            ));
+        }
+        Ok(Standby { site: Site { region, endpoint_url: None }, is_exposed: false })
+    }
+
+    fn url(&self, url: RawUrl) -> Result<Standby, BuildError> {
+        let Endpoint { url, is_exposed } = endpoint::parse(Given { by: BY_URL, value: url })?;
+        endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
+        Ok(Standby { site: Site { region: self.site.region.clone(), endpoint_url: Some(url) }, is_exposed })
+    }
+}
+
+fn is_same(one: &Site, other: &Site) -> bool {
+    match (&one.endpoint_url, &other.endpoint_url) {
+        (None, None) => one.region == other.region,
+        (Some(one), Some(other)) => one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/')),
+        _ => false,
+    }
+}
+
+const BY_REGION: &str = "Builder::standby_region";
+const BY_URL: &str = "Builder::standby_endpoint_url";
