@@ -74,6 +74,8 @@ impl fmt::Debug for Endpoints {
 
 fn found(outcome: &Result<Grant, Refusal>) -> Found {
     match outcome {
+        // Nobody can use it; a clock that is so wrong is that server's own.
+        Ok(grant) if grant.date.is_some_and(|date| grant.expiration <= date) => Found::Outage,
         Ok(_) => Found::Sts,
         Err(refusal) if refusal.reason == Reason::RegionDisabled => Found::Disabled,
         Err(refusal) if refusal.reason.is_outage() => Found::Outage,

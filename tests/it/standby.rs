@@ -11,7 +11,6 @@ use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tracing::instrument::WithSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::rig::{ARN, ROLE, Rig, key, soon, who};
@@ -217,33 +216,33 @@ async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
 async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    async {
-        let mut regions = Regions::start().await;
-        let other = regions.standby.another_region().await;
-        regions.standby.set_fault(Fault::RegionDisabled);
-        regions.go(Away::Refuses);
-        let builder = regions.builder(Away::Refuses).standby_endpoint_url(other.endpoint_url());
-        let provider = soon(builder.connect()).await.unwrap();
-        let last = provider.status().endpoint;
-        assert_eq!(last.as_deref(), Some(other.endpoint_url()));
-        // While they are valid a second failure is waited for; then it is the other's turn at once.
-        for _ in 0..2 {
-            let before = key(&provider);
-            while key(&provider) == before {
-                drop(soon(provider.refresh()).await);
-            }
+    // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut regions = Regions::start().await;
+    let other = regions.standby.another_region().await;
+    regions.standby.set_fault(Fault::RegionDisabled);
+    regions.go(Away::Refuses);
+    let builder = regions.builder(Away::Refuses).standby_endpoint_url(other.endpoint_url());
+    let provider = soon(builder.connect()).await.unwrap();
+    let last = provider.status().endpoint;
+    assert_eq!(last.as_deref(), Some(other.endpoint_url()));
+    // While they are valid a second failure is waited for; then it is the other's turn at once.
+    for _ in 0..2 {
+        let before = key(&provider);
+        while key(&provider) == before {
+            drop(soon(provider.refresh()).await);
         }
-        assert_eq!((exchanges(&regions.standby), exchanges(&other)), (1, 3));
-
-        // With none left there is only home.
-        let lonely = regions.builder(Away::Refuses).wait_timeout(Duration::from_millis(1500)).build().unwrap();
-        let error = soon(lonely.refresh()).await.unwrap_err();
-        soon(lonely.refresh()).await.unwrap_err();
-        assert_eq!(exchanges(&regions.standby), 2);
-        assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
     }
-    .with_subscriber(subscriber)
-    .await;
+    assert_eq!((exchanges(&regions.standby), exchanges(&other)), (1, 3));
+
+    // With none left there is only home.
+    let lonely = regions.builder(Away::Refuses).wait_timeout(Duration::from_millis(1500)).build().unwrap();
+    let error = soon(lonely.refresh()).await.unwrap_err();
+    soon(lonely.refresh()).await.unwrap_err();
+    assert_eq!(exchanges(&regions.standby), 2);
+    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    drop(guard);
     let log = log.to_string();
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("STS is not activated at a standby")).collect();
     assert!(warnings.len() == 2 && warnings.iter().all(|line| line.contains("WARN") && line.contains(ROLE)), "{log}");
