@@ -91,3 +91,5 @@
 //!   where they do not.
 
 pub mod roles;
+pub mod standby;
+pub mod token_sources;

@@ -1,5 +1,6 @@
 //! The numbered lease that says who the task is, and all that the task does to the state.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,6 +186,7 @@ impl Ended {
                 next_attempt_seconds = next.as_secs_f64(),
                 valid_seconds = valid.as_secs(),
                 %error,
+                cause = error.source().map(tracing::field::display),
                 "credentials could not be renewed"
             ),
         }

@@ -17,6 +17,8 @@ mod rota;
 mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub(crate) use config::{Place, Session, Site, StsConfig};
