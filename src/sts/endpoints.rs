@@ -46,7 +46,7 @@ impl Endpoints {
         session: &Session,
         proof: &Proof<'_>,
         deadline: Option<Instant>,
-    ) -> Result<Grant, Refusal> {
+    ) -> Result<Grant, Box<Refusal>> {
         let place = self.rota().next(attempt.usable);
         let sts = &self.places[place];
         let exchange = sts.exchange(session, proof);
@@ -72,7 +72,7 @@ impl fmt::Debug for Endpoints {
     }
 }
 
-fn found(outcome: &Result<Grant, Refusal>) -> Found {
+fn found(outcome: &Result<Grant, Box<Refusal>>) -> Found {
     match outcome {
         // Nobody can use it; a clock that is so wrong is that server's own.
         Ok(grant) if grant.date.is_some_and(|date| grant.expiration <= date) => Found::Outage,
@@ -83,12 +83,13 @@ fn found(outcome: &Result<Grant, Refusal>) -> Found {
     }
 }
 
-fn without_standby(refusal: Refusal, session: &Session) -> Refusal {
+fn without_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
     tracing::warn!(
         role = session.role_arn,
         endpoint = refusal.endpoint,
         "STS is not activated at a standby for the role's account: it is not asked there any more; activate it (IAM, \
          Account settings), or name another standby"
     );
-    Refusal { reason: Reason::StandbyDisabled, ..refusal }
+    refusal.reason = Reason::StandbyDisabled;
+    refusal
 }

@@ -79,7 +79,7 @@ impl Sts {
     }
 
     /// The end of an exchange that its caller could not wait for.
-    pub(super) fn late(&self, session: &Session, proof: &Proof<'_>) -> Refusal {
+    pub(super) fn late(&self, session: &Session, proof: &Proof<'_>) -> Box<Refusal> {
         Exchange { sts: self, session, proof, tap: &Tap::default() }.late()
     }
 }
