@@ -660,7 +660,7 @@ mod tests {
             (
                 region("cn-north-1"),
                 ("", ""),
-                "Builder::standby_region is \"cn-north-1\", a region of partition aws-cn, but eu-central-1, where STS is asked \
+                "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but eu-central-1, where STS is asked \
                  in the first place, is of partition aws: credentials of one partition are not good in another; name a region \
                  of the same",
             ),
@@ -694,6 +694,19 @@ mod tests {
                  name another, or none",
             ),
             (
+                url("https://sts.eu-central-1.amazonaws.com/"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is where STS is asked in \
+                 the first place: name another, or none",
+            ),
+            (
+                url("https://sts.cn-north-1.amazonaws.com.cn"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
+                 eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
+                 not good in another; name a region of the same",
+            ),
+            (
                 url("sts.example"),
                 ("", ""),
                 "Builder::standby_endpoint_url is \"sts.example\", which is not a whole URL: write it as https://HOST, with a \
@@ -707,6 +720,15 @@ mod tests {
             ),
         ] {
             assert_eq!(refuse(builder, &[variable]), text);
+        }
+        for (given, of) in [
+            ("https://vpce-1a.sts.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
+            ("https://sts.eu-north-1.api.aws", "eu-north-1"),
+            ("https://sts.amazonaws.com", "eu-central-1"),
+            ("https://sts.eu-west-1.example", "eu-central-1"),
+        ] {
+            let standbys = resolve(url(given), &[]).config.sts.standbys;
+            assert_eq!(standbys[0].region.as_ref(), of, "{given}");
         }
         let fips = resolve(region("eu-west-1"), &[("AWS_USE_FIPS_ENDPOINT", "true")]);
         assert!(fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1, "there as at home");

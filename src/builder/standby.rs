@@ -1,6 +1,7 @@
 //! The standbys of STS.
 
 use aws_types::region::Region;
+use http::Uri;
 
 use super::arn::partition_of;
 use super::endpoint::{self, Endpoint, RawUrl};
@@ -72,35 +73,60 @@ impl Home<'_> {
             ));
         }
         let name = parse::region(name, true)?.value;
-        let (here, there) = (partition_of(self.site.region.as_ref()), partition_of(&name));
-        if here != there {
-            return Err(refused(
-                BY_REGION,
-                format_args!(
-                    "{}, a region of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
-                    quoted(&name),
-                    self.site.region
-                ),
-                "credentials of one partition are not good in another; name a region of the same",
-            ));
-        }
+        self.same_partition(BY_REGION, &name, &name)?;
         Ok(Standby { site: Site { region, endpoint_url: None }, is_exposed: false })
+    }
+
+    fn same_partition(&self, by: &str, given: &str, region: &str) -> Result<(), BuildError> {
+        let (here, there) = (partition_of(self.site.region.as_ref()), partition_of(region));
+        if here == there {
+            return Ok(());
+        }
+        Err(refused(
+            by,
+            format_args!(
+                "{}, of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
+                quoted(given),
+                self.site.region
+            ),
+            "credentials of one partition are not good in another; name a region of the same",
+        ))
     }
 
     fn url(&self, url: RawUrl) -> Result<Standby, BuildError> {
         let Endpoint { url, is_exposed } = endpoint::parse(Given { by: BY_URL, value: url })?;
         endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
-        Ok(Standby { site: Site { region: self.site.region.clone(), endpoint_url: Some(url) }, is_exposed })
+        // Role chaining signs for it.
+        let region = region_in(&url).unwrap_or_else(|| self.site.region.clone());
+        if self.site.endpoint_url.is_none() {
+            self.same_partition(BY_URL, &url, region.as_ref())?;
+        }
+        Ok(Standby { site: Site { region, endpoint_url: Some(url) }, is_exposed })
     }
+}
+
+/// The region whose endpoint of AWS this is: `sts.REGION.amazonaws.com`, or a VPC endpoint's name.
+fn region_in(url: &str) -> Option<Region> {
+    let uri: Uri = url.parse().ok()?;
+    let host = uri.host()?.to_ascii_lowercase();
+    let name = AWS_DOMAINS.iter().find_map(|domain| host.strip_suffix(domain))?;
+    let mut labels = name.split('.');
+    labels.find(|label| *label == "sts" || *label == "sts-fips")?;
+    labels.next().filter(|label| label.contains('-')).map(|region| Region::new(region.to_owned()))
 }
 
 fn is_same(one: &Site, other: &Site) -> bool {
     match (&one.endpoint_url, &other.endpoint_url) {
         (None, None) => one.region == other.region,
         (Some(one), Some(other)) => one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/')),
-        _ => false,
+        (None, Some(url)) | (Some(url), None) => {
+            one.region == other.region
+                && url.trim_end_matches('/').eq_ignore_ascii_case(&format!("https://sts.{}.amazonaws.com", one.region))
+        }
     }
 }
 
+/// With what may stand between a region and them.
+const AWS_DOMAINS: [&str; 4] = [".vpce.amazonaws.com", ".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 const BY_REGION: &str = "Builder::standby_region";
 const BY_URL: &str = "Builder::standby_endpoint_url";

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
 use aws_sdk_sts::Client;
-use aws_web_identity::test_util::{Fault, MockSts};
+use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
 use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,7 +34,10 @@ enum Away {
 
 impl Regions {
     async fn start() -> Self {
-        let home = Rig::start().await;
+        Self::with(Rig::start().await).await
+    }
+
+    async fn with(home: Rig) -> Self {
         let door = Door::open(home.sts.endpoint_url()).await;
         let standby = home.sts.another_region().await;
         Self { home, door, standby }
@@ -209,6 +212,25 @@ async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
         let provider = soon(regions.builder(Away::Answers503).connect()).await.unwrap();
         assert_eq!(provider.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()), "{fault:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
+    const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
+    let issuer = OidcIssuer::start().await;
+    let builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE));
+    let sts = builder.assumable_role(AssumableRole::new(LAKE).principal(ROLE)).start().await;
+    let mut regions = Regions::with(Rig::with(&issuer, sts)).await;
+    let base = regions.builder(Away::Refuses).connect().await.unwrap();
+    regions.go(Away::Refuses);
+    let lake = soon(base.assume_role(LAKE).connect()).await.unwrap();
+    assert_eq!(base.status().endpoint, Some(regions.door.url.clone()), "still good");
+    assert_eq!(lake.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
+    let client = Client::new(&lake.install(regions.home.config()));
+    assert_eq!(who(&client).await, "arn:aws:sts::210987654321:assumed-role/lake/checkout-0");
+    regions.come_back().await;
+    let other = soon(base.to_builder().session_name("other").connect()).await.unwrap();
+    assert_eq!(other.status().endpoint, Some(regions.door.url.clone()), "each goes its own way");
 }
 
 /// On one thread: the log is that thread's.

@@ -108,13 +108,15 @@ fn builder(rig: &Rig, source: impl ProvideToken) -> Builder {
 #[tokio::test]
 async fn the_tokens_of_a_github_actions_job_are_traded() {
     let rig = Rig::start().await;
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let (issuer, hears) = (rig.issuer.clone(), Arc::clone(&heard));
+    let (heard, minted) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (issuer, hears, mints) = (rig.issuer.clone(), Arc::clone(&heard), Arc::clone(&minted));
     let answer = async move |RawQuery(query): RawQuery, headers: HeaderMap| {
         let authorization = headers["authorization"].to_str().unwrap().to_owned();
         hears.lock().unwrap().push((query.unwrap(), authorization));
         let lifetime = Duration::from_secs(600 + hears.lock().unwrap().len() as u64);
-        format!(r#"{{"count":1,"value":"{}"}}"#, issuer.mint(spec().lifetime(lifetime)))
+        let token = issuer.mint(spec().lifetime(lifetime));
+        mints.lock().unwrap().push(token.clone());
+        format!(r#"{{"count":1,"value":"{token}"}}"#)
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/idtoken?api-version=2.0", listener.local_addr().unwrap());
@@ -138,7 +140,13 @@ async fn the_tokens_of_a_github_actions_job_are_traded() {
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
     assert!(error.source().is_some());
-    assert!(!format!("{shown} {error} {error:?} {provider:?}").contains("canary"));
+    // P9.
+    let shown = format!("{shown} {error} {error:?} {provider:?} {:?} {:?}", provider.status(), provider.to_builder());
+    assert!(!shown.contains("canary"), "{shown}");
+    for token in &*minted.lock().unwrap() {
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!shown.contains(signature), "{shown}");
+    }
     assert_eq!(who(&client).await, ARN);
 }
 
