@@ -9,7 +9,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
 use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -38,7 +38,7 @@ impl Regions {
     }
 
     async fn with(home: Rig) -> Self {
-        let door = Door::open(home.sts.endpoint_url()).await;
+        let door = Door::open(home.sts.endpoint_url());
         let standby = home.sts.another_region().await;
         Self { home, door, standby }
     }
@@ -57,9 +57,9 @@ impl Regions {
         }
     }
 
-    async fn come_back(&mut self) {
+    fn come_back(&mut self) {
         self.home.sts.set_fault(None);
-        self.door.open_again().await;
+        self.door.open_again();
     }
 }
 
@@ -69,27 +69,38 @@ struct Door {
     address: SocketAddr,
     to: String,
     relay: Option<AbortHandle>,
+    /// Bound to the port and deaf: so nobody else gets it while the door is shut.
+    _holder: TcpSocket,
 }
 
 impl Door {
-    async fn open(to: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    fn open(to: &str) -> Self {
+        let holder = socket("127.0.0.1:0".parse().unwrap());
+        let address = holder.local_addr().unwrap();
         let to = to.trim_start_matches("http://").to_owned();
-        let relay = Some(tokio::spawn(relay(listener, to.clone())).abort_handle());
-        Self { url: format!("http://{address}"), address, to, relay }
+        let mut door = Self { url: format!("http://{address}"), address, to, relay: None, _holder: holder };
+        door.open_again();
+        door
     }
 
     fn shut(&mut self) {
         self.relay.take().expect("it is open").abort();
     }
 
-    async fn open_again(&mut self) {
+    fn open_again(&mut self) {
         if self.relay.is_none() {
-            let listener = TcpListener::bind(self.address).await.unwrap();
+            let listener = socket(self.address).listen(64).unwrap();
             self.relay = Some(tokio::spawn(relay(listener, self.to.clone())).abort_handle());
         }
     }
+}
+
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    #[cfg(unix)]
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn relay(listener: TcpListener, to: String) {
@@ -141,7 +152,7 @@ async fn outlives(away: Away) {
     if away == Away::Unresolvable {
         return;
     }
-    regions.come_back().await;
+    regions.come_back();
     request_until(&provider, &client, || answered() == home).await;
     // And from then on there alone.
     let (calls, generation) = (exchanges(&regions.standby), provider.status().generation);
@@ -228,7 +239,7 @@ async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
     assert_eq!(lake.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
     let client = Client::new(&lake.install(regions.home.config()));
     assert_eq!(who(&client).await, "arn:aws:sts::210987654321:assumed-role/lake/checkout-0");
-    regions.come_back().await;
+    regions.come_back();
     let other = soon(base.to_builder().session_name("other").connect()).await.unwrap();
     assert_eq!(other.status().endpoint, Some(regions.door.url.clone()), "each goes its own way");
 }
