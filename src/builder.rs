@@ -210,7 +210,7 @@ impl Builder {
     }
 
     /// How long one exchange with STS may take, from connecting to the last byte: 10 ms to 60 s. Default: 8 s, since
-    /// STS itself gives the identity provider 5 s.
+    /// STS itself gives the identity provider 5 s. Asking a [token source](Self::token_source) counts.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
         self

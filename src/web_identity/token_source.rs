@@ -134,7 +134,7 @@ impl StdError for TokenError {
     }
 }
 
-/// What the methods of [`ProvideToken`](super::ProvideToken) return, so that the trait can be made into an object.
+/// What the methods of [`ProvideToken`] return, so that the trait can be made into an object.
 pub mod future {
     use std::future::Future;
     use std::pin::Pin;
