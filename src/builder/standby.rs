@@ -130,3 +130,127 @@ fn is_same(one: &Site, other: &Site) -> bool {
 const AWS_DOMAINS: [&str; 4] = [".vpce.amazonaws.com", ".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 const BY_REGION: &str = "Builder::standby_region";
 const BY_URL: &str = "Builder::standby_endpoint_url";
+
+#[cfg(test)]
+#[cfg(feature = "default-https-client")]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::builder::Builder;
+    use crate::builder::settings::Parts;
+    use crate::environment::Environment;
+
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn outcome(builder: Builder, variables: Variables<'_>) -> Result<Parts, BuildError> {
+        let builder = builder.role_arn("arn:aws:iam::123456789012:role/app").token_file("/run/token");
+        let known = [("AWS_REGION", "eu-central-1")];
+        builder.settings.resolve(&Environment::from_fn(|name| {
+            let all = variables.iter().chain(&known);
+            all.filter(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)).next()
+        }))
+    }
+
+    fn resolve(builder: Builder, variables: Variables<'_>) -> Parts {
+        outcome(builder, variables).unwrap()
+    }
+
+    fn refuse(builder: Builder, variables: Variables<'_>) -> String {
+        outcome(builder, variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn standbys_are_asked_in_the_order_in_which_they_were_given() {
+        let builder = Builder::default().standby_region(Region::new("eu-west-1"));
+        let sts =
+            resolve(builder.standby_endpoint_url("https://sts.example").standby_region(Region::new("eu-north-1")), &[]);
+        let shown: Vec<_> =
+            sts.config.sts.standbys.iter().map(|it| (it.region.as_ref(), it.endpoint_url.as_deref())).collect();
+        let expected = [("eu-west-1", None), ("eu-central-1", Some("https://sts.example")), ("eu-north-1", None)];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn p12_a_standby_that_cannot_help_is_refused() {
+        let region = |name: &'static str| Builder::default().standby_region(Region::new(name));
+        let url = |url: &str| Builder::default().standby_endpoint_url(url);
+        let ceph = ("AWS_ENDPOINT_URL_STS", "https://ceph.example/");
+        for (builder, variable, text) in [
+            (
+                region("cn-north-1"),
+                ("", ""),
+                "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but eu-central-1, where STS is asked \
+                 in the first place, is of partition aws: credentials of one partition are not good in another; name a region \
+                 of the same",
+            ),
+            (
+                region("eu-central-1"),
+                ("", ""),
+                "Builder::standby_region is \"eu-central-1\", which is where STS is asked in the first place: name another, or \
+                 none",
+            ),
+            (
+                region("eu-west-1").standby_region(Region::new("eu-west-1")),
+                ("", ""),
+                "Builder::standby_region is \"eu-west-1\" twice: name each once",
+            ),
+            (
+                region("eu-west-1a"),
+                ("", ""),
+                "Builder::standby_region is \"eu-west-1a\", which is no region: it is an availability zone of eu-west-1",
+            ),
+            (
+                region("eu-west-1"),
+                ceph,
+                "Builder::standby_region is \"eu-west-1\", a region of AWS, but STS is asked at \"https://ceph.example/\": the \
+                 token would be sent to another STS than that; use standby_endpoint_url, with \
+                 https://sts.REGION.amazonaws.com if it is AWS's that is meant",
+            ),
+            (
+                url("HTTPS://ceph.example"),
+                ceph,
+                "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is where STS is asked in the first place: \
+                 name another, or none",
+            ),
+            (
+                url("https://sts.eu-central-1.amazonaws.com/"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is where STS is asked in \
+                 the first place: name another, or none",
+            ),
+            (
+                url("https://sts.cn-north-1.amazonaws.com.cn"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
+                 eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
+                 not good in another; name a region of the same",
+            ),
+            (
+                url("sts.example"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"sts.example\", which is not a whole URL: write it as https://HOST, with a \
+                 port or path if need be",
+            ),
+            (
+                url("https://sts.example"),
+                ("AWS_USE_FIPS_ENDPOINT", "true"),
+                "the STS endpoint is \"https://sts.example\" and FIPS is on, which the SDK does not combine: take the endpoint \
+                 out, or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it",
+            ),
+        ] {
+            assert_eq!(refuse(builder, &[variable]), text);
+        }
+        for (given, of) in [
+            ("https://vpce-1a.sts.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
+            ("https://sts.eu-north-1.api.aws", "eu-north-1"),
+            ("https://sts.amazonaws.com", "eu-central-1"),
+            ("https://sts.eu-west-1.example", "eu-central-1"),
+        ] {
+            let standbys = resolve(url(given), &[]).config.sts.standbys;
+            assert_eq!(standbys[0].region.as_ref(), of, "{given}");
+        }
+        let fips = resolve(region("eu-west-1"), &[("AWS_USE_FIPS_ENDPOINT", "true")]);
+        assert!(fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1, "there as at home");
+    }
+}

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{Session, StsConfig};
-use super::exchange::{Proof, Refusal, Sts};
+use super::exchange::Sts;
+use super::proof::Proof;
 use super::reason::Reason;
+use super::refusal::Refusal;
 use super::rota::{Found, HOME, Rota};
 use crate::refresh::{Attempt, Grant};
 
