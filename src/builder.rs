@@ -8,6 +8,7 @@ mod inherited;
 mod parse;
 mod registry;
 mod settings;
+mod standby;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -23,10 +24,13 @@ pub use self::background::BackgroundBuilder;
 use self::endpoint::RawUrl;
 pub use self::registry::Registry;
 use self::settings::{Settings, Shared};
+use self::standby::RawStandby;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::WebIdentityCredentialsProvider;
 use crate::refresh::ExpiredPolicy;
+use crate::web_identity::SourceConfig;
+use crate::web_identity::token_source::ProvideToken;
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
@@ -104,6 +108,16 @@ impl Builder {
         self
     }
 
+    /// Where tokens come from if not from a file: see [`token_source`](crate::token_source). Unset: from the file. With it
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE` is neither needed nor heeded, nor are [`token_poll_interval`](Self::token_poll_interval)
+    /// and [`watch_token`](Self::watch_token); the role is.
+    ///
+    /// An error: [`token_file`](Self::token_file) beside it.
+    pub fn token_source(mut self, source: impl ProvideToken) -> Self {
+        self.settings.token_source = Some(SourceConfig::new(source));
+        self
+    }
+
     /// The name of the session, as CloudTrail shows it. Default: `AWS_ROLE_SESSION_NAME`; else the pod's name, from
     /// `HOSTNAME` (its last 64 characters, what is not allowed becoming `-`); else this crate's name and a random
     /// number. It stays the same for the process.
@@ -159,6 +173,35 @@ impl Builder {
         self
     }
 
+    /// Another region whose STS is asked when that of [`region`](Self::region) is away. May be repeated: they are asked in
+    /// their order. Default: none.
+    ///
+    /// AWS [documents](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html) that
+    /// credentials from any of its STS endpoints are good in all regions, and leaves failing over to its users. After two
+    /// attempts in a row that found STS unreachable or failing (with nothing usable: after one) the next goes to the first
+    /// standby, then to the next, then home, and around again. A success, and any answer of STS's own such as throttling or
+    /// a denial, starts over at home. FIPS and dual stack are as at home. A standby where STS is not
+    /// [activated](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html) is dropped at
+    /// its first answer, with a warning. More: [`docs::standby`](crate::docs::standby).
+    ///
+    /// An error: a region of another partition, one that is home or given twice, and any beside an endpoint of STS that was
+    /// given for home, for the token would be sent to another STS than that: use
+    /// [`standby_endpoint_url`](Self::standby_endpoint_url).
+    pub fn standby_region(mut self, region: Region) -> Self {
+        self.settings.standbys.push(RawStandby::Region(region));
+        self
+    }
+
+    /// As [`standby_region`](Self::standby_region), by its URL: a VPC endpoint, another zone of an STS that is not AWS's. It
+    /// must know the role and accept the token, and its credentials must be good wherever they are used. May be repeated,
+    /// also beside standby regions.
+    ///
+    /// What a URL may be is said at [`endpoint_url`](Self::endpoint_url). An error: the URL of home, or one given twice.
+    pub fn standby_endpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.settings.standbys.push(RawStandby::Url(RawUrl(url.into())));
+        self
+    }
+
     /// When to refresh: at a random point between these two fractions of the credentials' lifetime, drawn anew for
     /// each, so that a fleet drifts apart. Within `0.10..=0.90`. Default: `0.60..=0.75`.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
@@ -167,7 +210,7 @@ impl Builder {
     }
 
     /// How long one exchange with STS may take, from connecting to the last byte: 10 ms to 60 s. Default: 8 s, since
-    /// STS itself gives the identity provider 5 s.
+    /// STS itself gives the identity provider 5 s. Asking a [token source](Self::token_source) counts.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
         self
@@ -222,9 +265,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`is_not_configured`](BuildError::is_not_configured): neither role nor token file is given or in a variable,
-    /// outside a pod. [`is_not_injected`](BuildError::is_not_injected): the same inside a pod.
-    /// [`is_invalid`](BuildError::is_invalid): one of the two is missing, there is no region, or a value breaks its
+    /// [`is_not_configured`](BuildError::is_not_configured): neither role nor token file is given or in a variable, nor is
+    /// there a token source, outside a pod. [`is_not_injected`](BuildError::is_not_injected): the same inside a pod.
+    /// [`is_invalid`](BuildError::is_invalid): the role or where tokens come from is missing, there is no region, or a value breaks its
     /// rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
         Ok(self.settings.resolve(&Environment::real())?.build())

@@ -198,7 +198,8 @@ pub enum ErrorKind {
     /// STS does not accept the token: expired, of an unknown issuer, for another audience. Or, for a chained role, the
     /// credentials that signed for it; these are renewed then.
     TokenRejected,
-    /// There is no token to send: its file is missing, unreadable, empty or not a token.
+    /// There is no token to send: its file is missing, unreadable, empty or not a token, or its
+    /// [source](crate::token_source) gave none.
     TokenUnavailable,
     /// An answer that no STS gives: a proxy's page, a cut body.
     Unexpected,

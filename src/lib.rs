@@ -99,7 +99,7 @@ pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry};
 pub use error::{BuildError, Error, ErrorKind};
 pub use provider::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
 pub use refresh::{Closed, ExpiredPolicy, Phase, Updates};
-pub use web_identity::TokenClaims;
+pub use web_identity::{TokenClaims, token_source};
 
 /// The README's code, compiled.
 #[cfg(all(doctest, feature = "test-util"))]

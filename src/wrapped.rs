@@ -10,7 +10,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind};
-use crate::refresh::{Change, Class, Failure, Grant, Principal, Source};
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::scrub::{chain, printable};
 
 /// Somebody else's provider, asked by one task, in bounded time.
@@ -74,7 +74,7 @@ impl Wrapped {
 }
 
 impl Source for Wrapped {
-    async fn fetch(&self) -> Result<Grant, Failure> {
+    async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
         let Ok(outcome) = timeout(self.attempt_timeout, self.provider.provide_credentials()).await else {
             return Err(self.late());
         };
@@ -134,6 +134,8 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+
+    const CALM: Attempt = Attempt { usable: true };
 
     #[derive(Debug)]
     struct Gives(fn() -> Result<Credentials, CredentialsError>);
@@ -197,7 +199,7 @@ mod tests {
             (|| Err(CredentialsError::unhandled("what")), Class::Unclear, ErrorKind::Unexpected, true),
             (|| Ok(credentials(Some(-1))), Class::Transient, ErrorKind::Unexpected, true),
         ] {
-            let failure = source(Gives(fails)).fetch().await.err().unwrap();
+            let failure = source(Gives(fails)).fetch(CALM).await.err().unwrap();
             let error = failure.error;
             assert_eq!((failure.class, error.kind(), error.is_transient()), (class, kind, transient), "{error}");
             assert!(error.to_string().contains("the vault"), "{error}");
@@ -206,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn p9_the_error_of_a_provider_is_told_but_not_kept() {
-        let failure = source(Gives(|| Err(CredentialsError::provider_error(Leaky("secret-canary"))))).fetch().await;
+        let failure = source(Gives(|| Err(CredentialsError::provider_error(Leaky("secret-canary"))))).fetch(CALM).await;
         let error = failure.err().unwrap().error;
         assert!(error.to_string().contains("the vault is sealed"), "{error}");
         assert!(error.source().is_none());
@@ -219,7 +221,7 @@ mod tests {
             let cause = Error::new(ErrorKind::RoleDenied, "denied").with_hint("mend it");
             Err(CredentialsError::provider_error(cause))
         };
-        let error = source(Gives(failing)).fetch().await.err().unwrap().error;
+        let error = source(Gives(failing)).fetch(CALM).await.err().unwrap().error;
         let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
         assert_eq!(cause.kind(), ErrorKind::RoleDenied);
     }
@@ -236,7 +238,7 @@ mod tests {
                 future::ProvideCredentials::new(std::future::pending())
             }
         }
-        let failure = source(Hangs).fetch().await.err().unwrap();
+        let failure = source(Hangs).fetch(CALM).await.err().unwrap();
         assert_eq!((failure.class, failure.error.kind()), (Class::Transient, ErrorKind::TimedOut));
     }
 
@@ -247,7 +249,7 @@ mod tests {
             (|| Ok(credentials(Some(3600))), false),
         ] {
             let source = source(Gives(gives));
-            let grant = source.fetch().await.ok().unwrap();
+            let grant = source.fetch(CALM).await.ok().unwrap();
             let left = grant.expiration.duration_since(source.time_source.now()).unwrap();
             assert_eq!(left, if again { LONGEST } else { Duration::from_secs(3600) });
             let change = timeout(Duration::from_secs(7200), source.changed()).await;

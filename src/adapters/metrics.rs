@@ -47,9 +47,10 @@ impl Observer for Metrics {
         // So that it is there, at zero, before the first.
         self.add(REJECTIONS, 0);
         if let Some(token) = &self.token {
-            let rotations = token.rotations();
-            let told = self.rotations.fetch_max(rotations, Ordering::Relaxed);
-            self.add(ROTATIONS, rotations.saturating_sub(told));
+            if let Some(rotations) = token.rotations() {
+                let told = self.rotations.fetch_max(rotations, Ordering::Relaxed);
+                self.add(ROTATIONS, rotations.saturating_sub(told));
+            }
             self.set(TOKEN_EXPIRY, timestamp(token.claims().and_then(|claims| claims.expires_at)));
             if let Some(healthy) = token.watch_healthy() {
                 self.set(WATCH_HEALTHY, f64::from(u8::from(healthy)));

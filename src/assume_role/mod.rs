@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
-use crate::refresh::{Change, Class, Failure, Grant, Source, Supervisor};
-use crate::sts::{Proof, Refusal, Session, Sts};
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
+use crate::sts::{Endpoints, Proof, Refusal, Session};
 
 /// Credentials of one role, from STS, for those of a base.
 pub(crate) struct AssumeRole {
@@ -22,13 +22,13 @@ pub(crate) struct AssumeRole {
     base: Supervisor,
     session: Session,
     external_id: Option<String>,
-    sts: Sts,
+    sts: Endpoints,
     /// The generation of the base that was used last, or reported as new.
     seen: AtomicU64,
 }
 
 impl AssumeRole {
-    pub(crate) fn new(base: Supervisor, session: Session, external_id: Option<String>, sts: Sts) -> Self {
+    pub(crate) fn new(base: Supervisor, session: Session, external_id: Option<String>, sts: Endpoints) -> Self {
         Self { base, session, external_id, sts, seen: AtomicU64::new(0) }
     }
 
@@ -85,10 +85,13 @@ impl AssumeRole {
 }
 
 impl Source for AssumeRole {
-    async fn fetch(&self) -> Result<Grant, Failure> {
+    async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let credentials = self.sign_with().await?;
         let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
-        self.sts.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
+        self.sts
+            .exchange(attempt, &self.session, &proof, None)
+            .await
+            .map_err(|refusal| self.refused(*refusal, &credentials))
     }
 
     async fn changed(&self) -> Change {

@@ -94,7 +94,7 @@ const PARTITIONS: [(&str, &str); 7] = [
     ("us-isof-", "aws-iso-f"),
 ];
 
-fn partition_of(region: &str) -> &str {
+pub(super) fn partition_of(region: &str) -> &str {
     let by_prefix =
         || PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map(|(_, partition)| *partition);
     // Pseudo regions: aws-global, aws-cn-global.

@@ -168,7 +168,7 @@ impl AssumeRoleBuilder {
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
         let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent) };
-        let sts = self.base.source().sts().clone();
+        let sts = self.base.source().sts().another();
         let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
         let source = Arc::new(source);
         let observer = adapters::observer(source.subject(), None);

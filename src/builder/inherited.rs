@@ -2,14 +2,22 @@
 
 use super::endpoint::RawUrl;
 use super::settings::{Settings, Shared};
+use super::standby::RawStandby;
 use crate::provider::{Engine, WebIdentityCredentialsProvider};
-use crate::web_identity::Config;
+use crate::web_identity::{Config, TokenConfig, TokenOrigin};
 
 impl Settings {
     /// Those that gave this provider.
     pub(super) fn of(provider: &WebIdentityCredentialsProvider) -> Self {
         let Config { session, token, sts } = provider.source().config().clone();
         let Engine { policy, time_source, parent } = provider.engine().clone();
+        let (mut token_file, mut token_source, mut token_poll_interval, mut watch_token) = (None, None, None, None);
+        match token {
+            TokenOrigin::File(TokenConfig { file, poll_interval, watch }) => {
+                (token_file, token_poll_interval, watch_token) = (Some(file), Some(poll_interval), Some(watch));
+            }
+            TokenOrigin::Source(source) => token_source = Some(source),
+        }
         Self {
             shared: Some(Shared {
                 region: None,
@@ -21,19 +29,21 @@ impl Settings {
                 app_name: sts.app_name,
             }),
             role_arn: Some(session.role_arn),
-            token_file: Some(token.file),
+            token_file,
+            token_source,
             session_name: Some(session.name),
             session_length: session.length,
             policy: session.policy,
             policy_arns: session.policy_arns,
             region: Some(sts.region),
             endpoint_url: sts.endpoint_url.map(RawUrl),
+            standbys: sts.standbys.into_iter().map(RawStandby::from).collect(),
             refresh_window: Some(policy.refresh_window),
             attempt_timeout: Some(sts.attempt_timeout),
             wait_timeout: Some(policy.wait_timeout),
             expired_policy: Some(policy.expired),
-            token_poll_interval: Some(token.poll_interval),
-            watch_token: Some(token.watch),
+            token_poll_interval,
+            watch_token,
             cancellation_token: parent,
             time_source: Some(time_source),
             like: Some(provider.clone()),
@@ -66,6 +76,7 @@ mod tests {
             .policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"])
             .region(Region::from_static("eu-central-1"))
             .endpoint_url("https://sts.example.com")
+            .standby_endpoint_url("https://standby.example.com")
             .refresh_window(0.2..=0.3)
             .attempt_timeout(Duration::from_secs(3))
             .wait_timeout(Duration::from_secs(4))
@@ -103,6 +114,7 @@ mod tests {
         for (number, different) in [
             builder().region(Region::from_static("eu-west-1")),
             builder().endpoint_url("https://other.example.com"),
+            builder().standby_endpoint_url("https://other.example.com"),
             builder().attempt_timeout(Duration::from_secs(5)),
             builder().time_source(aws_smithy_async::time::SystemTimeSource::new()),
             builder().configure(&aws_types::SdkConfig::builder().build()),

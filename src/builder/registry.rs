@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Builder;
@@ -11,7 +10,7 @@ use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::{WeakProvider, WebIdentityCredentialsProvider};
 use crate::sts::{Place, Session};
-use crate::web_identity::Config;
+use crate::web_identity::{Config, TokenId};
 
 /// Providers that are built for the same session are one: one slot, one task, one exchange at a time.
 ///
@@ -20,9 +19,9 @@ use crate::web_identity::Config;
 /// which are the same registry.
 ///
 /// The same session means equal role, token file, session name, session length, session policies, and STS endpoint
-/// (region, URL, FIPS, dual stack). Whatever else a builder was told (timeouts, refresh window, HTTP client, time
-/// source, cancellation token, how the token is watched) holds for the provider if it is the first, and is not looked
-/// at if there is one already.
+/// (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is only the same as itself. Whatever
+/// else a builder was told (timeouts, refresh window, HTTP client, time source, cancellation token, how the token is
+/// watched) holds for the provider if it is the first, and is not looked at if there is one already.
 ///
 /// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built
 /// anew, as after a [`shutdown`](WebIdentityCredentialsProvider::shutdown), which is one for all who share it. The
@@ -51,7 +50,7 @@ pub struct Registry {
 #[derive(Eq, Hash, PartialEq)]
 struct Key {
     session: Session,
-    token_file: PathBuf,
+    token: TokenId,
     sts: Place,
 }
 
@@ -100,7 +99,7 @@ impl fmt::Debug for Registry {
 impl Key {
     fn of(parts: &Parts) -> Self {
         let Config { session, token, sts } = &parts.config;
-        Self { session: session.clone(), token_file: token.file.clone(), sts: sts.place() }
+        Self { session: session.clone(), token: token.id(), sts: sts.place() }
     }
 }
 

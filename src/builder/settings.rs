@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::arn::{RoleArn, policy_arns};
 use super::endpoint::{self, Endpoint, RawUrl};
 use super::parse;
+use super::standby::{Home, RawStandby};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::{Engine, WebIdentityCredentialsProvider};
 use crate::refresh::{self, ExpiredPolicy, Source};
-use crate::sts::{Session, Sts, StsConfig};
-use crate::web_identity::{Config, TokenConfig, WebIdentity};
+use crate::sts::{Endpoints, Session, Site, StsConfig};
+use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
 
 /// What the builder was told. Nothing here is known to be valid.
 #[derive(Debug, Default)]
@@ -30,12 +31,14 @@ pub(super) struct Settings {
     pub(super) shared: Option<Shared>,
     pub(super) role_arn: Option<String>,
     pub(super) token_file: Option<PathBuf>,
+    pub(super) token_source: Option<SourceConfig>,
     pub(super) session_name: Option<String>,
     pub(super) session_length: Option<Duration>,
     pub(super) policy: Option<String>,
     pub(super) policy_arns: Vec<String>,
     pub(super) region: Option<Region>,
     pub(super) endpoint_url: Option<RawUrl>,
+    pub(super) standbys: Vec<RawStandby>,
     pub(super) refresh_window: Option<RangeInclusive<f64>>,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) wait_timeout: Option<Duration>,
@@ -87,7 +90,7 @@ fn configured_endpoint(config: &SdkConfig) -> Option<String> {
 pub(super) struct Parts {
     pub(super) config: Config,
     /// Of the provider that this one is made from, if it does for this one.
-    pub(super) sts: Option<Sts>,
+    pub(super) sts: Option<Endpoints>,
     pub(super) engine: Engine,
 }
 
@@ -102,8 +105,7 @@ impl Parts {
 impl Settings {
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let (role_arn, token_file) = who(self.role_arn, self.token_file, env)?;
-        let token_file = parse::token_file(token_file)?;
+        let (role_arn, token) = who(self.role_arn, token(self.token_file, self.token_source, env)?, env)?;
         let endpoint = sts_endpoint(self.endpoint_url, self.shared.as_ref(), env)?;
         let at_aws = endpoint.is_none();
         let role = RoleArn::parse(&role_arn, at_aws)?;
@@ -119,6 +121,14 @@ impl Settings {
             endpoint::no_variants(&endpoint.url, use_fips, use_dual_stack)?;
         }
 
+        let is_exposed = endpoint.as_ref().is_some_and(|endpoint| endpoint.is_exposed);
+        let home = Site { region: Region::new(region.value), endpoint_url: endpoint.map(|endpoint| endpoint.url) };
+        let standbys = Home { site: &home, use_fips, use_dual_stack }.standbys(self.standbys)?;
+        let exposed: Vec<String> = std::iter::once((&home, is_exposed))
+            .chain(standbys.iter().map(|standby| (&standby.site, standby.is_exposed)))
+            .filter_map(|(site, is_exposed)| site.endpoint_url.clone().filter(|_| is_exposed))
+            .collect();
+
         let (shared_client, shared_time, app_name) = match self.shared {
             Some(shared) => (shared.http_client, shared.time_source, shared.app_name),
             None => (None, None, None),
@@ -133,14 +143,20 @@ impl Settings {
                 policy: self.policy.map(parse::policy).transpose()?,
                 policy_arns: policy_arns(self.policy_arns)?,
             },
-            token: TokenConfig {
-                file: token_file,
-                poll_interval: parse::token_poll_interval(self.token_poll_interval.unwrap_or(Duration::from_secs(30)))?,
-                watch: self.watch_token.unwrap_or(true),
+            token: match token.value {
+                RawToken::File(path) => TokenOrigin::File(TokenConfig {
+                    file: parse::token_file(Given { by: token.by, value: path })?,
+                    poll_interval: parse::token_poll_interval(
+                        self.token_poll_interval.unwrap_or(Duration::from_secs(30)),
+                    )?,
+                    watch: self.watch_token.unwrap_or(true),
+                }),
+                RawToken::Source(source) => TokenOrigin::Source(source),
             },
             sts: StsConfig {
-                region: Region::new(region.value),
-                endpoint_url: endpoint.as_ref().map(|endpoint| endpoint.url.clone()),
+                region: home.region,
+                endpoint_url: home.endpoint_url,
+                standbys: standbys.into_iter().map(|standby| standby.site).collect(),
                 use_fips,
                 use_dual_stack,
                 http_client: http_client(shared_client)?,
@@ -154,33 +170,51 @@ impl Settings {
             wait_timeout: parse::wait_timeout(self.wait_timeout.unwrap_or(Duration::from_secs(30)))?,
             expired: self.expired_policy.unwrap_or_default(),
         };
-        tell(&config, endpoint.is_some_and(|endpoint| endpoint.is_exposed), env);
+        tell(&config, &exposed, env);
         let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
-        let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().clone());
+        let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().another());
         Ok(Parts { config, sts, engine: Engine { policy, time_source, parent: self.cancellation_token } })
+    }
+}
+
+/// Where tokens come from, as it was given.
+enum RawToken {
+    File(PathBuf),
+    Source(SourceConfig),
+}
+
+fn token(
+    file: Option<PathBuf>,
+    source: Option<SourceConfig>,
+    env: &Environment,
+) -> Result<Option<Given<RawToken>>, BuildError> {
+    match (file, source) {
+        (Some(_), Some(source)) => Err(BuildError::invalid(format!(
+            "Builder::token_file and Builder::token_source ({}) are both called: tokens come from one place, take one out",
+            source.name
+        ))),
+        (Some(path), None) => Ok(Some(Given { by: "Builder::token_file", value: RawToken::File(path) })),
+        (None, Some(source)) => Ok(Some(Given { by: "Builder::token_source", value: RawToken::Source(source) })),
+        (None, None) => Ok(env.token_file().map(|given| Given { by: given.by, value: RawToken::File(given.value) })),
     }
 }
 
 /// Role and token belong together. The webhook sets both variables or, if either is set already, none.
 fn who(
     role_arn: Option<String>,
-    token_file: Option<PathBuf>,
+    token: Option<Given<RawToken>>,
     env: &Environment,
-) -> Result<(Given<String>, Given<PathBuf>), BuildError> {
+) -> Result<(Given<String>, Given<RawToken>), BuildError> {
     let role_arn = match role_arn {
         Some(value) => Some(Given { by: "Builder::role_arn", value }),
         None => env.role_arn()?,
     };
-    let token_file = match token_file {
-        Some(value) => Some(Given { by: "Builder::token_file", value }),
-        None => env.token_file(),
-    };
-    match (role_arn, token_file) {
-        (Some(role_arn), Some(token_file)) => Ok((role_arn, token_file)),
+    match (role_arn, token) {
+        (Some(role_arn), Some(token)) => Ok((role_arn, token)),
         (Some(role_arn), None) => {
             Err(half(role_arn.by, "AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", "token_file"))
         }
-        (None, Some(token_file)) => Err(half(token_file.by, "AWS_ROLE_ARN", "the role's ARN", "role_arn")),
+        (None, Some(token)) => Err(half(token.by, "AWS_ROLE_ARN", "the role's ARN", "role_arn")),
         (None, None) if env.is_pod() => Err(BuildError::not_injected(format!(
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
              (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
@@ -285,10 +319,10 @@ fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClie
 }
 
 /// What is not wrong but may surprise.
-fn tell(config: &Config, is_exposed: bool, env: &Environment) {
-    if is_exposed {
+fn tell(config: &Config, exposed: &[String], env: &Environment) {
+    for endpoint in exposed {
         tracing::warn!(
-            endpoint = config.sts.endpoint_url,
+            endpoint,
             "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
         );
     }
@@ -306,7 +340,7 @@ fn tell(config: &Config, is_exposed: bool, env: &Environment) {
     tracing::debug!(
         role = config.session.role_arn,
         session = config.session.name,
-        token_file = %config.token.file.display(),
+        token = %config.token,
         region = %config.sts.region,
         endpoint = config.sts.endpoint_url,
         "web identity is configured"
@@ -330,6 +364,7 @@ mod tests {
 
     use super::*;
     use crate::builder::Builder;
+    use crate::web_identity::token_source::{ProvideToken, future};
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
     const INJECTED: [(&str, &str); 3] =
@@ -352,6 +387,22 @@ mod tests {
         builder.settings.resolve(&env(&INJECTED, more)).unwrap_err().to_string()
     }
 
+    fn file(config: &Config) -> &TokenConfig {
+        match &config.token {
+            TokenOrigin::File(file) => file,
+            TokenOrigin::Source(source) => panic!("{source:?}"),
+        }
+    }
+
+    #[derive(Debug)]
+    struct Vault;
+
+    impl ProvideToken for Vault {
+        fn provide_token(&self) -> future::ProvideToken<'_> {
+            unreachable!("nobody asks")
+        }
+    }
+
     /// What the profile or the environment says of STS, as aws-config hands it on.
     #[derive(Debug)]
     struct ServiceConfig(&'static str);
@@ -369,11 +420,11 @@ mod tests {
             resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
-        assert_eq!(config.token.file, PathBuf::from("/run/token"));
+        assert_eq!(file(&config).file, PathBuf::from("/run/token"));
         assert_eq!(config.session.name, "web-0");
         assert_eq!(config.sts.region.as_ref(), "eu-central-1");
+        assert_eq!((file(&config).poll_interval, file(&config).watch), (Duration::from_secs(30), true));
         assert_eq!((config.session.length, config.session.policy, config.session.policy_arns.len()), (None, None, 0));
-        assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(30), true));
         assert_eq!((config.sts.endpoint_url, config.sts.use_fips, config.sts.use_dual_stack), (None, false, false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
         assert_eq!(policy.refresh_window, 0.60..=0.75);
@@ -410,14 +461,14 @@ mod tests {
         );
 
         assert_eq!(config.session.role_arn, "arn:aws:iam:::role/own");
-        assert_eq!(config.token.file, PathBuf::from("/own"));
+        assert_eq!(file(&config).file, PathBuf::from("/own"));
         assert_eq!(config.session.name, "own-name");
         assert_eq!(config.session.length, Some(Duration::from_secs(900)));
         assert_eq!(config.session.policy.as_deref(), Some("{}"));
         assert_eq!(config.session.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
         assert_eq!(config.sts.region.as_ref(), "eu-north-1");
         assert_eq!(config.sts.endpoint_url.as_deref(), Some("https://own.example"));
-        assert_eq!((config.token.poll_interval, config.token.watch), (Duration::from_secs(5), false));
+        assert_eq!((file(&config).poll_interval, file(&config).watch), (Duration::from_secs(5), false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(3));
         assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
         assert_eq!(policy.expired, ExpiredPolicy::UntilRejected);
@@ -574,6 +625,25 @@ mod tests {
     }
 
     #[test]
+    fn a_token_source_takes_the_place_of_the_file() {
+        let role =
+            Builder::default().token_source(Vault).settings.resolve(&env(&INJECTED[..1], &INJECTED[2..])).unwrap();
+        assert!(matches!(&role.config.token, TokenOrigin::Source(source) if source.name.ends_with("::tests::Vault")));
+        let Parts { config, .. } = resolve(Builder::default().token_source(Vault), &[]);
+        assert!(matches!(config.token, TokenOrigin::Source(_)), "the variable is not heeded");
+
+        let error = Builder::default().token_source(Vault).settings.resolve(&env(&[], &[])).unwrap_err();
+        assert!(error.is_invalid() && !error.is_not_configured());
+        assert_eq!(
+            error.to_string(),
+            "Builder::token_source is set but AWS_ROLE_ARN is not: set it to the role's ARN, or call Builder::role_arn"
+        );
+        let error = refuse(Builder::default().token_source(Vault).token_file("/run/token"), &[]);
+        assert!(error.starts_with("Builder::token_file and Builder::token_source (aws_web_identity::"), "{error}");
+        assert!(error.ends_with("::Vault) are both called: tokens come from one place, take one out"), "{error}");
+    }
+
+    #[test]
     fn a_region_is_never_guessed() {
         let builder = || Builder::default().configure(&SdkConfig::builder().region(Region::new("")).build());
         let missing = "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS \
@@ -651,6 +721,11 @@ mod tests {
         let exposed = log(&[("AWS_ENDPOINT_URL_STS", "http://ceph.example:7480")]);
         assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
         assert!(exposed.contains("http://ceph.example:7480") && exposed.contains("use https"), "{exposed}");
+        let standby =
+            Builder::default().standby_endpoint_url("http://sts.example").standby_endpoint_url("http://[::1]:1");
+        let exposed = warnings(|| drop(resolve(standby, &[])));
+        assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
+        assert!(exposed.contains("http://sts.example"), "{exposed}");
     }
 
     #[test]
@@ -743,7 +818,7 @@ mod tests {
                 prop_assert!(arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
                 prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
                 prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");
-                prop_assert!(!config.token.file.as_os_str().is_empty());
+                prop_assert!(!file(&config).file.as_os_str().is_empty());
                 let region = config.sts.region.as_ref();
                 prop_assert!(!region.is_empty() && !region.contains(char::is_control), "{region:?}");
                 if let Some(url) = &config.sts.endpoint_url {

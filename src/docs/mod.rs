@@ -81,4 +81,6 @@ pub mod cluster;
 pub mod operations;
 pub mod roles;
 pub mod signers;
+pub mod standby;
 pub mod telemetry;
+pub mod token_sources;

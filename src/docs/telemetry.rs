@@ -13,7 +13,7 @@
 //! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | once for each credentials that come |
 //! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | in place of the first, at the end of a run of failures: how many there were and how long it took |
 //! | `the same credentials came again` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
-//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error` | each exchange that fails; see below |
+//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
 //! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
 //! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate), by hand or by the [interceptor](crate::WebIdentityCredentialsProvider::interceptor), for the present credentials |
 //! | `the refresh task does not move; replacing it` | WARN | | its runtime is blocked or not driven |
@@ -22,7 +22,7 @@
 //!
 //! `generation` is that of the new credentials, and in the events of failures that of those which remain; 0 if there never were
 //! any. `valid_seconds` is what remains of them, `next_attempt_seconds` the time until the next exchange. `kind` is the
-//! [`ErrorKind`](crate::ErrorKind) in snake case, `error` the text of the [`Error`](crate::Error) with its remedy.
+//! [`ErrorKind`](crate::ErrorKind) in snake case, `error` the text of the [`Error`](crate::Error) with its remedy, `cause` that of its source, if it has one.
 //!
 //! A failure is a WARN as long as it is news: the first three that are alike (of one `kind` and with the same consequence for the
 //! next attempt) since the last success, and each one that finds 50, 25 or 10 % of the lifetime newly passed. The others

@@ -2,6 +2,7 @@
 //!
 //! Never called under the state's lock: a subscriber may call us.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +125,7 @@ impl Failed {
                     valid_seconds = self.valid.as_secs(),
                     next_attempt_seconds = self.next.as_secs_f64(),
                     %error,
+                    cause = error.source().map(field::display),
                     "credentials could not be renewed"
                 )
             };

@@ -9,7 +9,7 @@ use tracing::Span;
 use super::clock::{Drift, Reading};
 use super::events::{self, Ended, Expired, Renewed};
 use super::slot::Snapshot;
-use super::source::{Change, Class, Failure, Grant};
+use super::source::{Attempt, Change, Class, Failure, Grant};
 use super::state::{Failed, Shared, State};
 use crate::error::{Error, ErrorKind};
 
@@ -46,6 +46,7 @@ impl Lease {
         state.task.beat = now;
         let drift = shared.check_clocks(&mut state, &reading);
         let due = state.schedule.due();
+        let attempt = Attempt { usable: state.schedule.usable(now) };
         if due <= now {
             state.schedule.attempt_started(now);
             state.task.attempting = true;
@@ -55,7 +56,7 @@ impl Lease {
             // The end of the credentials is told when it comes.
             until = state.schedule.validity().map_or(until, |validity| until.min(validity.deadline));
         }
-        let (attempt, generation) = (state.schedule.failures().saturating_add(1), state.generation);
+        let (number, generation) = (state.schedule.failures().saturating_add(1), state.generation);
         let expired = expired(&mut state, now);
         let standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &reading));
         drop(state);
@@ -70,7 +71,7 @@ impl Lease {
             return Step::Wait(until);
         }
         shared.news.send_replace(());
-        Step::Attempt(events::exchange(&shared.subject, attempt, generation))
+        Step::Attempt(attempt, events::exchange(&shared.subject, number, generation))
     }
 
     /// The task still moves, in the middle of an attempt. Gives the time of the next beat.
@@ -197,7 +198,7 @@ pub(super) enum Step {
     /// Somebody else is the task now.
     Leave,
     /// In this span.
-    Attempt(Span),
+    Attempt(Attempt, Span),
     Wait(Instant),
 }
 

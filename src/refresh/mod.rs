@@ -37,7 +37,7 @@ pub(crate) use clock::Clock;
 #[cfg(feature = "object_store")]
 pub(crate) use derived::Derived;
 pub(crate) use observer::Observer;
-pub(crate) use source::{Change, Class, Failure, Grant, Principal, Source};
+pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 pub(crate) use state::Policy;
 #[cfg(feature = "metrics")]
 pub(crate) use state::Standing;

@@ -12,7 +12,7 @@ use tokio::time::{sleep, sleep_until};
 use tracing::Instrument;
 
 use super::lease::{Lease, Step};
-use super::source::{Change, Class, Failure, Grant, Source};
+use super::source::{Attempt, Change, Class, Failure, Grant, Source};
 use crate::error::{Error, ErrorKind};
 
 /// Runs until the provider is closed, or another task has taken over.
@@ -33,11 +33,11 @@ pub(super) async fn run<S: Source>(lease: Lease, source: Arc<S>) {
                 () = shared.wake.notified() => {}
                 () = sleep_until(until) => {}
             },
-            Step::Attempt(span) => {
+            Step::Attempt(attempt, span) => {
                 let sent = shared.clock.read();
                 let mut change_meanwhile = None;
                 let mut next_beat = lease.beat();
-                let mut fetch = pin!(fetch_from(&*source).instrument(span.clone()));
+                let mut fetch = pin!(fetch_from(&*source, attempt).instrument(span.clone()));
                 let outcome = loop {
                     tokio::select! {
                         biased;
@@ -66,8 +66,8 @@ fn stronger(known: Option<Change>, change: Change) -> Option<Change> {
 }
 
 /// One fetch, where a panic is a failure like another.
-async fn fetch_from<S: Source>(source: &S) -> Result<Grant, Failure> {
-    match caught(async || source.fetch().await).await {
+async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Result<Grant, Failure> {
+    match caught(async || source.fetch(attempt).await).await {
         Ok(outcome) => outcome,
         Err(panic) => {
             let error = Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// Something that can be asked for credentials, again and again, by one task.
 pub(crate) trait Source: Send + Sync + 'static {
     /// One attempt. The source bounds it in time; dropping the future cancels it.
-    fn fetch(&self) -> impl Future<Output = Result<Grant, Failure>> + Send;
+    fn fetch(&self, attempt: Attempt) -> impl Future<Output = Result<Grant, Failure>> + Send;
 
     /// Resolves once what a fetch rests on is other than what the last fetch used, or the last call of this reported.
     ///
@@ -19,6 +19,13 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// Whose credentials these are, for logs and errors: a role's ARN.
     fn subject(&self) -> &str;
+}
+
+/// What a source may want to know of an attempt before it makes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Attempt {
+    /// Nobody is in a hurry: there are usable credentials.
+    pub(crate) usable: bool,
 }
 
 /// What a successful fetch gives.

@@ -18,11 +18,21 @@ pub(crate) struct Session {
     pub(crate) policy_arns: Vec<String>,
 }
 
+/// Where one STS is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Site {
+    pub(crate) region: Region,
+    /// Instead of AWS's own for the region.
+    pub(crate) endpoint_url: Option<String>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct StsConfig {
     pub(crate) region: Region,
     /// Instead of AWS's own for the region.
     pub(crate) endpoint_url: Option<String>,
+    /// Where else the same can be had, in their order.
+    pub(crate) standbys: Vec<Site>,
     pub(crate) use_fips: bool,
     pub(crate) use_dual_stack: bool,
     /// Unset: the SDK's default client.
@@ -36,17 +46,21 @@ pub(crate) struct StsConfig {
 /// Which STS a config names.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Place {
-    region: Region,
-    endpoint_url: Option<String>,
+    home: Site,
+    standbys: Vec<Site>,
     use_fips: bool,
     use_dual_stack: bool,
 }
 
 impl StsConfig {
+    pub(crate) fn home(&self) -> Site {
+        Site { region: self.region.clone(), endpoint_url: self.endpoint_url.clone() }
+    }
+
     pub(crate) fn place(&self) -> Place {
         Place {
-            region: self.region.clone(),
-            endpoint_url: self.endpoint_url.clone(),
+            home: self.home(),
+            standbys: self.standbys.clone(),
             use_fips: self.use_fips,
             use_dual_stack: self.use_dual_stack,
         }

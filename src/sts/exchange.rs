@@ -17,7 +17,7 @@ use aws_smithy_async::time::SharedTimeSource;
 
 use super::answer::{Answer, Granted, Says};
 use super::client;
-use super::config::{Session, StsConfig};
+use super::config::{Session, Site, StsConfig};
 use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
@@ -38,11 +38,17 @@ pub(crate) struct Sts {
 }
 
 impl Sts {
+    /// At home.
     pub(crate) fn new(config: &StsConfig) -> Self {
+        Self::at(config, &config.home())
+    }
+
+    /// Elsewhere, but for that as at home.
+    pub(crate) fn at(config: &StsConfig, site: &Site) -> Self {
         Self {
-            client: client::of(config),
-            place: config.endpoint_url.as_deref().map_or_else(|| format!("region {}", config.region), address),
-            region: config.region.to_string(),
+            client: client::of(config, site),
+            place: site.endpoint_url.as_deref().map_or_else(|| format!("region {}", site.region), address),
+            region: site.region.to_string(),
             timeout: config.attempt_timeout,
             time: config.time_source.clone(),
         }
@@ -70,6 +76,11 @@ impl Sts {
             Ok(answer) => exchange.judge(&answer?, &exchange.endpoint()),
             Err(_) => Err(exchange.late()),
         }
+    }
+
+    /// The end of an exchange that its caller could not wait for.
+    pub(super) fn late(&self, session: &Session, proof: &Proof<'_>) -> Box<Refusal> {
+        Exchange { sts: self, session, proof, tap: &Tap::default() }.late()
     }
 }
 

@@ -51,6 +51,10 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
         Reason::RegionDisabled => format!(
             "activate STS in {region} for {account} (IAM, Account settings), or use another region (AWS_REGION)"
         ),
+        Reason::StandbyDisabled => format!(
+            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another; it is not asked \
+             there again, and tried elsewhere"
+        ),
         Reason::NotSent => format!(
             "check the region ({region}), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature \
              default-https-client an HTTP client must be given by configure"

@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     Policy,
     PolicyTooLarge,
     RegionDisabled,
+    /// The same at a standby, which is not asked again: others may be, and home.
+    StandbyDisabled,
     /// Nothing was sent: no endpoint, no HTTP client.
     NotSent,
     /// A refusal with a code that is in no table.
@@ -76,6 +78,7 @@ impl Reason {
             | Self::NoAnswer
             | Self::Broken
             | Self::ServerFault
+            | Self::StandbyDisabled
             | Self::KeyRejected => Class::Transient,
             Self::Throttled | Self::IssuerUnreachable => Class::Throttled,
             Self::TokenExpired | Self::ClaimRejected => Class::Blocked,
@@ -96,9 +99,12 @@ impl Reason {
 
     pub(crate) fn kind(self) -> ErrorKind {
         match self {
-            Self::Unreachable | Self::Certificate | Self::Broken | Self::ServerFault | Self::IssuerUnreachable => {
-                ErrorKind::ServiceUnavailable
-            }
+            Self::Unreachable
+            | Self::Certificate
+            | Self::Broken
+            | Self::ServerFault
+            | Self::IssuerUnreachable
+            | Self::StandbyDisabled => ErrorKind::ServiceUnavailable,
             Self::NoAnswer => ErrorKind::TimedOut,
             Self::Throttled => ErrorKind::Throttled,
             Self::TokenExpired
@@ -124,6 +130,20 @@ impl Reason {
     /// Whether somebody answered.
     pub(crate) fn is_answer(self) -> bool {
         !matches!(self, Self::Unreachable | Self::Certificate | Self::NoAnswer | Self::NotSent)
+    }
+
+    /// Whether nobody was found who answers as STS does, or one who fails: elsewhere it may be otherwise.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::Certificate
+                | Self::NoAnswer
+                | Self::Broken
+                | Self::ServerFault
+                | Self::NotSts
+                | Self::BadGrant
+        )
     }
 
     /// Whether it may pass although nobody does anything.

@@ -95,6 +95,7 @@ pub(crate) fn config(url: &str) -> StsConfig {
     StsConfig {
         region: Region::new("eu-central-1"),
         endpoint_url: Some(url.to_owned()),
+        standbys: Vec::new(),
         use_fips: false,
         use_dual_stack: false,
         http_client: None,

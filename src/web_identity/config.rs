@@ -1,16 +1,26 @@
 //! What the trade needs to know. Valid by construction: `builder` parses, nobody checks again.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::token_source::ProvideToken;
 use crate::sts::{Session, StsConfig};
 
-/// One role, one token file, one STS.
+/// One role, tokens from one place, one STS.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) session: Session,
-    pub(crate) token: TokenConfig,
+    pub(crate) token: TokenOrigin,
     pub(crate) sts: StsConfig,
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug)]
+pub(crate) enum TokenOrigin {
+    File(TokenConfig),
+    Source(SourceConfig),
 }
 
 #[derive(Clone, Debug)]
@@ -19,4 +29,50 @@ pub(crate) struct TokenConfig {
     pub(crate) poll_interval: Duration,
     /// File events beside polling.
     pub(crate) watch: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct SourceConfig {
+    pub(crate) source: Arc<dyn ProvideToken>,
+    /// For people: its type.
+    pub(crate) name: &'static str,
+}
+
+/// What makes two origins the same. A source is the same as itself only, while it lives.
+#[derive(Eq, Hash, PartialEq)]
+pub(crate) enum TokenId {
+    File(PathBuf),
+    Source(usize),
+}
+
+impl TokenOrigin {
+    pub(crate) fn id(&self) -> TokenId {
+        match self {
+            Self::File(config) => TokenId::File(config.file.clone()),
+            Self::Source(config) => TokenId::Source(Arc::as_ptr(&config.source).addr()),
+        }
+    }
+}
+
+impl SourceConfig {
+    pub(crate) fn new<S: ProvideToken>(source: S) -> Self {
+        Self { source: Arc::new(source), name: std::any::type_name::<S>() }
+    }
+}
+
+impl fmt::Debug for SourceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its own `Debug` is somebody else's care.
+        f.debug_tuple("SourceConfig").field(&self.name).finish()
+    }
+}
+
+/// What follows "the token".
+impl fmt::Display for TokenOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(TokenConfig { file, .. }) => write!(f, "in {}", file.display()),
+            Self::Source(SourceConfig { name, .. }) => write!(f, "from the source {name}"),
+        }
+    }
 }

@@ -11,7 +11,6 @@
 //! Without a grant in this process there is no `Date`, and STS is asked. So a clock of ours that is wrong costs calls, one a
 //! minute, and never credentials.
 
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +18,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use tokio::time::Instant;
 
+use super::config::TokenOrigin;
 use super::token::Token;
 use crate::error::{Error, ErrorKind};
 
@@ -41,11 +41,11 @@ impl ServerClock {
     }
 
     /// The error for a token that both clocks say has expired.
-    pub(super) fn refuse(&self, token: &Token, file: &Path, ours: SystemTime) -> Option<Error> {
+    pub(super) fn refuse(&self, token: &Token, origin: &TokenOrigin, ours: SystemTime) -> Option<Error> {
         let expires_at = token.claims()?.expires_at?;
         let theirs = self.now()?;
         let certain = expires_at.checked_add(LEEWAY)?;
-        (certain <= theirs && certain <= ours).then(|| explain(token, file, expires_at, theirs, ours))
+        (certain <= theirs && certain <= ours).then(|| explain(token, origin, expires_at, theirs, ours))
     }
 
     /// The earliest that it can be there.
@@ -59,18 +59,19 @@ impl ServerClock {
     }
 }
 
-fn explain(token: &Token, file: &Path, expires_at: SystemTime, theirs: SystemTime, ours: SystemTime) -> Error {
+fn explain(token: &Token, origin: &TokenOrigin, expires_at: SystemTime, theirs: SystemTime, ours: SystemTime) -> Error {
     let ago = |then: SystemTime, now: SystemTime| now.duration_since(then).map_or(0, |age| age.as_secs());
     let written = token.modified().map_or_else(String::new, |modified| {
         format!("; the file was last written at {}, {} s ago", date(modified), ago(modified, ours))
     });
     let message = format!(
-        "the token in {} expired at {}, {} s ago by the clock of STS, which was not asked{written}",
-        file.display(),
+        "the token {origin} expired at {}, {} s ago by the clock of STS, which was not asked{written}",
         date(expires_at),
         ago(expires_at, theirs),
     );
-    let hint = if token.is_orphan() {
+    let hint = if matches!(origin, TokenOrigin::Source(_)) {
+        "the source hands out what has ended: it must ask for a new token, or keep one no longer than it lives"
+    } else if token.is_orphan() {
         "it is a subPath mount, which is never updated: mount the volume's directory instead"
     } else {
         "check that it still is mounted as a projected volume, that the node's kubelet (or whoever writes it) is healthy, and \
@@ -92,6 +93,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::web_identity::config::TokenConfig;
     use crate::web_identity::testing::jwt;
 
     #[tokio::test(start_paused = true)]
@@ -131,11 +133,15 @@ mod tests {
         for payload in ["{}", r#"{"exp":"soon"}"#, r#"{"exp":9000000000000000000}"#] {
             assert!(!refuses(&clock, payload, 9999), "{payload}");
         }
-        assert!(clock.refuse(&Token::of("opaque"), Path::new("/token"), at(9999)).is_none());
+        assert!(clock.refuse(&Token::of("opaque"), &file(), at(9999)).is_none());
     }
 
     fn refuses(clock: &ServerClock, payload: &str, ours: u64) -> bool {
-        clock.refuse(&Token::of(&jwt(payload)), Path::new("/token"), at(ours)).is_some()
+        clock.refuse(&Token::of(&jwt(payload)), &file(), at(ours)).is_some()
+    }
+
+    fn file() -> TokenOrigin {
+        TokenOrigin::File(TokenConfig { file: "/token".into(), poll_interval: Duration::from_secs(30), watch: false })
     }
 
     fn at(seconds: u64) -> SystemTime {

@@ -1,20 +1,19 @@
 //! What an error about a token tells its reader to do. Pure: from what is known to a sentence.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
-use super::TokenClaims;
 use super::trust::{provider_arn, trust_statement};
+use super::{TokenClaims, TokenOrigin};
 use crate::scrub::plain;
 use crate::sts::{self, Asked, Reason, account_text};
 
 /// What a hint can name.
 pub(crate) struct Known<'a> {
     pub(crate) asked: Asked<'a>,
-    pub(crate) token_file: &'a Path,
+    pub(crate) origin: &'a TokenOrigin,
     /// Of the token that was sent, if they could be read.
     pub(crate) claims: Option<&'a TokenClaims>,
 }
@@ -22,20 +21,26 @@ pub(crate) struct Known<'a> {
 /// The next step of whoever reads the error.
 pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let role = known.role_arn();
-    let file = known.token_file.display();
+    let from = known.origin;
     let (issuer, subject, audience) = (known.issuer(), known.subject(), known.audience());
     match reason {
         Reason::IssuerUnreachable => format!(
             "STS must be able to read the keys of {issuer} from the internet within 5 s: check that its \
              /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"
         ),
+        Reason::TokenExpired if known.is_asked_for() => {
+            format!("the token {from}{}: see that it gives one that is still good; it is asked again", known.expired())
+        }
         Reason::TokenExpired => format!(
-            "the token in {file}{} and must be replaced by the kubelet: check that it still is mounted as a projected \
+            "the token {from}{} and must be replaced by the kubelet: check that it still is mounted as a projected \
              volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once",
             known.expired()
         ),
+        Reason::ClaimRejected if known.is_asked_for() => format!(
+            "{issuer} rejected the token {from}: who it is for ({subject}) may have been deleted; it is asked for another"
+        ),
         Reason::ClaimRejected => format!(
-            "{issuer} rejected the token in {file}: its pod or service account ({subject}) may have been deleted; a new \
+            "{issuer} rejected the token {from}: its pod or service account ({subject}) may have been deleted; a new \
              token is taken up at once"
         ),
         Reason::NoProvider => format!(
@@ -45,24 +50,32 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
             account_text(role)
         ),
         Reason::Audience => format!(
-            "the audience of the token in {file} ({audience}) is no client ID of the OIDC provider {}: add it there, or \
+            "the audience of the token {from} ({audience}) is no client ID of the OIDC provider {}: add it there, or \
              project the token with an audience that is one (usually sts.amazonaws.com)",
             known.provider()
         ),
         Reason::Signature => format!(
-            "the keys that {issuer} publishes did not sign the token in {file}: check that its jwks_uri holds the \
+            "the keys that {issuer} publishes did not sign the token {from}: check that its jwks_uri holds the \
              cluster's present keys, and that no other cluster uses the same issuer URL"
         ),
         Reason::Thumbprint => format!(
             "the certificate of {issuer} has changed: update the thumbprint of the OIDC provider {}",
             known.provider()
         ),
-        Reason::Malformed => format!(
-            "the content of {file} is not a token that STS can read: check that AWS_WEB_IDENTITY_TOKEN_FILE names the \
-             projected service-account token, signed with RS256, RS384, RS512, ES256, ES384 or ES512"
-        ),
+        Reason::Malformed => {
+            let check = match known.origin {
+                TokenOrigin::File(_) => {
+                    "check that AWS_WEB_IDENTITY_TOKEN_FILE names the projected service-account token"
+                }
+                TokenOrigin::Source(_) => "it must be a JWT",
+            };
+            format!(
+                "the token {from} is not one that STS can read: {check}, signed with RS256, RS384, RS512, ES256, ES384 or \
+                 ES512"
+            )
+        }
         Reason::TokenUnclear => format!(
-            "compare the token in {file} ({}) with the OIDC provider {}: its URL, its client IDs, its keys",
+            "compare the token {from} ({}) with the OIDC provider {}: its URL, its client IDs, its keys",
             known.bearer(),
             known.provider()
         ),
@@ -79,14 +92,19 @@ fn role_denied(known: &Known<'_>) -> String {
              that the statement has no further condition, and that no service control policy or VPC endpoint policy denies it"
         ),
         None => format!(
-            "the trust policy of {role} must name the issuer, subject and audience of the token in {} ({})",
-            known.token_file.display(),
+            "the trust policy of {role} must name the issuer, subject and audience of the token {} ({})",
+            known.origin,
             known.bearer()
         ),
     }
 }
 
 impl Known<'_> {
+    /// Not read from a file, which somebody else keeps.
+    fn is_asked_for(&self) -> bool {
+        matches!(self.origin, TokenOrigin::Source(_))
+    }
+
     fn role_arn(&self) -> &str {
         &self.asked.session.role_arn
     }
@@ -138,11 +156,14 @@ const MAX_CLAIM: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use super::*;
     use crate::sts::{Session, testing as server};
     use crate::web_identity::testing::jwt;
+    use crate::web_identity::token_source::{ProvideToken, future};
+    use crate::web_identity::{SourceConfig, TokenConfig};
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
 
@@ -161,8 +182,12 @@ mod tests {
     }
 
     fn known<'a>(session: &'a Session, claims: Option<&'a TokenClaims>) -> Known<'a> {
+        static FILE: LazyLock<TokenOrigin> = LazyLock::new(|| {
+            let file = "/var/run/secrets/token".into();
+            TokenOrigin::File(TokenConfig { file, poll_interval: Duration::from_secs(30), watch: false })
+        });
         let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
-        Known { asked: Asked { session, endpoint, region }, token_file: Path::new("/var/run/secrets/token"), claims }
+        Known { asked: Asked { session, endpoint, region }, origin: &FILE, claims }
     }
 
     #[rustfmt::skip]
@@ -180,7 +205,7 @@ mod tests {
         (Reason::Audience, "the audience of the token in /var/run/secrets/token (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
         (Reason::Signature, "the keys that https://issuer.example.com/cluster publishes did not sign the token in /var/run/secrets/token: check that its jwks_uri holds the cluster's present keys, and that no other cluster uses the same issuer URL"),
         (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed: update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
-        (Reason::Malformed, "the content of /var/run/secrets/token is not a token that STS can read: check that AWS_WEB_IDENTITY_TOKEN_FILE names the projected service-account token, signed with RS256, RS384, RS512, ES256, ES384 or ES512"),
+        (Reason::Malformed, "the token in /var/run/secrets/token is not one that STS can read: check that AWS_WEB_IDENTITY_TOKEN_FILE names the projected service-account token, signed with RS256, RS384, RS512, ES256, ES384 or ES512"),
         (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: its URL, its client IDs, its keys"),
         (Reason::RoleDenied, r#"the trust policy of arn:aws:iam::123456789012:role/app must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if it has, check that the role exists, that the statement has no further condition, and that no service control policy or VPC endpoint policy denies it"#),
         (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows: raise the role's MaxSessionDuration, or ask for less with session_length"),
@@ -188,6 +213,7 @@ mod tests {
         (Reason::Policy, "mend the session policy (policy, policy_arns) as the answer says"),
         (Reason::PolicyTooLarge, "shorten the session policy, or name fewer policies (policy, policy_arns); the answer says by how much"),
         (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or use another region (AWS_REGION)"),
+        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another; it is not asked there again, and tried elsewhere"),
         (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature default-https-client an HTTP client must be given by configure"),
         (Reason::UnknownCode, "the answer's own words say what to mend; if https://sts.eu-central-1.amazonaws.com is not meant to be STS, correct AWS_ENDPOINT_URL_STS"),
         (Reason::NotSts, "something else answers at https://sts.eu-central-1.amazonaws.com: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
@@ -213,6 +239,31 @@ mod tests {
         let claims = ours();
         for (reason, expected) in HINTS {
             assert_eq!(hint(*reason, &known(&session(ROLE), Some(&claims))), *expected, "{reason:?}");
+        }
+    }
+
+    /// Of a token that a source gave.
+    #[rustfmt::skip]
+    const ASKED: &[(Reason, &str)] = &[
+        (Reason::TokenExpired, "the token from the source app::Vault expired at 2030-01-01T00:00:00Z: see that it gives one that is still good; it is asked again"),
+        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token from the source app::Vault: who it is for (system:serviceaccount:shop:orders) may have been deleted; it is asked for another"),
+        (Reason::Malformed, "the token from the source app::Vault is not one that STS can read: it must be a JWT, signed with RS256, RS384, RS512, ES256, ES384 or ES512"),
+        (Reason::Audience, "the audience of the token from the source app::Vault (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
+    ];
+
+    #[test]
+    fn p12_a_hint_about_a_token_that_was_asked_for_names_no_file_and_no_kubelet() {
+        #[derive(Debug)]
+        struct Vault;
+        impl ProvideToken for Vault {
+            fn provide_token(&self) -> future::ProvideToken<'_> {
+                unreachable!("nobody asks")
+            }
+        }
+        let (claims, session) = (ours(), session(ROLE));
+        let origin = TokenOrigin::Source(SourceConfig { name: "app::Vault", ..SourceConfig::new(Vault) });
+        for (reason, expected) in ASKED {
+            assert_eq!(hint(*reason, &Known { origin: &origin, ..known(&session, Some(&claims)) }), *expected);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The token is read for every exchange, and sent in a body only. What STS answers becomes a grant, or a failure with
 //! its class for the engine and a hint for people. Nothing here knows when an exchange is due.
 
+mod asked;
 mod claims;
 mod config;
 mod diagnoses;
@@ -15,96 +16,100 @@ mod obstacle;
 #[cfg(test)]
 mod testing;
 mod token;
+pub mod token_source;
+mod tokens;
 mod trust;
 mod watch;
 mod watch_state;
 
 pub use claims::TokenClaims;
-pub(crate) use config::{Config, TokenConfig};
+pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
 
 use self::expired::ServerClock;
 use self::hints::{Known, hint};
-use self::watch::TokenWatch;
+use self::tokens::Tokens;
 use crate::error::Error;
-use crate::refresh::{Change, Class, Failure, Grant, Source};
-use crate::sts::{Proof, Sts};
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
+use crate::sts::{Endpoints, Proof};
 
-/// Credentials of one role, from STS, for whatever token its file holds.
+/// Credentials of one role, from STS, for whatever token there is.
 pub(crate) struct WebIdentity {
     config: Config,
-    sts: Sts,
+    sts: Endpoints,
     sts_clock: ServerClock,
-    watch: TokenWatch,
+    tokens: Tokens,
 }
 
 impl WebIdentity {
-    /// Nothing is read, sent or spawned. `sts`: of another with the same config of STS, to share its connections.
-    pub(crate) fn new(config: Config, sts: Option<Sts>) -> Self {
-        let sts = sts.unwrap_or_else(|| Sts::new(&config.sts));
-        let watch = TokenWatch::new(&config.token, config.sts.time_source.clone());
-        Self { config, sts, sts_clock: ServerClock::default(), watch }
+    /// Nothing is read, asked, sent or spawned. `sts`: of another with the same config of STS, to share its connections.
+    pub(crate) fn new(config: Config, sts: Option<Endpoints>) -> Self {
+        let sts = sts.unwrap_or_else(|| Endpoints::new(&config.sts));
+        let tokens = Tokens::new(&config.token, config.sts.attempt_timeout, config.sts.time_source.clone());
+        Self { config, sts, sts_clock: ServerClock::default(), tokens }
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
 
-    pub(crate) fn sts(&self) -> &Sts {
+    pub(crate) fn sts(&self) -> &Endpoints {
         &self.sts
     }
 
     /// Of the newest token that was seen. Read, not verified.
     pub(crate) fn claims(&self) -> Option<TokenClaims> {
-        self.watch.claims()
+        self.tokens.claims()
     }
 
-    /// How often the file was seen with another token.
+    /// How often the file was seen with another token. `None`: there is no file.
     #[cfg(feature = "metrics")]
-    pub(crate) fn rotations(&self) -> u64 {
-        self.watch.rotations()
+    pub(crate) fn rotations(&self) -> Option<u64> {
+        self.tokens.rotations()
     }
 
     /// Whether file events come. `None`: none are wanted.
     #[cfg(feature = "metrics")]
     pub(crate) fn watch_healthy(&self) -> Option<bool> {
-        self.watch.healthy()
+        self.tokens.watch_healthy()
     }
 
-    async fn trade(&self) -> Result<Grant, Failure> {
+    async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
-        let token = self.watch.read().await.map_err(without_token)?;
-        if let Some(error) = self.sts_clock.refuse(&token, &self.config.token.file, self.config.sts.time_source.now()) {
+        let (token, deadline) = self.tokens.token().await.map_err(without_token)?;
+        if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(without_token(error));
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let proof = Proof::Token { jwt: token.expose(), expires_at };
         let session = &self.config.session;
-        let outcome = self.sts.exchange(session, &proof).await;
+        let outcome = self.sts.exchange(attempt, session, &proof, deadline).await;
         if let Ok(grant) = &outcome {
             self.sts_clock.hear(grant.date);
         }
         outcome.map_err(|refusal| {
             let asked = refusal.asked(session);
-            let hint =
-                hint(refusal.reason, &Known { asked, token_file: &self.config.token.file, claims: token.claims() });
+            let hint = hint(refusal.reason, &Known { asked, origin: &self.config.token, claims: token.claims() });
             refusal.into_failure(hint)
         })
     }
 }
 
 impl Source for WebIdentity {
-    async fn fetch(&self) -> Result<Grant, Failure> {
-        let outcome = self.trade().await;
+    async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        let mut outcome = self.trade(attempt).await;
+        if let Err(failure) = &mut outcome {
+            failure.class = self.tokens.class(failure.class);
+        }
         match &outcome {
-            Ok(_) => self.watch.look_closely(false),
-            Err(failure) if failure.class == Class::Blocked => self.watch.look_closely(true),
+            Ok(_) => self.tokens.look_closely(false),
+            Err(failure) if failure.class == Class::Blocked => self.tokens.look_closely(true),
             Err(_) => {}
         }
         outcome
     }
 
     async fn changed(&self) -> Change {
-        self.watch.changed().await
+        self.tokens.changed().await
     }
 
     fn subject(&self) -> &str {
@@ -133,6 +138,8 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::sts::testing::{self as server, DATE, Server, Then, http, success, xml};
 
+    const CALM: Attempt = Attempt { usable: true };
+
     /// A provider of credentials over a file in a directory of its own.
     struct Rig {
         directory: TempDir,
@@ -152,7 +159,7 @@ mod tests {
             let (file, poll_interval) = (directory.path().join("token"), Duration::from_secs(3600));
             let mut config = Config {
                 session: server::session(server::ROLE),
-                token: TokenConfig { file, poll_interval, watch: false },
+                token: TokenOrigin::File(TokenConfig { file, poll_interval, watch: false }),
                 sts: server::config(&server.url),
             };
             config.sts.time_source = SharedTimeSource::new(clock);
@@ -177,7 +184,7 @@ mod tests {
         }
 
         async fn failure(&self) -> Failure {
-            self.source.fetch().await.err().expect("a failure")
+            self.source.fetch(CALM).await.err().expect("a failure")
         }
     }
 
@@ -191,7 +198,7 @@ mod tests {
         let rig = Rig::start(http(200, "", &success()), Then::Close).await;
         for subject in ["one", "two"] {
             rig.write(subject);
-            let grant = rig.source.fetch().await.ok().unwrap();
+            let grant = rig.source.fetch(CALM).await.ok().unwrap();
             assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
             assert_eq!(rig.source.claims().unwrap().issuer.as_deref(), Some("https://issuer.example.com"));
             let asked = String::from_utf8(rig.server.asked.lock().unwrap().pop().unwrap()).unwrap();
@@ -242,7 +249,7 @@ mod tests {
     async fn a_token_that_stss_own_clock_has_outlived_is_not_sent() {
         let rig = Rig::with_clock(http(200, DATE, &success()), Then::Close, at(server::NOW + 5)).await;
         rig.write_until(server::NOW - 3600, "app");
-        assert!(rig.source.fetch().await.is_ok(), "nothing is known of the server's clock, so it is asked");
+        assert!(rig.source.fetch(CALM).await.is_ok(), "nothing is known of the server's clock, so it is asked");
         rig.write_until(server::NOW - 3600, "another token of the same time");
         let file = std::fs::File::options().write(true).open(rig.path()).unwrap();
         file.set_modified(at(server::NOW - 7200).now()).unwrap();
@@ -260,7 +267,7 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         rig.write_until(server::NOW + 3600, "app");
-        assert!(rig.source.fetch().await.is_ok());
+        assert!(rig.source.fetch(CALM).await.is_ok());
         assert_eq!(rig.server.asked.lock().unwrap().len(), 2);
     }
 
@@ -277,7 +284,7 @@ mod tests {
             let rig = Rig::with_clock(http(200, &date, &success()), Then::Close, at(ours)).await;
             rig.write_until(exp, "app");
             for asked in 1..4 {
-                assert!(rig.source.fetch().await.is_ok(), "{ours} {exp} {date}");
+                assert!(rig.source.fetch(CALM).await.is_ok(), "{ours} {exp} {date}");
                 assert_eq!(rig.server.asked.lock().unwrap().len(), asked);
             }
         }
@@ -297,7 +304,7 @@ mod tests {
         // And its coming is seen at once.
         rig.write("app");
         soon(rig.source.changed()).await;
-        assert!(rig.source.fetch().await.is_ok());
+        assert!(rig.source.fetch(CALM).await.is_ok());
     }
 
     #[tokio::test]
@@ -320,8 +327,8 @@ mod tests {
     async fn p6_a_rotation_during_an_exchange_is_a_change() {
         let rig = Rig::start(String::new(), Then::Hang).await;
         rig.write("app");
-        rig.source.watch.look_closely(true);
-        let fetch = rig.source.fetch();
+        rig.source.tokens.look_closely(true);
+        let fetch = rig.source.fetch(CALM);
         let change = async {
             while rig.server.asked.lock().unwrap().is_empty() {
                 tokio::task::yield_now().await;

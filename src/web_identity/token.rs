@@ -16,7 +16,7 @@ use super::claims::TokenClaims;
 use super::obstacle::Obstacle;
 use crate::error::{Error, ErrorKind};
 
-/// One content of the token file, trimmed. Wiped when dropped.
+/// One token, trimmed. Wiped when dropped.
 pub(crate) struct Token {
     text: Zeroizing<String>,
     digest: Digest,
@@ -51,24 +51,17 @@ impl Token {
     }
 
     fn new(text: Zeroizing<String>, file: &Metadata) -> Self {
-        Self {
-            digest: Digest::of(&text),
-            claims: TokenClaims::parse(&text),
-            text,
-            modified: file.modified().ok(),
-            links: links(file),
-        }
+        Self { modified: file.modified().ok(), links: links(file), ..Self::given(text) }
+    }
+
+    /// One that came from no file.
+    pub(super) fn given(text: Zeroizing<String>) -> Self {
+        Self { digest: Digest::of(&text), claims: TokenClaims::parse(&text), text, modified: None, links: None }
     }
 
     #[cfg(test)]
     pub(super) fn of(text: &str) -> Self {
-        Self {
-            digest: Digest::of(text),
-            claims: TokenClaims::parse(text),
-            text: Zeroizing::new(text.to_owned()),
-            modified: None,
-            links: Some(1),
-        }
+        Self { links: Some(1), ..Self::given(Zeroizing::new(text.to_owned())) }
     }
 
     /// The beginning of a JWT: somebody writes the file in place, and has not finished.
@@ -186,7 +179,7 @@ fn links(_: &Metadata) -> Option<u64> {
 
 /// By STS's reference.
 pub(super) const MAX_BYTES: usize = 20_000;
-const MIN_BYTES: usize = 4;
+pub(super) const MIN_BYTES: usize = 4;
 
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LAST_PAUSE: Duration = Duration::from_millis(50);

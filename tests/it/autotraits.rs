@@ -5,9 +5,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use aws_web_identity::test_util::{
     AssumableRole, Call, Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole,
 };
+use aws_web_identity::token_source::TokenError;
 use aws_web_identity::{
     AssumeRoleBuilder, BackgroundBuilder, BackgroundCredentialsProvider, BuildError, Builder, Closed, Error, ErrorKind,
-    ExpiredPolicy, Phase, Registry, Status, TokenClaims, Updates, WebIdentityCredentialsProvider,
+    ExpiredPolicy, Phase, Registry, Status, TokenClaims, Updates, WebIdentityCredentialsProvider, token_source,
 };
 
 fn shared<T: Send + Sync + Unpin + 'static>() {}
@@ -28,6 +29,7 @@ fn every_type_goes_to_other_threads() {
     shared::<BuildError>();
     shared::<Closed>();
     shared::<(ErrorKind, ExpiredPolicy, Phase)>();
+    shared::<(token_source::Token, TokenError)>();
     shared::<(OidcIssuer, MockSts, ProjectedVolume, TokenSpec, TrustedRole, AssumableRole, Call, Fault)>();
 }
 
@@ -54,12 +56,15 @@ fn errors_are_errors() {
     error::<Error>();
     error::<BuildError>();
     error::<Closed>();
+    error::<TokenError>();
 }
 
 #[test]
 fn every_future_goes_to_other_threads() {
     let builder = || WebIdentityCredentialsProvider::builder().role_arn("x").token_file("x");
     sent(builder().connect());
+    sent(token_source::future::ProvideToken::ready(Err(TokenError::new("none"))));
+    sent(token_source::future::Changed::new(std::future::pending()));
     sent(Registry::default().connect(builder()));
     fn chained(provider: &WebIdentityCredentialsProvider) {
         sent(provider.assume_role("x").connect());

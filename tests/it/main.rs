@@ -38,6 +38,7 @@ mod sdk_client;
 mod secrets;
 #[cfg(all(unix, feature = "metrics"))]
 mod service;
+mod standby;
 mod status;
 #[cfg_attr(
     not(all(feature = "object_store", feature = "reqsign")),
@@ -45,4 +46,5 @@ mod status;
 )]
 mod storage;
 mod test_kit;
+mod token_source;
 mod wrapped;

@@ -386,6 +386,21 @@ async fn a_rejected_key_is_refused_with_the_code_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_session_of_one_region_is_good_in_another_and_trouble_stays_where_it_is() {
+    let kit = Kit::start().await;
+    let elsewhere = Kit { issuer: kit.issuer.clone(), sts: kit.sts.another_region().await };
+    assert_ne!(elsewhere.sts.endpoint_url(), kit.sts.endpoint_url());
+    kit.sts.set_fault(Fault::ServiceUnavailable);
+    let client = kit.client_with(elsewhere.credentials().await);
+    client.get_caller_identity().send().await.unwrap();
+    elsewhere.sts.set_fault(Fault::Hang);
+    kit.sts.set_fault(None);
+    let client = elsewhere.client_with(kit.credentials().await);
+    client.get_caller_identity().send().await.unwrap();
+    assert_eq!((kit.sts.calls().len(), elsewhere.sts.calls().len()), (2, 2));
+}
+
+#[tokio::test]
 async fn the_mocks_clock_is_in_the_date_in_the_expiration_and_in_the_checks() {
     let kit = Kit::start().await;
     kit.sts.set_session_length(Duration::from_secs(5));

@@ -626,6 +626,22 @@ async fn callers_of_sessions_of_milliseconds_make_no_tight_loop() {
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= seconds(1)), "at least 1 s apart");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_source_is_told_at_each_attempt_whether_somebody_could_be_waiting_for_it() {
+    let rig = Rig::new(Reply::Fail(Class::Transient));
+    rig.source.then(Reply::Fail(Class::Transient)).then(Reply::Grant(QUARTER));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(2 * QUARTER).await;
+    let usable: Vec<bool> = rig.source.attempts().iter().map(|attempt| attempt.usable).collect();
+    let expired = rig.source.call_times().iter().position(|&at| at >= rig.source.call_times()[1] + QUARTER).unwrap();
+    assert_eq!(usable[..2], [false, false], "before there are any");
+    assert!(expired > 4 && usable[2..expired].iter().all(|usable| *usable), "{usable:?}");
+    assert!(
+        usable.len() > expired && usable[expired..].iter().all(|usable| !*usable),
+        "at the expiry, too: {usable:?}"
+    );
+}
+
 /// Asks how things stand at each event, as a subscriber may that signs what it sends with our credentials.
 struct Curious(crate::refresh::Supervisor);
 

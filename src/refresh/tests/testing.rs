@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::{Error, ErrorKind};
 use crate::refresh::clock::Clock;
 use crate::refresh::observer::Observer;
-use crate::refresh::source::{Change, Class, Failure, Grant, Principal, Source};
+use crate::refresh::source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::refresh::state::{ExpiredPolicy, Policy};
 use crate::refresh::supervisor::Supervisor;
 
@@ -57,6 +57,7 @@ pub(crate) struct Scripted {
     script: Mutex<VecDeque<Reply>>,
     always: Mutex<Reply>,
     calls: Mutex<Vec<Instant>>,
+    attempts: Mutex<Vec<Attempt>>,
     keys: AtomicU64,
     change: Mutex<Option<Change>>,
     changed: Notify,
@@ -94,6 +95,11 @@ impl Scripted {
         self.calls.lock().unwrap().clone()
     }
 
+    /// What each fetch was told.
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        self.attempts.lock().unwrap().clone()
+    }
+
     /// How many fetches were ever under way at once.
     pub(crate) fn most_in_flight(&self) -> u64 {
         self.most_in_flight.load(Ordering::SeqCst)
@@ -129,9 +135,10 @@ impl Scripted {
 }
 
 impl Source for Scripted {
-    async fn fetch(&self) -> Result<Grant, Failure> {
+    async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let (sent, sent_truly) = (Instant::now(), self.clock.true_time());
         self.calls.lock().unwrap().push(sent);
+        self.attempts.lock().unwrap().push(attempt);
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
         let _counted = InFlight(self);
@@ -272,6 +279,7 @@ impl Rig {
             script: Mutex::default(),
             always: Mutex::new(always),
             calls: Mutex::default(),
+            attempts: Mutex::default(),
             keys: AtomicU64::new(0),
             change: Mutex::default(),
             changed: Notify::new(),

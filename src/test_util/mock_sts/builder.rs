@@ -53,16 +53,21 @@ impl MockStsBuilder {
     ///
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start(self) -> MockSts {
-        let (listener, address) = http::listen().await;
         let account = Account { issuers: self.issuers, roles: self.roles.into(), assumable: self.assumable };
-        let shared = Arc::new(Shared::new(format!("http://{address}"), account, self.session_length));
-        let server = Server::start(listener, {
-            let shared = Arc::clone(&shared);
-            move |request: Request<Bytes>| {
-                let shared = Arc::clone(&shared);
-                async move { shared.handle(request).await }
-            }
-        });
-        MockSts { shared, _server: Arc::new(server) }
+        serve(|endpoint_url| Shared::new(endpoint_url, account, self.session_length)).await
     }
+}
+
+/// A mock on a port of its own.
+pub(super) async fn serve(make: impl FnOnce(String) -> Shared) -> MockSts {
+    let (listener, address) = http::listen().await;
+    let shared = Arc::new(make(format!("http://{address}")));
+    let server = Server::start(listener, {
+        let shared = Arc::clone(&shared);
+        move |request: Request<Bytes>| {
+            let shared = Arc::clone(&shared);
+            async move { shared.handle(request).await }
+        }
+    });
+    MockSts { shared, _server: Arc::new(server) }
 }

@@ -76,6 +76,16 @@ impl MockSts {
         MockStsBuilder::default()
     }
 
+    /// Starts the same AWS in another region: it knows the same providers and roles, and the sessions that either gave.
+    /// Faults, latency, clock and calls are its own.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime, or when loopback has no free port.
+    pub async fn another_region(&self) -> Self {
+        builder::serve(|endpoint_url| self.shared.another(endpoint_url)).await
+    }
+
     /// Its URL, for `AWS_ENDPOINT_URL_STS`.
     pub fn endpoint_url(&self) -> &str {
         &self.shared.endpoint_url

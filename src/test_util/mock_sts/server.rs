@@ -1,7 +1,7 @@
 //! From a request to a reply, by way of the faults; and the book that is kept of it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_types::DateTime;
@@ -25,7 +25,9 @@ use crate::test_util::{lock, now, uuid};
 /// What the handles and the server share.
 pub(super) struct Shared {
     pub(super) endpoint_url: String,
-    pub(super) account: Account,
+    pub(super) account: Arc<Account>,
+    /// By access key. All regions know them.
+    sessions: Arc<Mutex<HashMap<String, Session>>>,
     pub(super) state: Mutex<State>,
     /// How many requests have come.
     pub(super) arrivals: watch::Sender<usize>,
@@ -38,8 +40,6 @@ pub(super) struct State {
     pub(super) most_at_once: usize,
     /// By access key: the code that it is refused with.
     pub(super) rejected: HashMap<String, String>,
-    /// By access key.
-    sessions: HashMap<String, Session>,
     under_way: usize,
 }
 
@@ -58,6 +58,21 @@ pub(super) struct Settings {
 
 impl Shared {
     pub(super) fn new(endpoint_url: String, account: Account, session_length: Option<Duration>) -> Self {
+        Self::with(endpoint_url, Arc::new(account), Arc::default(), session_length)
+    }
+
+    /// Of the same account, with the same sessions.
+    pub(super) fn another(&self, endpoint_url: String) -> Self {
+        let length = self.settings().session_length;
+        Self::with(endpoint_url, Arc::clone(&self.account), Arc::clone(&self.sessions), length)
+    }
+
+    fn with(
+        endpoint_url: String,
+        account: Arc<Account>,
+        sessions: Arc<Mutex<HashMap<String, Session>>>,
+        session_length: Option<Duration>,
+    ) -> Self {
         let settings = Settings {
             fault: None,
             chain_fault: None,
@@ -73,10 +88,9 @@ impl Shared {
             calls: Vec::new(),
             most_at_once: 0,
             rejected: HashMap::new(),
-            sessions: HashMap::new(),
             under_way: 0,
         };
-        Self { endpoint_url, account, state: Mutex::new(state), arrivals: watch::Sender::new(0) }
+        Self { endpoint_url, account, sessions, state: Mutex::new(state), arrivals: watch::Sender::new(0) }
     }
 
     pub(super) async fn handle(&self, request: Request<Bytes>) -> Reply {
@@ -156,19 +170,17 @@ impl Shared {
         let answer = Answer::grant(&grant, spoil, id);
         let mut state = lock(&self.state);
         state.calls[turn.call].access_key_id = Some(access_key_id.clone());
-        state.sessions.insert(access_key_id, grant.session);
         drop(state);
+        lock(&self.sessions).insert(access_key_id, grant.session);
         if spoil == Some(Spoil::Disconnected) { cut(&answer) } else { self.reply(answer, turn) }
     }
 
     fn authenticate(&self, signed: &Signed, request: &Request<Bytes>, now: SystemTime) -> Result<Session, Refusal> {
-        let state = lock(&self.state);
-        if let Some(code) = state.rejected.get(&signed.access_key_id) {
+        if let Some(code) = lock(&self.state).rejected.get(&signed.access_key_id) {
             return Err(Refusal::of_key(code.clone()));
         }
         let unknown = || Refusal::of_key("InvalidClientTokenId");
-        let session = state.sessions.get(&signed.access_key_id).cloned().ok_or_else(unknown)?;
-        drop(state);
+        let session = lock(&self.sessions).get(&signed.access_key_id).cloned().ok_or_else(unknown)?;
         if now >= session.expiration {
             return Err(Refusal::of_key("ExpiredToken"));
         }

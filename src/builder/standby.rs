@@ -1,0 +1,256 @@
+//! The standbys of STS.
+
+use aws_types::region::Region;
+use http::Uri;
+
+use super::arn::partition_of;
+use super::endpoint::{self, Endpoint, RawUrl};
+use super::parse::{self, quoted, refused};
+use crate::environment::Given;
+use crate::error::BuildError;
+use crate::sts::Site;
+
+/// A standby as it was given.
+#[derive(Debug)]
+pub(super) enum RawStandby {
+    Region(Region),
+    Url(RawUrl),
+}
+
+impl From<Site> for RawStandby {
+    fn from(site: Site) -> Self {
+        match site.endpoint_url {
+            Some(url) => Self::Url(RawUrl(url)),
+            None => Self::Region(site.region),
+        }
+    }
+}
+
+/// A standby that is valid beside its home.
+#[derive(Debug)]
+pub(super) struct Standby {
+    pub(super) site: Site,
+    /// In clear text over a network.
+    pub(super) is_exposed: bool,
+}
+
+/// What the standbys of one provider have in common.
+pub(super) struct Home<'a> {
+    pub(super) site: &'a Site,
+    pub(super) use_fips: bool,
+    pub(super) use_dual_stack: bool,
+}
+
+impl Home<'_> {
+    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<Standby>, BuildError> {
+        let mut standbys: Vec<Standby> = Vec::with_capacity(given.len());
+        for raw in given {
+            let (by, standby) = match raw {
+                RawStandby::Region(region) => (BY_REGION, self.region(region)?),
+                RawStandby::Url(url) => (BY_URL, self.url(url)?),
+            };
+            let shown = || quoted(standby.site.endpoint_url.as_deref().unwrap_or(standby.site.region.as_ref()));
+            if is_same(&standby.site, self.site) {
+                let problem = format_args!("{}, which is where STS is asked in the first place", shown());
+                return Err(refused(by, problem, "name another, or none"));
+            }
+            if standbys.iter().any(|other| is_same(&standby.site, &other.site)) {
+                return Err(refused(by, format_args!("{} twice", shown()), "name each once"));
+            }
+            standbys.push(standby);
+        }
+        Ok(standbys)
+    }
+
+    fn region(&self, region: Region) -> Result<Standby, BuildError> {
+        let name = Given { by: BY_REGION, value: region.as_ref().to_owned() };
+        if let Some(url) = &self.site.endpoint_url {
+            return Err(refused(
+                BY_REGION,
+                format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name.value), quoted(url)),
+                "the token would be sent to another STS than that; use standby_endpoint_url, with \
+                 https://sts.REGION.amazonaws.com if it is AWS's that is meant",
+            ));
+        }
+        let name = parse::region(name, true)?.value;
+        self.same_partition(BY_REGION, &name, &name)?;
+        Ok(Standby { site: Site { region, endpoint_url: None }, is_exposed: false })
+    }
+
+    fn same_partition(&self, by: &str, given: &str, region: &str) -> Result<(), BuildError> {
+        let (here, there) = (partition_of(self.site.region.as_ref()), partition_of(region));
+        if here == there {
+            return Ok(());
+        }
+        Err(refused(
+            by,
+            format_args!(
+                "{}, of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
+                quoted(given),
+                self.site.region
+            ),
+            "credentials of one partition are not good in another; name a region of the same",
+        ))
+    }
+
+    fn url(&self, url: RawUrl) -> Result<Standby, BuildError> {
+        let Endpoint { url, is_exposed } = endpoint::parse(Given { by: BY_URL, value: url })?;
+        endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
+        // Role chaining signs for it.
+        let region = region_in(&url).unwrap_or_else(|| self.site.region.clone());
+        if self.site.endpoint_url.is_none() {
+            self.same_partition(BY_URL, &url, region.as_ref())?;
+        }
+        Ok(Standby { site: Site { region, endpoint_url: Some(url) }, is_exposed })
+    }
+}
+
+/// The region whose endpoint of AWS this is: `sts.REGION.amazonaws.com`, or a VPC endpoint's name.
+fn region_in(url: &str) -> Option<Region> {
+    let uri: Uri = url.parse().ok()?;
+    let host = uri.host()?.to_ascii_lowercase();
+    let name = AWS_DOMAINS.iter().find_map(|domain| host.strip_suffix(domain))?;
+    let mut labels = name.split('.');
+    labels.find(|label| *label == "sts" || *label == "sts-fips")?;
+    labels.next().filter(|label| label.contains('-')).map(|region| Region::new(region.to_owned()))
+}
+
+fn is_same(one: &Site, other: &Site) -> bool {
+    match (&one.endpoint_url, &other.endpoint_url) {
+        (None, None) => one.region == other.region,
+        (Some(one), Some(other)) => one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/')),
+        (None, Some(url)) | (Some(url), None) => {
+            one.region == other.region
+                && url.trim_end_matches('/').eq_ignore_ascii_case(&format!("https://sts.{}.amazonaws.com", one.region))
+        }
+    }
+}
+
+/// With what may stand between a region and them.
+const AWS_DOMAINS: [&str; 4] = [".vpce.amazonaws.com", ".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+const BY_REGION: &str = "Builder::standby_region";
+const BY_URL: &str = "Builder::standby_endpoint_url";
+
+#[cfg(test)]
+#[cfg(feature = "default-https-client")]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::builder::Builder;
+    use crate::builder::settings::Parts;
+    use crate::environment::Environment;
+
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn outcome(builder: Builder, variables: Variables<'_>) -> Result<Parts, BuildError> {
+        let builder = builder.role_arn("arn:aws:iam::123456789012:role/app").token_file("/run/token");
+        let known = [("AWS_REGION", "eu-central-1")];
+        builder.settings.resolve(&Environment::from_fn(|name| {
+            let all = variables.iter().chain(&known);
+            all.filter(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)).next()
+        }))
+    }
+
+    fn resolve(builder: Builder, variables: Variables<'_>) -> Parts {
+        outcome(builder, variables).unwrap()
+    }
+
+    fn refuse(builder: Builder, variables: Variables<'_>) -> String {
+        outcome(builder, variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn standbys_are_asked_in_the_order_in_which_they_were_given() {
+        let builder = Builder::default().standby_region(Region::new("eu-west-1"));
+        let sts =
+            resolve(builder.standby_endpoint_url("https://sts.example").standby_region(Region::new("eu-north-1")), &[]);
+        let shown: Vec<_> =
+            sts.config.sts.standbys.iter().map(|it| (it.region.as_ref(), it.endpoint_url.as_deref())).collect();
+        let expected = [("eu-west-1", None), ("eu-central-1", Some("https://sts.example")), ("eu-north-1", None)];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn p12_a_standby_that_cannot_help_is_refused() {
+        let region = |name: &'static str| Builder::default().standby_region(Region::new(name));
+        let url = |url: &str| Builder::default().standby_endpoint_url(url);
+        let ceph = ("AWS_ENDPOINT_URL_STS", "https://ceph.example/");
+        for (builder, variable, text) in [
+            (
+                region("cn-north-1"),
+                ("", ""),
+                "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but eu-central-1, where STS is asked \
+                 in the first place, is of partition aws: credentials of one partition are not good in another; name a region \
+                 of the same",
+            ),
+            (
+                region("eu-central-1"),
+                ("", ""),
+                "Builder::standby_region is \"eu-central-1\", which is where STS is asked in the first place: name another, or \
+                 none",
+            ),
+            (
+                region("eu-west-1").standby_region(Region::new("eu-west-1")),
+                ("", ""),
+                "Builder::standby_region is \"eu-west-1\" twice: name each once",
+            ),
+            (
+                region("eu-west-1a"),
+                ("", ""),
+                "Builder::standby_region is \"eu-west-1a\", which is no region: it is an availability zone of eu-west-1",
+            ),
+            (
+                region("eu-west-1"),
+                ceph,
+                "Builder::standby_region is \"eu-west-1\", a region of AWS, but STS is asked at \"https://ceph.example/\": the \
+                 token would be sent to another STS than that; use standby_endpoint_url, with \
+                 https://sts.REGION.amazonaws.com if it is AWS's that is meant",
+            ),
+            (
+                url("HTTPS://ceph.example"),
+                ceph,
+                "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is where STS is asked in the first place: \
+                 name another, or none",
+            ),
+            (
+                url("https://sts.eu-central-1.amazonaws.com/"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is where STS is asked in \
+                 the first place: name another, or none",
+            ),
+            (
+                url("https://sts.cn-north-1.amazonaws.com.cn"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
+                 eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
+                 not good in another; name a region of the same",
+            ),
+            (
+                url("sts.example"),
+                ("", ""),
+                "Builder::standby_endpoint_url is \"sts.example\", which is not a whole URL: write it as https://HOST, with a \
+                 port or path if need be",
+            ),
+            (
+                url("https://sts.example"),
+                ("AWS_USE_FIPS_ENDPOINT", "true"),
+                "the STS endpoint is \"https://sts.example\" and FIPS is on, which the SDK does not combine: take the endpoint \
+                 out, or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it",
+            ),
+        ] {
+            assert_eq!(refuse(builder, &[variable]), text);
+        }
+        for (given, of) in [
+            ("https://vpce-1a.sts.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
+            ("https://sts.eu-north-1.api.aws", "eu-north-1"),
+            ("https://sts.amazonaws.com", "eu-central-1"),
+            ("https://sts.eu-west-1.example", "eu-central-1"),
+        ] {
+            let standbys = resolve(url(given), &[]).config.sts.standbys;
+            assert_eq!(standbys[0].region.as_ref(), of, "{given}");
+        }
+        let fips = resolve(region("eu-west-1"), &[("AWS_USE_FIPS_ENDPOINT", "true")]);
+        assert!(fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1, "there as at home");
+    }
+}

@@ -1,0 +1,3 @@
+//! What standbys are good for, with the engine, in paused time.
+
+mod outage;

@@ -1,0 +1,223 @@
+//! Tokens that are not in a file: from Vault, a SPIFFE workload API, the OIDC endpoint of a CI system.
+//!
+//! A source is something that can be asked for a token: [`ProvideToken`], given to
+//! [`Builder::token_source`](crate::Builder::token_source). The rest stays as it is with a file: refreshed beside the
+//! requests, one exchange at a time, no failure that hides valid credentials.
+//!
+//! ```
+//! use aws_web_identity::WebIdentityCredentialsProvider;
+//! use aws_web_identity::token_source::{ProvideToken, Token, TokenError, future};
+//!
+//! #[derive(Debug)]
+//! struct Agent;
+//!
+//! impl Agent {
+//!     async fn ask(&self) -> Result<String, std::io::Error> {
+//!         // A request to wherever tokens are.
+//! #       Ok("token".to_owned())
+//!     }
+//! }
+//!
+//! impl ProvideToken for Agent {
+//!     fn provide_token(&self) -> future::ProvideToken<'_> {
+//!         future::ProvideToken::new(async { Token::new(self.ask().await.map_err(TokenError::new)?) })
+//!     }
+//! }
+//!
+//! let builder = WebIdentityCredentialsProvider::builder().token_source(Agent);
+//! # drop(builder);
+//! ```
+//!
+//! The example `token_source` has one for GitHub Actions; [`docs::token_sources`](crate::docs::token_sources) says what is
+//! other than with a file.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::token::{MAX_BYTES, MIN_BYTES};
+
+/// Something that can be asked for a token, again and again.
+///
+/// `Debug` and the errors must hold no secret: they may be printed.
+pub trait ProvideToken: fmt::Debug + Send + Sync + 'static {
+    /// A token that STS will accept now: before its `exp`, with the audience that the OIDC provider lists.
+    ///
+    /// Asked once for each exchange, which is once or twice an hour as a rule, and every few seconds at most while
+    /// exchanges fail. Nothing is kept from one exchange to the next: a source to which asking is dear keeps its token
+    /// itself, and gives it for as long as it is good.
+    ///
+    /// Asking and the exchange together have the [`attempt_timeout`](crate::Builder::attempt_timeout). What fails, or takes
+    /// longer, is tried again as an outage of STS is. Like all futures it must not block its thread.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when its time is over, and when the provider is shut down.
+    fn provide_token(&self) -> future::ProvideToken<'_>;
+
+    /// Resolves once there is another token than [`provide_token`](Self::provide_token) gave last. Default: never, which is
+    /// right for a source that cannot know.
+    ///
+    /// It ends a failing state at once, and lets credentials be renewed when the token is somebody else's now (other
+    /// `iss`, `sub` or `aud`). While all is well a new token causes no exchange. Listened to once a second at most.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped and made anew at any time: a change in between must be told by the next one.
+    fn changed(&self) -> future::Changed<'_> {
+        future::Changed::new(std::future::pending())
+    }
+}
+
+/// A web identity token: a JWT, as a rule. Wiped when dropped.
+#[derive(Clone)]
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// A token, without the white space around it.
+    ///
+    /// # Errors
+    /// What no STS takes: less than 4 bytes or more than 20 000 (STS's bounds), or other characters than visible ASCII.
+    /// The error does not repeat it.
+    pub fn new(text: impl Into<String>) -> Result<Self, TokenError> {
+        let whole = Zeroizing::new(text.into());
+        let text = whole.trim_ascii();
+        let problem = match text.len() {
+            0 => "it is empty".to_owned(),
+            1..MIN_BYTES => format!("it is shorter than {MIN_BYTES} bytes"),
+            MIN_BYTES..=MAX_BYTES if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                return Ok(Self(Zeroizing::new(text.to_owned())));
+            }
+            MIN_BYTES..=MAX_BYTES => "it has characters that are not visible ASCII".to_owned(),
+            length => format!("it has {length} bytes, STS takes {MAX_BYTES}"),
+        };
+        Err(TokenError::new(format!("this is no token: {problem}")))
+    }
+
+    pub(super) fn into_text(self) -> Zeroizing<String> {
+        self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(** redacted **)")
+    }
+}
+
+/// Why a source has no token. Becomes the [`source`](StdError::source) of an [`Error`](crate::Error) of kind
+/// [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable).
+#[derive(Debug)]
+pub struct TokenError(Box<dyn StdError + Send + Sync>);
+
+impl TokenError {
+    /// Of an error, or of a text. It must hold no secret.
+    pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl From<Box<dyn StdError + Send + Sync>> for TokenError {
+    fn from(cause: Box<dyn StdError + Send + Sync>) -> Self {
+        Self(cause)
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for TokenError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+/// What the methods of [`ProvideToken`] return, so that the trait can be made into an object.
+pub mod future {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use aws_smithy_async::future::now_or_later::{BoxFuture, NowOrLater};
+
+    use super::{Token, TokenError};
+
+    /// The future of [`provide_token`](super::ProvideToken::provide_token).
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ProvideToken<'a>(NowOrLater<Result<Token, TokenError>, BoxFuture<'a, Result<Token, TokenError>>>);
+
+    impl<'a> ProvideToken<'a> {
+        /// A token that has to be waited for.
+        pub fn new(future: impl Future<Output = Result<Token, TokenError>> + Send + 'a) -> Self {
+            Self(NowOrLater::new(Box::pin(future)))
+        }
+
+        /// A token that is there.
+        pub fn ready(token: Result<Token, TokenError>) -> Self {
+            Self(NowOrLater::ready(token))
+        }
+    }
+
+    impl Future for ProvideToken<'_> {
+        type Output = Result<Token, TokenError>;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            Pin::new(&mut self.0).poll(cx)
+        }
+    }
+
+    /// The future of [`changed`](super::ProvideToken::changed).
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Changed<'a>(NowOrLater<(), BoxFuture<'a, ()>>);
+
+    impl<'a> Changed<'a> {
+        /// Resolves when `future` does.
+        pub fn new(future: impl Future<Output = ()> + Send + 'a) -> Self {
+            Self(NowOrLater::new(Box::pin(future)))
+        }
+    }
+
+    impl Future for Changed<'_> {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            Pin::new(&mut self.0).poll(cx)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_what_sts_takes() {
+        let longest = "x".repeat(MAX_BYTES);
+        for (text, kept) in [("\n abcd\t", "abcd"), ("a.b.c-_=", "a.b.c-_="), (longest.as_str(), longest.as_str())] {
+            assert_eq!(*Token::new(text).unwrap().into_text(), kept);
+        }
+        let too_long = format!("{longest}x");
+        for (text, problem) in [
+            ("", "it is empty"),
+            (" \r\n", "it is empty"),
+            ("abc", "it is shorter than 4 bytes"),
+            ("canary canary", "it has characters that are not visible ASCII"),
+            ("canary\0canary", "it has characters that are not visible ASCII"),
+            ("canaryü", "it has characters that are not visible ASCII"),
+            (too_long.as_str(), "it has 20001 bytes, STS takes 20000"),
+        ] {
+            assert_eq!(Token::new(text).unwrap_err().to_string(), format!("this is no token: {problem}"));
+        }
+    }
+
+    #[test]
+    fn p9_a_token_is_not_printed() {
+        assert_eq!(format!("{:?}", Token::new("canary").unwrap()), "Token(** redacted **)");
+        let shown = format!("{:?}", Token::new("canary canary").unwrap_err());
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Tokens, wherever they come from.
+
+use std::time::Duration;
+
+use aws_smithy_async::time::SharedTimeSource;
+use tokio::time::Instant;
+
+use super::asked::AskedTokens;
+use super::claims::TokenClaims;
+use super::config::TokenOrigin;
+use super::token::Token;
+use super::watch::TokenWatch;
+use crate::error::Error;
+use crate::refresh::{Change, Class};
+
+/// Gives the token for an exchange, and tells of others.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per provider")]
+pub(super) enum Tokens {
+    File(TokenWatch),
+    Source(AskedTokens),
+}
+
+impl Tokens {
+    /// Nothing is read or asked.
+    pub(super) fn new(origin: &TokenOrigin, attempt_timeout: Duration, time_source: SharedTimeSource) -> Self {
+        match origin {
+            TokenOrigin::File(config) => Self::File(TokenWatch::new(config, time_source)),
+            TokenOrigin::Source(config) => Self::Source(AskedTokens::new(config.clone(), attempt_timeout)),
+        }
+    }
+
+    /// The token for an exchange, and when that has to end if asking counts as part of it. Reading a file has a patience of
+    /// its own.
+    pub(super) async fn token(&self) -> Result<(Token, Option<Instant>), Error> {
+        match self {
+            Self::File(watch) => Ok((watch.read().await?, None)),
+            Self::Source(asked) => {
+                let deadline = asked.deadline();
+                Ok((asked.ask(deadline).await?, Some(deadline)))
+            }
+        }
+    }
+
+    /// What a failure means where tokens come from here: a file says when it holds another one, a source has to be asked.
+    pub(super) fn class(&self, class: Class) -> Class {
+        match (self, class) {
+            (Self::Source(_), Class::Blocked) => Class::Transient,
+            (_, class) => class,
+        }
+    }
+
+    /// Only a better token can help, or none is needed.
+    pub(super) fn look_closely(&self, on: bool) {
+        if let Self::File(watch) = self {
+            watch.look_closely(on);
+        }
+    }
+
+    /// Resolves once there is another token than was used last, or told of last. Cancel safe.
+    pub(super) async fn changed(&self) -> Change {
+        match self {
+            Self::File(watch) => watch.changed().await,
+            Self::Source(asked) => asked.changed().await,
+        }
+    }
+
+    /// How often the file was seen with another token. `None`: there is no file.
+    #[cfg(feature = "metrics")]
+    pub(super) fn rotations(&self) -> Option<u64> {
+        match self {
+            Self::File(watch) => Some(watch.rotations()),
+            Self::Source(_) => None,
+        }
+    }
+
+    /// Whether file events come. `None`: none are wanted.
+    #[cfg(feature = "metrics")]
+    pub(super) fn watch_healthy(&self) -> Option<bool> {
+        match self {
+            Self::File(watch) => watch.healthy(),
+            Self::Source(_) => None,
+        }
+    }
+
+    /// Of the newest token that was seen.
+    pub(super) fn claims(&self) -> Option<TokenClaims> {
+        match self {
+            Self::File(watch) => watch.claims(),
+            Self::Source(asked) => asked.claims(),
+        }
+    }
+}

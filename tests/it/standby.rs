@@ -1,0 +1,310 @@
+//! Standbys: STS at home is away, in each way in which it can be, and nobody notices.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use std::{fmt, io};
+
+use aws_sdk_sts::Client;
+use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
+use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::rig::{ARN, ROLE, Rig, key, soon, who};
+
+/// Two regions of one AWS, and a door before the one that is home.
+struct Regions {
+    home: Rig,
+    door: Door,
+    standby: MockSts,
+}
+
+/// How home is away.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Away {
+    Refuses,
+    Hangs,
+    Answers503,
+    /// From the start, and for good: no name server can be told to know it again.
+    Unresolvable,
+}
+
+impl Regions {
+    async fn start() -> Self {
+        Self::with(Rig::start().await).await
+    }
+
+    async fn with(home: Rig) -> Self {
+        let door = Door::open(home.sts.endpoint_url());
+        let standby = home.sts.another_region().await;
+        Self { home, door, standby }
+    }
+
+    fn builder(&self, away: Away) -> Builder {
+        let url = if away == Away::Unresolvable { "http://home.invalid" } else { &self.door.url };
+        self.home.builder().endpoint_url(url).standby_endpoint_url(self.standby.endpoint_url())
+    }
+
+    fn go(&mut self, away: Away) {
+        match away {
+            Away::Refuses => self.door.shut(),
+            Away::Hangs => self.home.sts.set_fault(Fault::Hang),
+            Away::Answers503 => self.home.sts.set_fault(Fault::ServiceUnavailable),
+            Away::Unresolvable => {}
+        }
+    }
+
+    fn come_back(&mut self) {
+        self.home.sts.set_fault(None);
+        self.door.open_again();
+    }
+}
+
+/// A port that leads to a server, and can refuse.
+struct Door {
+    url: String,
+    address: SocketAddr,
+    to: String,
+    relay: Option<AbortHandle>,
+    /// Bound to the port and deaf: so nobody else gets it while the door is shut.
+    _holder: TcpSocket,
+}
+
+impl Door {
+    fn open(to: &str) -> Self {
+        let holder = socket("127.0.0.1:0".parse().unwrap());
+        let address = holder.local_addr().unwrap();
+        let to = to.trim_start_matches("http://").to_owned();
+        let mut door = Self { url: format!("http://{address}"), address, to, relay: None, _holder: holder };
+        door.open_again();
+        door
+    }
+
+    fn shut(&mut self) {
+        self.relay.take().expect("it is open").abort();
+    }
+
+    fn open_again(&mut self) {
+        if self.relay.is_none() {
+            let listener = socket(self.address).listen(64).unwrap();
+            self.relay = Some(tokio::spawn(relay(listener, self.to.clone())).abort_handle());
+        }
+    }
+}
+
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    #[cfg(unix)]
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+async fn relay(listener: TcpListener, to: String) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut from, _)) = listener.accept().await {
+        let to = to.clone();
+        connections.spawn(async move {
+            let mut to = TcpStream::connect(to).await?;
+            copy_bidirectional(&mut from, &mut to).await
+        });
+    }
+}
+
+/// Requests without a pause until all is as it should be; each must succeed, with credentials that were there.
+async fn request_until(provider: &WebIdentityCredentialsProvider, client: &Client, mut holds: impl FnMut() -> bool) {
+    tokio::time::timeout(Duration::from_secs(90), async {
+        while !holds() {
+            assert!(provider.current().is_some(), "nobody waits: {:?}", provider.status());
+            assert_eq!(who(client).await, ARN);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("in vain: {:?}", provider.status()));
+}
+
+async fn outlives(away: Away) {
+    let mut regions = Regions::start().await;
+    for sts in [&regions.home.sts, &regions.standby] {
+        sts.set_session_length(Duration::from_secs(12));
+    }
+    let builder = regions.builder(away).refresh_window(0.10..=0.12).attempt_timeout(Duration::from_millis(500));
+    let provider = builder.connect().await.unwrap();
+    // A service takes what either gave.
+    let client = Client::new(&provider.install(regions.standby.sdk_config()));
+    let home = regions.door.url.clone();
+    let standby = regions.standby.endpoint_url().to_owned();
+    let answered = || provider.status().endpoint.unwrap();
+    assert_eq!(answered(), if away == Away::Unresolvable { &*standby } else { &*home }, "{away:?}");
+
+    regions.go(away);
+    let (first, expiry) = (key(&provider), provider.status().expiry.unwrap());
+    let generation = provider.status().generation;
+    request_until(&provider, &client, || {
+        SystemTime::now() > expiry && provider.status().generation >= generation + 2 && answered() == standby
+    })
+    .await;
+    assert_ne!(key(&provider), first);
+    if away == Away::Unresolvable {
+        return;
+    }
+    regions.come_back();
+    request_until(&provider, &client, || answered() == home).await;
+    // And from then on there alone.
+    let (calls, generation) = (exchanges(&regions.standby), provider.status().generation);
+    request_until(&provider, &client, || provider.status().generation > generation).await;
+    assert_eq!((exchanges(&regions.standby), answered()), (calls, home), "{away:?}");
+}
+
+fn exchanges(sts: &MockSts) -> usize {
+    sts.calls().iter().filter(|call| call.action == "AssumeRoleWithWebIdentity").count()
+}
+
+/// Each longer than a session, all at once, so that the test lasts not much longer than one.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_p2_an_outage_at_home_that_outlives_a_session_fails_no_request_and_home_is_used_again() {
+    let mut outages = JoinSet::new();
+    for away in [Away::Refuses, Away::Hangs, Away::Answers503, Away::Unresolvable] {
+        outages.spawn(outlives(away));
+    }
+    outages.join_all().await;
+}
+
+/// With the timeouts as they are without being set: 8 s for an attempt, 30 s for who waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_usable_the_first_credentials_come_through_the_standby_while_the_first_caller_waits() {
+    let mut starts = JoinSet::new();
+    for away in [Away::Refuses, Away::Hangs, Away::Answers503, Away::Unresolvable] {
+        starts.spawn(async move {
+            let mut regions = Regions::start().await;
+            regions.go(away);
+            let provider = regions.builder(away).connect().await.unwrap();
+            let client = Client::new(&provider.install(regions.standby.sdk_config()));
+            assert_eq!(who(&client).await, ARN);
+            assert_eq!(provider.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
+            assert_eq!(exchanges(&regions.standby), 1, "{away:?}");
+            assert!(exchanges(&regions.home.sts) <= 1, "one failure is enough: {away:?}");
+        });
+    }
+    starts.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_sts_sends_nobody_to_a_standby() {
+    for (fault, kind) in [
+        (Fault::Throttled, ErrorKind::Throttled),
+        (Fault::VerificationKeyUnreachable, ErrorKind::ServiceUnavailable),
+        (Fault::ExpiredToken, ErrorKind::TokenRejected),
+        (Fault::UnknownInvalidToken, ErrorKind::TokenRejected),
+        (Fault::IncorrectAudience, ErrorKind::TokenRejected),
+        (Fault::AccessDenied, ErrorKind::RoleDenied),
+        (Fault::RegionDisabled, ErrorKind::InvalidConfiguration),
+    ] {
+        let regions = Regions::start().await;
+        regions.home.sts.set_fault(fault);
+        let builder = regions.builder(Away::Answers503).wait_timeout(Duration::from_millis(1500));
+        let provider = builder.build().unwrap();
+        let error = soon(provider.refresh()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{fault:?}");
+        soon(provider.refresh()).await.unwrap_err();
+        assert!(regions.standby.calls().is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
+    for fault in [Fault::BadGateway, Fault::HtmlError, Fault::Redirect, Fault::CutBody, Fault::AlreadyExpired] {
+        let regions = Regions::start().await;
+        regions.home.sts.set_fault(fault);
+        let provider = soon(regions.builder(Away::Answers503).connect()).await.unwrap();
+        assert_eq!(provider.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
+    const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
+    let issuer = OidcIssuer::start().await;
+    let builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE));
+    let sts = builder.assumable_role(AssumableRole::new(LAKE).principal(ROLE)).start().await;
+    let mut regions = Regions::with(Rig::with(&issuer, sts)).await;
+    let base = regions.builder(Away::Refuses).connect().await.unwrap();
+    regions.go(Away::Refuses);
+    let lake = soon(base.assume_role(LAKE).connect()).await.unwrap();
+    assert_eq!(base.status().endpoint, Some(regions.door.url.clone()), "still good");
+    assert_eq!(lake.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
+    let client = Client::new(&lake.install(regions.home.config()));
+    assert_eq!(who(&client).await, "arn:aws:sts::210987654321:assumed-role/lake/checkout-0");
+    regions.come_back();
+    let other = soon(base.to_builder().session_name("other").connect()).await.unwrap();
+    assert_eq!(other.status().endpoint, Some(regions.door.url.clone()), "each goes its own way");
+}
+
+/// On one thread: the log is that thread's.
+#[tokio::test]
+async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut regions = Regions::start().await;
+    let other = regions.standby.another_region().await;
+    regions.standby.set_fault(Fault::RegionDisabled);
+    regions.go(Away::Refuses);
+    let builder = regions.builder(Away::Refuses).standby_endpoint_url(other.endpoint_url());
+    let provider = soon(builder.connect()).await.unwrap();
+    let last = provider.status().endpoint;
+    assert_eq!(last.as_deref(), Some(other.endpoint_url()));
+    // While they are valid a second failure is waited for; then it is the other's turn at once.
+    for _ in 0..2 {
+        let before = key(&provider);
+        while key(&provider) == before {
+            drop(soon(provider.refresh()).await);
+        }
+    }
+    assert_eq!((exchanges(&regions.standby), exchanges(&other)), (1, 3));
+
+    // With none left there is only home.
+    let lonely = regions.builder(Away::Refuses).wait_timeout(Duration::from_millis(1500)).build().unwrap();
+    let error = soon(lonely.refresh()).await.unwrap_err();
+    soon(lonely.refresh()).await.unwrap_err();
+    assert_eq!(exchanges(&regions.standby), 2);
+    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    drop(guard);
+    let log = log.to_string();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("STS is not activated at a standby")).collect();
+    assert!(warnings.len() == 2 && warnings.iter().all(|line| line.contains("WARN") && line.contains(ROLE)), "{log}");
+    assert!(log.contains("credentials renewed") && log.contains("endpoint=\"http://"), "who answered: {log}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0.lock().unwrap()))
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
