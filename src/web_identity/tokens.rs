@@ -15,7 +15,6 @@ use crate::refresh::{Change, Class};
 
 /// Gives the token for an exchange, and tells of others.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one per provider")]
 pub(super) enum Tokens {
     File(TokenWatch),
     Source(AskedTokens),
