@@ -49,11 +49,11 @@
 //!
 //! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
 //! |---|---|---|---|---|---|
-//! | fails at once | none | 77 % | 30 s | 560 | after the outage |
+//! | fails at once | none | 75 % | 30 s | 550 | after the outage |
 //! | fails at once | one | none | none | 3 and 1.5 | 0.3 s |
-//! | drops packets | none | 74 % | 30 s | 395 | after the outage |
-//! | drops packets | one | none | none | 3 and 1.5 | 2.2 s |
-//! | hangs | none | 77 % | 30 s | 221 | after the outage |
+//! | drops packets | none | 76 % | 30 s | 410 | after the outage |
+//! | drops packets | one | none | none | 3 and 1.5 | 2.3 s |
+//! | hangs | none | 76 % | 30 s | 220 | after the outage |
 //! | hangs | one | none | none | 3 and 1.5 | 8.2 s |
 //!
 //! Without a standby an outage that is shorter than a quarter of a session costs nothing either: the refresh begins at 60 % to
