@@ -6,6 +6,7 @@
 //! them. Each pod is busy: a request comes whenever one could cause a call. Of ours the worst of the runs is shown, of the
 //! peers the best.
 
+mod places;
 mod refresh;
 #[path = "../support/mod.rs"]
 mod support;
@@ -27,7 +28,8 @@ fn main() -> std::io::Result<()> {
     }
     outage(runs);
     for policy in Policy::ALL {
-        let load = Load::of(policy, &Scenario { rollout: LIFETIME, outage: 0.0..0.0, ends: 20.0 * LIFETIME }, 1);
+        let load =
+            Load::of(policy, &Scenario { rollout: LIFETIME, outage: 0.0..0.0, standbys: 0, ends: 20.0 * LIFETIME }, 1);
         let steady = &load.calls[10 * LIFETIME as usize..20 * LIFETIME as usize];
         let per_hour = f64::from(steady.iter().sum::<u32>()) / (PODS as f64 * 10.0);
         report(format_args!("steady {} calls_per_pod_and_hour", policy.name()), format_args!("{per_hour:.2}"));
@@ -37,7 +39,7 @@ fn main() -> std::io::Result<()> {
 
 /// All pods start within some seconds: the first refreshes come together, unless somebody spreads them.
 fn rolled_out(rollout: f64, runs: u64) {
-    let scenario = Scenario { rollout, outage: 0.0..0.0, ends: 5.0 * LIFETIME };
+    let scenario = Scenario { rollout, outage: 0.0..0.0, standbys: 0, ends: 5.0 * LIFETIME };
     let [ours, lazy, coming] = Policy::ALL.map(|policy| Runs::new(policy, &scenario, runs));
     let name = format!("rollout_{rollout}s");
     report(format_args!("{name} start peak_per_second any"), ours.worst(|load| peak(&load.cycles[0]).into()));
@@ -67,7 +69,7 @@ fn rolled_out(rollout: f64, runs: u64) {
 /// STS fails for half an hour, and the fleet is out of step by then.
 fn outage(runs: u64) {
     let outage = 6.0 * LIFETIME..6.5 * LIFETIME;
-    let scenario = Scenario { rollout: LIFETIME, outage: outage.clone(), ends: 9.0 * LIFETIME };
+    let scenario = Scenario { rollout: LIFETIME, outage: outage.clone(), standbys: 0, ends: 9.0 * LIFETIME };
     let during = outage.start as usize..outage.end as usize;
     let recovery = during.end..during.end + 60;
     let after = recovery.end..scenario.ends as usize;
@@ -90,6 +92,22 @@ fn outage(runs: u64) {
         let ran_out = shown(&|load| 100.0 * load.ran_out as f64 / PODS as f64);
         report(format_args!("{name} pods_without_valid_credentials_percent"), format_args!("{ran_out:.1}"));
     }
+
+    let runs = Runs::new(Policy::Ours, &Scenario { standbys: 1, ..scenario }, runs);
+    let name = "outage_30min ours_with_a_standby_region";
+    for (place, calls) in [
+        ("both", &(|load: &Load| load.calls.clone()) as &dyn Fn(&Load) -> Vec<u32>),
+        ("standby", &|load: &Load| load.elsewhere.clone()),
+    ] {
+        let in_the_mean = runs.worst(|load| mean(&calls(load)[during.clone()]));
+        report(format_args!("{name} {place} mean_per_second"), format_args!("{in_the_mean:.1}"));
+        report(
+            format_args!("{name} {place} peak_per_second"),
+            runs.worst(|load| peak(&calls(load)[during.clone()]).into()),
+        );
+    }
+    let ran_out = runs.worst(|load| 100.0 * load.ran_out as f64 / PODS as f64);
+    report(format_args!("{name} pods_without_valid_credentials_percent"), format_args!("{ran_out:.1}"));
 }
 
 /// The same with other chances.
@@ -110,7 +128,7 @@ impl Runs {
 }
 
 fn draw() -> std::io::Result<()> {
-    let scenario = Scenario { rollout: 5.0, outage: 0.0..0.0, ends: 4.5 * LIFETIME };
+    let scenario = Scenario { rollout: 5.0, outage: 0.0..0.0, standbys: 0, ends: 4.5 * LIFETIME };
     let series = [
         (Policy::Coming, "AWS's coming policy", Colour::Second),
         (Policy::LazyCache, "SDK today (LazyCache)", Colour::Third),

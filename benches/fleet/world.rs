@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use fastrand::Rng;
 
+use crate::places::Places;
 use crate::refresh::providers::{Coming, Lazy, Ours, Provider};
 use crate::refresh::source::Class;
 
@@ -42,23 +43,26 @@ impl Policy {
 pub(crate) struct Scenario {
     /// The pods start within so many seconds.
     pub(crate) rollout: f64,
-    /// STS answers with errors.
+    /// STS at home answers with errors.
     pub(crate) outage: Range<f64>,
+    /// Regions beside it that are well.
+    pub(crate) standbys: usize,
     pub(crate) ends: f64,
 }
 
 impl Scenario {
     /// Whether an attempt at this second gets credentials.
-    fn answers(&self, at: f64) -> bool {
-        !self.outage.contains(&at)
+    fn answers(&self, at: f64, home: bool) -> bool {
+        !home || !self.outage.contains(&at)
     }
 }
 
 /// Calls, second by second.
 #[derive(Default)]
 pub(crate) struct Load {
-    /// All of them.
+    /// All of them, and those of them that did not go home.
     pub(crate) calls: Vec<u32>,
+    pub(crate) elsewhere: Vec<u32>,
     /// The first of each pod, its first refresh, its second …
     pub(crate) cycles: Vec<Vec<u32>>,
     /// Pods that had no valid credentials left at some time.
@@ -68,10 +72,12 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn of(policy: Policy, scenario: &Scenario, seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let mut load = Self { calls: vec![0; scenario.ends as usize + 1], ..Self::default() };
+        let none = || vec![0; scenario.ends as usize + 1];
+        let mut load = Self { calls: none(), elsewhere: none(), ..Self::default() };
         for _ in 0..PODS {
             let starts = random.f64() * scenario.rollout;
             let mut pod = policy.pod(starts);
+            let mut places = Places::new(scenario.standbys);
             let mut cycle = 0;
             let mut expires = f64::INFINITY;
             let mut ran_out = false;
@@ -79,12 +85,16 @@ impl Load {
                 let at = pod.due();
                 load.calls[at as usize] += 1;
                 ran_out |= at > expires;
-                if !scenario.answers(at) {
+                let home = places.next_is_home(at < expires);
+                load.elsewhere[at as usize] += u32::from(!home);
+                let answered = scenario.answers(at, home);
+                places.ended(answered);
+                if !answered {
                     pod.failed(at, &mut random);
                     continue;
                 }
                 if load.cycles.len() == cycle {
-                    load.cycles.push(vec![0; scenario.ends as usize + 1]);
+                    load.cycles.push(none());
                 }
                 load.cycles[cycle][at as usize] += 1;
                 cycle += 1;
