@@ -31,8 +31,9 @@
 //! newly passed. The others are DEBUG. So an outage of hours is a handful of lines, with ERROR in it only if
 //! credentials ended.
 //!
-//! What the token file does is told under targets below `aws_web_identity`, on a change only: a replaced token, a file
-//! that cannot be read, file events that do not come. A filter of `aws_web_identity=info` covers all.
+//! What the token file does, and what standbys and the builder warn of, is told under targets below `aws_web_identity`,
+//! on a change only: a replaced token, a file that cannot be read, file events that do not come. A filter of
+//! `aws_web_identity=info` covers all.
 //!
 //! # Spans
 //!
