@@ -101,8 +101,8 @@
 //! # }
 //! ```
 //!
-//! One failed call is 45 min without a second attempt, a token that is replaced meanwhile is missed, a file that cannot
-//! be read ends the loop, all pods call together, and nobody ends the task. Instead:
+//! One failed call is 45 min without a second attempt, of an hour's session; a file that cannot be read ends the loop;
+//! all pods call together; nobody ends the task. Instead:
 //!
 //! ```no_run
 //! # async fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
