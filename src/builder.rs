@@ -41,6 +41,24 @@ use crate::web_identity::token_source::ProvideToken;
 /// STS's [`AssumeRoleWithWebIdentity`] unless said otherwise; a value that breaks it is a [`BuildError`] that names the
 /// setting, the value and the way out.
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), aws_web_identity::Error> {
+/// use std::time::Duration;
+///
+/// use aws_types::region::Region;
+/// use aws_web_identity::WebIdentityCredentialsProvider;
+///
+/// let identity = WebIdentityCredentialsProvider::builder()
+///     .role_arn("arn:aws:iam::123456789012:role/checkout")
+///     .token_file("/var/run/secrets/aws/token")
+///     .region(Region::from_static("eu-central-1"))
+///     .session_length(Duration::from_secs(4 * 3600))
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// [`AssumeRoleWithWebIdentity`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until build() or connect()"]

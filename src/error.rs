@@ -10,6 +10,19 @@ use aws_credential_types::provider::error::CredentialsError;
 ///
 /// Opaque and cheap to clone: one failed exchange is shared by everybody who waited for it. `Display` says what failed,
 /// where, and what to do; the underlying cause, if there is one, is [`source`](StdError::source) and is not repeated.
+///
+/// ```no_run
+/// # async fn example() {
+/// use aws_web_identity::{ErrorKind, WebIdentityCredentialsProvider};
+///
+/// match WebIdentityCredentialsProvider::builder().connect().await {
+///     Ok(identity) => println!("{:?}", identity.status().assumed_role_arn),
+///     Err(error) if error.kind() == ErrorKind::RoleDenied => eprintln!("ask whoever owns the role: {error}"),
+///     Err(error) if error.is_transient() => eprintln!("try again: {error}"),
+///     Err(error) => eprintln!("mend this first: {error}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 

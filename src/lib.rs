@@ -1,19 +1,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout)]
-//! AWS credentials from a Kubernetes service-account token, refreshed in the background so that no request ever waits for
-//! them, and none fails while they are still valid.
+//! AWS credentials from a Kubernetes service-account token, refreshed in the background so that no request ever waits
+//! for them, and none fails while they are still valid.
 //!
 //! # What it is
 //!
 //! In a pod the cluster signs a service-account token and projects it as a file. AWS STS trades it
 //! (`AssumeRoleWithWebIdentity`) for credentials of an IAM role. Every AWS SDK can make this trade, and makes it inside
-//! somebody's request. This crate makes it beside them: one task per provider watches the file, refreshes long before the
-//! expiry, and publishes to a slot that requests read without a lock.
+//! somebody's request: that one waits for STS, or fails with it. This crate makes it beside them: one task per provider
+//! watches the file, refreshes long before the expiry, and publishes to a slot that requests read without a lock.
+//!
+//! It works on EKS (IAM roles for service accounts), and on any cluster that is federated with IAM by OIDC. The same
+//! engine keeps credentials of chained roles fresh, and those of any provider of the SDK.
 //!
 //! # When you do not need it
 //!
-//! On EC2, ECS, Lambda or a laptop there is no such token: `aws-config` has what is needed. A command-line tool that makes
-//! one call gains nothing.
+//! Where there is no such token (EC2, ECS, Lambda, a laptop) `aws-config` has what is needed. A command-line tool that
+//! makes one call gains nothing. What it does not do, and what it costs, is in [`docs::limits`].
 //!
 //! # In four lines
 //!
@@ -29,7 +32,8 @@
 //! # }
 //! ```
 //!
-//! A program that also runs on a laptop keeps its own credentials there:
+//! Role, token file and region come from the variables that the EKS webhook injects. A program that also runs on a
+//! laptop keeps its own credentials there:
 //!
 //! ```no_run
 //! # use aws_config::{BehaviorVersion, SdkConfig};
@@ -54,30 +58,74 @@
 //!
 //! # What it promises
 //!
-//! - A read with valid credentials returns at once; the exchange never runs inside a request.
-//! - No failure replaces or hides credentials that are still valid.
-//! - One exchange at a time per provider, whatever becomes of its callers; its result or error reaches all who wait.
-//! - The refresh starts at a random point in 60–75 % of the lifetime, drawn anew each time: a fleet drifts apart.
-//! - Once web identity is configured, its failure is an error: never the node's role in its place.
-//! - Token, secret key and session token appear in no log, error or `Debug`, and every copy that we own is wiped.
-//! - The one task ends with the last handle.
+//! 1. **Nobody waits.** A read with valid credentials returns at once, to their last second. The exchange never runs
+//!    inside a request or under its timeout; a request waits only when nothing is valid.
+//! 2. **What is valid is used.** No failure of any sort replaces, hides or drops credentials that are still valid.
+//! 3. **One exchange at a time** per provider. It survives each caller's timeout, and its result or error reaches all
+//!    who wait.
+//! 4. **Early and spread.** A refresh starts at a random point in 60–75 % of the lifetime, drawn anew each time: a
+//!    fleet that started together drifts apart.
+//! 5. **It fails well.** The next attempt comes by what went wrong and how much time is left: 5 min away at most while
+//!    credentials are valid, seconds while somebody waits. Nobody gets an error older than 30 s.
+//! 6. **A new token is seen** within a second where file events work, within 30 s where they do not, and ends a
+//!    failure.
+//! 7. **Time is not trusted.** Lifetimes come from STS's clock. A wrong local clock and a suspend cause neither an
+//!    outage nor a storm of calls.
+//! 8. **Never someone else.** Once web identity is configured its failure is an error, never the node's role.
+//! 9. **Secrets stay secret.** Token, secret key and session token are in no log, metric, error, `Debug` or URL, and
+//!    every copy that this crate owns is wiped.
+//! 10. **Nothing leaks.** Building starts nothing; the one task ends with the last handle, and survives the loss of its
+//!     runtime.
+//! 11. **A read is cheap.** No lock, no system call but the clock, no allocation but the SDK's own.
+//! 12. **Errors teach.** Each says what failed, on which file, role, issuer or endpoint, and what to do next.
 //!
-//! How each holds, and where it ends, is in [`docs`].
+//! How these hold is in [`docs`], the numbers in [`docs::policy`], figures in [`docs::comparison`].
+//!
+//! # What is where
+//!
+//! | you want | take |
+//! |---|---|
+//! | credentials for this pod's token | [`WebIdentityCredentialsProvider`], made by [`Builder`] |
+//! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
+//! | a role that this one may assume | [`assume_role`](WebIdentityCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
+//! | any other provider, kept fresh in the same way | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
+//! | one provider for libraries that each build theirs | [`Registry`] |
+//! | tokens from Vault, SPIFFE, a CI system | [`token_source`] |
+//! | STS of another region when that of home is away | [`standby_region`](Builder::standby_region) |
+//! | SDK clients | [`install`](WebIdentityCredentialsProvider::install); for one service [`credentials_provider`](WebIdentityCredentialsProvider::credentials_provider) with [`identity_cache`](WebIdentityCredentialsProvider::identity_cache) |
+//! | to hear that a service refused the key | [`interceptor`](WebIdentityCredentialsProvider::interceptor), [`invalidate`](WebIdentityCredentialsProvider::invalidate) |
+//! | other signers | [`current`](WebIdentityCredentialsProvider::current), or an adapter: [`docs::signers`] |
+//! | presigned URLs | [`valid_for`](WebIdentityCredentialsProvider::valid_for) |
+//! | a readiness probe, a health endpoint | [`ready`](WebIdentityCredentialsProvider::ready), [`status`](WebIdentityCredentialsProvider::status) |
+//! | to hear of each new generation | [`updates`](WebIdentityCredentialsProvider::updates) |
+//! | logs and metrics | [`docs::telemetry`] |
+//! | to know what went wrong | [`Error::kind`], [`Error::remedy`] |
+//! | an orderly end | [`shutdown`](WebIdentityCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
+//!
+//! What both kinds of providers share they have under the same names.
+//!
+//! # Test it
+//!
+//! With the feature `test-util` the module `test_util` has an OIDC issuer, a projected volume and an STS, on loopback:
+//! signed tokens, checked signatures, AWS's own refusals, faults on demand. A service is tested from the token to the
+//! signed request.
 //!
 //! # Features
 //!
-//! - `default-https-client` (default): the SDK's own HTTPS client, for a provider that was not given one by
-//!   [`configure`](Builder::configure).
-//! - `metrics`: what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade: see [`docs::telemetry`].
-//! - `object_store`: credentials for the S3 of `object_store`.
-//! - `reqsign`: credentials for `reqsign`'s signers, and so for OpenDAL's S3.
-//! - `test-util`: an OIDC issuer, a projected volume and an STS to test against, all on loopback, in `test_util`.
+//! | feature | default | what for |
+//! |---|---|---|
+//! | `default-https-client` | yes | the SDK's own HTTPS client, for a provider that was not given one by [`configure`](Builder::configure) |
+//! | `metrics` | no | what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade |
+//! | `object_store` | no | credentials for the S3 of `object_store` |
+//! | `reqsign` | no | credentials for `reqsign`'s signers, and so for OpenDAL's S3 |
+//! | `test-util` | no | the test kit |
 //!
 //! Enabling a feature never changes behaviour.
 //!
-//! # Rust version
+//! # Rust version and platforms
 //!
-//! 1.94.1, as the AWS SDK's. It follows the SDK's; a raise is a minor release.
+//! Rust 1.94.1, as the AWS SDK's. It follows the SDK's; a raise is a minor release. Made for Linux; written to compile
+//! on macOS and Windows, where people develop. Not for wasm.
 
 mod adapters;
 mod assume_role;

@@ -94,7 +94,8 @@ each_provider! {
     ///
     /// Acts on the current access key only, at once for the first time and then at growing distances (30 s up to 15 min), so
     /// that a key that one region never accepts does not become a storm of calls. Until they are replaced the old
-    /// credentials stay readable.
+    /// credentials stay readable. Returns at once. For signers of your own; SDK clients have the
+    /// [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
         self.handle.supervisor().rejected(rejected.access_key_id(), Duration::ZERO);
     }
@@ -112,11 +113,23 @@ each_provider! {
     }
 
     /// How things stand. Cheap enough for each probe of a health endpoint.
+    ///
+    /// ```no_run
+    /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> bool {
+    /// use aws_web_identity::Phase;
+    ///
+    /// let status = identity.status();
+    /// if let Some(error) = &status.last_error {
+    ///     println!("valid until {:?}, next attempt at {:?}: {error}", status.expiry, status.next_attempt);
+    /// }
+    /// matches!(status.phase, Phase::Fresh | Phase::Refreshing | Phase::Stale)
+    /// # }
+    /// ```
     pub fn status(&self) -> Status {
         self.handle.status(self.token())
     }
 
-    /// A listener of its own for each new generation of credentials.
+    /// A listener of its own for each new generation of credentials: for what must be built anew with them.
     pub fn updates(&self) -> Updates {
         self.handle.supervisor().updates()
     }
@@ -227,7 +240,8 @@ pub struct Status {
     pub assumed_role_arn: Option<String>,
     /// The account of the assumed role, where its ARN names one.
     pub account_id: Option<String>,
-    /// The STS endpoint that answered last, be it with credentials or with an error. `None` before the first answer.
+    /// The STS endpoint that answered last, be it with credentials or with an error. `None` before the first answer, and for
+    /// a wrapped provider.
     pub endpoint: Option<String>,
     /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and for
     /// a [`BackgroundCredentialsProvider`].

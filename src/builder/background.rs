@@ -23,7 +23,8 @@ use crate::wrapped::Wrapped;
 /// used until the provider gives others, for which it is asked once an hour.
 ///
 /// A failure of its counts by the [kind](aws_credential_types::provider::error::CredentialsError) that it has: not
-/// loaded and invalid configuration as something that a human must mend, anything else as an outage that passes.
+/// loaded and invalid configuration as something that a human must mend, a timeout and a provider's error as an outage
+/// that passes, any other as that twice and then as something to mend.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct BackgroundBuilder {

@@ -1,84 +1,81 @@
-//! Design, policy, limits and operations. Nothing but text.
+//! How it works, what it promises and where that ends, and how to run it. Nothing but text.
+//!
+//! # Where to read on
+//!
+//! | you want to | page |
+//! |---|---|
+//! | mount a token, understand a warning | [`operations`] |
+//! | come from another provider, or from a loop of your own | [`migration`] |
+//! | know when it refreshes, retries, waits and gives up | [`policy`] |
+//! | know what it does not do | [`limits`] |
+//! | sign with `object_store`, OpenDAL, `reqsign`, `aws-sigv4`; presign | [`signers`] |
+//! | have more than one role, chain roles, wrap another provider | [`roles`] |
+//! | take tokens from elsewhere than a file | [`token_sources`] |
+//! | outlive an outage of STS in one region | [`standby`] |
+//! | run it in many pods and clusters; quotas, trust, key rotation, alerts | [`cluster`] |
+//! | log and measure it | [`telemetry`] |
+//! | see what it costs, beside others | [`comparison`] |
+//!
+//! Who reads all of it goes down this page first, then [`policy`], [`operations`] and [`limits`]; each other page
+//! stands alone.
 //!
 //! # Design
 //!
-//! Three rooms. The *engine* keeps credentials fresh and has never heard of tokens or STS; a *source* gives credentials
+//! ```text
+//!   a token     ─┐             the engine                ┌─▶ SDK clients: an identity cache
+//!   another role ┼─ source ──▶ one task ──▶ one slot ────┼─▶ object_store, reqsign, OpenDAL
+//!   any provider ┘                 ▲                     └─▶ current(), provide_credentials()
+//!                                  └── wishes: refresh, valid_for, invalidate, a new token
+//! ```
+//!
+//! Three rooms. The *engine* keeps credentials fresh and has never heard of tokens or STS. A *source* gives credentials
 //! and knows no schedule: the trade of a token, the chain from one role to another, any provider of the SDK
-//! ([`roles`]); *adapters* plug the result into the SDK. Credentials go one way: file, token, STS, slot, identity
-//! cache, request. Wishes go the other way, and only wake the engine's one task.
+//! ([`roles`]). *Adapters* plug the result into the SDK and into other signers. Credentials go one way: file, token,
+//! STS, slot, identity cache, request. Wishes go the other way, and only wake the engine's one task.
 //!
-//! A snapshot holds all that derives from one exchange and is swapped by one pointer. It holds 16 copies of the credentials,
-//! each with reference counts of its own, and a thread always clones the same one: readers on different cores write to no
-//! line that they share.
+//! **The slot.** A snapshot holds all that derives from one exchange, and is swapped by one pointer. It holds 16 copies
+//! of the credentials, each with reference counts of its own, and a thread always clones the same one: readers on
+//! different cores write to no line that they share, as long as there are no more than 16 of them.
 //!
-//! Who the task is, is a number. A task whose runtime is gone, that panicked or stands still is replaced by the next reader or
+//! **The task.** Building starts nothing. The first use inside a Tokio runtime spawns the task, the last handle ends
+//! it. Who the task is, is a number. One whose runtime is gone, that panicked, or that stands still (an attempt that is
+//! due is not taken up for 60 s, or for 2 s while somebody waits with nothing usable) is replaced by the next reader or
 //! waiter inside a live runtime, and leaves when it wakes up.
 //!
-//! # Policy
-//!
-//! L is the lifetime of the credentials, V what remains of it, k the number of failures before this one, U a random number
-//! between its bounds.
-//!
-//! | when | what |
-//! |---|---|
-//! | refresh | at L·U(0.60, 0.75); at least 1 s between two exchanges that no failure asked for |
-//! | one exchange | connect within 2 s, whole within 8 s (STS gives the identity provider 5 s); answers of up to 64 KiB |
-//! | a caller with nothing usable | waits until 30 s (`wait_timeout`) after the flight began, then gets the last error; who comes later gets it at once while it is younger than 30 s |
-//!
-//! The next attempt after a failure:
-//!
-//! | class | with usable credentials | with nothing usable |
-//! |---|---|---|
-//! | outage, timeout | min(2 s·2^k, V/8 within 15 s and 300 s)·U(0.5, 1) | U(0, min(10 s, 0.1 s·2^k)); nobody waiting: up to 30 s |
-//! | throttling, issuer unreachable for STS | min(5 s·2^k, V/4 within 30 s and 300 s)·U(0.5, 1), and not before the server's `Retry-After` up to min(300 s, V/2) | U(0, min(20 s, 1 s·2^k)); nobody waiting: up to 120 s; not before the server's `Retry-After` up to the same cap |
-//! | only a human can mend it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | on demand, the error standing for min(30 s, 1 s·2^k)·U(0.5, 1); nobody waiting: every 300 s |
-//! | the token is not accepted or not there | when the token changes, and once a minute | the same |
-//!
-//! No wait of the first three rows runs past the expiry: there an attempt is made and the right-hand column takes over. Before the first success,
-//! `AccessDenied` and an unknown identity provider are tried again after 1 s, 2 s and 4 s, since IAM is eventually consistent.
-//! An answer that is not STS's is tried twice more.
-//!
-//! A new token causes no exchange while all is well. It ends a failing state, at once if somebody waits, else within 2 s.
-//! Credentials that a service refused are renewed at once, the next ones in a row after 30 s, 60 s and so on up to 15 min.
+//! **The exchange.** The SDK's own STS client makes the request: endpoint rules, FIPS, dual stack, your HTTP client and
+//! its TLS. Its retries are off, since one loop owns all attempts. The answer is read by this crate, so that a cut body
+//! is not taken for a whole one, and no error holds a key. The token travels in the body of a POST, never in a URL.
 //!
 //! # Time
 //!
-//! L is `Expiration` minus the answer's `Date`. Deadlines are monotonic. The expiry that the credentials show is on the local
-//! clock, however wrong that is, since the SDK compares it with that clock. Every 30 s at the latest the clocks are compared: a
-//! suspend shortens what remains (a caller with nothing usable notices it at once), a clock set ahead by more than 5 s is a reason to check (every 5 min at most), and in each
-//! case the shown expiry follows.
+//! The lifetime L of credentials is `Expiration` minus the answer's `Date`: a wrong local clock does not matter. They
+//! count from the moment when the request was sent, on the monotonic clock. A `Date` shows the beginning of its second,
+//! so the part of that second which was over by then is taken off as well, where the local clock shows the same second.
+//!
+//! The expiry that the credentials show is on the local clock, however wrong that is, since the SDK compares it with
+//! that clock. Every 30 s at the latest the clocks are compared: a suspend shortens what remains (a caller with nothing
+//! usable notices it at once), a clock that was set ahead by more than 5 s is a reason to check (every 5 min at most),
+//! and in each case the shown expiry follows.
 //!
 //! # The SDK's identity cache
 //!
 //! Behind the SDK's default cache a client pins credentials until seconds before their expiry, and renews them inside a
-//! request. So [`install`](crate::WebIdentityCredentialsProvider::install) brings a cache that answers from the slot. It knows
-//! this provider by its partition; whatever comes in another one (a chain, another provider for one operation, a service
-//! builder's plain `credentials_provider`) goes to the cache that the config had before. If what comes back carries an access
-//! key that this provider gave out, the current credentials answer in its place. Access keys are unique to a role, so nobody
-//! gets another's; but another provider's credentials are pinned there as the SDK pins them, so give each role a config of its
-//! own.
+//! request. So [`install`](crate::WebIdentityCredentialsProvider::install) brings a cache that answers from the slot.
+//! It knows this provider by its partition; whatever comes in another one (a chain, another provider for one operation,
+//! a service builder's plain `credentials_provider`) goes to the cache that the config had before. If what comes back
+//! carries an access key that this provider gave out, the current credentials answer in its place. Access keys are
+//! unique to a role, so nobody gets another's; but another provider's credentials are pinned there as the SDK pins
+//! them, so give each role a config of its own.
 //!
-//! `SdkConfig` has no place for interceptors: [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) is one line
-//! per service. Without it no rejection is heard.
-//!
-//! # Operations
-//!
-//! What to mount, what is watched and what each warning means is in [`operations`]; what is logged and measured in [`telemetry`].
-//!
-//! # Limits
-//!
-//! - It refreshes as long as a handle lives, used or not: about 1.5 calls an hour at sessions of one hour.
-//! - The first use must happen inside a Tokio runtime with timers enabled; waiting elsewhere is an error.
-//! - Do not fork after first use.
-//! - What the SDK keeps in its own buffers is not wiped, and at TRACE it logs response headers and the bodies of in-memory HTTP
-//!   clients.
-//! - Our STS client's connect timeout makes the user's HTTP client keep a second pool of connections.
-//! - Under `panic = "abort"` a failure to spawn the watcher's thread cannot be caught; `watch_token(false)` avoids it.
-//! - Services reject expired credentials, with rare exceptions: [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only
-//!   where they do not.
+//! `SdkConfig` has no place for interceptors: [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) is
+//! one line per service. Without it no rejection is heard.
 
 pub mod cluster;
+pub mod comparison;
+pub mod limits;
+pub mod migration;
 pub mod operations;
+pub mod policy;
 pub mod roles;
 pub mod signers;
 pub mod standby;

@@ -1,4 +1,4 @@
-//! What to mount, what is watched, where the limits are, and what each warning means.
+//! What to mount, what is watched, and what each warning means.
 //!
 //! # What to mount
 //!
@@ -34,41 +34,43 @@
 //!
 //! On EKS the pod identity webhook adds the same to the pods of an annotated service account.
 //!
-//! A kubelet replaces the token at 80 % of its life, or after 24 hours, and needs up to 90 s for it. Of a token of an hour ten
-//! minutes are left by then, of one of 600 s as little as 30 s: shorter ones leave no room for a kubelet in trouble.
+//! A kubelet replaces the token at 80 % of its life, or after 24 hours, and needs up to 90 s for it. Of a token of an
+//! hour ten minutes are left by then, of one of 600 s as little as 30 s: shorter ones leave no room for a kubelet in
+//! trouble.
 //!
 //! # What is watched
 //!
-//! - The directory of the token file, by one watcher (on Linux: an inotify instance, a thread, three file descriptors) for each
-//!   directory, shared by all providers of a process. If the file is a link, the directories that the link leads through as
-//!   well. An event is a hint: the file is read, and its content compared.
+//! - The directory of the token file, by one watcher (on Linux: an inotify instance, a thread, three file descriptors)
+//!   for each directory, shared by all providers of a process. If the file is a link, the directories that the link
+//!   leads through as well. An event is a hint: the file is read, and its content compared.
 //! - The file itself is polled besides, every 30 s ±10 %
-//!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). While there are no file events it is every 5 s at most;
-//!   while there is no token, STS wants another one, or the directory is gone, every second at first.
+//!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). While there are no file events it is every 5 s at
+//!   most; while there is no token, STS wants another one, or the directory is gone, every second at first.
 //! - Each exchange reads the file anew. So a watch that sees nothing delays the end of a failure, and nothing else.
 //!
-//! A new token asks for no exchange while all is well. It ends a failure at once.
+//! A new token asks for no exchange while all is well. It ends a failure: at once if somebody waits, else within 2 s.
 //!
-//! A token whose end STS's own clock has passed by more than a minute (its last answer's `Date`, carried on by the monotonic
-//! clock) is not sent if the local clock says the same. The error names the time of its end and of the file's last change. As
-//! long as there is any doubt STS is asked, once a minute.
+//! A token whose end STS's own clock has passed by more than a minute (its last answer's `Date`, carried on by the
+//! monotonic clock) is not sent if the local clock says the same. The error names the time of its end and of the file's
+//! last change. As long as there is any doubt STS is asked, once a minute.
 //!
-//! # Limits
+//! # Limits of watching
 //!
-//! - `fs.inotify.max_user_instances` is 128 by default, for each user id on the whole node: all pods that run as root share
-//!   them with the kubelet. [`watch_token(false)`](crate::Builder::watch_token) needs none, and no thread.
-//! - No file events come under gVisor and Kata, from network and FUSE file systems, and to a `subPath` mount. Polling goes on.
-//! - A directory that is removed and made again, or mounted late, is found by polling: within a second at first, within five
-//!   later. One whose *parent* is replaced, or that is reached through a link to a directory which is led elsewhere, says
-//!   nothing and is found by the next regular poll.
+//! - `fs.inotify.max_user_instances` is 128 by default, for each user id on the whole node: all pods that run as root
+//!   share them with the kubelet. [`watch_token(false)`](crate::Builder::watch_token) needs none, and no thread.
+//! - No file events come under gVisor and Kata, from network and FUSE file systems, and to a `subPath` mount. Polling
+//!   goes on.
+//! - A directory that is removed and made again, or mounted late, is found by polling: within a second at first, within
+//!   five later. One whose *parent* is replaced, or that is reached through a link to a directory which is led
+//!   elsewhere, says nothing and is found by the next regular poll.
 //! - A `subPath` mount is never updated. It is recognised by its file, which has no name any more.
 //! - A writer that fills the file in place is waited for half a second, if what is there cannot be whole.
 //! - A file longer than 20 000 bytes is refused: STS takes no longer token.
 //!
 //! # Warnings
 //!
-//! What concerns the token and its watch is logged when a state begins, its end at level INFO, and nothing in between. Each
-//! exchange that fails is logged.
+//! What concerns the token and its watch is logged when a state begins, its end at level INFO, and nothing in between.
+//! Each exchange that fails is logged, what is no news at level DEBUG ([`telemetry`](super::telemetry)).
 //!
 //! | warning | what it means | what to do |
 //! |---|---|---|
@@ -88,5 +90,5 @@
 //! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
 //!
-//! Alert on [`Phase::Expired`](crate::Phase::Expired) at once, and on [`Phase::Stale`](crate::Phase::Stale) that lasts longer
-//! than a quarter of a session.
+//! What to alert on is in [`cluster`](super::cluster), all events with their fields are in
+//! [`telemetry`](super::telemetry).

@@ -22,9 +22,9 @@
 //!
 //! # One provider for equal sessions
 //!
-//! Libraries that each build a provider cost one and a half exchanges an hour each. A [`Registry`](crate::Registry) that
-//! they are handed makes them one. It is explicit: nothing is shared behind anybody's back. What makes sessions equal, and
-//! what is not looked at, is said there.
+//! Libraries that each build a provider cost one and a half exchanges an hour each. A [`Registry`](crate::Registry)
+//! that they are handed makes them one. It is explicit: nothing is shared behind anybody's back. What makes sessions
+//! equal, and what is not looked at, is said there.
 //!
 //! A process makes 8 exchanges at once at most, however many providers it has; the others wait their turn, which counts
 //! against no [`attempt_timeout`](crate::Builder::attempt_timeout) but does against the `wait_timeout` of their
@@ -46,8 +46,8 @@
 //!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) at most. More is a
 //!   [`BuildError`](crate::BuildError).
 //! - It signs with what the base has, which its own engine keeps fresh. A base without usable credentials is the cause
-//!   of the chain's error (its `source()`); once it has some, the chain tries at once if somebody waits, else
-//!   within two seconds.
+//!   of the chain's error (its `source()`); once it has some, the chain tries at once if somebody waits, else within
+//!   two seconds.
 //! - Credentials of the base that STS refuses are renewed, as after
 //!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
 //! - AWS checks the time of a signature: on a machine whose clock is more than 15 min off a chain gets none, as no

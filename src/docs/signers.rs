@@ -18,26 +18,27 @@
 //! Nothing is ever sent unsigned, and no other identity takes our place. The error is that of the request:
 //!
 //! - `object_store`: `Error::Generic`, with our [`Error`](crate::Error) as its source.
-//! - `reqsign`: our [`Error`](crate::Error) as its source; of the kind `PermissionDenied` for a role that does not trust us,
-//!   `CredentialInvalid` for a token that is not there or not accepted, `ConfigInvalid`, `RateLimited`, else `Unexpected`; to be
-//!   retried where [`is_transient`](crate::Error::is_transient) says so.
-//! - OpenDAL: "signing http request", by a chain that passes over errors: the reason is in `reqsign`'s warning in the `log`, and in
-//!   [`status`](crate::WebIdentityCredentialsProvider::status) as `last_error`. Chains of `reqsign` would go on to the next
-//!   provider after an error; in ours nobody behind is asked. Do not set `skip_signature` or, in `object_store`,
-//!   `with_skip_signature`: with them no credentials are asked for.
+//! - `reqsign`: our [`Error`](crate::Error) as its source; of the kind `PermissionDenied` for a role that does not
+//!   trust us, `CredentialInvalid` for a token that is not there or not accepted, `ConfigInvalid`, `RateLimited`, else
+//!   `Unexpected`; to be retried where [`is_transient`](crate::Error::is_transient) says so.
+//! - OpenDAL: "signing http request", by a chain that passes over errors: the reason is in `reqsign`'s warning in the
+//!   `log`, and in [`status`](crate::WebIdentityCredentialsProvider::status) as `last_error`. Chains of `reqsign` would
+//!   go on to the next provider after an error; in ours nobody behind is asked. Do not set `skip_signature` or, in
+//!   `object_store`, `with_skip_signature`: with them no credentials are asked for.
 //!
 //! # What `reqsign` keeps
 //!
-//! A signer of `reqsign` keeps a credential until two minutes before its expiry. By then newer ones have long been there, so that
-//! taking them waits for nothing. But it does not hear that a service refused a key, and
-//! [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) does not reach what it keeps: build the operator anew for
-//! that. It signs nothing with a credential that has less than 10 s left, so that in an outage of STS its last 10 s are lost, and
-//! [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) is of no use with it.
+//! A signer of `reqsign` keeps a credential until two minutes before its expiry. By then newer ones have long been
+//! there, so that taking them waits for nothing. But it does not hear that a service refused a key, and
+//! [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) does not reach what it keeps: build the operator
+//! anew for that. It signs nothing with a credential that has less than 10 s left, so that in an outage of STS its last
+//! 10 s are lost, and [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) is of no use with it.
 //!
 //! # Presigned URLs
 //!
-//! A presigned URL dies with the credentials that signed it, whatever its `X-Amz-Expires` says. Credentials of a session of an
-//! hour have between an hour and a quarter of one left at any moment, less in an outage. So ask for what the URL promises:
+//! A presigned URL dies with the credentials that signed it, whatever its `X-Amz-Expires` says. Credentials of a
+//! session of an hour have between an hour and a quarter of one left at any moment, less in an outage. So ask for what
+//! the URL promises:
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -49,10 +50,11 @@
 //! # }
 //! ```
 //!
-//! It answers at once while the current credentials last that long; else it renews them, once per 10 s at most, and everybody
-//! reads the new ones from then on. More than 0.9 of a session is an error, since no exchange can promise it: raise
-//! [`session_length`](crate::Builder::session_length), up to the role's `MaxSessionDuration` of 12 hours at the most. With
-//! OpenDAL's `presign_read` or `object_store`'s `signed_url` call `valid_for` first, and let them sign after it.
+//! It answers at once while the current credentials last that long; else it renews them, once per 10 s at most, and
+//! everybody reads the new ones from then on. More than 0.9 of a session is an error, since no exchange can promise it:
+//! raise [`session_length`](crate::Builder::session_length), up to the role's `MaxSessionDuration` of 12 hours at the
+//! most. With OpenDAL's `presign_read` or `object_store`'s `signed_url` call `valid_for` first, and let them sign after
+//! it.
 //!
-//! A presigned URL is a secret: who has it may do what it says, and its query holds the session token (useless without the secret
-//! key, which is not in it). Log it without its query.
+//! A presigned URL is a secret: who has it may do what it says, and its query holds the session token (useless without
+//! the secret key, which is not in it). Log it without its query.

@@ -2,10 +2,10 @@
 //!
 //! # When
 //!
-//! Credentials are good everywhere, however they were come by: AWS's
-//! [session tokens from regional STS endpoints are valid in all regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html),
-//! and no endpoint fails over to another by itself. So a service whose buckets and queues are in many regions, or that can do
-//! part of its work without its own, need not stop when STS in its region does. One line is all:
+//! Credentials are good everywhere, however they were come by: AWS's [session tokens from regional STS endpoints are
+//! valid in all regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html), and
+//! no endpoint fails over to another by itself. So a service whose buckets and queues are in many regions, or that can
+//! do part of its work without its own, need not stop when STS in its region does. One line is all:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -21,9 +21,9 @@
 //! # }
 //! ```
 //!
-//! Three things must be as at home: the pod may reach the other endpoint (a VPC endpoint of STS serves its own region only),
-//! STS is activated there for the role's account, and no policy denies it (`aws:RequestedRegion` in a service control policy).
-//! For another STS than AWS's, or a VPC endpoint, there is
+//! Three things must be as at home: the pod may reach the other endpoint (a VPC endpoint of STS serves its own region
+//! only), STS is activated there for the role's account, and no policy denies it (`aws:RequestedRegion` in a service
+//! control policy). For another STS than AWS's, or a VPC endpoint, there is
 //! [`standby_endpoint_url`](crate::Builder::standby_endpoint_url).
 //!
 //! # What happens
@@ -38,14 +38,15 @@
 //! | was told at a standby that STS is not activated there | the same; that standby is not asked again by this provider, and one WARN says so |
 //!
 //! When attempts are made does not change, nor that there is one at a time: standbys add no call while home answers.
-//! [`Status::endpoint`](crate::Status) and the log line of each renewal name the endpoint that gave the credentials; the error
-//! of each failed attempt names the one that did not. A role that is
-//! [assumed with this provider's credentials](crate::WebIdentityCredentialsProvider::assume_role) has the same standbys.
+//! The log line of each renewal names the endpoint that gave the credentials, the error of each failed attempt the one
+//! that did not, and [`Status::endpoint`](crate::Status::endpoint) the one that answered last, be it with an error. A
+//! role that is [assumed with this provider's credentials](crate::WebIdentityCredentialsProvider::assume_role) has the
+//! same standbys.
 //!
 //! # What an outage costs
 //!
-//! Three hours of it, sessions of one hour, one request every 5 s; simulated with the engine as it is
-//! (`cargo test --lib sts::tests::outage -- --nocapture`):
+//! Three hours of it, sessions of one hour, one request every 5 s; simulated with the engine as it is (`cargo test
+//! --lib sts::tests::outage -- --nocapture`):
 //!
 //! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
 //! |---|---|---|---|---|---|
@@ -56,5 +57,5 @@
 //! | hangs | none | 76 % | 30 s | 220 | after the outage |
 //! | hangs | one | none | none | 3 and 1.5 | 8.2 s |
 //!
-//! Without a standby an outage that is shorter than a quarter of a session costs nothing either: the refresh begins at 60 % to
-//! 75 % of the lifetime, and is tried again until the end.
+//! Without a standby an outage that is shorter than a quarter of a session costs nothing either: the refresh begins at
+//! 60 % to 75 % of the lifetime, and is tried again until the end.

@@ -1,12 +1,13 @@
 //! What a provider says of itself: events, spans, metrics. Stable: a change here is a breaking change of the crate.
 //!
-//! No event, span or metric holds a token, a secret key or a session token. What is said and what is counted changes nothing
-//! of what is done.
+//! No event, span or metric holds a token, a secret key or a session token. What is said and what is counted changes
+//! nothing of what is done.
 //!
 //! # Events
 //!
-//! Through [`tracing`](https://docs.rs/tracing), with the target `aws_web_identity`; each has the field `role`, the ARN that was
-//! configured. Message, level and fields are stable; there may come more fields.
+//! Through [`tracing`](https://docs.rs/tracing), with the target `aws_web_identity`; each has the field `role`: the ARN
+//! that was configured, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider, which has no
+//! `assumed_role_arn` and no `endpoint`. Message, level and fields are stable; there may come more fields.
 //!
 //! | message | level | fields | when |
 //! |---|---|---|---|
@@ -20,16 +21,19 @@
 //! | `the machine was suspended; checking the credentials` | INFO | `seconds` | |
 //! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | by more than 5 s |
 //!
-//! `generation` is that of the new credentials, and in the events of failures that of those which remain; 0 if there never were
-//! any. `valid_seconds` is what remains of them, `next_attempt_seconds` the time until the next exchange. `kind` is the
-//! [`ErrorKind`](crate::ErrorKind) in snake case, `error` the text of the [`Error`](crate::Error) with its remedy, `cause` that of its source, if it has one.
+//! `generation` is that of the new credentials, and in the events of failures that of those which remain; 0 if there
+//! never were any. `valid_seconds` is what remains of them, `next_attempt_seconds` the time until the next exchange.
+//! `kind` is the [`ErrorKind`](crate::ErrorKind) in snake case, `error` the text of the [`Error`](crate::Error) with
+//! its remedy, `cause` that of its source, if it has one.
 //!
-//! A failure is a WARN as long as it is news: the first three that are alike (of one `kind` and with the same consequence for the
-//! next attempt) since the last success, and each one that finds 50, 25 or 10 % of the lifetime newly passed. The others
-//! are DEBUG. So an outage of hours is a handful of lines, with ERROR in it only if credentials ended.
+//! A failure is a WARN as long as it is news: the first three that are alike (of one `kind` and with the same
+//! consequence for the next attempt) since the last success, and each one that finds 50, 25 or 10 % of the lifetime
+//! newly passed. The others are DEBUG. So an outage of hours is a handful of lines, with ERROR in it only if
+//! credentials ended.
 //!
-//! What the token file does is told under targets below `aws_web_identity`, on a change only: a replaced token, a file that
-//! cannot be read, file events that do not come. A filter of `aws_web_identity=info` covers all.
+//! What the token file does, and what standbys and the builder warn of, is told under targets below `aws_web_identity`,
+//! on a change only: a replaced token, a file that cannot be read, file events that do not come. A filter of
+//! `aws_web_identity=info` covers all.
 //!
 //! # Spans
 //!
@@ -37,12 +41,14 @@
 //! |---|---|---|
 //! | `exchange` | INFO | `role`, `attempt` (since the last success, from 1), `generation` (that is to be replaced), and when it ends `outcome` (`ok`, `error`) and `kind` |
 //!
-//! It is a root, since the exchange belongs to no caller. The events of its outcome and those of the SDK's STS call are in it.
+//! It is a root, since the exchange belongs to no caller. The events of its outcome and those of the SDK's STS call are
+//! in it.
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`, through the [`metrics`](https://docs.rs/metrics) facade; without a recorder they cost nothing to
-//! speak of. All are labelled with `role`, the ARN that was configured. Two providers of one role in one process share their series.
+//! With the feature `metrics`, through the [`metrics`](https://docs.rs/metrics) facade; without a recorder they cost
+//! nothing to speak of. All are labelled with `role`, as above. Two providers of one role in one process share their
+//! series.
 //!
 //! | name | kind | what it is |
 //! |---|---|---|
@@ -53,14 +59,15 @@
 //! | `aws_web_identity_consecutive_failures` | gauge | exchanges that failed since the last success |
 //! | `aws_web_identity_generation` | gauge | credentials that came so far |
 //! | `aws_web_identity_rejections_total` | counter | requests that a service refused for the present credentials |
-//! | `aws_web_identity_token_rotations_total` | counter | times that the file was seen with another token |
-//! | `aws_web_identity_token_expiry_timestamp_seconds` | gauge | the `exp` of the token in the file; 0: not known |
-//! | `aws_web_identity_watch_healthy` | gauge | 1: file events come; 0: the file is polled for want of them; absent with [`watch_token(false)`](crate::Builder::watch_token) |
+//! | `aws_web_identity_token_rotations_total` | counter | times that the file was seen with another token; absent where no file is read |
+//! | `aws_web_identity_token_expiry_timestamp_seconds` | gauge | the `exp` of the newest token; 0: not known; absent where there is none by design |
+//! | `aws_web_identity_watch_healthy` | gauge | 1: file events come; 0: the file is polled for want of them; absent with [`watch_token(false)`](crate::Builder::watch_token) and where no file is read |
 //!
-//! Times are in seconds since 1970 on the local clock, so they need no ticking: compare them with `time()`. Gauges are set with
-//! each change and every 30 s, from the moment when the provider is first used. An exporter that keeps histograms as summaries
-//! wants to be given buckets for the duration: 10 ms to 10 s, since an exchange ends after 8 s at the latest
-//! ([`attempt_timeout`](crate::Builder::attempt_timeout)).
+//! Times are in seconds since 1970 on the local clock, so they need no ticking: compare them with `time()`. Gauges are
+//! set with each change and every 30 s, from the moment when the provider is first used. An exporter that keeps
+//! histograms as summaries wants to be given buckets for the duration: 10 ms to 10 s, since an exchange ends after 8 s
+//! ([`attempt_timeout`](crate::Builder::attempt_timeout); that of a wrapped provider after 20 s), reading a file and
+//! waiting for its turn among more than 8 of a process not counted.
 //!
-//! The repository has a Grafana dashboard and Prometheus alert rules with runbook lines in `examples/observability/`, and an
-//! example `service` that serves the metrics.
+//! The repository has a Grafana dashboard and Prometheus alert rules with runbook lines in `examples/observability/`,
+//! and an example `service` that serves the metrics.

@@ -1,9 +1,9 @@
 //! Tokens that are not in a file: what is other than with one.
 //!
 //! [`Builder::token_source`](crate::Builder::token_source) takes whatever implements
-//! [`ProvideToken`](crate::token_source::ProvideToken): a client of Vault's identity tokens, of a SPIFFE workload API, of the
-//! OIDC endpoint of a CI system. The example `token_source` is one for
-//! [GitHub Actions](https://docs.github.com/en/actions/reference/security/oidc). Everything else holds as it does with a file.
+//! [`ProvideToken`](crate::token_source::ProvideToken): a client of Vault's identity tokens, of a SPIFFE workload API,
+//! of the OIDC endpoint of a CI system. The example `token_source` is one for [GitHub
+//! Actions](https://docs.github.com/en/actions/reference/security/oidc). Everything else holds as it does with a file.
 //!
 //! | | a file | a source |
 //! |---|---|---|
@@ -15,8 +15,8 @@
 //! | a new token | is seen by file events and polling | if the source [tells](crate::token_source::ProvideToken::changed) |
 //! | a token of somebody else (`iss`, `sub`, `aud`) | renews the credentials | the same, if the source tells |
 //!
-//! A source that fails sends nobody to a [standby](super::standby): STS was not asked. A source that panics costs one attempt.
-//! [`Status::token`](crate::Status) shows the claims of the last token that was given.
+//! A source that fails sends nobody to a [standby](super::standby): STS was not asked. A source that panics costs one
+//! attempt. [`Status::token`](crate::Status) shows the claims of the last token that was given.
 //!
-//! The kubelet's token of a pod stays in a file, also where it is read by something else: there is nothing to gain by a source
-//! around it, and its rotation would be seen later.
+//! The kubelet's token of a pod stays in a file, also where it is read by something else: there is nothing to gain by a
+//! source around it, and its rotation would be seen later.

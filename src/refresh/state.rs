@@ -41,7 +41,7 @@ pub enum ExpiredPolicy {
     /// them, and for at most min(lifetime, 1 h).
     ///
     /// For those who run with the [interceptor](crate::WebIdentityCredentialsProvider::interceptor): without it no
-    /// rejection is heard.
+    /// rejection is heard. Services reject expired credentials, with rare exceptions.
     UntilRejected,
 }
 

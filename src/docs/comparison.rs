@@ -1,0 +1,77 @@
+//! This crate beside aws-config's provider, AWS's coming behaviour, and what other libraries do.
+//!
+//! # What they do
+//!
+//! *Released*: aws-config 1.13 with the SDK's default identity cache. *Coming*: the behaviour that AWS is bringing to
+//! all its SDKs, as it stood on a branch of the Rust SDK in August 2026, in no release.
+//!
+//! | | this crate | released | coming |
+//! |---|---|---|---|
+//! | a refresh starts | at 60 to 75 % of the lifetime, drawn anew each time | 5 to 10 s before the expiry, in a request | 5, 15 or 60 min before it, by lifetime and without jitter, in a request |
+//! | who waits for STS | nobody | every caller | one request; in the last minute all |
+//! | the exchange runs under the timeout of a request | no | yes: one that is shorter than STS takes ends every attempt | yes |
+//! | it fails while credentials are valid | they are used on; the next attempt by class and remaining time | they are dropped; each caller tries again | they are used on, the next attempt in 5 to 10 min; `AccessDenied` and `InvalidIdentityToken` are raised at once |
+//! | it fails past the expiry | callers wait for the attempts, then get the root cause | each caller tries again | expired ones are given out, without limit |
+//! | callers of a first exchange that fails | share one exchange and its error | one exchange each, one after the other | the same |
+//! | a local clock that is 2 h ahead | does not matter | a call of STS for each request | no request succeeds |
+//! | a new token | is noticed, and ends a failure | is read at the next exchange | the same |
+//! | length of the session | 15 min to 12 h | STS's default | STS's default |
+//! | after a refusal by a service | renewed at once, with the [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) | at the expiry | at the next request, but not before the wait after a failure is over |
+//! | a fleet | drifts apart in its first cycle | 5 s of jitter | none |
+//! | calls an hour, at sessions of an hour | 1.5 for each provider, used or not | 1 for each cache | 1.3 for each cache |
+//!
+//! The last row is the price of the first.
+//!
+//! # What it costs, measured
+//!
+//! Counts repeat on any machine; times do not, and are left to the benches. All stand in one run, side by side.
+//!
+//! One read, `cargo bench --bench read_path --all-features`:
+//!
+//! | | instructions | allocations |
+//! |---|---|---|
+//! | this crate, through the SDK's identity cache | 612 | 1 |
+//! | the SDK's default cache | 2313 | 3 |
+//! | the least that the SDK's trait allows: a prebuilt identity, cloned | 478 | 1 |
+//! | [`current`](crate::WebIdentityCredentialsProvider::current) | 230 | 0 |
+//! | `provide_credentials` | 324 | 0 |
+//!
+//! At the refresh, 64 tasks with real SDK clients over real sockets, `cargo bench --bench refresh_boundary
+//! --all-features`:
+//!
+//! | | this crate | released |
+//! |---|---|---|
+//! | STS takes 1 s: requests that waited | 0 | 192 |
+//! | STS takes 200 ms, requests end after 100 ms: requests left without credentials | 0 | 3827 |
+//! | five clients of five configs, 35 s of sessions of 20 s: calls of STS | 3 | 18 |
+//!
+//! A fleet of 10 000 pods with sessions of an hour that started within 5 s, simulated, `cargo bench --bench fleet
+//! --all-features`:
+//!
+//! | | this crate | released | coming |
+//! |---|---|---|---|
+//! | calls of STS in the worst second of the first refresh | 37 | 1749 | 2020 |
+//!
+//! What a start costs and what the crate adds to a program is printed by `cargo bench --bench cold_start
+//! --all-features`, how soon a new token is seen by `cargo bench --bench rotation --all-features`, what an outage costs
+//! with a [standby](super::standby) and without by a test.
+//!
+//! # Other libraries
+//!
+//! Their sources as read in 2026, some of them not the newest.
+//!
+//! | library | a refresh starts before the expiry by | who waits | it fails while credentials are valid |
+//! |---|---|---|---|
+//! | Java v2 | 5 min, less up to 3 min of jitter | one caller, or nobody if told so; all in the last minute | kept, each call tries again; an error in the last minute |
+//! | Go v2 | as *coming* | one caller; who gives up cancels nothing, and errors are shared | as *coming* |
+//! | Python (botocore) | 15 min | one thread; all in the last 10 min | kept, each call tries again; an error in the last 10 min |
+//! | JavaScript v3 | 5 min | nobody in the default chain, until the expiry | kept, each call tries again |
+//! | .NET | 15 min | nobody, until the expiry | kept, each call tries again |
+//! | C++ and others on the CRT | 5 min | all | dropped |
+//! | PHP | 0 | all | |
+//! | `object_store` (Rust) | 5 min | all, for each store | an error; throttling is not tried again |
+//! | `reqsign` (Rust) | 2 min | all, for each signer | an error |
+//!
+//! What is worth taking was taken: errors that are shared (Go), jitter over a wide window (Java), refreshing beside the
+//! requests (JavaScript, .NET), monotonic deadlines (CRT, `object_store`), time by the server's clock (.NET), a key
+//! that a service refused (AWS's coming behaviour), a validity that one call needs (`reqsign`).

@@ -1,0 +1,55 @@
+//! What it does not do, and what it cannot.
+//!
+//! # What it costs
+//!
+//! - It refreshes as long as a handle lives, used or not: about 1.5 calls an hour at sessions of an hour.
+//! - One task for each provider. For each directory with a token one watcher, which on Linux is a thread, an inotify
+//!   instance and three file descriptors, shared by a process's providers;
+//!   [`watch_token(false)`](crate::Builder::watch_token) does without. What file events cannot do is in
+//!   [`operations`](super::operations).
+//! - A process makes 8 exchanges at once at most; the others wait for their turn.
+//! - Our STS client has a connect timeout of its own, for which your HTTP client keeps a second pool of connections.
+//! - Each generation holds 16 copies of the credentials, some 50 KiB.
+//!
+//! # Where it runs
+//!
+//! - In Tokio, with timers enabled. Building needs no runtime and a read of valid credentials none either; a wait
+//!   outside one is an error. A runtime that is not driven (a `current_thread` one between two `block_on`) refreshes
+//!   nothing meanwhile.
+//! - Do not fork after first use: threads and the task stay behind.
+//! - Made for Linux. Written to compile on macOS and Windows, where people develop; not for wasm.
+//! - Under `panic = "abort"` a failure to spawn the watcher's thread cannot be caught: `watch_token(false)` avoids it.
+//! - The public API names types of the AWS SDK's 1.x crates, and so is bound to them: one major of ours per major of
+//!   theirs.
+//!
+//! # What it cannot promise
+//!
+//! - *Credentials that AWS withdraws.* A rejection is heard only by the
+//!   [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor), or told by
+//!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
+//! - *An outage that outlasts a session.* What is left of a session when its refresh begins is a quarter at least;
+//!   [`standby`](super::standby) and [`session_length`](crate::Builder::session_length) are the remedies.
+//! - *Expired credentials that help.* Services reject them, with rare exceptions:
+//!   [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only where they do not.
+//! - *Secrets that are not ours.* Every copy that this crate owns is wiped when dropped. What the SDK, the HTTP client
+//!   and the TLS library keep in buffers of theirs is not, and at TRACE the SDK logs response headers and the bodies of
+//!   in-memory HTTP clients.
+//! - *Verified claims.* [`TokenClaims`](crate::TokenClaims) are read, not verified; only STS judges a token.
+//!
+//! # What it does not read
+//!
+//! - Profiles: `role_arn` and `web_identity_token_file` in a config file count for nothing. [`roles`](super::roles)
+//!   says how to put aws-config's provider behind the engine. An error says so where `AWS_PROFILE` or `AWS_CONFIG_FILE`
+//!   is set.
+//! - `SdkConfig::endpoint_url`, which is often an object store's: the token would be sent there.
+//! - `AWS_STS_REGIONAL_ENDPOINTS`: STS is asked in the region. There is no default region.
+//! - Variables after [`build`](crate::Builder::build), [`connect`](crate::Builder::connect), or a registry's.
+//!
+//! # Bounds of STS
+//!
+//! | what | bound |
+//! |---|---|
+//! | a session | 15 min to 12 h, up to the role's `MaxSessionDuration`; a chained one up to 1 h |
+//! | a token | 4 to 20 000 bytes |
+//! | a session policy | 2048 characters, 10 managed policies, and a packed size that only STS can tell |
+//! | calls | limited for each account and region, by how much AWS does not say: [`cluster`](super::cluster) |
