@@ -42,12 +42,22 @@ fn without_secrets(text: &str) -> String {
         let (word, tail) = rest.split_at(run);
         // `{"` in base64; within a word, as in `Token=eyJ…`, it takes more to be no coincidence.
         let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
-        out.push_str(if jwt || word.len() > LONGEST_NAME { REDACTED } else { word });
+        out.push_str(if jwt || word.len() > LONGEST_NAME || is_secret_key(word) { REDACTED } else { word });
         let other = tail.find(in_secrets).unwrap_or(tail.len());
         out.push_str(&tail[..other]);
         rest = &tail[other..];
     }
     out
+}
+
+/// As long as AWS's secret keys, of their letters, and of more kinds of them than a thumbprint or a name has.
+fn is_secret_key(word: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+    word.len() == LONGEST_NAME
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit)
+        && !word.contains(['-', '_', '='])
 }
 
 fn in_secrets(c: char) -> bool {
@@ -94,6 +104,10 @@ mod tests {
     #[test]
     fn what_is_too_long_for_a_name_is_not_printed() {
         assert_eq!(printable(&format!("key {}", "Ab1+".repeat(11)), "", 200), "key [redacted]");
+        assert_eq!(printable(&format!("key {}", "Ab1+".repeat(10)), "", 200), "key [redacted]");
+        for name in ["9e99a48a9960b14926bb7f3b02e22da2b0ab7280", "Role-For-The-Checkout-Service-In-Shop-01"] {
+            assert_eq!((name.len(), printable(name, "", 200).as_str()), (40, name));
+        }
         let names = "arn:aws:iam::123456789012:role/app https://oidc.example.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE";
         assert_eq!(printable(names, JWT, 200), names);
     }

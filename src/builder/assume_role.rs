@@ -1,5 +1,6 @@
 //! The front door for a role that is assumed with another's credentials.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
-use super::parse::{self, quoted, refused};
+use super::parse::{self, Shown, quoted, refused};
 use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::Given;
@@ -25,7 +26,6 @@ use crate::sts::Session;
 /// it is a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-#[derive(Debug)]
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct AssumeRoleBuilder {
     base: WebIdentityCredentialsProvider,
@@ -188,6 +188,17 @@ impl AssumeRoleBuilder {
         let provider = self.build()?;
         provider.first().await?;
         Ok(provider)
+    }
+}
+
+/// A token or key may stand in the place of what was meant.
+impl fmt::Debug for AssumeRoleBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AssumeRoleBuilder")
+            .field("base", &self.base)
+            .field("role_arn", &Shown(&self.role_arn))
+            .field("session_name", &self.session_name.as_deref().map(Shown))
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rule of each value, and what an error says about it. No variable is read here.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,9 +28,9 @@ pub(super) fn token_file(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
     Ok(path.value)
 }
 
-/// The look of a JWT: a JSON object in base64, three parts.
+/// The look of a JWT: a JSON object in base64, three parts; five if it is encrypted.
 fn is_token(text: &str) -> bool {
-    text.starts_with("eyJ") && text.split('.').count() == 3
+    text.trim_start().starts_with("eyJ") && text.split('.').count() >= 3
 }
 
 pub(super) fn session_name(name: Given<String>) -> Result<String, BuildError> {
@@ -184,6 +184,15 @@ pub(super) fn quoted(value: &str) -> String {
     match value.char_indices().nth(160) {
         Some((end, _)) => format!("{:?}... ({} bytes)", &value[..end], value.len()),
         None => format!("{value:?}"),
+    }
+}
+
+/// A value that nobody has checked yet, for `Debug`: as an error would quote it.
+pub(super) struct Shown<'a>(pub(super) &'a str);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quoted(self.0))
     }
 }
 

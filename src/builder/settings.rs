@@ -1,7 +1,8 @@
 //! From what was given, by whom, to what is valid: precedence and defaults.
 
+use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
 use super::endpoint::{self, Endpoint, RawUrl};
-use super::parse;
+use super::parse::{self, Shown};
 use super::standby::{Home, RawStandby};
 use crate::adapters;
 use crate::environment::{Environment, Given};
@@ -26,7 +27,7 @@ use crate::sts::{Endpoints, Session, Site, StsConfig};
 use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
 
 /// What the builder was told. Nothing here is known to be valid.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Settings {
     pub(super) shared: Option<Shared>,
     pub(super) role_arn: Option<String>,
@@ -49,6 +50,22 @@ pub(super) struct Settings {
     pub(super) time_source: Option<SharedTimeSource>,
     /// Whose STS client is used, if it does for what comes out.
     pub(super) like: Option<WebIdentityCredentialsProvider>,
+}
+
+/// What says who is asked for what, and where; a token may stand in the place of any of it.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token_file = self.token_file.as_deref().map(Path::to_string_lossy);
+        f.debug_struct("Settings")
+            .field("role_arn", &self.role_arn.as_deref().map(Shown))
+            .field("token_file", &token_file.as_deref().map(Shown))
+            .field("token_source", &self.token_source)
+            .field("session_name", &self.session_name.as_deref().map(Shown))
+            .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
+            .field("endpoint_url", &self.endpoint_url)
+            .field("standbys", &self.standbys)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a
@@ -377,6 +394,24 @@ mod tests {
         Environment::from_fn(|name| {
             more.iter().rev().chain(base).find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         })
+    }
+
+    #[test]
+    fn p9_a_token_in_the_place_of_something_else_is_not_printed() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ";
+        for text in [token.to_owned(), format!(" {token}\n"), format!("{token}..")] {
+            let builder = Builder::default().token_file(&text).role_arn(&text).session_name(&text);
+            let builder = builder.region(Region::new(text.clone())).policy(&text).policy_arns([&text]);
+            let builder = builder.endpoint_url(&text).standby_endpoint_url(&text).standby_region(Region::new(text));
+            let shown = format!("{builder:?}");
+            assert!(shown.contains("a token (not shown)") && !shown.contains("c2ln"), "{shown}");
+        }
+        let builder = Builder::default().token_file("/run/token").role_arn(ROLE);
+        assert!(format!("{builder:?}").contains("\"/run/token\""), "{builder:?}");
+        for text in [format!(" {token}\n"), format!("{token}..")] {
+            let error = refuse(Builder::default().token_file(text), &[]);
+            assert!(error.contains("a token itself") && !error.contains("c2ln"), "{error}");
+        }
     }
 
     fn resolve(builder: Builder, more: Variables<'_>) -> Parts {

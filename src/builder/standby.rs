@@ -1,20 +1,30 @@
 //! The standbys of STS.
 
+use std::fmt;
+
 use aws_types::region::Region;
 use http::Uri;
 
 use super::arn::partition_of;
 use super::endpoint::{self, Endpoint, RawUrl};
-use super::parse::{self, quoted, refused};
+use super::parse::{self, Shown, quoted, refused};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::Site;
 
 /// A standby as it was given.
-#[derive(Debug)]
 pub(super) enum RawStandby {
     Region(Region),
     Url(RawUrl),
+}
+
+impl fmt::Debug for RawStandby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region(region) => Shown(region.as_ref()).fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
 }
 
 impl From<Site> for RawStandby {

@@ -11,7 +11,7 @@
 //! | time for that | up to 0.5 s of patience beside the attempt | part of the [`attempt_timeout`](crate::Builder::attempt_timeout) |
 //! | there is no token | the file is looked at every second, then every 5 s; an exchange is tried when it changes, or after 60 s | an outage like one of STS: tried again with its backoff, within 10 s while somebody waits |
 //! | STS calls it expired or rejected | the same | the same: the next attempt asks for another |
-//! | kind of the error | [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable), says what is wrong with the file | the same; the source's own error is its `source()` |
+//! | kind of the error | [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable), says what is wrong with the file | the same; what the source's own error displays, less what looks like a secret, is its `source()` |
 //! | a new token | is seen by file events and polling | if the source [tells](crate::token_source::ProvideToken::changed) |
 //! | a token of somebody else (`iss`, `sub`, `aud`) | renews the credentials | the same, if the source tells |
 //!

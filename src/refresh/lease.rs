@@ -206,6 +206,9 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let shared = &*self.shared;
         let now = shared.clock.now();
+        // The time source is somebody else's code: not called under the lock, nor by a panic that may be its own.
+        let observed = shared.observer.is_some() && !std::thread::panicking();
+        let reading = observed.then(|| shared.clock.read());
         let mut state = shared.lock();
         let mut standing = None;
         if state.task.lease == self.number {
@@ -219,7 +222,7 @@ impl Drop for Lease {
                 state.task.lost = Some(now);
             }
             shared.republish(&state, now);
-            standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &shared.clock.read()));
+            standing = reading.map(|reading| shared.standing_of(&state, &reading));
         }
         drop(state);
         if let Some(standing) = standing {

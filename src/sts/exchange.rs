@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -22,7 +23,7 @@ use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
-use super::turn::TURNS;
+use super::turn::Turns;
 use crate::refresh::{Grant, Principal};
 use crate::scrub::{chain, printable};
 
@@ -35,6 +36,7 @@ pub(crate) struct Sts {
     region: String,
     timeout: Duration,
     time: SharedTimeSource,
+    turns: Arc<Turns>,
 }
 
 impl Sts {
@@ -45,9 +47,11 @@ impl Sts {
 
     /// Elsewhere, but for that as at home.
     pub(crate) fn at(config: &StsConfig, site: &Site) -> Self {
+        let place = site.endpoint_url.as_deref().map_or_else(|| format!("region {}", site.region), address);
         Self {
             client: client::of(config, site),
-            place: site.endpoint_url.as_deref().map_or_else(|| format!("region {}", site.region), address),
+            turns: Turns::at(&place),
+            place,
             region: site.region.to_string(),
             timeout: config.attempt_timeout,
             time: config.time_source.clone(),
@@ -60,7 +64,7 @@ impl Sts {
 
     /// One exchange, bounded in time from when it is this one's turn.
     pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
-        let _turn = TURNS.next(self.timeout).await;
+        let _turn = self.turns.next(self.timeout).await;
         let tap = Tap::default();
         let exchange = Exchange { sts: self, session, proof, tap: &tap };
         let asked = async {

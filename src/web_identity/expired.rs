@@ -6,7 +6,8 @@
 //! - STS's: the `Date` of its last grant plus the monotonic time since then. Suspends are missing from that time and the
 //!   answer's way is not added, so this clock is late rather than early, and no step of the local clock moves it. (A monotonic
 //!   clock that is slewed at the most, 500 ppm, needs 33 hours to make up the minute.)
-//! - Ours, for a proxy may write the `Date`.
+//!   Only a `Date` that agrees with the session that came with it counts.
+//! - Ours.
 //!
 //! Without a grant in this process there is no `Date`, and STS is asked. So a clock of ours that is wrong costs calls, one a
 //! minute, and never credentials.
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use super::config::TokenOrigin;
 use super::token::Token;
 use crate::error::{Error, ErrorKind};
+use crate::refresh::Grant;
 
 /// STS's clock, as far as its answers tell.
 #[derive(Debug, Default)]
@@ -59,6 +61,14 @@ impl ServerClock {
     }
 }
 
+/// The `Date` of an answer, if the session in it began then. The end of the session is STS's own word: a proxy that writes
+/// the `Date`, or keeps an old one, cannot make both agree.
+pub(super) fn vouched_for(grant: &Grant) -> Option<SystemTime> {
+    let began = grant.expiration.checked_sub(grant.requested)?;
+    let apart = |date: SystemTime| date.duration_since(began).unwrap_or_else(|early| early.duration());
+    grant.date.filter(|date| apart(*date) <= APART)
+}
+
 fn explain(token: &Token, origin: &TokenOrigin, expires_at: SystemTime, theirs: SystemTime, ours: SystemTime) -> Error {
     let ago = |then: SystemTime, now: SystemTime| now.duration_since(then).map_or(0, |age| age.as_secs());
     let written = token.modified().map_or_else(String::new, |modified| {
@@ -85,6 +95,8 @@ fn date(time: SystemTime) -> String {
     time.fmt(Format::DateTime).unwrap_or_else(|_| "an unknown time".to_owned())
 }
 
+/// Between the beginning of a session and the answer that brings it.
+const APART: Duration = Duration::from_secs(30);
 /// What a server may forgive, and what our reckoning may be wrong by.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -134,6 +146,25 @@ mod tests {
             assert!(!refuses(&clock, payload, 9999), "{payload}");
         }
         assert!(clock.refuse(&Token::of("opaque"), &file(), at(9999)).is_none());
+    }
+
+    #[test]
+    fn p7_a_date_that_does_not_agree_with_the_session_says_nothing() {
+        for (date, believed) in [
+            (Some(1000), true),
+            (Some(1030), true),
+            (Some(970), true),
+            (Some(1031), false),
+            (Some(969), false),
+            (Some(9999), false),
+            (None, false),
+        ] {
+            let credentials = aws_credential_types::Credentials::for_tests();
+            let (expiration, requested) = (at(4600), Duration::from_secs(3600));
+            let date = date.map(at);
+            let grant = Grant { credentials, expiration, date, requested, principal: Default::default() };
+            assert_eq!(vouched_for(&grant), date.filter(|_| believed));
+        }
     }
 
     fn refuses(clock: &ServerClock, payload: &str, ours: u64) -> bool {

@@ -84,7 +84,7 @@ impl WebIdentity {
         let session = &self.config.session;
         let outcome = self.sts.exchange(attempt, session, &proof, deadline).await;
         if let Ok(grant) = &outcome {
-            self.sts_clock.hear(grant.date);
+            self.sts_clock.hear(expired::vouched_for(grant));
         }
         outcome.map_err(|refusal| {
             let asked = refusal.asked(session);

@@ -37,6 +37,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::token::{MAX_BYTES, MIN_BYTES};
+use crate::scrub::{chain, printable};
 
 /// Something that can be asked for a token, again and again.
 ///
@@ -107,32 +108,31 @@ impl fmt::Debug for Token {
 /// Why a source has no token. Becomes the [`source`](StdError::source) of an [`Error`](crate::Error) of kind
 /// [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable).
 #[derive(Debug)]
-pub struct TokenError(Box<dyn StdError + Send + Sync>);
+pub struct TokenError(String);
 
 impl TokenError {
-    /// Of an error, or of a text. It must hold no secret.
+    /// Of an error, or of a text. It should hold no secret.
+    ///
+    /// What the error and its causes display is kept, on one line of at most 512 characters and without what looks like a
+    /// token or a key; the error itself is not, for clients like to print the answers that they could not read.
     pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(cause.into())
+        Self(printable(&chain(&*cause.into()), "", 512))
     }
 }
 
 impl From<Box<dyn StdError + Send + Sync>> for TokenError {
     fn from(cause: Box<dyn StdError + Send + Sync>) -> Self {
-        Self(cause)
+        Self::new(cause)
     }
 }
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.0)
     }
 }
 
-impl StdError for TokenError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
-    }
-}
+impl StdError for TokenError {}
 
 /// What the methods of [`ProvideToken`] return, so that the trait can be made into an object.
 pub mod future {
@@ -219,5 +219,26 @@ mod tests {
         assert_eq!(format!("{:?}", Token::new("canary").unwrap()), "Token(** redacted **)");
         let shown = format!("{:?}", Token::new("canary canary").unwrap_err());
         assert!(!shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn p9_what_a_source_says_of_its_failure_is_made_fit_to_print() {
+        #[derive(Debug)]
+        struct Unread(String);
+        impl fmt::Display for Unread {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the answer cannot be read")
+            }
+        }
+        impl StdError for Unread {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(Box::leak(Box::new(std::io::Error::other(self.0.clone()))))
+            }
+        }
+        let error = TokenError::new(Unread(
+            "got eyJjYW5hcnk.eyJjYW5hcnk.canary0canary0canary0canary0canary0canary0".to_owned(),
+        ));
+        assert_eq!(error.to_string(), "the answer cannot be read: got [redacted].[redacted].[redacted]");
+        assert!(error.source().is_none() && !format!("{error:?}").contains("canary"), "{error:?}");
     }
 }

@@ -42,7 +42,7 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
     ];
     // All at once, with a patience that leaves a busy machine the half second that a read may take.
     let failures = cases.map(|(file, wrong, remedy)| {
-        let builder = impatient(&rig).wait_timeout(Duration::from_secs(3)).token_file(&file);
+        let builder = impatient(&rig).wait_timeout(Duration::from_secs(8)).token_file(&file);
         (tokio::spawn(builder.connect()), file, wrong, remedy)
     });
     for (failure, file, wrong, remedy) in failures {

@@ -8,8 +8,9 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::{Fault, OidcIssuer};
 use aws_web_identity::{Builder, ErrorKind, Phase};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::rig::{ARN, Rig, key, soon, spec, who};
+use crate::rig::{ARN, Rig, key, spec, who};
 
 /// What ends the trouble, once STS is well.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +71,7 @@ fn every_fault_is_in_the_table_but_the_one_that_is_none() {
 async fn with_nothing_usable_a_fault_that_persists_is_told_for_what_it_is() {
     for_each(async |rig, (fault, kind, code, transient, _)| {
         rig.sts.set_fault(fault);
-        let provider = short(&rig).build().unwrap();
+        let provider = short(&rig, fault).build().unwrap();
         let error = provider.provide_credentials().await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
         let error = source.unwrap();
@@ -88,7 +89,7 @@ async fn with_nothing_usable_a_fault_that_persists_is_told_for_what_it_is() {
 async fn with_nothing_usable_a_fault_that_clears_is_got_over() {
     for_each(async |rig, (fault, _, _, _, mended)| {
         rig.sts.fail_next(1, fault);
-        let provider = short(&rig).wait_timeout(Duration::from_secs(15)).build().unwrap();
+        let provider = short(&rig, fault).wait_timeout(Duration::from_secs(15)).build().unwrap();
         let recovery = async {
             // Those who need a human are told so; then the human acts, and the next caller finds it mended.
             while provider.provide_credentials().await.is_err() {
@@ -117,7 +118,7 @@ async fn with_nothing_usable_a_fault_that_clears_is_got_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_when_it_clears() {
     for_each(async |rig, (fault, kind, _, _, mended)| {
-        let provider = short(&rig).connect().await.unwrap();
+        let provider = short(&rig, fault).connect().await.unwrap();
         let client = Client::new(&provider.install(rig.config()));
         let before = key(&provider);
         rig.sts.set_fault(fault);
@@ -152,13 +153,13 @@ async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_w
 async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_when_it_clears() {
     for_each(async |rig, (fault, kind, _, _, mended)| {
         rig.sts.set_session_length(Duration::from_secs(3));
-        let provider = short(&rig).connect().await.unwrap();
+        let provider = short(&rig, fault).connect().await.unwrap();
         rig.sts.set_fault(fault);
         while provider.current().is_some() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let status = provider.status();
-        assert_eq!((status.phase, status.generation), (Phase::Expired, 1), "{fault:?}");
+        assert_eq!(status.phase, Phase::Expired, "{fault:?}");
         let error = provider.provide_credentials().await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
         assert_eq!(source.unwrap().kind(), kind, "{fault:?}: {error:?}");
@@ -171,13 +172,19 @@ async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_wh
         while provider.provide_credentials().await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert_eq!((provider.status().phase, provider.status().generation), (Phase::Fresh, 2), "{fault:?}");
+        assert_eq!(
+            (provider.status().phase, provider.status().generation),
+            (Phase::Fresh, status.generation + 1),
+            "{fault:?}"
+        );
     })
     .await;
 }
 
-fn short(rig: &Rig) -> Builder {
-    rig.builder().attempt_timeout(Duration::from_secs(2)).wait_timeout(Duration::from_secs(5))
+/// Impatient only where an attempt is to end by its timeout: all rows at once keep a machine busy.
+fn short(rig: &Rig, fault: Fault) -> Builder {
+    let attempt = if fault == Fault::Hang { 2 } else { 8 };
+    rig.builder().attempt_timeout(Duration::from_secs(attempt)).wait_timeout(Duration::from_secs(8))
 }
 
 /// All rows at the same time, each with an STS of its own.
@@ -186,7 +193,9 @@ async fn for_each<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Rig, Ro
     issuer.mint(spec());
     let mut cases = JoinSet::new();
     for &row in TABLE {
-        cases.spawn(soon(case(Rig::of(&issuer).await, row)));
+        cases.spawn(timeout(Duration::from_secs(120), case(Rig::of(&issuer).await, row)));
     }
-    cases.join_all().await;
+    for outcome in cases.join_all().await {
+        outcome.expect("it hangs");
+    }
 }
