@@ -5,8 +5,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use aws_web_identity::test_util::{
-    Algorithm, AssumableRole, Call, Fault, InPlaceFile, MockSts, MockStsBuilder, OidcIssuer, ProjectedVolume, TokenSpec,
-    TrustedRole,
+    Algorithm, AssumableRole, Call, Fault, InPlaceFile, MockSts, MockStsBuilder, OidcIssuer, ProjectedVolume,
+    TokenSpec, TrustedRole,
 };
 use aws_web_identity::token_source::TokenError;
 use aws_web_identity::{
