@@ -1,9 +1,12 @@
 //! What callers may do with the public types across threads and panics is part of the interface.
 
+use std::fs;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::Path;
 
 use aws_web_identity::test_util::{
-    AssumableRole, Call, Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole,
+    Algorithm, AssumableRole, Call, Fault, InPlaceFile, MockSts, MockStsBuilder, OidcIssuer, ProjectedVolume,
+    TokenSpec, TrustedRole,
 };
 use aws_web_identity::token_source::TokenError;
 use aws_web_identity::{
@@ -31,6 +34,7 @@ fn every_type_goes_to_other_threads() {
     shared::<(ErrorKind, ExpiredPolicy, Phase)>();
     shared::<(token_source::Token, TokenError)>();
     shared::<(OidcIssuer, MockSts, ProjectedVolume, TokenSpec, TrustedRole, AssumableRole, Call, Fault)>();
+    shared::<(Algorithm, InPlaceFile, MockStsBuilder)>();
 }
 
 #[test]
@@ -79,4 +83,33 @@ fn every_future_goes_to_other_threads() {
         sent(async move { provider.updates().changed().await });
     }
     let _compiled: fn(&WebIdentityCredentialsProvider) = of;
+}
+
+#[test]
+fn no_public_type_is_left_out() {
+    let pinned = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/autotraits.rs")).unwrap();
+    let pinned: Vec<_> = pinned.split(|c: char| !c.is_alphanumeric()).collect();
+    let types = public_types(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(types.len() > 25, "the types are found: {types:?}");
+    let left_out: Vec<_> = types.iter().filter(|name| !pinned.contains(&name.as_str())).collect();
+    assert!(left_out.is_empty(), "{left_out:?}");
+}
+
+/// The lint `unreachable_pub` sees to it that `pub` without more is what a user can name.
+fn public_types(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(public_types(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            found.extend(source.lines().filter_map(|line| {
+                let item = line.trim_start().strip_prefix("pub ")?;
+                let named = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| item.strip_prefix(kind))?;
+                Some(named.chars().take_while(|c| c.is_alphanumeric()).collect())
+            }));
+        }
+    }
+    found
 }
