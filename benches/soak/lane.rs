@@ -16,13 +16,14 @@ pub(crate) struct Lane {
     pub(crate) number: usize,
     pub(crate) home: MockSts,
     pub(crate) standby: MockSts,
+    /// How far its STS is ahead of our clock, in seconds.
+    pub(crate) clock_offset: i64,
     pub(crate) directory: TempDir,
     issuer: OidcIssuer,
     rejected: Mutex<HashSet<String>>,
 }
 
 impl Lane {
-    /// Its STS goes ahead of our clock by so many seconds, or behind.
     pub(crate) async fn start(number: usize, plan: &Plan, issuer: &OidcIssuer, clock_offset: i64) -> Self {
         let builder = MockSts::builder().issuer(issuer).role(TrustedRole::new(ROLE)).session_length(plan.session);
         let home = builder.assumable_role(AssumableRole::new(CHAINED_ROLE).principal(ROLE)).start().await;
@@ -33,7 +34,8 @@ impl Lane {
         }
         // In memory, as a kubelet's volumes are.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let lane = Self { number, home, standby, directory, issuer: issuer.clone(), rejected: Mutex::default() };
+        let lane =
+            Self { number, home, standby, clock_offset, directory, issuer: issuer.clone(), rejected: Mutex::default() };
         lane.rotate();
         lane
     }

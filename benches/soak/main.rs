@@ -99,11 +99,7 @@ async fn live(plan: Plan, at_half: impl FnOnce(Resources)) -> Result<Summary, Bo
     let mut lanes = Vec::new();
     for (number, (offset, files)) in WORLDS.into_iter().enumerate() {
         let lane = Arc::new(Lane::start(number, &plan, &issuer, offset).await);
-        let mut parties = Party::all(&lane, &clock).await?;
-        for party in &mut parties {
-            party.has_wrong_clock |= offset != 0;
-        }
-        let parties: Vec<_> = parties.into_iter().map(Arc::new).collect();
+        let parties: Vec<_> = Party::all(&lane, &clock).await?.into_iter().map(Arc::new).collect();
         for (index, party) in parties.iter().enumerate() {
             for _ in 0..CLIENTS_OF_EACH {
                 let (party, stop) = (Arc::clone(party), stop.clone());

@@ -74,9 +74,6 @@ impl Party {
             lane.builder(&named("standby").1).standby_endpoint_url(lane.standby.endpoint_url()).connect().await?;
         let jumping = lane.builder(&named("jumping").1).time_source(clock.clone()).connect().await?;
         let chained = plain.assume_role(CHAINED_ROLE).session_name(named("chained").1).connect().await?;
-        let theirs = loaded(lane, &named("wrapped").1).await?.credentials_provider().ok_or("no default chain")?;
-        let wrapped = BackgroundCredentialsProvider::builder(theirs).name("aws-config's chain");
-        let wrapped = wrapped.wait_timeout(Duration::from_secs(3)).connect().await?;
 
         let base = lane.home.sdk_config();
         let mut parties = Vec::new();
@@ -85,11 +82,21 @@ impl Party {
             let config = provider.install(base.clone());
             parties.push(Self::of(named(kind), Provider::Ours(provider.clone()), config));
         }
-        for (provider, kind) in [(&chained, "chained"), (&wrapped, "wrapped")] {
-            let config = provider.install(base.clone());
-            parties.push(Self::of(named(kind), Provider::Background(provider.clone()), config));
+        let config = chained.install(base.clone());
+        parties.push(Self::of(named("chained"), Provider::Background(chained), config));
+        // Theirs believes the clock of this machine, and nobody can wrap that away.
+        if lane.clock_offset == 0 {
+            let theirs = loaded(lane, &named("wrapped").1).await?.credentials_provider().ok_or("no default chain")?;
+            let wrapped = BackgroundCredentialsProvider::builder(theirs).name("aws-config's chain");
+            let wrapped = wrapped.wait_timeout(Duration::from_secs(3)).connect().await?;
+            let config = wrapped.install(base);
+            parties.push(Self::of(named("wrapped"), Provider::Background(wrapped), config));
         }
         parties.push(Self::of(named("sdk"), Provider::Sdk, loaded(lane, &named("sdk").1).await?));
+
+        for party in &mut parties {
+            party.has_wrong_clock |= lane.clock_offset != 0;
+        }
         Ok(parties)
     }
 

@@ -131,9 +131,10 @@ impl Figures {
     }
 }
 
-const VERDICTS: [(Verdict, &str); 5] = [
+const VERDICTS: [(Verdict, &str); 6] = [
     (Verdict::WhileValid, "failed_while_valid"),
     (Verdict::EndedOnTheWay, "failed_ended_on_the_way"),
+    (Verdict::EndedWithinASecond, "failed_ended_within_a_second"),
     (Verdict::SignedWithAnEndedKey, "failed_signed_with_an_ended_key"),
     (Verdict::Rejected, "failed_key_revoked"),
     (Verdict::NothingUsable, "failed_with_nothing_usable"),

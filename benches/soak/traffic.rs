@@ -63,7 +63,13 @@ pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
         let key = || party.provider.current().map(|credentials| credentials.access_key_id().to_owned());
         let (start, began, before) = (Instant::now(), SystemTime::now(), key());
         key_used.clear();
-        let (code, error) = match client.get_caller_identity().send().await {
+        let answer = tokio::select! {
+            biased;
+            answer = client.get_caller_identity().send() => answer,
+            // Whoever hangs now would hang for long.
+            () = stop.cancelled() => return tally,
+        };
+        let (code, error) = match answer {
             Ok(_) => (None, None),
             Err(error) => (error.code().map(str::to_owned), Some(DisplayErrorContext(&error).to_string())),
         };
@@ -88,7 +94,7 @@ pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
 
 /// It makes each request once, and has all the time that a busy machine may need.
 fn client(party: &Party, key_used: KeyUsed) -> Client {
-    let patience = Duration::from_secs(120);
+    let patience = Duration::from_secs(60);
     let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
     let mut config = aws_sdk_sts::config::Builder::from(&party.config)
         .retry_config(RetryConfig::disabled())

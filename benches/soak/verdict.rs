@@ -11,8 +11,11 @@ use crate::traffic::Failure;
 pub(crate) enum Verdict {
     /// There were valid credentials all the while, or were said to be: this must not be.
     WhileValid,
-    /// Signed while the session was valid, which ended on the way; with a wrong clock, in its last second.
+    /// Signed while the session was valid, which ended on the way.
     EndedOnTheWay,
+    /// Signed within a second of the session's end, by who cannot know it better: STS tells whole seconds, and the two clocks
+    /// show different ones.
+    EndedWithinASecond,
     /// Signed with a key whose session had ended before: the SDK's, to which the cache gave it.
     SignedWithAnEndedKey,
     /// Signed with a key that services were told to refuse.
@@ -35,11 +38,15 @@ impl Verdict {
             let had_some = before.as_deref().is_some_and(|key| before == after || outlived(key));
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
         };
-        let slack = if party.has_wrong_clock { A_SECOND } else { Duration::ZERO };
         let was_current = before.as_ref() == Some(key) || after.as_ref() == Some(key) || before.is_none();
-        let was_valid = book.grant(key).is_some_and(|grant| failure.began < grant.ends_not_after + slack);
-        if failure.code.as_deref() == Some("ExpiredToken") && was_current && was_valid {
-            return Self::EndedOnTheWay;
+        let until = |slack| book.grant(key).is_some_and(|grant| failure.began < grant.ends_not_after + slack);
+        if failure.code.as_deref() == Some("ExpiredToken") && was_current {
+            if until(Duration::ZERO) {
+                return Self::EndedOnTheWay;
+            }
+            if party.has_wrong_clock && until(A_SECOND) {
+                return Self::EndedWithinASecond;
+            }
         }
         Self::WhileValid
     }
