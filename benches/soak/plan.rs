@@ -12,7 +12,7 @@ pub(crate) struct Plan {
     /// How long a fault lasts that sessions outlive, and how long it is well after it.
     pub(crate) fault: Duration,
     pub(crate) pause: Duration,
-    /// How long a fault lasts that outlives all sessions.
+    /// How long a fault lasts that outlives all sessions. The short run ends before there is one.
     pub(crate) outage: Duration,
     /// Between one trouble with files, clocks or keys and the next.
     pub(crate) trouble: Duration,
@@ -23,10 +23,10 @@ impl Plan {
         let seconds = Duration::from_secs;
         if short() {
             return Ok(Self {
-                runs_for: seconds(10),
+                runs_for: seconds(8),
                 session: seconds(6),
-                fault: Duration::from_millis(700),
-                pause: Duration::from_millis(400),
+                fault: Duration::from_millis(600),
+                pause: Duration::from_millis(350),
                 outage: seconds(8),
                 trouble: seconds(2),
             });

@@ -43,7 +43,7 @@ impl Resources {
     pub(crate) async fn settled() -> Self {
         let mut now = Self::now();
         loop {
-            sleep(Duration::from_secs(2)).await;
+            sleep(Duration::from_millis(1500)).await;
             let before = std::mem::replace(&mut now, Self::now());
             if !before.leaks_since(now) {
                 return now;

@@ -39,16 +39,21 @@ impl Verdict {
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
         };
         let was_current = before.as_ref() == Some(key) || after.as_ref() == Some(key) || before.is_none();
-        let until = |slack| book.grant(key).is_some_and(|grant| failure.began < grant.ends_not_after + slack);
-        if failure.code.as_deref() == Some("ExpiredToken") && was_current {
-            if until(Duration::ZERO) {
-                return Self::EndedOnTheWay;
+        let Some(grant) = book.grant(key).filter(|_| was_current && failure.code.as_deref() == Some("ExpiredToken"))
+        else {
+            return Self::WhileValid;
+        };
+        match failure.began {
+            // Within the second that the records leave open, too.
+            began
+                if party.has_wrong_clock
+                    && (grant.ends_not_before..grant.ends_not_after + A_SECOND).contains(&began) =>
+            {
+                Self::EndedWithinASecond
             }
-            if party.has_wrong_clock && until(A_SECOND) {
-                return Self::EndedWithinASecond;
-            }
+            began if began < grant.ends_not_after => Self::EndedOnTheWay,
+            _ => Self::WhileValid,
         }
-        Self::WhileValid
     }
 
     fn of_sdk(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
