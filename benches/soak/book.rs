@@ -47,7 +47,7 @@ impl Book {
         self.grants.get(key)
     }
 
-    /// Whether one grant, which nobody refuses, was there all the while, and a good while before.
+    /// Whether one grant, which nobody refuses, was there all the while, and so long before that it had to be known.
     pub(crate) fn covers(&self, lane: &Lane, session_name: &str, began: SystemTime, ended: SystemTime) -> bool {
         self.grants.iter().any(|(key, grant)| {
             let all_the_while = grant.given + A_GOOD_WHILE <= began && ended < grant.ends_not_before;
@@ -61,4 +61,5 @@ fn whole_seconds(at: SystemTime) -> SystemTime {
 }
 
 const A_BUSY_MACHINE: Duration = Duration::from_millis(300);
-const A_GOOD_WHILE: Duration = Duration::from_secs(2);
+/// As long as an exchange may take.
+const A_GOOD_WHILE: Duration = Duration::from_secs(3);

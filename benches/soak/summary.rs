@@ -27,8 +27,6 @@ struct Figures {
     providers: usize,
     requests: u64,
     verdicts: [usize; VERDICTS.len()],
-    /// By STS's book alone, the same rule for everybody.
-    by_the_book: usize,
     sts_calls: usize,
     generations: u64,
     longest: Duration,
@@ -65,12 +63,10 @@ impl Summary {
         for failure in &tally.failures {
             let verdict = Verdict::of(failure, party, lane, book);
             figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
-            let covered = book.covers(lane, &party.session_name, failure.began, failure.ended);
-            figures.by_the_book += usize::from(covered && verdict != Verdict::Rejected);
-            if party.is_ours() && (covered || verdict == Verdict::WhileValid) && verdict != Verdict::Rejected {
+            if party.is_ours() && verdict == Verdict::WhileValid {
                 let lasted = failure.ended.duration_since(failure.began).unwrap_or_default();
                 self.told.push(format!(
-                    "{} {verdict:?} current {:?} then {:?}, signed with {:?}, within {lasted:?}, {:?}: {}",
+                    "{}: current {:?} then {:?}, signed with {:?}, within {lasted:?}, {:?}: {}",
                     party.session_name,
                     failure.before,
                     failure.after,
@@ -101,7 +97,6 @@ impl Summary {
         for (verdict, name) in VERDICTS {
             report(format_args!("ours {name}"), ours().map(|figures| figures.of(verdict)).sum::<usize>());
         }
-        report("ours failed_while_valid_by_the_book", ours().map(|figures| figures.by_the_book).sum::<usize>());
     }
 }
 
@@ -115,7 +110,6 @@ impl Figures {
         for (verdict, name) in VERDICTS {
             report(format_args!("{kind} {name}"), self.of(verdict));
         }
-        report(format_args!("{kind} failed_while_valid_by_the_book"), self.by_the_book);
         report(format_args!("{kind} sts_calls_per_provider"), self.sts_calls / self.providers);
         if self.is_ours {
             report(format_args!("{kind} generations_per_provider"), self.generations / self.providers as u64);

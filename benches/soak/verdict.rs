@@ -9,7 +9,7 @@ use crate::traffic::Failure;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// There were valid credentials all the while, or were said to be: this must not be.
+    /// There were valid credentials all the while, by STS's record or by what the provider said: this must not be.
     WhileValid,
     /// Signed while the session was valid, which ended on the way.
     EndedOnTheWay,
@@ -25,44 +25,42 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     pub(crate) fn of(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
-        if failure.signed_with.as_deref().is_some_and(|key| lane.has_rejected(key)) {
+        let Failure { began, ended, before, after, signed_with, code, .. } = failure;
+        let told = |key| before.as_ref() == Some(key) || after.as_ref() == Some(key);
+        if signed_with.as_ref().is_some_and(|key| lane.has_rejected(key) && (told(key) || !party.is_ours())) {
             return Self::Rejected;
         }
-        if !party.is_ours() {
-            return Self::of_sdk(failure, party, lane, book);
+        if book.covers(lane, &party.session_name, *began, *ended) {
+            return Self::WhileValid;
         }
-        let Failure { before, after, signed_with, .. } = failure;
+        let grant = signed_with.as_deref().and_then(|key| book.grant(key));
+        if !party.is_ours() {
+            return match grant {
+                _ if signed_with.is_none() => Self::NothingUsable,
+                Some(grant) if grant.ends_not_after <= *began => Self::SignedWithAnEndedKey,
+                _ => Self::EndedOnTheWay,
+            };
+        }
         let Some(key) = signed_with else {
             // An error was provided.
-            let outlived = |key| book.grant(key).is_some_and(|grant| failure.ended + NOISE < grant.ends_not_before);
+            let outlived = |key| book.grant(key).is_some_and(|grant| *ended + NOISE < grant.ends_not_before);
             let had_some = before.as_deref().is_some_and(|key| before == after || outlived(key));
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
         };
-        let was_current = before.as_ref() == Some(key) || after.as_ref() == Some(key) || before.is_none();
-        let Some(grant) = book.grant(key).filter(|_| was_current && failure.code.as_deref() == Some("ExpiredToken"))
-        else {
-            return Self::WhileValid;
-        };
-        match failure.began {
-            // Within the second that the records leave open, too.
-            began
-                if party.has_wrong_clock
-                    && (grant.ends_not_before..grant.ends_not_after + A_SECOND).contains(&began) =>
-            {
-                Self::EndedWithinASecond
+        // Who waited for it may have used it when it was told to nobody yet.
+        let was_current = told(key) || before.is_none();
+        match grant {
+            Some(grant) if was_current && code.as_deref() == Some("ExpiredToken") => {
+                let may_not_know = party.has_wrong_clock && grant.ends_not_before <= *began;
+                if may_not_know && *began < grant.ends_not_after + A_SECOND {
+                    Self::EndedWithinASecond
+                } else if *began < grant.ends_not_after {
+                    Self::EndedOnTheWay
+                } else {
+                    Self::WhileValid
+                }
             }
-            began if began < grant.ends_not_after => Self::EndedOnTheWay,
             _ => Self::WhileValid,
-        }
-    }
-
-    fn of_sdk(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
-        let ended = |key| book.grant(key).is_some_and(|grant| grant.ends_not_after <= failure.began);
-        match &failure.signed_with {
-            _ if book.covers(lane, &party.session_name, failure.began, failure.ended) => Self::WhileValid,
-            Some(key) if ended(key) => Self::SignedWithAnEndedKey,
-            Some(_) => Self::EndedOnTheWay,
-            None => Self::NothingUsable,
         }
     }
 }
