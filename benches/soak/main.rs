@@ -74,9 +74,7 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     if !allow_watches(true) {
         report("inotify instances", "do not run out: no user namespace for us here");
     }
-    // What is made once in a process is made now.
-    live(Plan { runs_for: Duration::from_secs(1), ..plan }, |_| {}).await?;
-    let start = Resources::settled().await;
+    let start = Resources::now();
     start.print("start");
     let summary = live(plan, |middle| middle.print("middle")).await?;
     let end = Resources::back_to(start).await;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use crate::support::report;
@@ -12,6 +13,8 @@ pub(crate) struct Resources {
     rss_kib: u64,
     threads: u64,
     files: u64,
+    /// Of the runtime.
+    tasks: usize,
 }
 
 impl Resources {
@@ -23,10 +26,11 @@ impl Resources {
         };
         // Less the one that is open to count them.
         let files = fs::read_dir("/proc/self/fd").unwrap().count() as u64 - 1;
-        Self { rss_kib: field("VmRSS:"), threads: field("Threads:"), files }
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        Self { rss_kib: field("VmRSS:"), threads: field("Threads:"), files, tasks }
     }
 
-    /// As soon as there are no more threads and files than that, or after a minute.
+    /// As soon as there are no more threads, files and tasks than that, or after a minute.
     pub(crate) async fn back_to(before: Self) -> Self {
         let mut now = Self::now();
         for _ in 0..600 {
@@ -39,26 +43,15 @@ impl Resources {
         now
     }
 
-    /// Once nothing ends any more.
-    pub(crate) async fn settled() -> Self {
-        let mut now = Self::now();
-        loop {
-            sleep(Duration::from_millis(1500)).await;
-            let before = std::mem::replace(&mut now, Self::now());
-            if !before.leaks_since(now) {
-                return now;
-            }
-        }
-    }
-
     pub(crate) fn leaks_since(self, before: Self) -> bool {
-        self.threads > before.threads || self.files > before.files
+        self.threads > before.threads || self.files > before.files || self.tasks > before.tasks
     }
 
     pub(crate) fn print(self, when: &str) {
         report(format_args!("{when} rss_mib"), format_args!("{:.1}", self.rss_kib as f64 / 1024.0));
         report(format_args!("{when} threads"), self.threads);
         report(format_args!("{when} open_files"), self.files);
+        report(format_args!("{when} tasks"), self.tasks);
     }
 }
 
