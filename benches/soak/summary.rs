@@ -63,10 +63,11 @@ impl Summary {
         for failure in &tally.failures {
             let verdict = Verdict::of(failure, party, lane, book);
             figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
-            if party.is_ours() && verdict == Verdict::WhileValid {
+            // A few of each are enough.
+            if party.is_ours() && verdict == Verdict::WhileValid && figures.of(verdict) <= 4 {
                 let lasted = failure.ended.duration_since(failure.began).unwrap_or_default();
                 self.told.push(format!(
-                    "{}: current {:?} then {:?}, signed with {:?}, within {lasted:?}, {:?}: {}",
+                    "{}: current {:?} then {:?}, signed with {:?}, within {lasted:?}, {:?}: {:.200}",
                     party.session_name,
                     failure.before,
                     failure.after,
@@ -85,7 +86,7 @@ impl Summary {
     }
 
     pub(crate) fn print(&self) {
-        for line in self.told.iter().take(20) {
+        for line in &self.told {
             report("failed while valid", line);
         }
         for (kind, figures) in &self.of_kinds {
