@@ -71,6 +71,13 @@ impl Wrapped {
         let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
         Failure { class: Class::Transient, error, retry_after: None }
     }
+
+    fn incomplete(&self) -> Failure {
+        let message = format!("{} gave credentials without a key or without a secret", self.name);
+        let hint = "what it asked gave it half an answer, and it took that; it is asked again";
+        let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
+        Failure { class: Class::Transient, error, retry_after: None }
+    }
 }
 
 impl Source for Wrapped {
@@ -79,6 +86,10 @@ impl Source for Wrapped {
             return Err(self.late());
         };
         let credentials = outcome.map_err(|error| self.failure(error))?;
+        // aws-config's takes an answer of STS without a secret for a good one.
+        if credentials.access_key_id().is_empty() || credentials.secret_access_key().is_empty() {
+            return Err(self.incomplete());
+        }
         let now = self.time_source.now();
         let longest = now.checked_add(LONGEST).unwrap_or(now);
         let expiration = credentials.expiry().unwrap_or(longest).min(longest);
@@ -198,6 +209,8 @@ mod tests {
             (|| Err(CredentialsError::provider_error("away")), Class::Transient, ErrorKind::ServiceUnavailable, true),
             (|| Err(CredentialsError::unhandled("what")), Class::Unclear, ErrorKind::Unexpected, true),
             (|| Ok(credentials(Some(-1))), Class::Transient, ErrorKind::Unexpected, true),
+            (|| Ok(Credentials::new("AKIA", "", None, None, "test")), Class::Transient, ErrorKind::Unexpected, true),
+            (|| Ok(Credentials::new("", "secret", None, None, "test")), Class::Transient, ErrorKind::Unexpected, true),
         ] {
             let failure = source(Gives(fails)).fetch(CALM).await.err().unwrap();
             let error = failure.error;

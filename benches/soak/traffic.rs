@@ -1,0 +1,145 @@
+//! Signed requests, at an even pace, and what was known at each that failed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::config::timeout::TimeoutConfig;
+use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_sts::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::party::{Party, interceptor};
+
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    /// Of the requests that found usable credentials, and of those that found none.
+    pub(crate) longest: Duration,
+    pub(crate) longest_with_nothing_usable: Duration,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// Access keys stand for credentials.
+pub(crate) struct Failure {
+    pub(crate) began: SystemTime,
+    pub(crate) ended: SystemTime,
+    /// What `current()` said, and says.
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    /// None if there was nothing to sign it with.
+    pub(crate) signed_with: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) error: String,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.longest = self.longest.max(other.longest);
+        self.longest_with_nothing_usable = self.longest_with_nothing_usable.max(other.longest_with_nothing_usable);
+        self.failures.extend(other.failures);
+    }
+}
+
+/// One of a party's clients, until it is told to stop.
+pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
+    let key_used = KeyUsed::default();
+    let client = client(&party, key_used.clone());
+    let mut tally = Tally::default();
+    sleep(PACE.mul_f64(fastrand::f64())).await;
+    let mut ticks = interval(PACE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return tally,
+            _ = ticks.tick() => {}
+        }
+        let key = || party.provider.current().map(|credentials| credentials.access_key_id().to_owned());
+        let (start, began, before) = (Instant::now(), SystemTime::now(), key());
+        key_used.clear();
+        let answer = tokio::select! {
+            biased;
+            answer = client.get_caller_identity().send() => answer,
+            // Whoever hangs now would hang for long.
+            () = stop.cancelled() => return tally,
+        };
+        let (code, error) = match answer {
+            Ok(_) => (None, None),
+            Err(error) => (error.code().map(str::to_owned), Some(DisplayErrorContext(&error).to_string())),
+        };
+        tally.requests += 1;
+        let had_some = before.is_some() || !party.is_ours();
+        let longest = if had_some { &mut tally.longest } else { &mut tally.longest_with_nothing_usable };
+        *longest = start.elapsed().max(*longest);
+        if let Some(error) = error {
+            let (ended, after, signed_with) = (SystemTime::now(), key(), key_used.get());
+            tally.failures.push(Failure { began, ended, before, after, signed_with, code, error });
+        }
+        // The other way to them, without a client.
+        let (began, before) = (SystemTime::now(), key());
+        if before.is_some()
+            && let Some(Err(error)) = party.provider.provide().await
+        {
+            let (ended, after, error) = (SystemTime::now(), key(), DisplayErrorContext(&error).to_string());
+            tally.failures.push(Failure { began, ended, before, after, signed_with: None, code: None, error });
+        }
+    }
+}
+
+/// It makes each request once, and has all the time that a busy machine may need.
+fn client(party: &Party, key_used: KeyUsed) -> Client {
+    let patience = Duration::from_secs(60);
+    let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
+    let mut config = aws_sdk_sts::config::Builder::from(&party.config)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        .interceptor(key_used);
+    if party.hears
+        && let Some(interceptor) = interceptor(&party.provider)
+    {
+        config = config.interceptor(interceptor);
+    }
+    Client::from_conf(config.build())
+}
+
+/// The key that a client's last request was signed with.
+#[derive(Clone, Debug, Default)]
+struct KeyUsed(Arc<Mutex<Option<String>>>);
+
+impl KeyUsed {
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for KeyUsed {
+    fn name(&self) -> &'static str {
+        "KeyUsed"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let header = context.request().headers().get("authorization").ok_or("not signed")?;
+        let key = header.split_once("Credential=").and_then(|(_, credential)| credential.split('/').next());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = key.map(str::to_owned);
+        Ok(())
+    }
+}
+
+/// Of each client.
+const PACE: Duration = Duration::from_millis(200);
