@@ -284,6 +284,10 @@ impl Schedule {
                 _ => {}
             }
         }
+        if self.hold == Hold::Failed(Class::Blocked) {
+            let at = self.started.map_or(now, |started| now.max(started + PROBE_FOR_CALLERS));
+            self.due = self.due.min(at);
+        }
     }
 
     /// A caller wants newer credentials than the present ones.
@@ -397,6 +401,8 @@ const CONFIG_ALONE: Duration = Duration::from_secs(300);
 const ERROR_STANDS: Duration = Duration::from_secs(30);
 /// Although the source has seen no change: it may be blind.
 const PROBE: Duration = Duration::from_secs(60);
+/// Whoever waits by then was given no error, since it is too old (P5).
+const PROBE_FOR_CALLERS: Duration = Duration::from_secs(30);
 /// IAM is eventually consistent: 1 s, 2 s and 4 s cover what is usually seen.
 const LAGGING_TRIES: u32 = 3;
 const LAGGING_STEP: Duration = Duration::from_secs(1);

@@ -215,6 +215,24 @@ async fn p6_a_blocked_exchange_is_probed_once_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p5_who_finds_a_blocked_error_too_old_causes_a_probe_and_does_not_wait_for_the_next_minute() {
+    let rig = Rig::new(Reply::Fail(Class::Blocked));
+    rig.engine.credentials().await.unwrap_err();
+    rig.pass(seconds(10)).await;
+    let (calls, before) = (rig.source.calls(), Instant::now());
+    rig.engine.credentials().await.unwrap_err();
+    assert_eq!((rig.source.calls(), before.elapsed()), (calls, Duration::ZERO), "it is young enough");
+    rig.pass(seconds(25)).await;
+    let before = Instant::now();
+    rig.engine.credentials().await.unwrap_err();
+    assert_eq!(rig.source.calls(), calls + 1);
+    assert!(before.elapsed() < Duration::from_millis(10), "{:?}", before.elapsed());
+    rig.pass(seconds(1)).await;
+    rig.engine.credentials().await.unwrap_err();
+    assert_eq!(rig.source.calls(), calls + 1, "one in half a minute at most");
+}
+
+#[tokio::test(start_paused = true)]
 async fn p6_a_source_that_never_rests_does_not_become_a_storm() {
     let rig = Rig::new(Reply::Fail(Class::Blocked));
     rig.engine.credentials().await.unwrap_err();

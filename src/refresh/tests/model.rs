@@ -152,7 +152,7 @@ impl Model {
                 return;
             }
             Hold::Failed(Class::Throttled) => 20,
-            Hold::Failed(Class::Blocked) => 60,
+            Hold::Failed(Class::Blocked) => 30,
             Hold::Failed(_) => 10,
         };
         self.by(Duration::from_secs(within));
@@ -345,7 +345,7 @@ proptest! {
             // On average one in 5 s, and some more while they grow.
             Class::Transient => 1000,
             Class::Throttled => 520,
-            Class::Blocked => 62,
+            Class::Blocked => 122,
             // The error stands for 15 s to 30 s.
             _ => 270,
         };
