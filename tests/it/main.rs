@@ -49,4 +49,9 @@ mod status;
 mod storage;
 mod test_kit;
 mod token_source;
+#[path = "../../src/web_identity/testing/ways.rs"]
+mod ways;
 mod wrapped;
+
+// For `ways`.
+use aws_web_identity::test_util::{InPlaceFile, ProjectedVolume};
