@@ -51,6 +51,7 @@ mod test_kit;
 mod token_source;
 #[path = "../../src/web_identity/testing/ways.rs"]
 mod ways;
+mod whoami;
 mod wrapped;
 
 // For `ways`.
