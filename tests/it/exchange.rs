@@ -65,7 +65,7 @@ async fn p3_an_error_reaches_all_who_wait_and_costs_one_exchange() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_client_that_gives_up_does_not_end_the_exchange() {
     let rig = Rig::start().await;
-    rig.sts.set_latency(Duration::from_millis(500));
+    rig.sts.set_latency(Duration::from_secs(2));
     let provider = rig.builder().build().unwrap();
     let impatient = TimeoutConfig::builder().operation_timeout(Duration::from_millis(30)).build();
     let config = provider.install(rig.config());

@@ -45,11 +45,16 @@ fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() 
             assert!(heard("exchange{") || heard("aws_web_identity: "), "ours at {level}");
         }
         assert!(logged.contains("TRACE "), "to the last level");
-        let printed = audit.printed();
-        for code in Fault::ALL.iter().filter_map(|fault| fault.code()) {
-            assert!(printed.contains(&format!("code: \"{code}\"")), "the error of {code} is printed");
-        }
+        names_each_code(&audit);
     });
+}
+
+/// That errors were printed, and those of the faults.
+fn names_each_code(audit: &Audit) {
+    let printed = audit.printed();
+    for code in Fault::ALL.iter().filter_map(|fault| fault.code()) {
+        assert!(printed.contains(&format!("code: \"{code}\"")), "the error of {code} is printed");
+    }
 }
 
 /// With nothing usable, with fresh credentials, with stale ones, with expired ones, and over it.
@@ -127,7 +132,8 @@ fn p9_no_secret_is_told_of_a_role_that_is_assumed_with_the_credentials_whatever_
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
-        let base = rig.builder().endpoint_url(&wire.url).connect().await.unwrap();
+        let base = rig.builder().endpoint_url(&wire.url).attempt_timeout(Duration::from_secs(3));
+        let base = base.connect().await.unwrap();
         let chained = base.assume_role(CHAINED_ROLE).connect().await.unwrap();
         all_of_a_chain(&chained, &rig, &audit);
         for &fault in Fault::ALL.iter().filter(|fault| !matches!(fault, Fault::OtherShape)) {
@@ -136,8 +142,10 @@ fn p9_no_secret_is_told_of_a_role_that_is_assumed_with_the_credentials_whatever_
             audit.show(&builder);
             let failing = builder.build().unwrap();
             audit.tell(&soon(failing.provide_credentials()).await.unwrap_err());
+            eventually(|| failing.status().last_error.is_some()).await;
             all_of_a_chain(&failing, &rig, &audit);
         }
+        names_each_code(&audit);
     });
 }
 

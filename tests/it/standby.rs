@@ -127,7 +127,14 @@ async fn outlives(away: Away) {
     for sts in [&regions.home.sts, &regions.standby] {
         sts.set_session_length(Duration::from_secs(12));
     }
-    let builder = regions.builder(away).refresh_window(0.10..=0.12).attempt_timeout(Duration::from_millis(500));
+    let attempt = match away {
+        Away::Refuses | Away::Answers503 => Duration::from_secs(8),
+        // Twice of it must fit into a session, with the pauses.
+        Away::Hangs => Duration::from_secs(1),
+        // A name server may let us wait.
+        Away::Unresolvable => Duration::from_millis(500),
+    };
+    let builder = regions.builder(away).refresh_window(0.10..=0.12).attempt_timeout(attempt);
     let provider = builder.connect().await.unwrap();
     // A service takes what either gave.
     let client = Client::new(&provider.install(regions.standby.sdk_config()));
