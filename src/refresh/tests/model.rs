@@ -114,7 +114,8 @@ impl Model {
                 let failed = matches!(self.schedule.hold(), Hold::Failed(class) if class != Class::Throttled);
                 self.schedule.changed(change, false, now, self.random.f64());
                 if unusable || failed || change == Change::Identity {
-                    self.by(Duration::from_secs(2).max(SECOND + Duration::from_secs(2)));
+                    // Spread over two seconds, after the second between two exchanges.
+                    self.by(Duration::from_secs(2) + SECOND);
                 }
             }
             Event::ClockStep => self.schedule.clock_jumped(now),
