@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Clocks are compared at least so often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The longest wait of any class while somebody asks (a probe of class Blocked), and one exchange.
-const RECOVERY: Duration = Duration::from_secs(60 + 9);
+const RECOVERY: Duration = Duration::from_secs(30 + 9);
 /// What a change may take: the rest of an exchange that is under way, a second between two, and a spread of two.
 const AT_ONCE: Duration = Duration::from_secs(9 + 1 + 2);
 const AFTER_PANIC: Duration = Duration::from_secs(31);
