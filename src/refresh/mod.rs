@@ -19,11 +19,13 @@ mod derived;
 mod events;
 mod lease;
 mod observer;
+mod policy;
 mod refresher;
 mod rejections;
 mod schedule;
 mod slot;
 mod source;
+mod standing;
 mod state;
 mod supervisor;
 mod telling;
@@ -32,15 +34,16 @@ mod tests;
 mod updates;
 mod waiters;
 
-pub use state::{ExpiredPolicy, Phase};
+pub use policy::ExpiredPolicy;
+pub use standing::Phase;
 pub use updates::{Closed, Updates};
 
 pub(crate) use clock::Clock;
 #[cfg(feature = "object_store")]
 pub(crate) use derived::Derived;
 pub(crate) use observer::Observer;
+pub(crate) use policy::Policy;
 pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
-pub(crate) use state::Policy;
 #[cfg(feature = "metrics")]
-pub(crate) use state::Standing;
+pub(crate) use standing::Standing;
 pub(crate) use supervisor::{Supervisor, WeakSupervisor};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::state::Standing;
+use super::standing::Standing;
 use crate::error::Error;
 
 /// Hears what happens to one provider's credentials. Never called under the state's lock.

@@ -1,10 +1,9 @@
 //! What handles and task share: the state, under its lock.
 
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -14,67 +13,12 @@ use super::clock::{Clock, Drift, Reading};
 use super::events;
 use super::lease::Lease;
 use super::observer::Observer;
+use super::policy::{ExpiredPolicy, Policy};
 use super::schedule::{Hold, Schedule};
 use super::slot::{Slot, Snapshot};
 use super::source::Class;
 use super::telling::Telling;
 use crate::error::Error;
-
-/// How the engine behaves, as the builder set it.
-#[derive(Clone, Debug)]
-pub(crate) struct Policy {
-    /// Where in a lifetime the refresh starts, as fractions.
-    pub(crate) refresh_window: RangeInclusive<f64>,
-    /// How long a caller with nothing usable waits.
-    pub(crate) wait_timeout: Duration,
-    pub(crate) expired: ExpiredPolicy,
-}
-
-/// What a caller gets once the credentials have expired because they could not be renewed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ExpiredPolicy {
-    /// It waits for the attempt under way and then gets its error: the root cause.
-    #[default]
-    Never,
-    /// The expired credentials, at once: as long as the failures are an outage or throttling, until a service rejects
-    /// them, and for at most min(lifetime, 1 h).
-    ///
-    /// For those who run with the [interceptor](crate::WebIdentityCredentialsProvider::interceptor): without it no
-    /// rejection is heard. Services reject expired credentials, with rare exceptions.
-    UntilRejected,
-}
-
-/// Where a provider stands.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Shut down, whatever is still readable.
-    Closed,
-    /// There never were any credentials.
-    Empty,
-    /// There were some, none is usable.
-    Expired,
-    /// Usable, and the last attempt succeeded.
-    Fresh,
-    /// Usable, and being renewed.
-    Refreshing,
-    /// Usable, though the last attempt failed.
-    Stale,
-}
-
-/// How the engine stands at one moment.
-#[derive(Clone, Debug)]
-pub(crate) struct Standing {
-    pub(crate) phase: Phase,
-    pub(crate) generation: u64,
-    pub(crate) expiry: Option<SystemTime>,
-    pub(crate) next_attempt: Option<SystemTime>,
-    pub(crate) consecutive_failures: u32,
-    pub(crate) last_error: Option<Error>,
-    /// Who answered last.
-    pub(crate) endpoint: Option<String>,
-}
 
 /// What the handles and the task share.
 pub(super) struct Shared {
@@ -206,36 +150,6 @@ impl Shared {
     /// Whether a task is running or could still be.
     pub(super) fn task_alive(&self) -> bool {
         self.lock().task.alive
-    }
-
-    /// How the engine stands now.
-    pub(super) fn standing(&self) -> Standing {
-        let reading = self.clock.read();
-        self.standing_of(&self.lock(), &reading)
-    }
-
-    pub(super) fn standing_of(&self, state: &State, reading: &Reading) -> Standing {
-        let now = reading.mono;
-        let schedule = &state.schedule;
-        let usable = schedule.usable(now);
-        let phase = match (self.closed.is_cancelled(), usable) {
-            (true, _) => Phase::Closed,
-            (false, false) if state.generation == 0 => Phase::Empty,
-            (false, false) => Phase::Expired,
-            (false, true) if state.task.attempting => Phase::Refreshing,
-            (false, true) if schedule.hold() == Hold::Fresh => Phase::Fresh,
-            (false, true) => Phase::Stale,
-        };
-        Standing {
-            phase,
-            generation: state.generation,
-            expiry: self.slot.load().map(|snapshot| snapshot.expiry),
-            next_attempt: (state.task.alive && !self.closed.is_cancelled())
-                .then(|| reading.wall_at(schedule.due().max(now))),
-            consecutive_failures: schedule.failures(),
-            last_error: state.failure.as_ref().map(|failed| failed.error.clone()),
-            endpoint: state.endpoint.clone(),
-        }
     }
 
     /// Whether this provider gave out the access key, not too long ago.

@@ -197,7 +197,12 @@ impl<'a> Caller<'a> {
             .with_hint("the server asked for fewer calls; what is valid stays in use")
         } else {
             let waited = now.duration_since(self.joined).as_secs();
-            Error::new(ErrorKind::TimedOut, format!("no credentials for {subject} came within {waited} s"))
+            let wanted = match self.need {
+                Need::Usable | Need::Ready => "credentials",
+                Need::Newer => "newer credentials",
+                Need::Lasting(_) => "credentials that last longer",
+            };
+            Error::new(ErrorKind::TimedOut, format!("no {wanted} for {subject} came within {waited} s"))
         };
         match &state.failure {
             Some(failed) => error.with_source(failed.error.clone()),

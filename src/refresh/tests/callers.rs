@@ -7,8 +7,9 @@ use tokio::time::{Instant, timeout};
 
 use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
+use crate::refresh::policy::ExpiredPolicy;
 use crate::refresh::source::Class;
-use crate::refresh::state::{ExpiredPolicy, Phase};
+use crate::refresh::standing::Phase;
 
 #[tokio::test(start_paused = true)]
 async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_hangs() {
@@ -183,4 +184,16 @@ async fn refresh_waits_for_its_own_exchange_although_an_older_denial_still_stand
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.source.calls(), calls + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_who_wanted_newer_credentials_in_vain_is_not_told_that_there_are_none() {
+    let rig = Rig::new(Reply::Hang);
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    let error = rig.engine.refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.to_string().starts_with("no newer credentials for "), "{error}");
+    let error = rig.engine.valid_for(seconds(3240)).await.unwrap_err();
+    assert!(error.to_string().starts_with("no credentials that last longer for "), "{error}");
 }

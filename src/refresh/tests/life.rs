@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout};
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::source::{Change, Class};
-use crate::refresh::state::Phase;
+use crate::refresh::standing::Phase;
 
 #[tokio::test(start_paused = true)]
 async fn p10_dropping_last_handle_ends_task() {

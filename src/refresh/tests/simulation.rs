@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::testing::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::source::{Change, Class};
-use crate::refresh::state::Phase;
+use crate::refresh::standing::Phase;
 
 const SEEDS: u64 = 250;
 const DAYS: u32 = 2;

@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
 use crate::refresh::source::Class;
-use crate::refresh::state::Standing;
+use crate::refresh::standing::Standing;
 use crate::refresh::supervisor::Supervisor;
 use crate::refresh::{Observer, Phase};
 

@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 use crate::error::{Error, ErrorKind};
 use crate::refresh::clock::Clock;
 use crate::refresh::observer::Observer;
+use crate::refresh::policy::{ExpiredPolicy, Policy};
 use crate::refresh::source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
-use crate::refresh::state::{ExpiredPolicy, Policy};
 use crate::refresh::supervisor::Supervisor;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
