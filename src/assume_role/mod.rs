@@ -89,7 +89,7 @@ impl Source for AssumeRole {
         let credentials = self.sign_with().await?;
         let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
         self.sts
-            .exchange(attempt, &self.session, &proof, None)
+            .exchange(attempt, &self.session, &proof, Duration::ZERO)
             .await
             .map_err(|refusal| self.refused(*refusal, &credentials))
     }
