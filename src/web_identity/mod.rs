@@ -20,6 +20,7 @@ pub mod token_source;
 mod tokens;
 mod trust;
 mod watch;
+mod watch_error;
 mod watch_state;
 
 pub use claims::TokenClaims;
