@@ -144,8 +144,8 @@ each_provider! {
 
     /// Ends the background task, and returns when it is gone: within 5 s, also where its runtime is not driven.
     ///
-    /// May be called again and by many; each waits. Credentials that are still valid stay readable, so that a draining server
-    /// can go on signing; they are not renewed any more.
+    /// May be called again and by many; each waits, though not outside a Tokio runtime. Credentials that are still valid stay
+    /// readable, so that a draining server can go on signing; they are not renewed any more.
     ///
     /// # Cancel safety
     /// Dropping the future ends the waiting; the provider stays shut down.
