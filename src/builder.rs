@@ -7,6 +7,7 @@ mod endpoint;
 mod inherited;
 mod parse;
 mod registry;
+mod role_and_token;
 mod settings;
 mod standby;
 
@@ -304,8 +305,6 @@ impl Builder {
     ///
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<WebIdentityCredentialsProvider, Error> {
-        let provider = self.build()?;
-        provider.first().await?;
-        Ok(provider)
+        self.build()?.connected().await
     }
 }

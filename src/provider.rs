@@ -153,9 +153,10 @@ each_provider! {
         self.handle.supervisor().shutdown().await;
     }
 
-    /// Credentials as a caller gets them: at once, or within `wait_timeout`.
-    pub(crate) async fn first(&self) -> Result<Credentials, Error> {
-        self.handle.supervisor().credentials().await
+    /// Itself, once a caller could get credentials: at once, or within `wait_timeout`.
+    pub(crate) async fn connected(self) -> Result<Self, Error> {
+        self.handle.supervisor().credentials().await?;
+        Ok(self)
     }
 
     pub(crate) fn supervisor(&self) -> &Supervisor {

@@ -42,7 +42,7 @@ pub(crate) struct Sts {
 impl Sts {
     /// At home.
     pub(crate) fn new(config: &StsConfig) -> Self {
-        Self::at(config, &config.home())
+        Self::at(config, &config.home)
     }
 
     /// Elsewhere, but for that as at home.
@@ -676,9 +676,8 @@ mod tests {
             assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
         }
         let mut config = config("");
-        config.endpoint_url = None;
-        config.region = Region::new("not a region");
-        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        config.home = Site { region: Region::new("not a region"), endpoint_url: None };
+        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
     }
 
