@@ -145,3 +145,23 @@ impl BackgroundBuilder {
         self.build()?.connected().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+
+    use super::*;
+
+    #[test]
+    fn p12_each_value_that_cannot_be_is_refused_by_the_name_of_its_setting() {
+        let builder = || BackgroundCredentialsProvider::builder(Credentials::for_tests());
+        for (builder, problem) in [
+            (builder().refresh_window(0.0..=0.5), "BackgroundBuilder::refresh_window is 0.0..=0.5: "),
+            (builder().wait_timeout(Duration::ZERO), "BackgroundBuilder::wait_timeout is 0ns: "),
+            (builder().attempt_timeout(Duration::from_secs(61)), "BackgroundBuilder::attempt_timeout is 61s: "),
+        ] {
+            let error = builder.build().unwrap_err();
+            assert!(error.is_invalid() && error.to_string().starts_with(problem), "{error}");
+        }
+    }
+}
