@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::error::BuildError;
+use crate::scrub::printable;
 
 const ROLE_ARN: &str = "AWS_ROLE_ARN";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -140,9 +141,8 @@ impl Environment {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         match value.to_str() {
             Some(text) => Ok(Some(Given { by: name, value: text.to_owned() })),
-            None => Err(BuildError::invalid(format!(
-                "{name} is {value:?}, which is not UTF-8: write it anew as plain text"
-            ))),
+            // Not shown: whoever mistook the variable may have put a token there.
+            None => Err(BuildError::invalid(format!("{name} is not UTF-8: write it anew as plain text"))),
         }
     }
 
@@ -154,7 +154,7 @@ impl Environment {
             Some(given) if given.value.eq_ignore_ascii_case("false") => Ok(false),
             Some(given) => Err(BuildError::invalid(format!(
                 "{name} is {:?}: set it to true or false, or leave it out",
-                given.value
+                printable(&given.value, "", 40)
             ))),
         }
     }
@@ -222,6 +222,8 @@ mod tests {
             of([(USE_FIPS, "1")]).use_fips().unwrap_err().to_string(),
             r#"AWS_USE_FIPS_ENDPOINT is "1": set it to true or false, or leave it out"#
         );
+        let token = of([(USE_FIPS, "eyJhbGciOiJSUzI1NiJ9.eyJjYW5hcnkiOjF9.canary-canary-canary")]);
+        assert!(token.use_fips().unwrap_err().to_string().contains("[redacted].[redacted]"), "p9");
     }
 
     #[test]
@@ -242,10 +244,7 @@ mod tests {
 
         let env = Environment::from_fn(|_| Some(OsString::from_vec(b"/run/\xff".to_vec())));
 
-        assert_eq!(
-            env.role_arn().unwrap_err().to_string(),
-            r#"AWS_ROLE_ARN is "/run/\xFF", which is not UTF-8: write it anew as plain text"#
-        );
+        assert_eq!(env.role_arn().unwrap_err().to_string(), "AWS_ROLE_ARN is not UTF-8: write it anew as plain text");
         assert!(env.region().unwrap_err().to_string().starts_with("AWS_REGION is "));
         assert_eq!(env.token_file().unwrap().value, PathBuf::from(OsString::from_vec(b"/run/\xff".to_vec())));
         assert_eq!(env.pod_name().unwrap(), "/run/\u{fffd}");

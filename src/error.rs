@@ -206,7 +206,7 @@ pub enum ErrorKind {
     ServiceUnavailable,
     /// STS throttles this account or issuer. Share one provider per process, lengthen the sessions.
     Throttled,
-    /// No answer in time.
+    /// No answer in time. Wait; look at the network, and at what is asked, if it lasts.
     TimedOut,
     /// STS does not accept the token: expired, of an unknown issuer, for another audience. Or, for a chained role, the
     /// credentials that signed for it; these are renewed then.
@@ -214,7 +214,7 @@ pub enum ErrorKind {
     /// There is no token to send: its file is missing, unreadable, empty or not a token, or its
     /// [source](crate::token_source) gave none.
     TokenUnavailable,
-    /// An answer that no STS gives: a proxy's page, a cut body.
+    /// An answer that no STS gives: a proxy's page, a cut body. See what stands between here and the endpoint.
     Unexpected,
 }
 

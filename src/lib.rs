@@ -133,6 +133,7 @@ mod builder;
 pub mod docs;
 mod environment;
 mod error;
+mod key_refusal;
 mod provider;
 mod refresh;
 mod scrub;

@@ -144,8 +144,8 @@ each_provider! {
 
     /// Ends the background task, and returns when it is gone: within 5 s, also where its runtime is not driven.
     ///
-    /// May be called again and by many; each waits. Credentials that are still valid stay readable, so that a draining server
-    /// can go on signing; they are not renewed any more.
+    /// May be called again and by many; each waits, though not outside a Tokio runtime. Credentials that are still valid stay
+    /// readable, so that a draining server can go on signing; they are not renewed any more.
     ///
     /// # Cancel safety
     /// Dropping the future ends the waiting; the provider stays shut down.
@@ -153,9 +153,10 @@ each_provider! {
         self.handle.supervisor().shutdown().await;
     }
 
-    /// Credentials as a caller gets them: at once, or within `wait_timeout`.
-    pub(crate) async fn first(&self) -> Result<Credentials, Error> {
-        self.handle.supervisor().credentials().await
+    /// Itself, once a caller could get credentials: at once, or within `wait_timeout`.
+    pub(crate) async fn connected(self) -> Result<Self, Error> {
+        self.handle.supervisor().credentials().await?;
+        Ok(self)
     }
 
     pub(crate) fn supervisor(&self) -> &Supervisor {

@@ -89,7 +89,7 @@ fn describe() {
     describe_gauge!(GENERATION, Unit::Count, "Credentials that came so far");
     describe_counter!(REJECTIONS, Unit::Count, "Requests that a service refused for their credentials");
     describe_counter!(ROTATIONS, Unit::Count, "Times that the token file was seen with another token");
-    describe_gauge!(TOKEN_EXPIRY, Unit::Seconds, "When the token in the file ends; 0: not known");
+    describe_gauge!(TOKEN_EXPIRY, Unit::Seconds, "When the newest token ends; 0: not known");
     describe_gauge!(
         WATCH_HEALTHY,
         Unit::Count,

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
+use crate::key_refusal::least_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
 use crate::sts::{Endpoints, Proof, Refusal, Session};
 
@@ -59,18 +60,12 @@ impl AssumeRole {
 
     fn base_is_late(&self) -> Error {
         let message = format!("{} has no credentials after {:?}", self.base.subject(), self.sts.attempt_timeout());
-        Error::new(ErrorKind::TimedOut, message)
+        Error::new(ErrorKind::TimedOut, message).with_hint("its own attempts go on; its status() says how they end")
     }
 
     fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
-        match refusal.code.as_deref() {
-            Some("ExpiredToken" | "ExpiredTokenException") => {
-                self.base.rejected(signed_with.access_key_id(), Duration::ZERO);
-            }
-            Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
-                self.base.rejected(signed_with.access_key_id(), PROPAGATION);
-            }
-            _ => {}
+        if let Some(least_age) = refusal.code.as_deref().and_then(least_age) {
+            self.base.rejected(signed_with.access_key_id(), least_age);
         }
         let principal = self.base.principal();
         let known = Known {
@@ -89,7 +84,7 @@ impl Source for AssumeRole {
         let credentials = self.sign_with().await?;
         let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
         self.sts
-            .exchange(attempt, &self.session, &proof, None)
+            .exchange(attempt, &self.session, &proof, Duration::ZERO)
             .await
             .map_err(|refusal| self.refused(*refusal, &credentials))
     }
@@ -112,6 +107,3 @@ impl Source for AssumeRole {
         &self.session.role_arn
     }
 }
-
-/// A key this young may not be known everywhere yet.
-const PROPAGATION: Duration = Duration::from_secs(30);

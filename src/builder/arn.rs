@@ -107,10 +107,10 @@ fn is_role_name(name: &str) -> bool {
     path.bytes().all(|b| b.is_ascii_graphic()) && (1..=64).contains(&name.len()) && name.bytes().all(is_name_byte)
 }
 
-pub(super) fn policy_arns(arns: Vec<String>) -> Result<Vec<String>, BuildError> {
-    const BY: &str = "Builder::policy_arns";
+pub(super) fn policy_arns(arns: Given<Vec<String>>) -> Result<Vec<String>, BuildError> {
+    let Given { by, value: arns } = arns;
     if arns.len() > 10 {
-        return Err(refused(BY, format_args!("{} ARNs", arns.len()), "STS takes at most 10 managed policies"));
+        return Err(refused(by, format_args!("{} ARNs", arns.len()), "STS takes at most 10 managed policies"));
     }
     for arn in &arns {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
@@ -118,7 +118,7 @@ pub(super) fn policy_arns(arns: Vec<String>) -> Result<Vec<String>, BuildError> 
             if !partition.is_empty() && resource.strip_prefix("policy/").is_some_and(is_policy_name));
         if !is_policy || arn.len() > 2048 {
             return Err(refused(
-                BY,
+                by,
                 format_args!("{}, which is not a managed policy's ARN", quoted(arn)),
                 "write it as arn:aws:iam::123456789012:policy/NAME, or arn:aws:iam::aws:policy/NAME for one of AWS's own",
             ));
@@ -236,7 +236,8 @@ mod tests {
     #[test]
     fn policies_are_named_by_their_arns_and_there_are_ten_at_most() {
         let arns = |arns: &[&str]| {
-            policy_arns(arns.iter().map(|arn| (*arn).to_owned()).collect()).map_err(|error| error.to_string())
+            let value = arns.iter().map(|arn| (*arn).to_owned()).collect();
+            policy_arns(Given { by: "Builder::policy_arns", value }).map_err(|error| error.to_string())
         };
         let read_only = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -140,10 +139,10 @@ impl AssumeRoleBuilder {
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
         let base = self.base.source().config();
         let role_arn = Given { by: "WebIdentityCredentialsProvider::assume_role", value: self.role_arn };
-        let at_aws = base.sts.endpoint_url.is_none();
+        let at_aws = base.sts.home.endpoint_url.is_none();
         let role = RoleArn::parse(&role_arn, at_aws)?;
         if at_aws {
-            let region = Given { by: "the base's region", value: base.sts.region.to_string() };
+            let region = Given { by: "the base's region", value: base.sts.home.region.to_string() };
             role.check_region(role_arn.by, &region)?;
         }
         let name = match self.session_name {
@@ -154,23 +153,27 @@ impl AssumeRoleBuilder {
             role_arn: role.into_string(),
             name,
             length: self.session_length.map(session_length).transpose()?,
-            policy: self.policy.map(parse::policy).transpose()?,
-            policy_arns: policy_arns(self.policy_arns)?,
+            policy: self
+                .policy
+                .map(|value| parse::policy(Given { by: "AssumeRoleBuilder::policy", value }))
+                .transpose()?,
+            policy_arns: policy_arns(Given { by: "AssumeRoleBuilder::policy_arns", value: self.policy_arns })?,
         };
         let external_id = self.external_id.map(external_id).transpose()?;
 
         let Engine { mut policy, time_source, parent } = self.base.engine().clone();
-        if let Some(window) = self.refresh_window {
-            policy.refresh_window = parse::refresh_window(window)?;
+        if let Some(value) = self.refresh_window {
+            let by = "AssumeRoleBuilder::refresh_window";
+            policy.refresh_window = parse::refresh_window(Given { by, value })?;
         }
-        if let Some(timeout) = self.wait_timeout {
-            policy.wait_timeout = parse::wait_timeout(timeout)?;
+        if let Some(value) = self.wait_timeout {
+            let by = "AssumeRoleBuilder::wait_timeout";
+            policy.wait_timeout = parse::wait_timeout(Given { by, value })?;
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
         let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent) };
         let sts = self.base.source().sts().another();
         let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
-        let source = Arc::new(source);
         let observer = adapters::observer(source.subject(), None);
         Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }
@@ -185,9 +188,7 @@ impl AssumeRoleBuilder {
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
-        let provider = self.build()?;
-        provider.first().await?;
-        Ok(provider)
+        self.build()?.connected().await
     }
 }
 
@@ -273,8 +274,12 @@ mod tests {
         assert!(refusal(builder().session_name("a b")).contains("AssumeRoleBuilder::session_name is \"a b\""));
         assert!(refusal(builder().external_id("x")).contains("AssumeRoleBuilder::external_id is \"x\""));
         assert!(refusal(builder().external_id("a b")).contains("2 to 1224"));
-        assert!(refusal(builder().policy("x")).contains("not JSON"));
-        assert!(refusal(builder().refresh_window(0.0..=0.5)).contains("0.10..=0.90"));
+        assert!(refusal(builder().policy("x")).contains("AssumeRoleBuilder::policy is not JSON"));
+        assert!(refusal(builder().policy_arns(["x"])).contains("AssumeRoleBuilder::policy_arns is \"x\""));
+        assert!(
+            refusal(builder().refresh_window(0.0..=0.5)).contains("AssumeRoleBuilder::refresh_window is 0.0..=0.5")
+        );
+        assert!(refusal(builder().wait_timeout(Duration::ZERO)).contains("AssumeRoleBuilder::wait_timeout is 0ns"));
         builder().external_id("orders:eu/1").build().unwrap();
     }
 }

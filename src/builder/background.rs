@@ -1,7 +1,6 @@
 //! The front door for any provider.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -11,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::parse;
 use crate::adapters;
+use crate::environment::Given;
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Engine};
 use crate::refresh::{ExpiredPolicy, Policy, Source};
@@ -115,15 +115,20 @@ impl BackgroundBuilder {
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule; the text says which.
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
         let policy = Policy {
-            refresh_window: parse::refresh_window(self.refresh_window)?,
-            wait_timeout: parse::wait_timeout(self.wait_timeout)?,
+            refresh_window: parse::refresh_window(Given {
+                by: "BackgroundBuilder::refresh_window",
+                value: self.refresh_window,
+            })?,
+            wait_timeout: parse::wait_timeout(Given {
+                by: "BackgroundBuilder::wait_timeout",
+                value: self.wait_timeout,
+            })?,
             expired: self.expired_policy,
         };
         let time_source = self.time_source.or(self.shared_time_source).unwrap_or_default();
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
         let engine = Engine { policy, time_source, parent: self.cancellation_token };
-        let source = Arc::new(source);
         let observer = adapters::observer(source.subject(), None);
         Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }
@@ -137,8 +142,26 @@ impl BackgroundBuilder {
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
-        let provider = self.build()?;
-        provider.first().await?;
-        Ok(provider)
+        self.build()?.connected().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+
+    use super::*;
+
+    #[test]
+    fn p12_each_value_that_cannot_be_is_refused_by_the_name_of_its_setting() {
+        let builder = || BackgroundCredentialsProvider::builder(Credentials::for_tests());
+        for (builder, problem) in [
+            (builder().refresh_window(0.0..=0.5), "BackgroundBuilder::refresh_window is 0.0..=0.5: "),
+            (builder().wait_timeout(Duration::ZERO), "BackgroundBuilder::wait_timeout is 0ns: "),
+            (builder().attempt_timeout(Duration::from_secs(61)), "BackgroundBuilder::attempt_timeout is 61s: "),
+        ] {
+            let error = builder.build().unwrap_err();
+            assert!(error.is_invalid() && error.to_string().starts_with(problem), "{error}");
+        }
     }
 }

@@ -63,27 +63,27 @@ pub(super) fn session_length(length: Duration) -> Result<Duration, BuildError> {
     ))
 }
 
-pub(super) fn policy(json: String) -> Result<String, BuildError> {
-    const BY: &str = "Builder::policy";
+pub(super) fn policy(policy: Given<String>) -> Result<String, BuildError> {
+    let Given { by, value: json } = policy;
     let remedy = "give a session policy as JSON, {\"Version\":\"2012-10-17\",\"Statement\":[...]}";
     if json.trim().is_empty() {
-        return Err(refused(BY, "empty", "give a session policy as JSON, or do not call it"));
+        return Err(refused(by, "empty", "give a session policy as JSON, or do not call it"));
     }
     let is_object = match serde_json::from_str::<serde_json::Value>(&json) {
         Ok(value) => value.is_object(),
-        Err(error) => return Err(refused(BY, "not JSON", remedy).with_source(error)),
+        Err(error) => return Err(refused(by, "not JSON", remedy).with_source(error)),
     };
     if !is_object {
-        return Err(refused(BY, "not a JSON object", remedy));
+        return Err(refused(by, "not a JSON object", remedy));
     }
     let length = json.chars().count();
     if length > 2048 {
         let remedy = "STS takes at most 2048; leave out white space, or make it a managed policy and use policy_arns";
-        return Err(refused(BY, format_args!("{length} characters long"), remedy));
+        return Err(refused(by, format_args!("{length} characters long"), remedy));
     }
     if let Some(odd) = json.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
         return Err(refused(
-            BY,
+            by,
             format_args!("JSON with the character {odd:?}"),
             "write it as a \\u escape, STS takes Latin-1",
         ));
@@ -129,14 +129,14 @@ fn region_of_zone(name: &str) -> Option<&str> {
     (is_number && area.contains('-')).then_some(region)
 }
 
-pub(super) fn refresh_window(window: RangeInclusive<f64>) -> Result<RangeInclusive<f64>, BuildError> {
-    let (start, end) = (*window.start(), *window.end());
+pub(super) fn refresh_window(window: Given<RangeInclusive<f64>>) -> Result<RangeInclusive<f64>, BuildError> {
+    let (start, end) = (*window.value.start(), *window.value.end());
     // A NaN compares as false.
     if 0.10 <= start && start <= end && end <= 0.90 {
-        return Ok(window);
+        return Ok(window.value);
     }
     Err(refused(
-        "Builder::refresh_window",
+        window.by,
         format_args!("{start:?}..={end:?}"),
         "give fractions of the credentials' lifetime within 0.10..=0.90, the lower one first; the default is 0.60..=0.75",
     ))
@@ -155,9 +155,9 @@ pub(super) fn call_timeout(timeout: Duration) -> Result<Duration, BuildError> {
 }
 
 /// No session is longer than the upper bound.
-pub(super) fn wait_timeout(timeout: Duration) -> Result<Duration, BuildError> {
+pub(super) fn wait_timeout(timeout: Given<Duration>) -> Result<Duration, BuildError> {
     let bounds = Duration::from_millis(1)..=Duration::from_secs(43_200);
-    bounded("Builder::wait_timeout", timeout, bounds, "30s by default; ready() waits without limit")
+    bounded(timeout.by, timeout.value, bounds, "30s by default; ready() waits without limit")
 }
 
 /// Below, it is a busy loop on somebody's disk; above, a token that lives ten minutes is seen too late.
@@ -268,7 +268,7 @@ mod tests {
     fn a_policy_is_a_json_object_of_2048_characters_at_most() {
         let of_length = |length: usize| format!("{{\"Id\":\"{}\"}}", "x".repeat(length - 9));
         for json in ["{}".to_owned(), " {\"Version\":\"2012-10-17\"}\n".to_owned(), of_length(2048)] {
-            assert_eq!(text(policy(json.clone())), Ok(json));
+            assert_eq!(text(policy(given(json.clone()))), Ok(json));
         }
         for (json, problem) in [
             (String::new(), "empty: "),
@@ -281,8 +281,8 @@ mod tests {
             (of_length(2049), "2049 characters long: "),
             ("{\"Id\":\"\u{20ac}\"}".to_owned(), "JSON with the character '\u{20ac}': "),
         ] {
-            let error = text(policy(json)).unwrap_err();
-            assert!(error.starts_with(&format!("Builder::policy is {problem}")), "{error}");
+            let error = text(policy(given(json))).unwrap_err();
+            assert!(error.starts_with(&format!("X is {problem}")), "{error}");
         }
     }
 
@@ -310,14 +310,14 @@ mod tests {
     #[test]
     fn a_window_is_two_fractions_in_order() {
         for (start, end) in [(0.6, 0.75), (0.1, 0.9), (0.5, 0.5)] {
-            assert_eq!(text(refresh_window(start..=end)), Ok(start..=end));
+            assert_eq!(text(refresh_window(given(start..=end))), Ok(start..=end));
         }
         for (start, end) in [(0.09, 0.5), (0.5, 0.91), (f64::NAN, 0.5), (0.5, f64::NAN), (-1.0, f64::INFINITY)] {
-            assert!(refresh_window(start..=end).is_err(), "{start} {end}");
+            assert!(refresh_window(given(start..=end)).is_err(), "{start} {end}");
         }
         assert_eq!(
-            text(refresh_window(0.75..=0.6)),
-            Err("Builder::refresh_window is 0.75..=0.6: give fractions of the credentials' lifetime within \
+            text(refresh_window(given(0.75..=0.6))),
+            Err("X is 0.75..=0.6: give fractions of the credentials' lifetime within \
                  0.10..=0.90, the lower one first; the default is 0.60..=0.75"
                 .to_owned())
         );
@@ -331,8 +331,8 @@ mod tests {
                 .to_owned())
         );
         assert_eq!(
-            text(wait_timeout(Duration::MAX)),
-            Err("Builder::wait_timeout is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() \
+            text(wait_timeout(given(Duration::MAX))),
+            Err("X is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() \
                  waits without limit"
                 .to_owned())
         );
@@ -342,11 +342,13 @@ mod tests {
                 .to_owned())
         );
         assert!(attempt_timeout(Duration::from_secs(61)).is_err());
-        assert!(wait_timeout(Duration::ZERO).is_err());
+        assert!(wait_timeout(given(Duration::ZERO)).is_err());
         assert!(token_poll_interval(Duration::from_secs(301)).is_err());
         for seconds in [1, 30, 60] {
             let time = Duration::from_secs(seconds);
-            assert!(attempt_timeout(time).is_ok() && wait_timeout(time).is_ok() && token_poll_interval(time).is_ok());
+            assert!(
+                attempt_timeout(time).is_ok() && wait_timeout(given(time)).is_ok() && token_poll_interval(time).is_ok()
+            );
         }
     }
 

@@ -80,9 +80,7 @@ impl Registry {
     /// # Cancel safety
     /// Dropping the future drops one handle: whoever else has one is not concerned.
     pub async fn connect(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, Error> {
-        let provider = self.build(builder)?;
-        provider.first().await?;
-        Ok(provider)
+        self.build(builder)?.connected().await
     }
 
     fn providers(&self) -> MutexGuard<'_, HashMap<Key, WeakProvider>> {

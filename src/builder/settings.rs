@@ -15,8 +15,9 @@ use aws_types::service_config::ServiceConfigKey;
 use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
-use super::endpoint::{self, Endpoint, RawUrl};
+use super::endpoint::{self, RawUrl};
 use super::parse::{self, Shown};
+use super::role_and_token::{RawToken, role_and_token};
 use super::standby::{Home, RawStandby};
 use crate::adapters;
 use crate::environment::{Environment, Given};
@@ -122,9 +123,9 @@ impl Parts {
 impl Settings {
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let (role_arn, token) = who(self.role_arn, token(self.token_file, self.token_source, env)?, env)?;
-        let endpoint = sts_endpoint(self.endpoint_url, self.shared.as_ref(), env)?;
-        let at_aws = endpoint.is_none();
+        let (role_arn, token) = role_and_token(self.role_arn, self.token_file, self.token_source, env)?;
+        let endpoint_url = sts_endpoint(self.endpoint_url, self.shared.as_ref(), env)?;
+        let at_aws = endpoint_url.is_none();
         let role = RoleArn::parse(&role_arn, at_aws)?;
         let region = parse::region(region(self.region, self.shared.as_ref(), env)?, at_aws)?;
         if at_aws {
@@ -134,17 +135,11 @@ impl Settings {
         let from_shared = |flag: fn(&Shared) -> Option<bool>| self.shared.as_ref().and_then(flag);
         let use_fips = from_shared(|shared| shared.use_fips).map_or_else(|| env.use_fips(), Ok)?;
         let use_dual_stack = from_shared(|shared| shared.use_dual_stack).map_or_else(|| env.use_dual_stack(), Ok)?;
-        if let Some(endpoint) = &endpoint {
-            endpoint::no_variants(&endpoint.url, use_fips, use_dual_stack)?;
+        if let Some(url) = &endpoint_url {
+            endpoint::no_variants(url, use_fips, use_dual_stack)?;
         }
-
-        let is_exposed = endpoint.as_ref().is_some_and(|endpoint| endpoint.is_exposed);
-        let home = Site { region: Region::new(region.value), endpoint_url: endpoint.map(|endpoint| endpoint.url) };
+        let home = Site { region: Region::new(region.value), endpoint_url };
         let standbys = Home { site: &home, use_fips, use_dual_stack }.standbys(self.standbys)?;
-        let exposed: Vec<String> = std::iter::once((&home, is_exposed))
-            .chain(standbys.iter().map(|standby| (&standby.site, standby.is_exposed)))
-            .filter_map(|(site, is_exposed)| site.endpoint_url.clone().filter(|_| is_exposed))
-            .collect();
 
         let (shared_client, shared_time, app_name) = match self.shared {
             Some(shared) => (shared.http_client, shared.time_source, shared.app_name),
@@ -157,8 +152,8 @@ impl Settings {
                 role_arn: role.into_string(),
                 name: session_name(self.session_name, env)?,
                 length: self.session_length.map(parse::session_length).transpose()?,
-                policy: self.policy.map(parse::policy).transpose()?,
-                policy_arns: policy_arns(self.policy_arns)?,
+                policy: self.policy.map(|value| parse::policy(Given { by: "Builder::policy", value })).transpose()?,
+                policy_arns: policy_arns(Given { by: "Builder::policy_arns", value: self.policy_arns })?,
             },
             token: match token.value {
                 RawToken::File(path) => TokenOrigin::File(TokenConfig {
@@ -171,9 +166,8 @@ impl Settings {
                 RawToken::Source(source) => TokenOrigin::Source(source),
             },
             sts: StsConfig {
-                region: home.region,
-                endpoint_url: home.endpoint_url,
-                standbys: standbys.into_iter().map(|standby| standby.site).collect(),
+                home,
+                standbys,
                 use_fips,
                 use_dual_stack,
                 http_client: http_client(shared_client)?,
@@ -183,102 +177,28 @@ impl Settings {
             },
         };
         let policy = refresh::Policy {
-            refresh_window: parse::refresh_window(self.refresh_window.unwrap_or(0.60..=0.75))?,
-            wait_timeout: parse::wait_timeout(self.wait_timeout.unwrap_or(Duration::from_secs(30)))?,
+            refresh_window: parse::refresh_window(Given {
+                by: "Builder::refresh_window",
+                value: self.refresh_window.unwrap_or(0.60..=0.75),
+            })?,
+            wait_timeout: parse::wait_timeout(Given {
+                by: "Builder::wait_timeout",
+                value: self.wait_timeout.unwrap_or(Duration::from_secs(30)),
+            })?,
             expired: self.expired_policy.unwrap_or_default(),
         };
-        tell(&config, &exposed, env);
+        tell(&config, env);
         let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
         let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().another());
         Ok(Parts { config, sts, engine: Engine { policy, time_source, parent: self.cancellation_token } })
     }
 }
 
-/// Where tokens come from, as it was given.
-enum RawToken {
-    File(PathBuf),
-    Source(SourceConfig),
-}
-
-fn token(
-    file: Option<PathBuf>,
-    source: Option<SourceConfig>,
-    env: &Environment,
-) -> Result<Option<Given<RawToken>>, BuildError> {
-    match (file, source) {
-        (Some(_), Some(source)) => Err(BuildError::invalid(format!(
-            "Builder::token_file and Builder::token_source ({}) are both called: tokens come from one place, take one out",
-            source.name
-        ))),
-        (Some(path), None) => Ok(Some(Given { by: "Builder::token_file", value: RawToken::File(path) })),
-        (None, Some(source)) => Ok(Some(Given { by: "Builder::token_source", value: RawToken::Source(source) })),
-        (None, None) => Ok(env.token_file().map(|given| Given { by: given.by, value: RawToken::File(given.value) })),
-    }
-}
-
-/// Role and token belong together. The webhook sets both variables or, if either is set already, none.
-fn who(
-    role_arn: Option<String>,
-    token: Option<Given<RawToken>>,
-    env: &Environment,
-) -> Result<(Given<String>, Given<RawToken>), BuildError> {
-    let role_arn = match role_arn {
-        Some(value) => Some(Given { by: "Builder::role_arn", value }),
-        None => env.role_arn()?,
-    };
-    match (role_arn, token) {
-        (Some(role_arn), Some(token)) => Ok((role_arn, token)),
-        (Some(role_arn), None) => {
-            Err(half(role_arn.by, "AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", "token_file"))
-        }
-        (None, Some(token)) => Err(half(token.by, "AWS_ROLE_ARN", "the role's ARN", "role_arn")),
-        (None, None) if env.is_pod() => Err(BuildError::not_injected(format!(
-            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
-             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
-             account with eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that \
-             the webhook runs and that eks.amazonaws.com/skip-containers does not name this container; without the \
-             webhook, project a token into the pod and set both variables{}",
-            of_profile(env)
-        ))),
-        (None, None) => Err(BuildError::not_configured(format!(
-            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
-             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() \
-             and keep the credentials it has{}",
-            of_profile(env)
-        ))),
-    }
-}
-
-/// A profile may name role and token file, too. Building reads no file, so that it cannot be seen.
-fn of_profile(env: &Environment) -> String {
-    let said = |variable| {
-        format!(
-            "; {variable} is set, but web_identity_token_file in a profile is not read here: set the variables as well, or \
-             build a BackgroundCredentialsProvider around the credentials provider of the SdkConfig"
-        )
-    };
-    env.profile().map_or_else(String::new, said)
-}
-
-fn half(given: &str, missing: &str, what: &str, method: &str) -> BuildError {
-    let webhook = if given.starts_with("AWS_") {
-        format!(
-            "; if the EKS webhook should have set both, take {given} out of the manifest: it sets neither if it finds \
-             one"
-        )
-    } else {
-        String::new()
-    };
-    BuildError::invalid(format!(
-        "{given} is set but {missing} is not: set it to {what}, or call Builder::{method}{webhook}"
-    ))
-}
-
 fn sts_endpoint(
     given: Option<RawUrl>,
     shared: Option<&Shared>,
     env: &Environment,
-) -> Result<Option<Endpoint>, BuildError> {
+) -> Result<Option<String>, BuildError> {
     let given = match (given, shared) {
         (Some(value), _) => Some(Given { by: "Builder::endpoint_url", value }),
         (None, Some(Shared { sts_endpoint_url: Some(url), .. })) if !env.ignores_endpoint_url(&url.0)? => Some(Given {
@@ -336,8 +256,9 @@ fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClie
 }
 
 /// What is not wrong but may surprise.
-fn tell(config: &Config, exposed: &[String], env: &Environment) {
-    for endpoint in exposed {
+fn tell(config: &Config, env: &Environment) {
+    let places = std::iter::once(&config.sts.home).chain(&config.sts.standbys);
+    for endpoint in places.filter_map(|site| site.endpoint_url.as_deref()).filter(|url| endpoint::is_exposed(url)) {
         tracing::warn!(
             endpoint,
             "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
@@ -358,8 +279,8 @@ fn tell(config: &Config, exposed: &[String], env: &Environment) {
         role = config.session.role_arn,
         session = config.session.name,
         token = %config.token,
-        region = %config.sts.region,
-        endpoint = config.sts.endpoint_url,
+        region = %config.sts.home.region,
+        endpoint = config.sts.home.endpoint_url,
         "web identity is configured"
     );
 }
@@ -457,10 +378,13 @@ mod tests {
         assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(file(&config).file, PathBuf::from("/run/token"));
         assert_eq!(config.session.name, "web-0");
-        assert_eq!(config.sts.region.as_ref(), "eu-central-1");
+        assert_eq!(config.sts.home.region.as_ref(), "eu-central-1");
         assert_eq!((file(&config).poll_interval, file(&config).watch), (Duration::from_secs(30), true));
         assert_eq!((config.session.length, config.session.policy, config.session.policy_arns.len()), (None, None, 0));
-        assert_eq!((config.sts.endpoint_url, config.sts.use_fips, config.sts.use_dual_stack), (None, false, false));
+        assert_eq!(
+            (config.sts.home.endpoint_url, config.sts.use_fips, config.sts.use_dual_stack),
+            (None, false, false)
+        );
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
         assert_eq!(policy.refresh_window, 0.60..=0.75);
         assert_eq!(policy.wait_timeout, Duration::from_secs(30));
@@ -501,8 +425,8 @@ mod tests {
         assert_eq!(config.session.length, Some(Duration::from_secs(900)));
         assert_eq!(config.session.policy.as_deref(), Some("{}"));
         assert_eq!(config.session.policy_arns, ["arn:aws:iam::aws:policy/ReadOnlyAccess"]);
-        assert_eq!(config.sts.region.as_ref(), "eu-north-1");
-        assert_eq!(config.sts.endpoint_url.as_deref(), Some("https://own.example"));
+        assert_eq!(config.sts.home.region.as_ref(), "eu-north-1");
+        assert_eq!(config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
         assert_eq!((file(&config).poll_interval, file(&config).watch), (Duration::from_secs(5), false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(3));
         assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
@@ -524,7 +448,7 @@ mod tests {
         let variables = [("AWS_USE_FIPS_ENDPOINT", "false"), ("AWS_USE_DUALSTACK_ENDPOINT", "false")];
         let sts = resolve(Builder::default().configure(&shared), &variables).config.sts;
 
-        assert_eq!(sts.region.as_ref(), "eu-west-1");
+        assert_eq!(sts.home.region.as_ref(), "eu-west-1");
         assert_eq!((sts.use_fips, sts.use_dual_stack), (true, true));
         assert_eq!(sts.app_name, Some(AppName::new("app").unwrap()));
         assert!(sts.http_client.is_some());
@@ -534,17 +458,17 @@ mod tests {
     fn the_token_is_never_sent_to_the_endpoint_of_all_services() {
         let shared = SdkConfig::builder().endpoint_url("https://minio.example").build();
         let sts = resolve(Builder::default().configure(&shared), &[]).config.sts;
-        assert_eq!(sts.endpoint_url, None);
+        assert_eq!(sts.home.endpoint_url, None);
 
         let shared = shared.into_builder().service_config(ServiceConfig("https://sts.example")).build();
         let sts = resolve(Builder::default().configure(&shared), &[]).config.sts;
-        assert_eq!(sts.endpoint_url.as_deref(), Some("https://sts.example"));
+        assert_eq!(sts.home.endpoint_url.as_deref(), Some("https://sts.example"));
     }
 
     #[test]
     fn without_a_config_the_environment_names_the_endpoint() {
         let variables = [("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_ENDPOINT_URL", "https://all.example")];
-        let endpoint = |builder, more| resolve(builder, more).config.sts.endpoint_url;
+        let endpoint = |builder, more| resolve(builder, more).config.sts.home.endpoint_url;
 
         assert_eq!(endpoint(Builder::default(), &variables).as_deref(), Some("https://sts.example"));
         assert_eq!(endpoint(Builder::default(), &variables[1..]).as_deref(), Some("https://all.example"));
@@ -558,10 +482,10 @@ mod tests {
             [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_ENDPOINT_URL_STS", "https://sts.example")];
         let of_config = |url| {
             let config = SdkConfig::builder().service_config(ServiceConfig(url)).build();
-            resolve(Builder::default().configure(&config), &variables).config.sts.endpoint_url
+            resolve(Builder::default().configure(&config), &variables).config.sts.home.endpoint_url
         };
 
-        assert_eq!(resolve(Builder::default(), &variables).config.sts.endpoint_url, None);
+        assert_eq!(resolve(Builder::default(), &variables).config.sts.home.endpoint_url, None);
         assert_eq!(
             of_config("https://sts.example"),
             None,
@@ -570,7 +494,7 @@ mod tests {
         assert_eq!(of_config("https://own.example").as_deref(), Some("https://own.example"), "not a variable's");
         assert_eq!(of_config(""), None);
         let told = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
-        assert_eq!(told.config.sts.endpoint_url.as_deref(), Some("https://own.example"));
+        assert_eq!(told.config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
     }
 
     #[tokio::test]
@@ -686,7 +610,7 @@ mod tests {
 
         assert_eq!(refuse(builder(), &[("AWS_REGION", "")]), missing);
         let parts = resolve(builder(), &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-south-1")]);
-        assert_eq!(parts.config.sts.region.as_ref(), "eu-south-1");
+        assert_eq!(parts.config.sts.home.region.as_ref(), "eu-south-1");
     }
 
     #[test]
@@ -854,9 +778,9 @@ mod tests {
                 prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
                 prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");
                 prop_assert!(!file(&config).file.as_os_str().is_empty());
-                let region = config.sts.region.as_ref();
+                let region = config.sts.home.region.as_ref();
                 prop_assert!(!region.is_empty() && !region.contains(char::is_control), "{region:?}");
-                if let Some(url) = &config.sts.endpoint_url {
+                if let Some(url) = &config.sts.home.endpoint_url {
                     prop_assert!(url.to_ascii_lowercase().starts_with("http"), "{url}");
                     prop_assert!(!url.contains(['@', '?', '#', ' ']), "{url}");
                     prop_assert!(!config.sts.use_fips && !config.sts.use_dual_stack);

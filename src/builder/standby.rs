@@ -6,7 +6,7 @@ use aws_types::region::Region;
 use http::Uri;
 
 use super::arn::partition_of;
-use super::endpoint::{self, Endpoint, RawUrl};
+use super::endpoint::{self, RawUrl};
 use super::parse::{self, Shown, quoted, refused};
 use crate::environment::Given;
 use crate::error::BuildError;
@@ -36,14 +36,6 @@ impl From<Site> for RawStandby {
     }
 }
 
-/// A standby that is valid beside its home.
-#[derive(Debug)]
-pub(super) struct Standby {
-    pub(super) site: Site,
-    /// In clear text over a network.
-    pub(super) is_exposed: bool,
-}
-
 /// What the standbys of one provider have in common.
 pub(super) struct Home<'a> {
     pub(super) site: &'a Site,
@@ -52,19 +44,20 @@ pub(super) struct Home<'a> {
 }
 
 impl Home<'_> {
-    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<Standby>, BuildError> {
-        let mut standbys: Vec<Standby> = Vec::with_capacity(given.len());
+    /// Those that are valid beside it, and beside each other.
+    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<Site>, BuildError> {
+        let mut standbys: Vec<Site> = Vec::with_capacity(given.len());
         for raw in given {
             let (by, standby) = match raw {
                 RawStandby::Region(region) => (BY_REGION, self.region(region)?),
                 RawStandby::Url(url) => (BY_URL, self.url(url)?),
             };
-            let shown = || quoted(standby.site.endpoint_url.as_deref().unwrap_or(standby.site.region.as_ref()));
-            if is_same(&standby.site, self.site) {
+            let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
+            if is_same(&standby, self.site) {
                 let problem = format_args!("{}, which is where STS is asked in the first place", shown());
                 return Err(refused(by, problem, "name another, or none"));
             }
-            if standbys.iter().any(|other| is_same(&standby.site, &other.site)) {
+            if standbys.iter().any(|other| is_same(&standby, other)) {
                 return Err(refused(by, format_args!("{} twice", shown()), "name each once"));
             }
             standbys.push(standby);
@@ -72,7 +65,7 @@ impl Home<'_> {
         Ok(standbys)
     }
 
-    fn region(&self, region: Region) -> Result<Standby, BuildError> {
+    fn region(&self, region: Region) -> Result<Site, BuildError> {
         let name = Given { by: BY_REGION, value: region.as_ref().to_owned() };
         if let Some(url) = &self.site.endpoint_url {
             return Err(refused(
@@ -84,7 +77,7 @@ impl Home<'_> {
         }
         let name = parse::region(name, true)?.value;
         self.same_partition(BY_REGION, &name, &name)?;
-        Ok(Standby { site: Site { region, endpoint_url: None }, is_exposed: false })
+        Ok(Site { region, endpoint_url: None })
     }
 
     fn same_partition(&self, by: &str, given: &str, region: &str) -> Result<(), BuildError> {
@@ -103,15 +96,15 @@ impl Home<'_> {
         ))
     }
 
-    fn url(&self, url: RawUrl) -> Result<Standby, BuildError> {
-        let Endpoint { url, is_exposed } = endpoint::parse(Given { by: BY_URL, value: url })?;
+    fn url(&self, url: RawUrl) -> Result<Site, BuildError> {
+        let url = endpoint::parse(Given { by: BY_URL, value: url })?;
         endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
         // Role chaining signs for it.
         let region = region_in(&url).unwrap_or_else(|| self.site.region.clone());
         if self.site.endpoint_url.is_none() {
             self.same_partition(BY_URL, &url, region.as_ref())?;
         }
-        Ok(Standby { site: Site { region, endpoint_url: Some(url) }, is_exposed })
+        Ok(Site { region, endpoint_url: Some(url) })
     }
 }
 
@@ -136,7 +129,7 @@ fn is_same(one: &Site, other: &Site) -> bool {
     }
 }
 
-/// With what may stand between a region and them.
+/// Of AWS's endpoints of STS; one that ends in another stands before it.
 const AWS_DOMAINS: [&str; 4] = [".vpce.amazonaws.com", ".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 const BY_REGION: &str = "Builder::standby_region";
 const BY_URL: &str = "Builder::standby_endpoint_url";

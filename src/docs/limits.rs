@@ -7,18 +7,21 @@
 //!   instance and three file descriptors, shared by a process's providers;
 //!   [`watch_token(false)`](crate::Builder::watch_token) does without. What file events cannot do is in
 //!   [`operations`](super::operations).
-//! - A process makes 8 exchanges at once at most; the others wait for their turn.
+//! - A process makes 8 exchanges at once at most with one STS endpoint; the others wait for their turn.
 //! - Our STS client has a connect timeout of its own, for which your HTTP client keeps a second pool of connections.
 //! - Each generation holds 16 copies of the credentials, some 50 KiB.
 //!
 //! # Where it runs
 //!
-//! - In Tokio, with timers enabled. Building needs no runtime and a read of valid credentials none either; a wait
-//!   outside one is an error. A runtime that is not driven (a `current_thread` one between two `block_on`) refreshes
-//!   nothing meanwhile.
+//! - In Tokio, in a runtime with timers and I/O (`enable_all`). Without timers Tokio panics in whoever has to wait, here
+//!   as in the SDK's clients, and says so; it offers no way to ask beforehand. Building needs no runtime and a read of
+//!   valid credentials none either; a wait outside one is an error. A runtime that is not driven (a `current_thread` one
+//!   between two `block_on`) refreshes nothing meanwhile.
 //! - Do not fork after first use: threads and the task stay behind.
 //! - Made for Linux. Written to compile on macOS and Windows, where people develop; not for wasm.
-//! - Under `panic = "abort"` a failure to spawn the watcher's thread cannot be caught: `watch_token(false)` avoids it.
+//! - Under `panic = "abort"` a panic ends the process that else costs one attempt: of a token source, of a wrapped
+//!   provider, of an HTTP client; and of the watcher, where the last thread of a process is taken between our look and its
+//!   own start. `watch_token(false)` avoids the latter.
 //! - The public API names types of the AWS SDK's 1.x crates, and so is bound to them: one major of ours per major of
 //!   theirs.
 //!

@@ -44,8 +44,8 @@
 //!   for each directory, shared by all providers of a process. If the file is a link, the directories that the link
 //!   leads through as well. An event is a hint: the file is read, and its content compared.
 //! - The file itself is polled besides, every 30 s ±10 %
-//!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). While there are no file events it is every 5 s at
-//!   most; while there is no token, STS wants another one, or the directory is gone, every second at first.
+//!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). While there are no file events it is every 5 s or
+//!   more often; while there is no token, STS wants another one, or the directory is gone, every second at first.
 //! - Each exchange reads the file anew. So a watch that sees nothing delays the end of a failure, and nothing else.
 //!
 //! A new token asks for no exchange while all is well. It ends a failure: at once if somebody waits, else within 2 s.

@@ -34,6 +34,14 @@
 //! anew for that. It signs nothing with a credential that has less than 10 s left, so that in an outage of STS its last
 //! 10 s are lost, and [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) is of no use with it.
 //!
+//! # Expired credentials
+//!
+//! [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) rests on somebody who hears a service refuse
+//! them: the interceptor, for the SDK's clients. No other signer here has an ear for that. With `object_store` each
+//! request of an outage would be signed with the expired ones and refused, until the outage ends or for min(L, 1 h),
+//! where with the default it waits for new ones. So keep [`Never`](crate::ExpiredPolicy::Never), or call
+//! [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) where a request fails for its key.
+//!
 //! # Presigned URLs
 //!
 //! A presigned URL dies with the credentials that signed it, whatever its `X-Amz-Expires` says. Credentials of a

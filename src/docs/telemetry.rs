@@ -67,7 +67,7 @@
 //! set with each change and every 30 s, from the moment when the provider is first used. An exporter that keeps
 //! histograms as summaries wants to be given buckets for the duration: 10 ms to 10 s, since an exchange ends after 8 s
 //! ([`attempt_timeout`](crate::Builder::attempt_timeout); that of a wrapped provider after 20 s), reading a file and
-//! waiting for its turn among more than 8 of a process not counted.
+//! waiting for its turn among more than 8 of a process at one STS not counted.
 //!
 //! The repository has a Grafana dashboard and Prometheus alert rules with runbook lines in `examples/observability/`,
 //! and an example `service` that serves the metrics.

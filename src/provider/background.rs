@@ -36,8 +36,8 @@ pub struct BackgroundCredentialsProvider {
 }
 
 impl BackgroundCredentialsProvider {
-    pub(crate) fn from_parts(source: Arc<impl Source>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { handle: Handle::new(source, engine, observer) }
+    pub(crate) fn from_parts(source: impl Source, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { handle: Handle::new(Arc::new(source), engine, observer) }
     }
 
     /// What it stands on may have one; it has none of its own.

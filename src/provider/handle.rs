@@ -85,7 +85,6 @@ impl Handle {
 }
 
 /// Finds a handle again for as long as somebody else holds one.
-#[derive(Clone)]
 pub(super) struct WeakHandle(WeakSupervisor);
 
 impl WeakHandle {

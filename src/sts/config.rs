@@ -28,9 +28,7 @@ pub(crate) struct Site {
 
 #[derive(Clone, Debug)]
 pub(crate) struct StsConfig {
-    pub(crate) region: Region,
-    /// Instead of AWS's own for the region.
-    pub(crate) endpoint_url: Option<String>,
+    pub(crate) home: Site,
     /// Where else the same can be had, in their order.
     pub(crate) standbys: Vec<Site>,
     pub(crate) use_fips: bool,
@@ -53,13 +51,9 @@ pub(crate) struct Place {
 }
 
 impl StsConfig {
-    pub(crate) fn home(&self) -> Site {
-        Site { region: self.region.clone(), endpoint_url: self.endpoint_url.clone() }
-    }
-
     pub(crate) fn place(&self) -> Place {
         Place {
-            home: self.home(),
+            home: self.home.clone(),
             standbys: self.standbys.clone(),
             use_fips: self.use_fips,
             use_dual_stack: self.use_dual_stack,

@@ -42,7 +42,7 @@ pub(crate) struct Sts {
 impl Sts {
     /// At home.
     pub(crate) fn new(config: &StsConfig) -> Self {
-        Self::at(config, &config.home())
+        Self::at(config, &config.home)
     }
 
     /// Elsewhere, but for that as at home.
@@ -62,9 +62,15 @@ impl Sts {
         self.timeout
     }
 
-    /// One exchange, bounded in time from when it is this one's turn.
-    pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
-        let _turn = self.turns.next(self.timeout).await;
+    /// One exchange, bounded in time from when it is this one's turn. `spent`: what is gone of that time already.
+    pub(crate) async fn exchange(
+        &self,
+        session: &Session,
+        proof: &Proof<'_>,
+        spent: Duration,
+    ) -> Result<Grant, Box<Refusal>> {
+        let time_left = self.timeout.saturating_sub(spent);
+        let _turn = self.turns.next(time_left).await;
         let tap = Tap::default();
         let exchange = Exchange { sts: self, session, proof, tap: &tap };
         let asked = async {
@@ -76,15 +82,10 @@ impl Sts {
             }
         };
         // The SDK's own timeouts end with the head of an answer.
-        match tokio::time::timeout(self.timeout, asked).await {
+        match tokio::time::timeout(time_left, asked).await {
             Ok(answer) => exchange.judge(&answer?, &exchange.endpoint()),
             Err(_) => Err(exchange.late()),
         }
-    }
-
-    /// The end of an exchange that its caller could not wait for.
-    pub(super) fn late(&self, session: &Session, proof: &Proof<'_>) -> Box<Refusal> {
-        Exchange { sts: self, session, proof, tap: &Tap::default() }.late()
     }
 }
 
@@ -204,10 +205,10 @@ impl Exchange<'_> {
         let Err(error) = sent else { return Ok(()) };
         let text = match &error {
             SdkError::DispatchFailure(failure) => failure.as_connector_error().map(|error| chain(error)),
-            // Of these the text is all that may be used.
             SdkError::TimeoutError(_) => return Err(self.late()),
             _ => None,
         };
+        // The text alone: the rest of the error may print keys.
         let text = text.unwrap_or_else(|| error.to_string());
         let timed_out = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout());
         let lower = text.to_ascii_lowercase();
@@ -264,8 +265,9 @@ mod tests {
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
-    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
     use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
     use aws_types::region::Region;
     use proptest::prelude::*;
     use tokio::net::TcpListener;
@@ -280,7 +282,7 @@ mod tests {
 
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
         let server = Server::start(reply, Then::Close).await;
-        Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60)))).await
+        Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60))), Duration::ZERO).await
     }
 
     async fn refusal(reply: impl Into<Vec<u8>>) -> Box<Refusal> {
@@ -298,7 +300,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_of_sts_becomes_a_grant() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
-        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None)).await.ok().unwrap();
+        let grant =
+            Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.ok().unwrap();
         assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(grant.credentials.secret_access_key(), SECRET);
         assert_eq!(grant.credentials.session_token(), Some(SESSION));
@@ -322,7 +325,7 @@ mod tests {
             policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
             ..session(ROLE)
         };
-        let grant = Sts::new(&config(&server.url)).exchange(&session, &token(None)).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).exchange(&session, &token(None), Duration::ZERO).await.ok().unwrap();
         assert_eq!(grant.requested, Duration::from_secs(900));
         let asked = server.asked.lock().unwrap();
         let [request] = asked.as_slice() else { panic!("{} requests", asked.len()) };
@@ -349,7 +352,7 @@ mod tests {
         let signer =
             Credentials::new("ASIABASE", "BASESECRETCANARY", Some("BASESESSIONCANARY".to_owned()), None, "test");
         let proof = Proof::Credentials { credentials: &signer, external_id: Some("orders") };
-        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, Duration::ZERO).await.ok().unwrap();
         assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
         let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -369,7 +372,8 @@ mod tests {
             ("ValidationError", Reason::Setting),
         ] {
             let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
-            let refused = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.err().unwrap();
+            let refused =
+                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, Duration::ZERO).await.err().unwrap();
             assert_eq!(refused.reason, reason);
             assert!(refused.message.contains("sent [redacted]"), "{}", refused.message);
         }
@@ -550,7 +554,7 @@ mod tests {
     async fn a_connection_that_fails_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let refusal = Sts::new(&config(&format!("http://{closed}/?a=b")))
-            .exchange(&session(ROLE), &token(None))
+            .exchange(&session(ROLE), &token(None), Duration::ZERO)
             .await
             .err()
             .unwrap();
@@ -559,17 +563,19 @@ mod tests {
         assert_eq!(refusal.endpoint, format!("http://{closed}"));
 
         let server = Server::start("", Then::Reset).await;
-        let refusal = Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        let refusal =
+            Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
         // No TLS at the other end.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
-        let refusal = Sts::new(&config(&url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        let refusal =
+            Sts::new(&config(&url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
         let refusal = Sts::new(&config("http://no-such-host.invalid"))
-            .exchange(&session(ROLE), &token(None))
+            .exchange(&session(ROLE), &token(None), Duration::ZERO)
             .await
             .err()
             .unwrap();
@@ -581,7 +587,7 @@ mod tests {
         let failure = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
-            async move { Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap() }
+            async move { Sts::new(&config).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap() }
         };
         let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
         assert_eq!(refusal.reason, Reason::Certificate);
@@ -615,8 +621,11 @@ mod tests {
             config.attempt_timeout = Duration::from_millis(200);
             let sts = Sts::new(&config);
             // A test that would hang fails.
-            let exchange =
-                tokio::time::timeout(Duration::from_secs(60), sts.exchange(&session(ROLE), &token(None))).await;
+            let exchange = tokio::time::timeout(
+                Duration::from_secs(60),
+                sts.exchange(&session(ROLE), &token(None), Duration::ZERO),
+            )
+            .await;
             let refusal = exchange.expect("given up").err().unwrap();
             assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
             // One of the SDK's timeouts or ours: they are equal.
@@ -625,16 +634,50 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_turn_takes_nothing_of_the_time_and_what_was_spent_before_does() {
+        #[derive(Debug)]
+        struct Slow;
+        impl HttpConnector for Slow {
+            fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+                HttpConnectorFuture::new(async {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from(success())))
+                })
+            }
+        }
+        let mut config = config("https://slow.example.com");
+        config.http_client = Some(http_client_fn(|_, _| SharedHttpConnector::new(Slow)));
+        let sts = Sts::new(&config);
+        for (spent, in_time) in [(0, true), (2, true), (4, false), (60, false)] {
+            let mut others = Vec::new();
+            for _ in 0..8 {
+                others.push(sts.turns.next(Duration::from_secs(3600)).await);
+            }
+            let (session, proof) = (session(ROLE), token(None));
+            let exchange = sts.exchange(&session, &proof, Duration::from_secs(spent));
+            let (outcome, ()) = tokio::join!(exchange, async {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                drop(others);
+            });
+            assert_eq!(
+                outcome.map_err(|refusal| refusal.reason).err(),
+                (!in_time).then_some(Reason::NoAnswer),
+                "{spent}"
+            );
+        }
+    }
+
     #[tokio::test]
     async fn an_endpoint_that_cannot_be_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
-            let refusal = Sts::new(&config(url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+            let refusal =
+                Sts::new(&config(url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
             assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
         }
         let mut config = config("");
-        config.endpoint_url = None;
-        config.region = Region::new("not a region");
-        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        config.home = Site { region: Region::new("not a region"), endpoint_url: None };
+        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
     }
 
@@ -664,7 +707,7 @@ mod tests {
                 config.attempt_timeout = Duration::from_millis(200);
             }
             let sts = Sts::new(&config);
-            match sts.exchange(&session(ROLE), &token(None)).await {
+            match sts.exchange(&session(ROLE), &token(None), Duration::ZERO).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
                 Err(refusal) => log.add(&format!("{refusal:?} {refusal:#?} {} {sts:?}", refusal.message)),
             }

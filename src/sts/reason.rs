@@ -180,7 +180,9 @@ fn by_code(code: &str, message: &str) -> Option<Reason> {
         | "MissingParameter"
         | "Validation"
         | "ValidationError" => Reason::Setting,
-        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClient" => Reason::KeyRejected,
+        "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClient" => {
+            Reason::KeyRejected
+        }
         "MalformedPolicyDocument" => Reason::Policy,
         "PackedPolicyTooLarge" => Reason::PolicyTooLarge,
         "RegionDisabled" => Reason::RegionDisabled,
@@ -260,6 +262,7 @@ mod tests {
         ("MethodNotAllowed", 405, "", false, Class::Unclear, ErrorKind::Unexpected, true),
         ("NobodyKnows", 400, "", false, Class::Unclear, ErrorKind::Unexpected, true),
         ("InvalidClientTokenId", 403, "", false, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InvalidAccessKeyId", 403, "", false, Class::Transient, ErrorKind::TokenRejected, true),
         // The token's own `exp` has passed.
         ("AccessDenied", 403, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
         ("InvalidIdentityToken", 400, "", true, Class::Blocked, ErrorKind::TokenRejected, true),

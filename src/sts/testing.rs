@@ -12,7 +12,7 @@ use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Session, StsConfig};
+use super::{Session, Site, StsConfig};
 
 pub(crate) const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJ0b2tlbiI6ImNhbmFyeSJ9.c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk";
 pub(crate) const SECRET: &str = "SECRETCANARYSECRETCANARYSECRETCANARY1234";
@@ -93,8 +93,7 @@ pub(crate) fn session(role_arn: &str) -> Session {
 
 pub(crate) fn config(url: &str) -> StsConfig {
     StsConfig {
-        region: Region::new("eu-central-1"),
-        endpoint_url: Some(url.to_owned()),
+        home: Site { region: Region::new("eu-central-1"), endpoint_url: Some(url.to_owned()) },
         standbys: Vec::new(),
         use_fips: false,
         use_dual_stack: false,

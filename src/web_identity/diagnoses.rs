@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
 
-use super::directory_watcher::WatchError;
 use super::token::{Digest, Token};
+use super::watch_error::WatchError;
 use crate::error::Error;
 
 #[derive(Default)]

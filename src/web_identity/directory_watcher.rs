@@ -4,7 +4,6 @@
 //! the way leads to, sees the first and is dead after it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -19,6 +18,7 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::nudge::Nudge;
+use super::watch_error::WatchError;
 
 /// A directory, and those who want to hear of it.
 pub(super) struct DirectoryWatcher {
@@ -242,18 +242,6 @@ impl Drop for Guarded {
     }
 }
 
-/// Why there are no file events.
-#[derive(Debug)]
-pub(super) enum WatchError {
-    Directory(io::Error),
-    Moved,
-    Instances,
-    Watches,
-    Thread(io::Error),
-    Broken,
-    Other(notify::Error),
-}
-
 impl From<notify::Error> for WatchError {
     fn from(error: notify::Error) -> Self {
         match error.kind {
@@ -261,28 +249,7 @@ impl From<notify::Error> for WatchError {
             notify::ErrorKind::PathNotFound => Self::Directory(io::ErrorKind::NotFound.into()),
             // By number: std has no name for it. The same on every Unix.
             notify::ErrorKind::Io(ref cause) if cfg!(unix) && cause.raw_os_error() == Some(24) => Self::Instances,
-            _ => Self::Other(error),
-        }
-    }
-}
-
-impl fmt::Display for WatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(error) => write!(f, "the directory cannot be watched: {error}"),
-            Self::Moved => f.write_str("the directory was replaced while it was about to be watched"),
-            Self::Instances => f.write_str(
-                "no inotify instance is left (EMFILE): all processes of this uid on the node share \
-                 fs.inotify.max_user_instances; raise it on the node, or do without by watch_token(false). \
-                 If the process itself is out of file descriptors, raise RLIMIT_NOFILE",
-            ),
-            Self::Watches => f.write_str(
-                "no inotify watch is left (ENOSPC): all processes of this uid on the node share \
-                 fs.inotify.max_user_watches; raise it on the node",
-            ),
-            Self::Thread(error) => write!(f, "no thread can be had for the watcher: {error}"),
-            Self::Broken => f.write_str("the watcher failed, and is not tried again"),
-            Self::Other(error) => write!(f, "{error}"),
+            _ => Self::Other(error.to_string()),
         }
     }
 }

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory_watcher::{DirectoryWatcher, WatchError};
+use super::directory_watcher::DirectoryWatcher;
 use super::nudge::Nudge;
+use super::watch_error::WatchError;
 
 pub(super) struct FileEvents {
     file: PathBuf,

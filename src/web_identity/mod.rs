@@ -20,6 +20,7 @@ pub mod token_source;
 mod tokens;
 mod trust;
 mod watch;
+mod watch_error;
 mod watch_state;
 
 pub use claims::TokenClaims;
@@ -75,14 +76,14 @@ impl WebIdentity {
 
     async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
-        let (token, deadline) = self.tokens.token().await.map_err(without_token)?;
+        let (token, spent) = self.tokens.token().await.map_err(without_token)?;
         if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(without_token(error));
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let proof = Proof::Token { jwt: token.expose(), expires_at };
         let session = &self.config.session;
-        let outcome = self.sts.exchange(attempt, session, &proof, deadline).await;
+        let outcome = self.sts.exchange(attempt, session, &proof, spent).await;
         if let Ok(grant) = &outcome {
             self.sts_clock.hear(expired::vouched_for(grant));
         }

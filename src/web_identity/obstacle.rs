@@ -43,9 +43,10 @@ impl Obstacle {
                     io::ErrorKind::NotFound => error(message, where_it_ends(path)),
                     io::ErrorKind::PermissionDenied => error(message, who_may(path)),
                     io::ErrorKind::StaleNetworkFileHandle => {
-                        Error::new(ErrorKind::TokenUnavailable, message).with_transient(true)
+                        error(message, "its network file system has replaced it; it is read again".to_owned())
+                            .with_transient(true)
                     }
-                    _ => Error::new(ErrorKind::TokenUnavailable, message),
+                    _ => error(message, "see to the volume or file system that it is on".to_owned()),
                 }
             }
             Self::NotAFile(kind) => error(

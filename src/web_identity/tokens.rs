@@ -29,14 +29,13 @@ impl Tokens {
         }
     }
 
-    /// The token for an exchange, and when that has to end if asking counts as part of it. Reading a file has a patience of
-    /// its own.
-    pub(super) async fn token(&self) -> Result<(Token, Option<Instant>), Error> {
+    /// The token for an exchange, and what it took of the exchange's time. Reading a file has a patience of its own.
+    pub(super) async fn token(&self) -> Result<(Token, Duration), Error> {
         match self {
-            Self::File(watch) => Ok((watch.read().await?, None)),
+            Self::File(watch) => Ok((watch.read().await?, Duration::ZERO)),
             Self::Source(asked) => {
-                let deadline = asked.deadline();
-                Ok((asked.ask(deadline).await?, Some(deadline)))
+                let began = Instant::now();
+                Ok((asked.ask().await?, began.elapsed()))
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) struct WatchState {
 impl WatchState {
     pub(super) fn new(poll_interval: Duration, wants_events: bool) -> Self {
         Self {
-            poll_interval: poll_interval.min(LONGEST_POLL),
+            poll_interval,
             seen: None,
             claims: None,
             basis: Basis::Open,
@@ -292,7 +292,6 @@ struct Suspicion {
 
 /// The longest interval without a working watch.
 const SHORT_POLL: Duration = Duration::from_secs(5);
-const LONGEST_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// While no token can be read, STS wants another, or the directory may come back: this often at first.
 const ANXIOUS_POLL: Duration = Duration::from_secs(1);
@@ -557,13 +556,6 @@ mod tests {
         eye.poll(Some("b"));
         eye.poll(Some("b"));
         assert!(!eye.state.is_unreliable());
-    }
-
-    #[test]
-    fn an_absurd_interval_is_a_day() {
-        let mut eye = Eye { state: WatchState::new(Duration::MAX, true), ..Eye::watching() };
-        eye.state.armed(true);
-        assert!(eye.poll(Some("a")) < LONGEST_POLL * 2);
     }
 
     struct Eye {

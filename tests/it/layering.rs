@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["assume_role", "web_identity", "wrapped"],
     &["sts"],
     &["refresh"],
-    &["scrub"],
+    &["key_refusal", "scrub"],
     &["error"],
 ];
 
@@ -70,8 +70,14 @@ fn p7_time_comes_from_the_clock_only() {
         for line in production(&source).lines() {
             let name = file.file_name().unwrap();
             assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
-            // Tokio's clock, which tests can stop: it paces the watch's looks, carries STS's clock on, and ends turns.
-            let by_tokios = ["web_identity/watch.rs", "web_identity/expired.rs", "sts/turn.rs"];
+            // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends turns.
+            let by_tokios = [
+                "web_identity/asked.rs",
+                "web_identity/expired.rs",
+                "web_identity/tokens.rs",
+                "web_identity/watch.rs",
+                "sts/turn.rs",
+            ];
             let by_tokios = by_tokios.iter().any(|by| file.ends_with(by));
             let may = name == "clock.rs" || (by_tokios && tokios);
             assert!(!line.contains("Instant::now()") || may, "{}: {}", file.display(), line.trim());

@@ -1,5 +1,7 @@
 //! Nothing leaks (P10): who keeps the task alive, what ends it, and what is left then.
 
+use std::error::Error as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -21,6 +23,27 @@ fn p10_building_needs_no_runtime_and_sends_nothing() {
     assert!(rig.sts.calls().is_empty());
     drop(provider);
     assert!(rig.sts.calls().is_empty());
+}
+
+/// What `docs::limits` says of runtimes that lack something.
+#[test]
+fn p10_a_runtime_without_io_is_an_error_and_one_without_timers_is_named_by_tokio() {
+    let runtime = Runtime::new().unwrap();
+    let rig = runtime.block_on(Rig::start());
+    let provider = rig.builder().wait_timeout(Duration::from_millis(300)).build().unwrap();
+    let bare = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let error = bare.block_on(provider.provide_credentials()).unwrap_err();
+    assert!(error.source().unwrap().to_string().contains("the exchange panicked"), "{error:?}");
+    drop((provider, bare));
+
+    let provider = rig.builder().build().unwrap();
+    let bare = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| bare.block_on(provider.ready()))).unwrap_err();
+    let text = panic.downcast_ref::<String>().expect("Tokio's own text");
+    assert!(text.contains("timers are disabled"), "{text}");
+    // Whoever has what is needed is none the worse for it.
+    runtime.block_on(soon(provider.ready())).unwrap();
+    assert!(bare.block_on(provider.provide_credentials()).is_ok(), "a read needs neither");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::Fault;
-use aws_web_identity::{Phase, WebIdentityCredentialsProvider};
+use aws_web_identity::{BackgroundCredentialsProvider, Phase, WebIdentityCredentialsProvider};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::rig::{OTHER_ROLE, ROLE, Rig, eventually, soon, spec};
+use crate::rig::{CHAINED_ROLE, OTHER_ROLE, ROLE, Rig, eventually, soon, spec};
 
 pub(crate) const NAMES: [&str; 10] = [
     "aws_web_identity_consecutive_failures",
@@ -77,6 +78,37 @@ fn the_metrics_are_those_that_are_promised_and_right_at_each_moment() {
         eventually(|| scrape.of("next_attempt_timestamp_seconds") == 0.0).await;
         assert_eq!(provider.status().phase, Phase::Closed);
         agree(&scrape, &provider).await;
+    });
+}
+
+#[test]
+fn a_chained_role_and_a_wrapped_provider_have_all_metrics_but_those_of_a_token() {
+    scraped(async |scrape, rig| {
+        let base = rig.connect().await;
+        let chained = soon(base.assume_role(CHAINED_ROLE).connect()).await.unwrap();
+        let expiry = SystemTime::now() + Duration::from_secs(3600);
+        let theirs = Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
+        let wrapped = soon(BackgroundCredentialsProvider::builder(theirs).name("node role").connect()).await.unwrap();
+
+        let is_of_token = |name: &&str| name.contains("_token_") || name.contains("_watch_");
+        let expected: BTreeSet<_> =
+            NAMES.iter().filter(|name| !is_of_token(name)).map(|name| (*name).to_owned()).collect();
+        for (role, provider) in [(CHAINED_ROLE, &chained), ("node role", &wrapped)] {
+            let label = format!("role=\"{role}\"");
+            let of = |name: &str| scrape.value(&format!("{name}{{{label}}}"));
+            eventually(|| of("generation") == 1.0).await;
+            let text = scrape.text();
+            let found: BTreeSet<_> = text.lines().filter(|line| line.contains(&label)).flat_map(metrics_in).collect();
+            assert_eq!(found, expected, "{role}");
+            assert_eq!(scrape.value(&format!(r#"exchanges_total{{{label},outcome="ok",kind="none"}}"#)), 1.0);
+            let shown = provider.status().expiry.unwrap().duration_since(UNIX_EPOCH).unwrap();
+            assert!((of("expiry_timestamp_seconds") - shown.as_secs_f64()).abs() < 0.5, "{role}");
+
+            assert_eq!(of("rejections_total"), 0.0, "it is there before the first");
+            provider.invalidate(&provider.current().unwrap());
+            assert_eq!(of("rejections_total"), 1.0);
+        }
+        assert_eq!(scrape.of("rejections_total"), 0.0, "the base's keys were not refused");
     });
 }
 
