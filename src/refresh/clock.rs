@@ -79,10 +79,34 @@ impl Reading {
     ///
     /// A `date` shows the beginning of its second, and services count from there. Where the local clock was in that second
     /// already when the request was sent, life began earlier by as much; a clock that shows another second says nothing.
-    pub(crate) fn alive_since(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
+    fn alive_since(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
         let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
         let asked = self.mono_of(sent);
         asked.checked_sub(into.unwrap_or_default()).unwrap_or(asked)
+    }
+
+    /// Since when, and for how long, credentials live that were asked for at `sent`, came now, and end at `expiration` on the
+    /// server's clock, which showed `date` when it answered.
+    ///
+    /// Without a usable `date` the local clock stands in, and tells what is left now. Where `date` is past the end, either it
+    /// is wrong or the credentials have ended: only a local clock that finds all of the session still to come contradicts it.
+    /// `None`: neither makes sense of the answer.
+    pub(crate) fn life(
+        &self,
+        sent: &Self,
+        expiration: SystemTime,
+        date: Option<SystemTime>,
+        requested: Duration,
+    ) -> Option<(Instant, Duration)> {
+        let left_at = |now| expiration.duration_since(now).unwrap_or_default();
+        let credible = |left: &Duration| !left.is_zero() && *left <= requested.saturating_add(LIFETIME_SLACK);
+        let by_date = date.map(left_at);
+        if let Some(left) = by_date.filter(credible) {
+            return Some((self.alive_since(sent, date), left));
+        }
+        let least = by_date.filter(Duration::is_zero).map_or(Duration::ZERO, |_| requested.saturating_sub(AGREEMENT));
+        let left = Some(left_at(self.wall)).filter(credible).filter(|left| *left >= least)?;
+        Some((self.mono, left))
     }
 
     /// What happened to the clocks between `anchor` and now.
@@ -114,26 +138,6 @@ pub(crate) enum Drift {
     Behind,
     /// The machine slept for this long, and the monotonic clock with it.
     Suspended(Duration),
-}
-
-/// How long credentials live that end at `expiration` on the server's clock, which showed `date` when it answered.
-///
-/// Without a usable `date` the local clock stands in. Where `date` is past the end, either it is wrong or the credentials have
-/// ended: only a local clock that finds all of the session still to come contradicts it. `None`: neither makes sense of the
-/// answer.
-pub(crate) fn lifetime(
-    expiration: SystemTime,
-    date: Option<SystemTime>,
-    local: SystemTime,
-    requested: Duration,
-) -> Option<Duration> {
-    let left_at = |now| expiration.duration_since(now).unwrap_or_default();
-    let credible = |left: &Duration| !left.is_zero() && *left <= requested.saturating_add(LIFETIME_SLACK);
-    let by_date = date.map(left_at);
-    by_date.filter(credible).or_else(|| {
-        let least = by_date.filter(Duration::is_zero).map_or(Duration::ZERO, |_| requested.saturating_sub(AGREEMENT));
-        Some(left_at(local)).filter(credible).filter(|left| *left >= least)
-    })
 }
 
 /// Time since boot, suspends included.
@@ -169,6 +173,27 @@ mod tests {
         let make =
             |(mono, wall, boot)| Reading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
         make(now).since(&make(anchor))
+    }
+
+    fn lifetime(
+        expiration: SystemTime,
+        date: Option<SystemTime>,
+        local: SystemTime,
+        requested: Duration,
+    ) -> Option<Duration> {
+        let now = Reading { wall: local, ..reading(10, 0, 50) };
+        now.life(&now, expiration, date, requested).map(|(_, left)| left)
+    }
+
+    #[test]
+    fn p7_what_the_local_clock_tells_is_left_is_left_when_the_answer_comes() {
+        let origin = Instant::now();
+        let at_mono = |seconds| Reading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
+        let (sent, now) = (at_mono(0), at_mono(3));
+        let life = now.life(&sent, at(20), None, HOUR);
+        assert_eq!(life, Some((now.mono, Duration::from_secs(17))), "not the 3 s of the exchange twice");
+        let life = now.life(&sent, at(7220), Some(at(7200)), HOUR);
+        assert_eq!(life, Some((sent.mono, Duration::from_secs(20))), "a server's clock may be that of the question");
     }
 
     #[test]

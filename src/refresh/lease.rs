@@ -114,8 +114,7 @@ impl Lease {
         state.task.beat = reading.mono;
         state.attempts += 1;
         let drift = shared.check_clocks(&mut state, &reading);
-        let ended = match outcome.and_then(|grant| Ok((validity_of(&shared.subject, &grant, &sent, &reading)?, grant)))
-        {
+        let ended = match outcome.and_then(|grant| Ok((life_of(&shared.subject, &grant, &sent, &reading)?, grant))) {
             Ok((validity, grant)) => self.publish(&mut state, &reading, grant, validity),
             Err(failure) => self.failed(&mut state, &reading, failure),
         };
@@ -244,25 +243,29 @@ fn expired(state: &mut State, now: Instant) -> Option<Expired> {
     })
 }
 
-/// From when on, and for how long, the credentials are valid.
-fn validity_of(
-    subject: &str,
-    grant: &Grant,
-    sent: &Reading,
-    reading: &Reading,
-) -> Result<(Instant, Duration), Failure> {
-    let since = reading.alive_since(sent, grant.date);
-    super::clock::lifetime(grant.expiration, grant.date, reading.wall, grant.requested)
-        .map(|lifetime| (since, lifetime))
+/// Since when, and for how long, the credentials are valid.
+fn life_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<(Instant, Duration), Failure> {
+    reading
+        .life(sent, grant.expiration, grant.date, grant.requested)
         .filter(|(since, lifetime)| *since + *lifetime > reading.mono)
-        .ok_or_else(|| expired_on_arrival(subject, grant.principal.endpoint.as_deref()))
+        .ok_or_else(|| no_life(subject, grant, reading))
 }
 
-fn expired_on_arrival(subject: &str, endpoint: Option<&str>) -> Failure {
+fn no_life(subject: &str, grant: &Grant, reading: &Reading) -> Failure {
+    let endpoint = grant.principal.endpoint.as_deref();
     let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
-    let message = format!("the credentials that came{from} for {subject} had expired on arrival");
-    let error = Error::new(ErrorKind::Unexpected, message)
-        .with_hint("compare the clocks of this machine and of the STS endpoint")
+    let outlasts = |now| grant.expiration.duration_since(now).is_ok_and(|left| left > grant.requested);
+    let (what, hint) = if outlasts(reading.wall) && grant.date.is_none_or(outlasts) {
+        let asked = grant.requested.as_secs();
+        (
+            format!("are to last longer than the {asked} s that were asked for"),
+            "ask for a session as long as this endpoint gives, or compare its clock and that of this machine",
+        )
+    } else {
+        ("had expired on arrival".to_owned(), "compare the clocks of this machine and of the STS endpoint")
+    };
+    let error = Error::new(ErrorKind::Unexpected, format!("the credentials that came{from} for {subject} {what}"))
+        .with_hint(hint)
         .with_transient(true)
         .with_endpoint(endpoint.map(str::to_owned));
     Failure { class: Class::Transient, error, retry_after: None }

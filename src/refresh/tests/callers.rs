@@ -194,6 +194,7 @@ async fn p12_who_wanted_newer_credentials_in_vain_is_not_told_that_there_are_non
     let error = rig.engine.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(error.to_string().starts_with("no newer credentials for "), "{error}");
+    rig.pass(seconds(600)).await;
     let error = rig.engine.valid_for(seconds(3240)).await.unwrap_err();
     assert!(error.to_string().starts_with("no credentials that last longer for "), "{error}");
 }

@@ -258,8 +258,9 @@ impl Model {
 
     /// The source is whole again: how long until there are new credentials?
     fn recovers(&mut self, callers: bool) {
-        while self.under_way.is_some() {
-            self.pass(SECOND);
+        // Step by step of seconds one could meet nothing but attempts, where sessions last one.
+        while let Some((end, _)) = self.under_way {
+            self.pass(end - self.now);
         }
         let hour = Answer { after: Duration::ZERO, what: Ok(Duration::from_secs(3600)) };
         self.answers = vec![hour].into_iter().cycle();
