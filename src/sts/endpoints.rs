@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-
 use super::config::{Session, StsConfig};
 use super::exchange::Sts;
 use super::proof::Proof;
@@ -41,24 +39,17 @@ impl Endpoints {
         self.places[HOME].attempt_timeout()
     }
 
-    /// One exchange, where it is most likely to succeed. `deadline`: when it has to end, if sooner than by itself.
+    /// One exchange, where it is most likely to succeed. `time`: how long it may take, if less than by itself.
     pub(crate) async fn exchange(
         &self,
         attempt: Attempt,
         session: &Session,
         proof: &Proof<'_>,
-        deadline: Option<Instant>,
+        time: Option<Duration>,
     ) -> Result<Grant, Box<Refusal>> {
         let place = self.rota().next(attempt.usable);
         let sts = &self.places[place];
-        let exchange = sts.exchange(session, proof);
-        let outcome = match deadline {
-            None => exchange.await,
-            Some(deadline) => match timeout_at(deadline, exchange).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(sts.late(session, proof)),
-            },
-        };
+        let outcome = sts.exchange(session, proof, time.unwrap_or(sts.attempt_timeout())).await;
         let out = self.rota().ended(found(&outcome));
         outcome.map_err(|refusal| if out { without_standby(refusal, session) } else { refusal })
     }

@@ -63,10 +63,15 @@ impl Sts {
     }
 
     /// One exchange, bounded in time from when it is this one's turn.
-    pub(crate) async fn exchange(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
-        let _turn = self.turns.next(self.timeout).await;
+    pub(super) async fn exchange(
+        &self,
+        session: &Session,
+        proof: &Proof<'_>,
+        time: Duration,
+    ) -> Result<Grant, Box<Refusal>> {
+        let _turn = self.turns.next(time).await;
         let tap = Tap::default();
-        let exchange = Exchange { sts: self, session, proof, tap: &tap };
+        let exchange = Exchange { sts: self, session, proof, time, tap: &tap };
         let asked = async {
             let sent = exchange.send().await;
             // Whatever the SDK made of the shell that it was left with, this is the answer.
@@ -76,15 +81,10 @@ impl Sts {
             }
         };
         // The SDK's own timeouts end with the head of an answer.
-        match tokio::time::timeout(self.timeout, asked).await {
+        match tokio::time::timeout(time, asked).await {
             Ok(answer) => exchange.judge(&answer?, &exchange.endpoint()),
             Err(_) => Err(exchange.late()),
         }
-    }
-
-    /// The end of an exchange that its caller could not wait for.
-    pub(super) fn late(&self, session: &Session, proof: &Proof<'_>) -> Box<Refusal> {
-        Exchange { sts: self, session, proof, tap: &Tap::default() }.late()
     }
 }
 
@@ -99,6 +99,7 @@ struct Exchange<'a> {
     sts: &'a Sts,
     session: &'a Session,
     proof: &'a Proof<'a>,
+    time: Duration,
     tap: &'a Tap,
 }
 
@@ -224,7 +225,7 @@ impl Exchange<'_> {
 
     fn late(&self) -> Box<Refusal> {
         self.refusal(Reason::NoAnswer, |endpoint| {
-            format!("no answer from STS at {endpoint} for {} within {:?}", self.session.role_arn, self.sts.timeout)
+            format!("no answer from STS at {endpoint} for {} within {:?}", self.session.role_arn, self.time)
         })
     }
 
@@ -278,9 +279,15 @@ mod tests {
         DATE, JWT, Log, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml,
     };
 
+    impl Sts {
+        async fn ask(&self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
+            self.exchange(session, proof, self.timeout).await
+        }
+    }
+
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
         let server = Server::start(reply, Then::Close).await;
-        Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60)))).await
+        Sts::new(&config(&server.url)).ask(&session(ROLE), &token(Some(at(NOW - 60)))).await
     }
 
     async fn refusal(reply: impl Into<Vec<u8>>) -> Box<Refusal> {
@@ -298,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_of_sts_becomes_a_grant() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
-        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None)).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).ask(&session(ROLE), &token(None)).await.ok().unwrap();
         assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(grant.credentials.secret_access_key(), SECRET);
         assert_eq!(grant.credentials.session_token(), Some(SESSION));
@@ -322,7 +329,7 @@ mod tests {
             policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
             ..session(ROLE)
         };
-        let grant = Sts::new(&config(&server.url)).exchange(&session, &token(None)).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).ask(&session, &token(None)).await.ok().unwrap();
         assert_eq!(grant.requested, Duration::from_secs(900));
         let asked = server.asked.lock().unwrap();
         let [request] = asked.as_slice() else { panic!("{} requests", asked.len()) };
@@ -349,7 +356,7 @@ mod tests {
         let signer =
             Credentials::new("ASIABASE", "BASESECRETCANARY", Some("BASESESSIONCANARY".to_owned()), None, "test");
         let proof = Proof::Credentials { credentials: &signer, external_id: Some("orders") };
-        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).ask(&session(ROLE), &proof).await.ok().unwrap();
         assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
         let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -369,7 +376,7 @@ mod tests {
             ("ValidationError", Reason::Setting),
         ] {
             let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
-            let refused = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof).await.err().unwrap();
+            let refused = Sts::new(&config(&server.url)).ask(&session(ROLE), &proof).await.err().unwrap();
             assert_eq!(refused.reason, reason);
             assert!(refused.message.contains("sent [redacted]"), "{}", refused.message);
         }
@@ -549,30 +556,24 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_fails_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let refusal = Sts::new(&config(&format!("http://{closed}/?a=b")))
-            .exchange(&session(ROLE), &token(None))
-            .await
-            .err()
-            .unwrap();
+        let refusal =
+            Sts::new(&config(&format!("http://{closed}/?a=b"))).ask(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable);
         assert!(refusal.message.contains("onnection refused"), "{}", refusal.message);
         assert_eq!(refusal.endpoint, format!("http://{closed}"));
 
         let server = Server::start("", Then::Reset).await;
-        let refusal = Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        let refusal = Sts::new(&config(&server.url)).ask(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
         // No TLS at the other end.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
-        let refusal = Sts::new(&config(&url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        let refusal = Sts::new(&config(&url)).ask(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
-        let refusal = Sts::new(&config("http://no-such-host.invalid"))
-            .exchange(&session(ROLE), &token(None))
-            .await
-            .err()
-            .unwrap();
+        let refusal =
+            Sts::new(&config("http://no-such-host.invalid")).ask(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
     }
 
@@ -581,7 +582,7 @@ mod tests {
         let failure = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
-            async move { Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap() }
+            async move { Sts::new(&config).ask(&session(ROLE), &token(None)).await.err().unwrap() }
         };
         let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
         assert_eq!(refusal.reason, Reason::Certificate);
@@ -615,8 +616,7 @@ mod tests {
             config.attempt_timeout = Duration::from_millis(200);
             let sts = Sts::new(&config);
             // A test that would hang fails.
-            let exchange =
-                tokio::time::timeout(Duration::from_secs(60), sts.exchange(&session(ROLE), &token(None))).await;
+            let exchange = tokio::time::timeout(Duration::from_secs(60), sts.ask(&session(ROLE), &token(None))).await;
             let refusal = exchange.expect("given up").err().unwrap();
             assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
             // One of the SDK's timeouts or ours: they are equal.
@@ -628,13 +628,13 @@ mod tests {
     #[tokio::test]
     async fn an_endpoint_that_cannot_be_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
-            let refusal = Sts::new(&config(url)).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+            let refusal = Sts::new(&config(url)).ask(&session(ROLE), &token(None)).await.err().unwrap();
             assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
         }
         let mut config = config("");
         config.endpoint_url = None;
         config.region = Region::new("not a region");
-        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None)).await.err().unwrap();
+        let refusal = Sts::new(&config).ask(&session(ROLE), &token(None)).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
     }
 
@@ -664,7 +664,7 @@ mod tests {
                 config.attempt_timeout = Duration::from_millis(200);
             }
             let sts = Sts::new(&config);
-            match sts.exchange(&session(ROLE), &token(None)).await {
+            match sts.ask(&session(ROLE), &token(None)).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
                 Err(refusal) => log.add(&format!("{refusal:?} {refusal:#?} {} {sts:?}", refusal.message)),
             }
@@ -748,7 +748,7 @@ mod tests {
                 end: End::Whole,
             };
             let (session, proof, tap) = (session(ROLE), token(None), Tap::default());
-            let exchange = Exchange { sts: &sts, session: &session, proof: &proof, tap: &tap };
+            let exchange = Exchange { sts: &sts, session: &session, proof: &proof, time: sts.timeout, tap: &tap };
             match exchange.judge(&answer, "endpoint") {
                 Ok(grant) => {
                     prop_assert!((200..300).contains(&status));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::claims::TokenClaims;
 use super::config::SourceConfig;
@@ -35,20 +35,23 @@ impl AskedTokens {
         Self { config, timeout, seen: Mutex::default() }
     }
 
-    /// When an attempt has to end that starts now.
-    pub(super) fn deadline(&self) -> Instant {
-        sleep(self.timeout).deadline()
+    /// The token for an exchange, and what asking has left of the time for both.
+    pub(super) async fn token(&self) -> Result<(Token, Duration), Error> {
+        let deadline = after(self.timeout);
+        let token = self.ask().await?;
+        let left = deadline.saturating_duration_since(after(Duration::ZERO));
+        // An error may name it.
+        Ok((token, Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX))))
     }
 
-    /// The token for an exchange.
-    pub(super) async fn ask(&self, deadline: Instant) -> Result<Token, Error> {
+    async fn ask(&self) -> Result<Token, Error> {
         let name = self.config.name;
         let refused = |message: String| {
             Error::new(ErrorKind::TokenUnavailable, message)
                 .with_hint("the cause, if one is given, is the source's own; it is asked again until it gives a token")
                 .with_transient(true)
         };
-        match timeout_at(deadline, self.config.source.provide_token()).await {
+        match timeout(self.timeout, self.config.source.provide_token()).await {
             Ok(Ok(token)) => {
                 let token = Token::given(token.into_text());
                 self.saw(&token);
@@ -75,11 +78,11 @@ impl AskedTokens {
             let (before, identity) = {
                 let mut seen = self.seen();
                 seen.heard = true;
-                seen.quiet_until = Some(sleep(LISTENING_PAUSE).deadline());
+                seen.quiet_until = Some(after(LISTENING_PAUSE));
                 (seen.digest, seen.claims.clone())
             };
             // Whose it is shows in the token only.
-            let token = self.ask(self.deadline()).await.ok();
+            let token = self.ask().await.ok();
             self.seen().heard = false;
             if token.as_ref().is_some_and(|token| before == Some(token.digest())) {
                 continue;
@@ -110,6 +113,10 @@ impl fmt::Debug for AskedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AskedTokens").field("source", &self.config.name).finish_non_exhaustive()
     }
+}
+
+fn after(time: Duration) -> Instant {
+    sleep(time).deadline()
 }
 
 const LISTENING_PAUSE: Duration = Duration::from_secs(1);

@@ -75,14 +75,14 @@ impl WebIdentity {
 
     async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
         // From here on another token is a change, also while STS still ponders this one.
-        let (token, deadline) = self.tokens.token().await.map_err(without_token)?;
+        let (token, time) = self.tokens.token().await.map_err(without_token)?;
         if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(without_token(error));
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let proof = Proof::Token { jwt: token.expose(), expires_at };
         let session = &self.config.session;
-        let outcome = self.sts.exchange(attempt, session, &proof, deadline).await;
+        let outcome = self.sts.exchange(attempt, session, &proof, time).await;
         if let Ok(grant) = &outcome {
             self.sts_clock.hear(expired::vouched_for(grant));
         }
@@ -280,6 +280,8 @@ mod tests {
             (server::NOW, server::NOW - 30, DATE.to_owned()),
             (server::NOW, server::NOW - 3600, format!("{DATE}Age: 1\r\n")),
             (server::NOW, server::NOW - 3600, String::new()),
+            // A proxy writes the `Date`, and both are a day ahead: the session says so.
+            (server::NOW + day, server::NOW + 3600, "Date: Wed, 02 Jan 2030 00:00:00 GMT\r\n".to_owned()),
         ] {
             let rig = Rig::with_clock(http(200, &date, &success()), Then::Close, at(ours)).await;
             rig.write_until(exp, "app");

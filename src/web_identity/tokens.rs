@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
-use tokio::time::Instant;
 
 use super::asked::AskedTokens;
 use super::claims::TokenClaims;
@@ -29,15 +28,12 @@ impl Tokens {
         }
     }
 
-    /// The token for an exchange, and when that has to end if asking counts as part of it. Reading a file has a patience of
-    /// its own.
-    pub(super) async fn token(&self) -> Result<(Token, Option<Instant>), Error> {
+    /// The token for an exchange, and what is left of its time if asking counts as part of it. Reading a file has a patience
+    /// of its own.
+    pub(super) async fn token(&self) -> Result<(Token, Option<Duration>), Error> {
         match self {
             Self::File(watch) => Ok((watch.read().await?, None)),
-            Self::Source(asked) => {
-                let deadline = asked.deadline();
-                Ok((asked.ask(deadline).await?, Some(deadline)))
-            }
+            Self::Source(asked) => asked.token().await.map(|(token, left)| (token, Some(left))),
         }
     }
 

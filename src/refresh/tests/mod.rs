@@ -1,6 +1,7 @@
 //! The promises of the engine, one sentence each, in paused time over a scripted source.
 
 mod figures;
+mod hostile;
 mod model;
 mod providers;
 mod scenarios;
