@@ -35,19 +35,50 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Runs of the letters that tokens and keys are made of, if they are longer than any name, or begin as a JWT does.
 fn without_secrets(text: &str) -> String {
+    // Paths are such runs, too, and are judged by their names.
+    replace_runs(
+        text,
+        |c| in_secrets(c) || c == '/',
+        |path| {
+            if is_base64(path) { REDACTED.to_owned() } else { replace_runs(path, in_secrets, without_secret) }
+        },
+    )
+}
+
+fn without_secret(word: &str) -> String {
+    // `{"` in base64; within a word, as in `token-eyJ…`, it takes more to be no coincidence.
+    let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
+    if jwt || word.len() > LONGEST_NAME || is_secret_key(word) { REDACTED.to_owned() } else { word.to_owned() }
+}
+
+fn replace_runs(text: &str, of: impl Fn(char) -> bool, with: impl Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        let run = rest.find(|c| !in_secrets(c)).unwrap_or(rest.len());
-        let (word, tail) = rest.split_at(run);
-        // `{"` in base64; within a word, as in `Token=eyJ…`, it takes more to be no coincidence.
-        let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
-        out.push_str(if jwt || word.len() > LONGEST_NAME || is_secret_key(word) { REDACTED } else { word });
-        let other = tail.find(in_secrets).unwrap_or(tail.len());
+        let (run, tail) = rest.split_at(rest.find(|c| !of(c)).unwrap_or(rest.len()));
+        out.push_str(&with(run));
+        let other = tail.find(&of).unwrap_or(tail.len());
         out.push_str(&tail[..other]);
         rest = &tail[other..];
     }
     out
+}
+
+/// Secret keys and session tokens have slashes in them. So have paths and roles, but those are made of words: random letters
+/// change between cases, or to a digit and back, at more than every other step, words at every fifth.
+fn is_base64(path: &str) -> bool {
+    let steps = |differ: fn(u8, u8) -> bool| path.as_bytes().windows(2).filter(|pair| differ(pair[0], pair[1])).count();
+    let cases = steps(|a, b| {
+        a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && a.is_ascii_lowercase() != b.is_ascii_lowercase()
+    });
+    let digits = steps(|a, b| {
+        a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() && a.is_ascii_digit() != b.is_ascii_digit()
+    });
+    path.len() >= LONGEST_NAME
+        && !path.contains(['-', '_'])
+        && digits > 0
+        && cases > 0
+        && (cases + digits) * 10 >= path.len() * 3
 }
 
 /// As long as AWS's secret keys, of their letters, and of more kinds of them than a thumbprint or a name has.
@@ -57,11 +88,11 @@ fn is_secret_key(word: &str) -> bool {
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_digit)
-        && !word.contains(['-', '_', '='])
+        && !word.contains(['-', '_'])
 }
 
 fn in_secrets(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+')
 }
 
 fn one_line(text: &str) -> String {
@@ -110,6 +141,47 @@ mod tests {
         }
         let names = "arn:aws:iam::123456789012:role/app https://oidc.example.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE";
         assert_eq!(printable(names, JWT, 200), names);
+    }
+
+    #[test]
+    fn p9_a_key_with_slashes_in_it_is_not_printed_and_a_path_is() {
+        for key in ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "/J4lrXUtnFEMIsK7MDENG+bPxRfiCYEX4MPLEK3Y"] {
+            for (said, printed) in [
+                (format!("\"{key}\","), "\"[redacted]\","),
+                (format!("secretaccesskey={key}&x=y"), "secretaccesskey=[redacted]&x=y"),
+            ] {
+                assert_eq!((key.len(), printable(&said, "", 200).as_str()), (40, printed));
+            }
+        }
+        let session = "FwoGZXIvYXdzEBYaDH/1kQ8y/Vb2Zq/3nT7xW0p/uR5sL9cD4/gH6jK1mN8b/XzE2aS==";
+        assert_eq!(
+            printable(&format!("<SessionToken>{session}</SessionToken>"), "", 200),
+            "<SessionToken>[redacted]==</SessionToken>"
+        );
+        for path in [
+            "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
+            "/home/runner/work/Checkout/CheckoutService/target2/token",
+            "https://oidc.eks.eu.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE/",
+            "arn:aws:iam::123456789012:role/Platform/Payments/CheckoutServiceRole2",
+            "arn:aws:iam::123456789012:role/Platform/Payments/Team4CheckoutServiceRole",
+            "arn:aws:sts::123456789012:assumed-role/Checkout4Shop2Role1/checkout-5d8f7c9b6d-x2v4q",
+            "/var/lib/kubelet/pods/9e99a48a-9960-b149-26bb-7f3b02e22da2/volumes/Token1",
+        ] {
+            assert_eq!(printable(path, "", 200), path);
+        }
+    }
+
+    /// Of random ones the rare that looks like words may be missed, not half of them.
+    #[test]
+    fn p9_hardly_a_random_key_is_printed() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let base64: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
+        let printed = (0..10_000).filter(|_| {
+            let key: String = (0..40).map(|_| base64[random.usize(..base64.len())]).collect();
+            printable(&format!("key={key};"), "", 200).contains(&key)
+        });
+        let printed = printed.count();
+        assert!(printed < 100, "{printed} of 10000");
     }
 
     #[test]

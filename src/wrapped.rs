@@ -35,6 +35,9 @@ impl Wrapped {
     }
 
     fn failure(&self, error: CredentialsError) -> Failure {
+        if let Some(ours) = ours(&error) {
+            return self.failure_of_ours(ours.clone());
+        }
         let (class, kind, hint) = match &error {
             CredentialsError::CredentialsNotLoaded(_) => {
                 (Class::Config, ErrorKind::InvalidConfiguration, "it has nothing to load them from: configure it")
@@ -48,14 +51,20 @@ impl Wrapped {
         };
         // What it displays, scrubbed; never the error itself, which may print an answer with keys in it.
         let said = printable(&chain(&error), "", 512);
-        let ours = ours(&error).cloned();
-        let mut out = Error::new(kind, format!("{} gave no credentials: {said}", self.name))
+        let error = Error::new(kind, format!("{} gave no credentials: {said}", self.name))
             .with_hint(hint)
             .with_transient(class != Class::Config);
-        if let Some(ours) = ours {
-            out = out.with_source(ours);
-        }
-        Failure { class, error: out, retry_after: None }
+        Failure { class, error, retry_after: None }
+    }
+
+    /// It says best what is wrong, and what that means, and holds no secret.
+    fn failure_of_ours(&self, cause: Error) -> Failure {
+        let class = Class::of(&cause);
+        let error = Error::new(cause.kind(), format!("{} gave no credentials", self.name))
+            .with_hint("do as its own error says")
+            .with_transient(cause.is_transient())
+            .with_source(cause);
+        Failure { class, error, retry_after: None }
     }
 
     fn late(&self) -> Failure {
@@ -118,7 +127,7 @@ impl Source for Wrapped {
     }
 }
 
-/// An error of this crate among the causes: it says best what is wrong, and holds no secret.
+/// An error of this crate among the causes.
 fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -229,14 +238,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p12_an_error_of_this_crate_stays_the_cause() {
-        let failing = || {
-            let cause = Error::new(ErrorKind::RoleDenied, "denied").with_hint("mend it");
-            Err(CredentialsError::provider_error(cause))
-        };
-        let error = source(Gives(failing)).fetch(CALM).await.err().unwrap().error;
-        let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
-        assert_eq!(cause.kind(), ErrorKind::RoleDenied);
+    async fn p12_an_error_of_this_crate_stays_the_cause_and_counts_as_what_it_is() {
+        fn fails(kind: ErrorKind) -> Result<Credentials, CredentialsError> {
+            Err(CredentialsError::provider_error(Error::new(kind, "what it says")))
+        }
+        for (failing, kind, class) in [
+            ((|| fails(ErrorKind::RoleDenied)) as fn() -> _, ErrorKind::RoleDenied, Class::Config),
+            (|| fails(ErrorKind::Throttled), ErrorKind::Throttled, Class::Throttled),
+            (|| fails(ErrorKind::ServiceUnavailable), ErrorKind::ServiceUnavailable, Class::Transient),
+            (|| fails(ErrorKind::Closed), ErrorKind::Closed, Class::Config),
+        ] {
+            let failure = source(Gives(failing)).fetch(CALM).await.err().unwrap();
+            let error = failure.error;
+            assert_eq!((failure.class, error.kind(), error.is_transient()), (class, kind, class != Class::Config));
+            assert_eq!(error.to_string(), "the vault gave no credentials: do as its own error says");
+            let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
+            assert_eq!(cause.kind(), kind);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -44,11 +44,7 @@ impl AssumeRole {
     }
 
     fn without_base(&self, cause: Error) -> Failure {
-        let class = match cause.kind() {
-            ErrorKind::Throttled => Class::Throttled,
-            _ if cause.is_transient() => Class::Transient,
-            _ => Class::Config,
-        };
+        let class = Class::of(&cause);
         let (role, base) = (&self.session.role_arn, self.base.subject());
         let message = format!("{role} could not be assumed without credentials of {base}");
         let error = Error::new(cause.kind(), message)

@@ -1,5 +1,6 @@
 //! The front door for any provider.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::parse;
+use super::parse::{self, Shown};
 use crate::adapters;
 use crate::environment::Given;
 use crate::error::{BuildError, Error};
@@ -24,8 +25,8 @@ use crate::wrapped::Wrapped;
 ///
 /// A failure of its counts by the [kind](aws_credential_types::provider::error::CredentialsError) that it has: not
 /// loaded and invalid configuration as something that a human must mend, a timeout and a provider's error as an outage
-/// that passes, any other as that twice and then as something to mend.
-#[derive(Debug)]
+/// that passes, any other as that twice and then as something to mend. Behind it may be an [`Error`] of this crate: that
+/// counts as what it says itself.
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct BackgroundBuilder {
     provider: SharedCredentialsProvider,
@@ -143,6 +144,13 @@ impl BackgroundBuilder {
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
         self.build()?.connected().await
+    }
+}
+
+/// What the provider itself would print is somebody else's care.
+impl fmt::Debug for BackgroundBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackgroundBuilder").field("name", &Shown(&self.name)).finish_non_exhaustive()
     }
 }
 

@@ -28,9 +28,15 @@ pub(super) fn token_file(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
     Ok(path.value)
 }
 
-/// The look of a JWT: a JSON object in base64, three parts; five if it is encrypted.
+/// The look of a JWT: a JSON object in base64, three parts; five if it is encrypted. Quotes or a `Bearer` before it, or
+/// whatever else it was copied with, do not hide it.
 fn is_token(text: &str) -> bool {
-    text.trim_start().starts_with("eyJ") && text.split('.').count() >= 3
+    let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '=');
+    text.match_indices("eyJ").any(|(at, _)| {
+        let (before, token) = text.split_at(at);
+        let end = token.find(|c| !in_token(c)).unwrap_or(token.len());
+        !before.ends_with(|c: char| c.is_ascii_alphanumeric()) && token[..end].split('.').count() >= 3
+    })
 }
 
 pub(super) fn session_name(name: Given<String>) -> Result<String, BuildError> {

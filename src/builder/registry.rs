@@ -109,6 +109,7 @@ mod tests {
     use aws_types::region::Region;
 
     use super::*;
+    use crate::web_identity::token_source::{ProvideToken, Token, future};
 
     fn builder() -> Builder {
         let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
@@ -134,6 +135,7 @@ mod tests {
             builder().policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"]),
             builder().region(Region::from_static("eu-west-1")),
             builder().endpoint_url("https://sts.example.com"),
+            builder().standby_region(Region::from_static("eu-west-1")),
         ]
         .map(|builder| registry.build(builder).unwrap());
         for (number, other) in others.iter().enumerate() {
@@ -144,6 +146,25 @@ mod tests {
             !is_same(&one, &Registry::default().build(builder()).unwrap()),
             "nothing is shared unless a registry is"
         );
+    }
+
+    #[test]
+    fn a_token_source_is_the_same_as_itself_only() {
+        #[derive(Debug)]
+        struct Agent;
+        impl ProvideToken for Agent {
+            fn provide_token(&self) -> future::ProvideToken<'_> {
+                future::ProvideToken::ready(Token::new("token"))
+            }
+        }
+        let registry = Registry::default();
+        let asking = || {
+            let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
+            builder.token_source(Agent).region(Region::from_static("eu-central-1")).session_name("pod-1")
+        };
+        let one = registry.build(asking()).unwrap();
+        assert!(!is_same(&one, &registry.build(asking()).unwrap()), "it looks alike");
+        assert!(is_same(&one, &registry.build(one.to_builder()).unwrap()));
     }
 
     #[test]

@@ -320,16 +320,19 @@ mod tests {
     #[test]
     fn p9_a_token_in_the_place_of_something_else_is_not_printed() {
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ";
-        for text in [token.to_owned(), format!(" {token}\n"), format!("{token}..")] {
-            let builder = Builder::default().token_file(&text).role_arn(&text).session_name(&text);
-            let builder = builder.region(Region::new(text.clone())).policy(&text).policy_arns([&text]);
-            let builder = builder.endpoint_url(&text).standby_endpoint_url(&text).standby_region(Region::new(text));
+        let around = [" TOKEN\n", "TOKEN..", "\"TOKEN\"", "Bearer TOKEN", "AWS_=TOKEN", "{\"value\":\"TOKEN\"}"];
+        let texts = around.map(|around| around.replace("TOKEN", token).replace("AWS_", "AWS_TOKEN"));
+        for text in texts.iter().map(String::as_str).chain([token]) {
+            let builder = Builder::default().token_file(text).role_arn(text).session_name(text);
+            let builder = builder.region(Region::new(text.to_owned())).policy(text).policy_arns([text]);
+            let builder =
+                builder.endpoint_url(text).standby_endpoint_url(text).standby_region(Region::new(text.to_owned()));
             let shown = format!("{builder:?}");
             assert!(shown.contains("a token (not shown)") && !shown.contains("c2ln"), "{shown}");
         }
         let builder = Builder::default().token_file("/run/token").role_arn(ROLE);
         assert!(format!("{builder:?}").contains("\"/run/token\""), "{builder:?}");
-        for text in [format!(" {token}\n"), format!("{token}..")] {
+        for text in texts {
             let error = refuse(Builder::default().token_file(text), &[]);
             assert!(error.contains("a token itself") && !error.contains("c2ln"), "{error}");
         }

@@ -80,8 +80,17 @@ impl Home<'_> {
         Ok(Site { region, endpoint_url: None })
     }
 
+    /// Of AWS's STS, if that is what is asked at home.
+    fn home_region(&self) -> Option<Region> {
+        match &self.site.endpoint_url {
+            Some(url) => region_in(url),
+            None => Some(self.site.region.clone()),
+        }
+    }
+
     fn same_partition(&self, by: &str, given: &str, region: &str) -> Result<(), BuildError> {
-        let (here, there) = (partition_of(self.site.region.as_ref()), partition_of(region));
+        let Some(home) = self.home_region() else { return Ok(()) };
+        let (here, there) = (partition_of(home.as_ref()), partition_of(region));
         if here == there {
             return Ok(());
         }
@@ -90,7 +99,7 @@ impl Home<'_> {
             format_args!(
                 "{}, of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
                 quoted(given),
-                self.site.region
+                home
             ),
             "credentials of one partition are not good in another; name a region of the same",
         ))
@@ -99,11 +108,12 @@ impl Home<'_> {
     fn url(&self, url: RawUrl) -> Result<Site, BuildError> {
         let url = endpoint::parse(Given { by: BY_URL, value: url })?;
         endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
-        // Role chaining signs for it.
-        let region = region_in(&url).unwrap_or_else(|| self.site.region.clone());
-        if self.site.endpoint_url.is_none() {
+        let at_aws = region_in(&url);
+        if let Some(region) = &at_aws {
             self.same_partition(BY_URL, &url, region.as_ref())?;
         }
+        // Role chaining signs for it.
+        let region = at_aws.unwrap_or_else(|| self.site.region.clone());
         Ok(Site { region, endpoint_url: Some(url) })
     }
 }
@@ -225,6 +235,13 @@ mod tests {
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("", ""),
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
+                 eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
+                 not good in another; name a region of the same",
+            ),
+            (
+                url("https://sts.cn-north-1.amazonaws.com.cn"),
+                ("AWS_ENDPOINT_URL_STS", "https://vpce-1a.sts.eu-central-1.vpce.amazonaws.com"),
                 "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
                  eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
                  not good in another; name a region of the same",

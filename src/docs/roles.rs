@@ -76,6 +76,7 @@
 //! | `CredentialsNotLoaded`, `InvalidConfiguration` | only a human can mend it: [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) |
 //! | `ProviderTimedOut`, `ProviderError`, or nothing for 20 s (`attempt_timeout`) | an outage: [`TimedOut`](crate::ErrorKind::TimedOut), [`ServiceUnavailable`](crate::ErrorKind::ServiceUnavailable) |
 //! | any other error | not understood: tried twice more: [`Unexpected`](crate::ErrorKind::Unexpected) |
+//! | any of these because of an [`Error`](crate::Error) of this crate | what that says itself: a denial of a provider of ours is no outage |
 //!
 //! What its errors display is copied, scrubbed of what looks like a secret; the errors themselves, which may print an
 //! answer, are not kept.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Something that can be asked for credentials, again and again, by one task.
 pub(crate) trait Source: Send + Sync + 'static {
@@ -74,6 +74,17 @@ pub(crate) enum Class {
     Unclear,
     /// No attempt makes sense until the source says that something changed.
     Blocked,
+}
+
+impl Class {
+    /// What an error says that had another source as its cause.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Throttled => Self::Throttled,
+            _ if error.is_transient() => Self::Transient,
+            _ => Self::Config,
+        }
+    }
 }
 
 #[cfg(test)]

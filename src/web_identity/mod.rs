@@ -281,6 +281,8 @@ mod tests {
             (server::NOW, server::NOW - 30, DATE.to_owned()),
             (server::NOW, server::NOW - 3600, format!("{DATE}Age: 1\r\n")),
             (server::NOW, server::NOW - 3600, String::new()),
+            // A proxy writes the `Date`, and both are a day ahead: the session says so.
+            (server::NOW + day, server::NOW + 3600, "Date: Wed, 02 Jan 2030 00:00:00 GMT\r\n".to_owned()),
         ] {
             let rig = Rig::with_clock(http(200, &date, &success()), Then::Close, at(ours)).await;
             rig.write_until(exp, "app");

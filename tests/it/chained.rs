@@ -4,10 +4,12 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
 use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
-use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase};
+use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase, Registry};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::rig::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, soon, spec, who};
 
@@ -182,7 +184,7 @@ async fn p10_the_chain_keeps_its_base_alive_and_both_end_with_the_last_handle() 
     drop(lake);
     assert_eq!(who(&client).await, LAKE_ARN);
     let mut gone = Box::pin(async move { while updates.changed().await.is_ok() {} });
-    tokio::time::timeout(Duration::from_millis(100), &mut gone).await.expect_err("the base still lives");
+    timeout(Duration::from_millis(100), &mut gone).await.expect_err("the base still lives");
     drop(client);
     soon(gone).await;
 }
@@ -201,4 +203,71 @@ async fn p10_after_shutdown_of_either_what_is_valid_stays() {
     assert!(lake.current().is_some());
     assert_eq!(soon(lake.refresh()).await.unwrap_err().kind(), ErrorKind::Closed);
     soon(async { while updates.changed().await.is_ok() {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_p12_what_the_chain_has_outlives_a_base_that_was_shut_down_and_its_error_says_so() {
+    let rig = rig().await;
+    rig.sts.set_session_length(Duration::from_secs(3));
+    let identity = rig.connect().await;
+    rig.sts.set_session_length(None);
+    let lake = identity.assume_role(LAKE).external_id("orders").connect().await.unwrap();
+    let first = key(&lake);
+    soon(identity.shutdown()).await;
+    eventually(|| identity.current().is_none()).await;
+    for _ in 0..2 {
+        let error = soon(lake.refresh()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
+        assert!(cause.to_string().contains("was shut down: build a new provider"), "{cause}");
+        assert!(error.to_string().contains(ROLE) && error.to_string().contains(LAKE), "{error}");
+    }
+    assert_eq!((key(&lake), lake.status().phase), (first, Phase::Stale));
+    let client = Client::new(&lake.install(rig.config()));
+    assert_eq!(who(&client).await, LAKE_ARN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_a_base_without_a_token_is_said_by_the_chain() {
+    let rig = rig().await;
+    let base = rig.builder().token_file("/nowhere/token").attempt_timeout(Duration::from_millis(300)).build().unwrap();
+    let lake = base.assume_role(LAKE).wait_timeout(Duration::from_secs(2)).build().unwrap();
+    let error = soon(lake.provide_credentials()).await.unwrap_err();
+    let ours: &Error = error.source().unwrap().downcast_ref().unwrap();
+    assert_eq!((ours.kind(), ours.is_transient()), (ErrorKind::TokenUnavailable, true));
+    let cause = ours.source().unwrap().to_string();
+    assert!(cause.contains("/nowhere/token"), "{ours}: {cause}");
+}
+
+/// Whoever gives up, at whatever moment, leaves nothing behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_callers_that_give_up_at_any_moment_harm_nobody() {
+    let rig = rig().await;
+    rig.sts.set_latency(Duration::from_millis(20));
+    let registry = Registry::default();
+    let base = registry.build(rig.builder()).unwrap();
+    let lake = base.assume_role(LAKE).external_id("orders").build().unwrap();
+    let client = Client::new(&lake.install(rig.config()));
+    let mut given_up = 0;
+    for number in 0..300_u64 {
+        let patience = Duration::from_micros(fastrand::u64(0..30_000));
+        let ended = match number % 7 {
+            0 => timeout(patience, async { drop(lake.provide_credentials().await) }).await,
+            1 => timeout(patience, async { drop(lake.refresh().await) }).await,
+            2 => timeout(patience, async { drop(base.refresh().await) }).await,
+            3 => timeout(patience, async { drop(lake.valid_for(Duration::from_secs(3000)).await) }).await,
+            4 => timeout(patience, async { drop(client.get_caller_identity().send().await) }).await,
+            5 => timeout(patience, async { drop(registry.connect(rig.builder()).await) }).await,
+            _ => timeout(patience, async { drop(lake.ready().await) }).await,
+        };
+        given_up += u32::from(ended.is_err());
+        if number == 150 {
+            base.invalidate(&base.provide_credentials().await.unwrap());
+        }
+    }
+    assert!(given_up > 50, "{given_up}");
+    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(rig.last_signed_with(), key(&lake));
+    assert_eq!((base.status().consecutive_failures, lake.status().consecutive_failures), (0, 0));
+    assert!(rig.sts.most_at_once() <= 2, "one of each kind");
 }

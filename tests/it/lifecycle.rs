@@ -129,6 +129,26 @@ fn p10_a_task_that_is_lost_with_its_runtime_is_replaced_in_another() {
     });
 }
 
+/// A runtime of one thread, of which nobody makes use any more: neither the task nor the connection that was kept moves.
+#[test]
+fn p10_a_runtime_that_stands_still_is_replaced_with_its_task_and_its_connections() {
+    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let live = Runtime::new().unwrap();
+    let rig = live.block_on(Rig::start());
+    rig.sts.set_session_length(Duration::from_secs(3));
+    let builder = rig.builder().attempt_timeout(Duration::from_secs(2));
+    let provider = idle.block_on(builder.connect()).unwrap();
+    let first = key(&provider);
+    live.block_on(async {
+        eventually(|| provider.current().is_none()).await;
+        let client = Client::new(&provider.install(rig.config()));
+        assert_eq!(soon(who(&client)).await, ARN);
+        assert_ne!(key(&provider), first);
+        soon(provider.shutdown()).await;
+    });
+    drop(idle);
+}
+
 /// In a process of its own, whose threads and descriptors can be counted.
 #[test]
 fn p10_threads_and_descriptors_are_given_back() {

@@ -103,3 +103,22 @@ async fn a_process_has_no_more_than_eight_calls_under_way() {
     let most = rig.sts.most_at_once();
     assert!((2..=8).contains(&most), "{most}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sts_that_hangs_takes_no_turn_from_those_who_ask_another() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::Hang);
+    let waiting: Vec<_> = (0..20)
+        .map(|number| {
+            let builder = rig.builder().session_name(format!("pod-{number}")).attempt_timeout(Duration::from_secs(60));
+            let provider = builder.build().unwrap();
+            tokio::spawn(async move { provider.ready().await })
+        })
+        .collect();
+    rig.sts.wait_for_calls(8).await;
+    let elsewhere = rig.sts.another_region().await;
+    let builder = rig.builder().endpoint_url(elsewhere.endpoint_url()).wait_timeout(Duration::from_secs(10));
+    soon(builder.connect()).await.unwrap();
+    assert_eq!(rig.sts.most_at_once(), 8);
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}

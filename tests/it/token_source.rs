@@ -17,6 +17,7 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use self::example::GithubActions;
 use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
@@ -216,6 +217,25 @@ async fn a_token_that_sts_calls_expired_is_asked_for_anew_without_waiting_for_a_
     soon(standby.connect()).await.unwrap();
     assert!(elsewhere.calls().is_empty());
     drop(provider);
+}
+
+/// The queue before STS is our own.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_turn_is_not_late_and_sends_nobody_to_a_standby() {
+    let rig = Rig::start().await;
+    let elsewhere = rig.sts.another_region().await;
+    rig.sts.set_latency(Duration::from_millis(1500));
+    let source = Scripted::new(&rig, Does::Give);
+    let mut roles = JoinSet::new();
+    for number in 0..20 {
+        let builder = builder(&rig, source.clone()).session_name(format!("pod-{number}"));
+        let builder = builder.attempt_timeout(Duration::from_millis(2900));
+        roles.spawn(builder.standby_endpoint_url(elsewhere.endpoint_url()).connect());
+    }
+    for connected in soon(roles.join_all()).await {
+        assert_eq!(connected.unwrap().status().endpoint.as_deref(), Some(rig.sts.endpoint_url()));
+    }
+    assert!(elsewhere.calls().is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_sts::Client;
+use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase};
 use tokio::task::JoinSet;
 
@@ -20,6 +21,7 @@ struct Theirs(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
+    _signs_in_with: &'static str,
     does: Does,
     asked: usize,
     at_once: usize,
@@ -34,11 +36,16 @@ enum Does {
     Fail,
     LackConfiguration,
     Hang,
+    Panic,
+    /// As aws-config's does of an answer of STS without a secret.
+    GiveHalf,
+    GiveExpired,
 }
 
 impl Theirs {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
+            _signs_in_with: "password-canary",
             does: Does::Give,
             asked: 0,
             at_once: 0,
@@ -80,6 +87,11 @@ impl Theirs {
             Does::Fail => Err(CredentialsError::provider_error("their service is away")),
             Does::LackConfiguration => Err(CredentialsError::not_loaded("no profile")),
             Does::Hang => std::future::pending().await,
+            Does::Panic => panic!("a bug in their provider"),
+            Does::GiveHalf => Ok(Credentials::new("HALF", "", None, None, "Theirs")),
+            Does::GiveExpired => {
+                Ok(Credentials::new("OLD", "secret-canary", None, Some(SystemTime::UNIX_EPOCH), "Theirs"))
+            }
         }
     }
 }
@@ -149,6 +161,9 @@ async fn p2_no_failure_takes_usable_credentials_away() {
         (Does::Fail, ErrorKind::ServiceUnavailable),
         (Does::LackConfiguration, ErrorKind::InvalidConfiguration),
         (Does::Hang, ErrorKind::TimedOut),
+        (Does::Panic, ErrorKind::Unexpected),
+        (Does::GiveHalf, ErrorKind::Unexpected),
+        (Does::GiveExpired, ErrorKind::Unexpected),
     ] {
         theirs.set(|state| state.does = does);
         assert_eq!(soon(provider.refresh()).await.unwrap_err().kind(), kind);
@@ -193,6 +208,7 @@ async fn p9_what_it_gives_is_printed_nowhere() {
     theirs.set(|state| state.does = Does::Fail);
     let error = soon(provider.refresh()).await.unwrap_err();
     let said = format!("{provider:?} {:?} {error:?} {error} {:?}", provider.status(), provider.identity_cache());
+    let said = format!("{said} {:?}", builder(&theirs));
     assert!(said.contains("their provider") && said.contains("their service is away"), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
@@ -232,6 +248,31 @@ async fn credentials_without_an_expiry_are_usable_for_as_long_as_there_are_no_ot
     theirs.set(|state| state.does = Does::Fail);
     soon(provider.refresh()).await.unwrap_err();
     assert_eq!(key(&provider), "AKIA1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_in_the_year_9999_is_as_good_as_none() {
+    let theirs = Theirs::new();
+    theirs.set(|state| state.lifetime = Some(Duration::from_secs(250_000_000_000)));
+    let provider = builder(&theirs).connect().await.unwrap();
+    let years = Duration::from_secs(9 * 365 * 86_400);
+    assert!(provider.current().unwrap().expiry().unwrap() > SystemTime::now() + years);
+    theirs.set(|state| state.does = Does::Fail);
+    soon(provider.refresh()).await.unwrap_err();
+    assert_eq!(key(&provider), "AKIA1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p12_a_provider_of_this_crate_fails_as_what_it_is() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::AccessDenied);
+    let wrapped = BackgroundCredentialsProvider::builder(rig.builder().build().unwrap()).build().unwrap();
+    // Without end if it were an outage.
+    let error = soon(wrapped.ready()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::RoleDenied, false));
+    let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
+    assert_eq!((cause.kind(), cause.code()), (ErrorKind::RoleDenied, Some("AccessDenied")));
+    assert!(!error.to_string().contains(&cause.to_string()), "it is not repeated: {error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,6 +113,6 @@ fn without_a_runtime_and_credentials_the_error_says_so() {
     assert!(error.to_string().contains("no Tokio runtime"), "{error}");
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }

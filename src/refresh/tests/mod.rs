@@ -4,6 +4,7 @@ mod callers;
 mod changes;
 mod failing;
 mod figures;
+mod hostile;
 mod life;
 mod model;
 mod providers;

@@ -1,8 +1,9 @@
 //! A source that does as it is told, and a wall clock that can be set, both in the paused time of tests.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
@@ -15,7 +16,7 @@ use crate::refresh::clock::Clock;
 use crate::refresh::observer::Observer;
 use crate::refresh::policy::{ExpiredPolicy, Policy};
 use crate::refresh::source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
-use crate::refresh::supervisor::Supervisor;
+use crate::refresh::supervisor::{Supervisor, WeakSupervisor};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const QUARTER: Duration = Duration::from_secs(900);
@@ -209,18 +210,31 @@ fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
     Failure { class, error: Error::new(kind, format!("scripted {class:?}")), retry_after }
 }
 
-/// A wall clock that follows the paused time, may be set, and whose machine may have slept.
-#[derive(Clone, Debug)]
+/// A wall clock that follows the paused time, may be set, and whose machine may have slept. Somebody else's code: it may
+/// panic, and ask us back.
+#[derive(Clone)]
 pub(crate) struct WallClock {
     origin: (Instant, SystemTime),
     set_by: Arc<AtomicI64>,
     slept: Arc<AtomicI64>,
+    panics: Arc<AtomicBool>,
+    asks: Arc<OnceLock<WeakSupervisor>>,
 }
 
 impl WallClock {
     pub(crate) fn new() -> Self {
         let origin = (Instant::now(), SystemTime::UNIX_EPOCH + seconds(1_800_000_000));
-        Self { origin, set_by: Arc::default(), slept: Arc::default() }
+        Self { origin, set_by: Arc::default(), slept: Arc::default(), panics: Arc::default(), asks: Arc::default() }
+    }
+
+    /// From now on it panics whenever it is asked, or no more.
+    pub(crate) fn panic(&self, panics: bool) {
+        self.panics.store(panics, Ordering::SeqCst);
+    }
+
+    /// From now on it asks the engine for something whenever it is asked.
+    pub(crate) fn ask_back(&self, engine: &Supervisor) {
+        assert!(self.asks.set(engine.downgrade()).is_ok());
     }
 
     /// Sets the local clock by so many seconds.
@@ -246,7 +260,17 @@ impl WallClock {
 
 impl TimeSource for WallClock {
     fn now(&self) -> SystemTime {
+        assert!(!self.panics.load(Ordering::SeqCst), "scripted panic");
+        if let Some(engine) = self.asks.get().and_then(WeakSupervisor::upgrade) {
+            engine.issued("AKIA");
+        }
         shifted(self.true_time(), self.set_by.load(Ordering::SeqCst))
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
     }
 }
 

@@ -1,0 +1,90 @@
+//! A time source that panics, or asks us back: somebody else's code, of which the engine calls more than of any other's.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use super::life::runtime;
+use super::testing::{HOUR, Reply, Rig, seconds};
+use crate::error::Error;
+use crate::refresh::observer::Observer;
+use crate::refresh::source::Class;
+use crate::refresh::standing::Standing;
+
+/// Whom the engine reads the clock for once more when its task ends.
+struct Anybody;
+
+impl Observer for Anybody {
+    fn stands(&self, _: &Standing) {}
+
+    fn exchanged(&self, _: Duration, _: Option<&Error>) {}
+
+    fn rejected(&self) {}
+}
+
+fn rig(always: Reply) -> Rig {
+    Rig::observed(always, |_| {}, Some(Arc::new(Anybody)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn p10_a_time_source_that_panics_ends_a_task_and_neither_the_process_nor_the_provider() {
+    let rig = rig(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.clock.panic(true);
+    for _ in 0..20 {
+        rig.pass(seconds(31)).await;
+        assert!(!rig.engine.shared().task_alive());
+        assert_eq!(rig.key().as_deref(), Some("KEY1"), "a read asks no clock but ours, and replaces the task");
+    }
+    rig.clock.panic(false);
+    rig.pass(seconds(2)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY1"));
+    rig.pass(HOUR).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p3_an_exchange_that_is_lost_to_a_panic_of_the_time_source_is_made_again() {
+    // While the exchange is under way, and when it has just brought something.
+    for (panics_after, key) in [(1100, "KEY1"), (2100, "KEY2")] {
+        let rig = rig(Reply::Grant(HOUR).after(Duration::from_millis(2200)));
+        let engine = rig.engine.clone();
+        let caller = tokio::spawn(async move { engine.credentials().await });
+        rig.pass(Duration::from_millis(panics_after)).await;
+        rig.clock.panic(true);
+        rig.pass(Duration::from_millis(900)).await;
+        rig.clock.panic(false);
+        assert_eq!(caller.await.unwrap().unwrap().access_key_id(), key);
+        assert_eq!((rig.source.calls(), rig.source.most_in_flight()), (2, 1));
+    }
+}
+
+/// On a thread of its own: whoever asks back under the lock waits for himself.
+#[test]
+fn a_time_source_may_call_us() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let paused = runtime();
+        let rig = paused.block_on(async {
+            let rig = rig(Reply::Grant(HOUR));
+            rig.clock.ask_back(&rig.engine);
+            rig.engine.credentials().await.unwrap();
+            rig
+        });
+        // The task ends with its runtime, the next one with the shutdown.
+        drop(paused);
+        runtime().block_on(async {
+            rig.source.then(Reply::Fail(Class::Transient));
+            rig.engine.refresh().await.unwrap_err();
+            rig.engine.rejected("KEY1", Duration::ZERO);
+            rig.clock.sleep_machine(seconds(600));
+            rig.pass(seconds(31)).await;
+            rig.clock.set_by(600);
+            rig.pass(HOUR).await;
+            rig.engine.standing();
+            rig.engine.shutdown().await;
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(seconds(60)).expect("it hangs, or has panicked");
+}
