@@ -14,7 +14,7 @@ mod world;
 
 /// What the engine's `source.rs` names.
 mod error {
-    pub(crate) use aws_web_identity::Error;
+    pub(crate) use aws_web_identity::{Error, ErrorKind};
 }
 
 use support::chart::{Axis, Chart, Colour, Series};

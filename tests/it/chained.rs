@@ -250,7 +250,7 @@ async fn p3_callers_that_give_up_at_any_moment_harm_nobody() {
     let client = Client::new(&lake.install(rig.config()));
     for number in 0..300_u64 {
         let patience = Duration::from_micros(fastrand::u64(0..30_000));
-        let _ = match number % 7 {
+        drop(match number % 7 {
             0 => timeout(patience, async { drop(lake.provide_credentials().await) }).await,
             1 => timeout(patience, async { drop(lake.refresh().await) }).await,
             2 => timeout(patience, async { drop(base.refresh().await) }).await,
@@ -258,7 +258,7 @@ async fn p3_callers_that_give_up_at_any_moment_harm_nobody() {
             4 => timeout(patience, async { drop(client.get_caller_identity().send().await) }).await,
             5 => timeout(patience, async { drop(registry.connect(rig.builder()).await) }).await,
             _ => timeout(patience, async { drop(lake.ready().await) }).await,
-        };
+        });
         if number == 150 {
             base.invalidate(&base.provide_credentials().await.unwrap());
         }
