@@ -1,0 +1,48 @@
+//! How the memory of the process goes while all lives.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::resources::Resources;
+use crate::support::report;
+
+pub(crate) struct Course {
+    begun: Instant,
+    /// RSS in KiB, each second.
+    rss: Vec<u64>,
+}
+
+impl Course {
+    pub(crate) fn new(runs_for: Duration) -> Self {
+        Self { begun: Instant::now(), rss: Vec::with_capacity(runs_for.as_secs() as usize + 1) }
+    }
+
+    /// Until so long after the beginning.
+    pub(crate) async fn follow_to(&mut self, end: Duration) {
+        let end = self.begun + end;
+        while Instant::now() < end {
+            sleep_until(end.min(Instant::now() + Duration::from_secs(1))).await;
+            self.rss.push(Resources::now().rss_kib);
+        }
+    }
+
+    /// The median of each tenth.
+    fn tenths(&self) -> [f64; 10] {
+        let length = self.rss.len();
+        std::array::from_fn(|tenth| {
+            let mut values = self.rss[length * tenth / 10..length * (tenth + 1) / 10].to_vec();
+            values.sort_unstable();
+            values.get(values.len() / 2).map_or(0.0, |kib| *kib as f64 / 1024.0)
+        })
+    }
+
+    pub(crate) fn print(&self) {
+        report("live rss_mib by tenths", self.tenths().map(|mib| format!("{mib:.1}")).join(" "));
+    }
+
+    /// What to say of it, if it grows as it must not.
+    pub(crate) fn leak(&self) -> Option<String> {
+        None
+    }
+}
