@@ -66,6 +66,7 @@ fn seen(how: &str, rotations: usize, pause_ms: Range<u64>, with: fn(Builder) -> 
     report(format!("rotation_seen_{how}_p50_ms"), format!("{:.2}", show(0.5)));
     report(format!("rotation_seen_{how}_p99_ms"), format!("{:.2}", show(0.99)));
     report(format!("rotation_missed_{how}"), format!("{missed} of {rotations}"));
+    assert_eq!(missed, 0, "each is to be seen within 10 s");
     runtime.block_on(provider.shutdown());
 }
 

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 
@@ -22,9 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let role = TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout").audience("sts.amazonaws.com");
     // Sessions of 4 s, so that a refresh can be watched; AWS gives 15 min at least.
     let sts = MockSts::builder().issuer(&issuer).role(role).session_length(Duration::from_secs(4)).start().await;
-    println!("issuer      {}", issuer.url());
-    println!("token file  {}", volume.token_path().display());
-    println!("STS         {}", sts.endpoint_url());
+    println!("issuer          {}", issuer.url());
+    println!("token file      {}", volume.token_path().display());
+    println!("STS             {}", sts.endpoint_url());
 
     // What a service does. In a pod `role_arn` and `token_file` come from the environment.
     let base = sts.sdk_config();
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = aws_sdk_sts::Client::new(&identity.install(base));
 
     let who = client.get_caller_identity().send().await?;
-    println!("\nwe are      {}", who.arn().unwrap_or_default());
+    println!("\nwe are          {}", who.arn().unwrap_or_default());
     report("connected", &identity);
 
     // The token is replaced: seen at once, and no reason for an exchange.
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // STS fails: what is valid stays in use.
-    sts.set_fault(Some(aws_web_identity::test_util::Fault::InternalFailure));
+    sts.set_fault(Fault::InternalFailure);
     if let Err(error) = identity.refresh().await {
         println!("\nSTS is down: {error}");
     }
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     report("requests go on", &identity);
     sts.set_fault(None);
     updates.changed().await?;
-    println!("\nSTS is back:  generation {}", updates.last());
+    println!("\nSTS is back: generation {}", updates.last());
 
     identity.shutdown().await;
     let exchanges = sts.calls().iter().filter(|call| call.action == "AssumeRoleWithWebIdentity").count();
@@ -74,5 +74,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn report(when: &str, identity: &WebIdentityCredentialsProvider) {
     let status = identity.status();
     let key = identity.current().map(|credentials| credentials.access_key_id().to_owned());
-    println!("{when:<12}{:?}, generation {}, key {}", status.phase, status.generation, key.unwrap_or_default());
+    println!("{when:<16}{:?}, generation {}, key {}", status.phase, status.generation, key.unwrap_or_default());
 }

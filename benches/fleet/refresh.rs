@@ -1,5 +1,9 @@
 //! The engine's own files: the fleet runs by the schedule that pods run by, and by the models that the engine's tests use.
 
+#[path = "../../src/refresh/backoff.rs"]
+mod backoff;
+#[path = "../../src/refresh/rejections.rs"]
+mod rejections;
 #[allow(dead_code, reason = "its tests stay where they are")]
 #[path = "../../src/refresh/schedule.rs"]
 pub(crate) mod schedule;

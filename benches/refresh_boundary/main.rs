@@ -88,6 +88,7 @@ fn print(scenario: &Scenario, outcomes: &[Outcome; 3]) {
         outcome.print(scenario.name);
     }
     if scenario.fault.is_none() {
+        assert!(!ours.refreshes.is_empty(), "{}: there was a refresh to wait for", scenario.name);
         assert_eq!(ours.waits(), 0, "{}: no request of ours shall wait for a refresh", scenario.name);
     }
     for party in [ours, sdk] {

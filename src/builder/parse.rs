@@ -105,6 +105,9 @@ pub(super) fn region(region: Given<String>, at_aws: bool) -> Result<Given<String
     if !at_aws {
         return if name.chars().any(char::is_control) {
             refuse("take the control characters out".to_owned())
+        } else if is_token(name) {
+            // Else it would stand in logs and errors.
+            refuse("name a region, such as eu-central-1".to_owned())
         } else {
             Ok(region)
         };

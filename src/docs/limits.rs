@@ -31,9 +31,8 @@
 //!   [`standby`](super::standby) and [`session_length`](crate::Builder::session_length) are the remedies.
 //! - *Expired credentials that help.* Services reject them, with rare exceptions:
 //!   [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only where they do not.
-//! - *An STS without a usable `Date`, beside a wrong local clock.* An answer that has none, or one after its own
-//!   `Expiration`, is judged by the local clock: if that is behind, credentials may be believed that have ended, until a
-//!   service refuses them.
+//! - *An STS without a `Date`, beside a wrong local clock.* Its answer is judged by the local clock: if that is behind,
+//!   credentials may be believed that have ended, until a service refuses them.
 //! - *Secrets that are not ours.* Every copy that this crate owns is wiped when dropped. What the SDK, the HTTP client
 //!   and the TLS library keep in buffers of theirs is not, and at TRACE the SDK logs response headers and the bodies of
 //!   in-memory HTTP clients.

@@ -20,7 +20,7 @@
 //! | outage, timeout | min(2 s·2^k, V/8 within 15 s and 300 s)·U(0.5, 1) | U(0, min(10 s, 0.1 s·2^k)); nobody waiting: up to 30 s |
 //! | throttling, issuer unreachable for STS | min(5 s·2^k, V/4 within 30 s and 300 s)·U(0.5, 1), and not before the server's `Retry-After` up to min(300 s, V/2) | U(0, min(20 s, 1 s·2^k)); nobody waiting: up to 120 s; not before the server's `Retry-After` up to the same cap |
 //! | only a human can mend it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | on demand, the error standing for min(30 s, 1 s·2^k)·U(0.5, 1); nobody waiting: every 300 s |
-//! | the token is not accepted or not there | when the token changes, and once a minute | the same |
+//! | the token is not accepted or not there | when the token changes, and once a minute | the same; also for a caller who finds the last error older than 30 s |
 //!
 //! No wait runs past the expiry in the first three rows: there an attempt is made, and the right-hand column takes over
 //! with the same k. A success resets k.

@@ -15,6 +15,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How much longer than asked a session may last before the answer is not believed.
 const LIFETIME_SLACK: Duration = Duration::from_secs(60);
 
+/// How much of a session the local clock may find gone when its answer arrives.
+const AGREEMENT: Duration = Duration::from_secs(30);
+
 /// Three clocks: the wall's, which anybody may set; the monotonic one, which stands still in a suspend; the boot clock,
 /// which does not.
 #[derive(Clone)]
@@ -115,19 +118,22 @@ pub(crate) enum Drift {
 
 /// How long credentials live that end at `expiration` on the server's clock, which showed `date` when it answered.
 ///
-/// Without a usable `date` the local clock stands in. `None`: neither makes sense of the answer.
+/// Without a usable `date` the local clock stands in. Where `date` is past the end, either it is wrong or the credentials have
+/// ended: only a local clock that finds all of the session still to come contradicts it. `None`: neither makes sense of the
+/// answer.
 pub(crate) fn lifetime(
     expiration: SystemTime,
     date: Option<SystemTime>,
     local: SystemTime,
     requested: Duration,
 ) -> Option<Duration> {
-    let longest = requested.saturating_add(LIFETIME_SLACK);
-    [date, Some(local)]
-        .into_iter()
-        .flatten()
-        .filter_map(|now| expiration.duration_since(now).ok())
-        .find(|&lifetime| lifetime > Duration::ZERO && lifetime <= longest)
+    let left_at = |now| expiration.duration_since(now).unwrap_or_default();
+    let credible = |left: &Duration| !left.is_zero() && *left <= requested.saturating_add(LIFETIME_SLACK);
+    let by_date = date.map(left_at);
+    by_date.filter(credible).or_else(|| {
+        let least = by_date.filter(Duration::is_zero).map_or(Duration::ZERO, |_| requested.saturating_sub(AGREEMENT));
+        Some(left_at(local)).filter(credible).filter(|left| *left >= least)
+    })
 }
 
 /// Time since boot, suspends included.
@@ -176,9 +182,17 @@ mod tests {
     fn p7_a_date_that_makes_no_sense_yields_to_the_local_clock() {
         let half = Duration::from_secs(1800);
         assert_eq!(lifetime(at(3600), None, at(1800), HOUR), Some(half), "no date");
-        assert_eq!(lifetime(at(3600), Some(at(3600)), at(1800), HOUR), Some(half), "nothing left");
+        assert_eq!(lifetime(at(3600), Some(at(3600)), at(0), HOUR), Some(HOUR), "nothing left");
         assert_eq!(lifetime(at(36_000), Some(at(0)), at(34_200), HOUR), Some(half), "far longer than asked");
         assert_eq!(lifetime(at(3660), Some(at(0)), at(0), HOUR), Some(Duration::from_secs(3660)), "within the slack");
+    }
+
+    #[test]
+    fn p7_credentials_that_had_ended_do_not_come_to_life_by_a_local_clock_that_is_behind() {
+        // They ended a minute before the answer; the local clock is behind by this.
+        for behind in [90, 1800, 3600] {
+            assert_eq!(lifetime(at(7140), Some(at(7200)), at(7200 - behind), HOUR), None, "{behind} s");
+        }
     }
 
     #[test]

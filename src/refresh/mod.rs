@@ -12,6 +12,7 @@
 //!
 //! Lock order: the state's mutex alone; nothing is awaited or called back under it, and no log written.
 
+mod backoff;
 mod clock;
 #[cfg(feature = "object_store")]
 mod derived;
@@ -19,6 +20,7 @@ mod events;
 mod lease;
 mod observer;
 mod refresher;
+mod rejections;
 mod schedule;
 mod slot;
 mod source;

@@ -1,12 +1,14 @@
 //! When to try next: pure decisions over one state, with time and randomness as arguments.
 //!
-//! Every number of the policy stands here, each with its reason. Randomness comes in as a number in `[0, 1)`.
+//! How long to wait after a failure is in `backoff`. Randomness comes in as a number in `[0, 1)`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::backoff::{self, Failing, between, doubled};
+use super::rejections::Rejections;
 use super::source::{Change, Class};
 
 /// Where the next attempt stands, and why.
@@ -54,16 +56,6 @@ pub(crate) enum Hold {
     Fresh,
     /// The last attempt failed; `Lagging` and `Unclear` have become `Transient` or `Config` here.
     Failed(Class),
-}
-
-#[derive(Debug, Default)]
-struct Rejections {
-    /// Generations rejected in a row.
-    in_a_row: u32,
-    generation: Option<u64>,
-    heard: Option<Instant>,
-    /// When a rejection last caused an attempt.
-    acted: Option<Instant>,
 }
 
 impl Schedule {
@@ -188,82 +180,21 @@ impl Schedule {
         };
         self.hold = Hold::Failed(class);
         let remaining = self.remaining(now);
-        if remaining.is_zero() {
-            self.wait_without(class, k, retry_after, callers, now, random);
-        } else {
+        let failing = Failing { class, k, retry_after, random };
+        if !remaining.is_zero() {
             self.flight = None;
-            self.wait_with(class, k, remaining, retry_after, now, random);
+            self.due = now + failing.wait_with_usable(remaining);
+            return class;
         }
-        class
-    }
-
-    /// The next attempt while there are usable credentials.
-    fn wait_with(
-        &mut self,
-        class: Class,
-        k: u32,
-        remaining: Duration,
-        retry_after: Option<Duration>,
-        now: Instant,
-        random: f64,
-    ) {
-        let jitter = between(0.5, 1.0, random);
-        let wait = match class {
-            Class::Throttled => {
-                let cap = (remaining / 4).clamp(Duration::from_secs(30), LONGEST_WAIT);
-                let asked = retry_after.unwrap_or_default().min(LONGEST_WAIT).min(remaining / 2);
-                doubled(THROTTLED_STEP, k, cap).mul_f64(jitter).max(asked)
-            }
-            Class::Config => {
-                let cap = (remaining / 4).clamp(Duration::from_secs(15), LONGEST_WAIT);
-                doubled(CONFIG_STEP, k, cap).mul_f64(jitter)
-            }
-            Class::Blocked => {
-                self.due = now + PROBE;
-                return;
-            }
-            _ => {
-                let cap = (remaining / 8).clamp(Duration::from_secs(15), LONGEST_WAIT);
-                doubled(TRANSIENT_STEP, k, cap).mul_f64(jitter)
-            }
-        };
-        // At the expiry the rows for nothing usable take over.
-        self.due = now + wait.min(remaining);
-    }
-
-    /// The next attempt while nothing is usable.
-    fn wait_without(
-        &mut self,
-        class: Class,
-        k: u32,
-        retry_after: Option<Duration>,
-        callers: bool,
-        now: Instant,
-        random: f64,
-    ) {
         let callers = callers || self.wanted.is_some_and(|wanted| now < wanted + self.wait_timeout);
-        let asked = retry_after.filter(|_| class == Class::Throttled).unwrap_or_default();
-        if !callers && matches!(class, Class::Transient | Class::Throttled) {
-            self.relaxed = Some(now + asked.min(THROTTLED_CAP));
+        if class == Class::Config {
+            self.flight = None;
+            self.standing_until = Some(now + failing.error_stands());
+        } else if !callers && class != Class::Blocked {
+            self.relaxed = Some(now + failing.least_wait());
         }
-        self.due = match class {
-            Class::Throttled => {
-                let cap = if callers { THROTTLED_CAP } else { THROTTLED_CAP_ALONE };
-                let wait = doubled(Duration::from_secs(1), k, cap).mul_f64(random);
-                now + wait.max(asked.min(cap))
-            }
-            Class::Config => {
-                self.flight = None;
-                self.standing_until =
-                    Some(now + doubled(Duration::from_secs(1), k, ERROR_STANDS).mul_f64(between(0.5, 1.0, random)));
-                now + CONFIG_ALONE
-            }
-            Class::Blocked => now + PROBE,
-            _ => {
-                let cap = if callers { TRANSIENT_CAP } else { TRANSIENT_CAP_ALONE };
-                now + doubled(Duration::from_millis(100), k, cap).mul_f64(random)
-            }
-        };
+        self.due = now + failing.wait_with_nothing(callers);
+        class
     }
 
     /// A caller has nothing usable.
@@ -273,7 +204,7 @@ impl Schedule {
             return;
         }
         if let Some(earliest) = self.relaxed.take() {
-            let cap = if self.hold == Hold::Failed(Class::Throttled) { THROTTLED_CAP } else { TRANSIENT_CAP };
+            let cap = backoff::cap_with_callers(self.hold == Hold::Failed(Class::Throttled));
             self.due = self.due.min(earliest.max(now + cap.mul_f64(random)));
         }
         if self.flight.is_none() {
@@ -283,6 +214,10 @@ impl Schedule {
                 Hold::Failed(Class::Config) => self.due = self.due.min(now),
                 _ => {}
             }
+        }
+        if self.hold == Hold::Failed(Class::Blocked) {
+            let at = self.started.map_or(now, |started| now.max(started + backoff::PROBE_FOR_CALLERS));
+            self.due = self.due.min(at);
         }
     }
 
@@ -308,31 +243,20 @@ impl Schedule {
 
     /// A service refused the credentials of this generation, which are the present ones.
     pub(crate) fn rejected(&mut self, generation: u64, now: Instant) {
-        let known = &mut self.rejections;
-        if known.heard.is_some_and(|heard| now.duration_since(heard) > REJECTIONS_FORGOTTEN) {
-            known.in_a_row = 0;
-        }
-        known.heard = Some(now);
-        if known.generation != Some(generation) {
-            known.generation = Some(generation);
-            known.in_a_row = known.in_a_row.saturating_add(1);
-        }
+        self.rejections.hear(generation, now);
         if matches!(self.hold, Hold::Failed(Class::Throttled | Class::Blocked)) {
             return;
         }
-        // The first of a row acts at once, the next ones 30 s, 60 s, 120 s … after the one before.
-        let spacing = doubled(REJECTION_STEP, known.in_a_row.saturating_sub(2), REJECTION_CAP);
-        let at = known.acted.map_or(now, |acted| now.max(acted + spacing));
-        let at = self.spaced(at);
+        let at = self.spaced(self.rejections.earliest(now));
         if at < self.due {
             self.due = at;
-            self.rejections.acted = Some(at);
+            self.rejections.acted_at(at);
         }
     }
 
     /// Whether this generation was refused by a service.
     pub(crate) fn was_rejected(&self, generation: u64) -> bool {
-        self.rejections.generation == Some(generation)
+        self.rejections.last_named(generation)
     }
 
     /// What a fetch rests on changed. `callers`: somebody waits with nothing usable.
@@ -381,43 +305,16 @@ impl Schedule {
 
 /// Between two exchanges that no failure asked for.
 const SPACING: Duration = Duration::from_secs(1);
-/// No wait with usable credentials is longer, however long they still live.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-const TRANSIENT_STEP: Duration = Duration::from_secs(2);
-const TRANSIENT_CAP: Duration = Duration::from_secs(10);
-/// Where nobody waits, an outage of STS is not made worse.
-const TRANSIENT_CAP_ALONE: Duration = Duration::from_secs(30);
-const THROTTLED_STEP: Duration = Duration::from_secs(5);
-const THROTTLED_CAP: Duration = Duration::from_secs(20);
-const THROTTLED_CAP_ALONE: Duration = Duration::from_secs(120);
-const CONFIG_STEP: Duration = Duration::from_secs(30);
-/// Somebody may mend the role while no request comes.
-const CONFIG_ALONE: Duration = Duration::from_secs(300);
-/// No caller gets an older error (P5).
-const ERROR_STANDS: Duration = Duration::from_secs(30);
-/// Although the source has seen no change: it may be blind.
-const PROBE: Duration = Duration::from_secs(60);
 /// IAM is eventually consistent: 1 s, 2 s and 4 s cover what is usually seen.
 const LAGGING_TRIES: u32 = 3;
 const LAGGING_STEP: Duration = Duration::from_secs(1);
 /// A proxy's page may be gone in a moment.
 const UNCLEAR_TRIES: u32 = 2;
 const LONGER_SPACING: Duration = Duration::from_secs(10);
-const REJECTION_STEP: Duration = Duration::from_secs(30);
-const REJECTION_CAP: Duration = Duration::from_secs(15 * 60);
-const REJECTIONS_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 /// A whole cluster's tokens may come anew together.
 const SPREAD_OF_ROTATION: Duration = Duration::from_secs(2);
 /// A clock that is set all the time must not cause a storm.
 const CLOCK_SPACING: Duration = Duration::from_secs(300);
-
-fn doubled(step: Duration, times: u32, cap: Duration) -> Duration {
-    step.saturating_mul(1 << times.min(24)).min(cap)
-}
-
-fn between(low: f64, high: f64, random: f64) -> f64 {
-    low + (high - low) * random
-}
 
 #[cfg(test)]
 mod tests {
@@ -556,8 +453,8 @@ mod tests {
                         let remaining = schedule.remaining(now);
                         let named = retry_after.is_some() && counted == Class::Throttled;
                         let longest = match (remaining.is_zero(), counted) {
-                            (_, Class::Blocked) => PROBE,
-                            (true, Class::Config) => CONFIG_ALONE,
+                            (_, Class::Blocked) => secs(60.0),
+                            (true, Class::Config) => secs(300.0),
                             (true, Class::Throttled) => secs(120.0),
                             (true, _) => secs(30.0),
                             (false, _) if named => secs(300.0).min((remaining / 2).max(secs(30.0)).max(remaining / 4)),

@@ -1,6 +1,8 @@
 //! What the tests of this room share.
 
 mod isolated;
+#[cfg(all(unix, feature = "test-util"))]
+pub(crate) mod ways;
 
 use aws_smithy_types::base64;
 
@@ -9,6 +11,8 @@ pub(crate) use crate::sts::testing::Log;
 pub(crate) use self::isolated::Isolated;
 #[cfg(feature = "test-util")]
 pub(crate) use self::isolated::OWN_USER_NAMESPACE;
+#[cfg(all(unix, feature = "test-util"))]
+use crate::test_util::{InPlaceFile, ProjectedVolume};
 
 /// A JWT in all but its signature.
 pub(crate) fn jwt(payload: &str) -> String {

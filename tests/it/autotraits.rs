@@ -96,7 +96,7 @@ fn no_public_type_is_left_out() {
 }
 
 /// The lint `unreachable_pub` sees to it that `pub` without more is what a user can name.
-fn public_types(directory: &Path) -> Vec<String> {
+pub(crate) fn public_types(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

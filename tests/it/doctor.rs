@@ -5,16 +5,16 @@ use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use aws_web_identity::TokenClaims;
 use aws_web_identity::test_util::{Algorithm, Fault};
 use serde_json::{Value, json};
 
-use crate::rig::{ARN, ROLE, Rig, soon, spec};
+use crate::example::example_path;
+use crate::rig::{ARN, ClosedPort, ROLE, Rig, server, skipped, soon, spec};
 
 const NAMES: [&str; 13] = [
     "variables",
@@ -163,8 +163,7 @@ async fn a_token_that_cannot_be_read_is_explained() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_root_alone_is_explained_by_owner_and_mode() {
     if !is_root() {
-        println!("skipped: only root can write what others may not read");
-        return;
+        return skipped("only root can write what others may not read");
     }
     let rig = Rig::start().await;
     let directory = tempfile::tempdir_in("/tmp").unwrap();
@@ -174,7 +173,7 @@ async fn a_token_for_root_alone_is_explained_by_owner_and_mode() {
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     // The build folder may be closed to others.
     let program = directory.path().join("doctor");
-    fs::copy(program_path(), &program).unwrap();
+    fs::copy(example_path("doctor"), &program).unwrap();
 
     let doctor = Doctor { program, uid: Some(65_534), ..Doctor::of(&rig) };
     let report = doctor.with("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()).report().await;
@@ -213,12 +212,12 @@ async fn a_sub_path_mount_is_found_out_before_it_is_too_late() {
         .with("PATH", &std::env::var("PATH").unwrap())
         .with("AWS_WEB_IDENTITY_TOKEN_FILE", &path("token"));
     let script = r#"mount --bind "$1" "$2" || exit 97; exec "$0" --json"#;
-    let doctor = program_path();
+    let doctor = example_path("doctor");
     let arguments = ["-Urm", "sh", "-c", script, doctor.to_str().unwrap(), &path("volume"), &path("token")];
     let output = in_a_namespace.run(&arguments).await;
     if output.stdout.is_empty() {
-        println!("skipped: no mount in a namespace of our own: {}", String::from_utf8_lossy(&output.stderr));
-        return;
+        let why = String::from_utf8_lossy(&output.stderr);
+        return skipped(format_args!("no mount in a namespace of our own: {why}"));
     }
     let report = Report { value: serde_json::from_slice(&output.stdout).unwrap(), status: output.status.code() };
     assert_eq!(report.failing(), ["token_file"], "{report:?}");
@@ -270,8 +269,9 @@ async fn an_issuer_that_is_down_or_nowhere_fails_alone() {
     }
     rig.issuer.set_available(true);
 
+    let closed = ClosedPort::new();
     for (issuer, detail) in [
-        (&*closed_port(), "cannot be reached"),
+        (&*closed.url, "cannot be reached"),
         ("http://issuer.invalid", "is not an https URL"),
         ("https://issuer.invalid/a?b=c", "has a query"),
         ("issuer.invalid", "is not a URL"),
@@ -344,7 +344,8 @@ async fn a_role_that_is_none_has_no_trust_policy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_where_nobody_listens_is_said_to_be_unreachable() {
     let rig = Rig::start().await;
-    let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &closed_port()).report().await;
+    let closed = ClosedPort::new();
+    let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &closed.url).report().await;
     assert_eq!(report.failing(), ["endpoint", "exchange"], "{report:?}");
     assert!(report.detail("endpoint").contains("cannot be reached"), "{report:?}");
     assert_eq!(report.check("identity")["status"], "unknown");
@@ -429,15 +430,13 @@ async fn p9_the_doctor_shows_no_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moto_exchanges_what_the_road_before_it_does_not_bear() {
-    let Ok(endpoint) = std::env::var("MOTO_ENDPOINT") else {
-        println!("skipped: MOTO_ENDPOINT is not set");
-        return;
-    };
+    let Some(endpoint) = server("MOTO_ENDPOINT") else { return };
     let rig = Rig::start().await;
     let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &endpoint).report().await;
     assert_eq!(report.value["ok"], true, "{report:?}");
 
-    rig.rotate(spec().issuer(closed_port()));
+    let closed = ClosedPort::new();
+    rig.rotate(spec().issuer(&*closed.url));
     let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &endpoint).report().await;
     assert_eq!(report.failing(), ["issuer"], "{report:?}");
     assert_eq!(report.check("exchange")["status"], "pass");
@@ -501,7 +500,7 @@ impl Doctor {
             ("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url().to_owned()),
             ("HOSTNAME", "checkout-0".to_owned()),
         ];
-        Self { program: program_path(), uid: None, variables }
+        Self { program: example_path("doctor"), uid: None, variables }
     }
 
     fn with(self, name: &'static str, value: &str) -> Self {
@@ -565,23 +564,6 @@ impl Report {
     fn remedy(&self, name: &str) -> &str {
         self.check(name)["remedy"].as_str().unwrap()
     }
-}
-
-/// Beside this test: `cargo test` builds the examples, too, but `cargo test --test it` does not.
-fn program_path() -> PathBuf {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    let find = || {
-        let this = std::env::current_exe().unwrap();
-        let path = this.parent().and_then(Path::parent).unwrap().join("examples/doctor");
-        assert!(path.is_file(), "{} is missing: cargo build --all-features --example doctor", path.display());
-        path
-    };
-    PATH.get_or_init(find).clone()
-}
-
-fn closed_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 fn is_root() -> bool {

@@ -1,7 +1,8 @@
 //! The examples that need an S3: run as a user runs them, from the environment alone.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::example::example;
 use crate::rig::soon;
 use crate::storage::{REGION, Storage};
 
@@ -50,12 +51,8 @@ async fn presigned_links_open_the_object_while_they_may() {
     }
 }
 
-async fn run(example: &'static str, storage: &Storage, extra: &[(&'static str, &'static str)]) -> Output {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--all-features", "--example", example]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
-        command.env_remove(name);
-    }
+async fn run(name: &str, storage: &Storage, extra: &[(&'static str, &'static str)]) -> Output {
+    let mut command = example(name);
     command
         .env("AWS_ROLE_ARN", &storage.role_arn)
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", &storage.token_file)

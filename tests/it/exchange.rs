@@ -9,13 +9,18 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{Builder, Config};
+use aws_smithy_runtime_api::client::identity::{
+    IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_web_identity::test_util::{Fault, InPlaceFile};
 use aws_web_identity::{ErrorKind, Phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, KeyUsed, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::rig::{ARN, KeyUsed, ROLE, Rig, at_once, eventually, key, soon, spec, who};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_five_hundred_first_callers_cost_one_exchange() {
@@ -60,7 +65,7 @@ async fn p3_an_error_reaches_all_who_wait_and_costs_one_exchange() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_client_that_gives_up_does_not_end_the_exchange() {
     let rig = Rig::start().await;
-    rig.sts.set_latency(Duration::from_millis(500));
+    rig.sts.set_latency(Duration::from_secs(2));
     let provider = rig.builder().build().unwrap();
     let impatient = TimeoutConfig::builder().operation_timeout(Duration::from_millis(30)).build();
     let config = provider.install(rig.config());
@@ -247,7 +252,8 @@ async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
         let (rig, provider, done) = (Arc::clone(&rig), provider.clone(), Arc::clone(&done));
         let used = KeyUsed::default();
         let config = Builder::from(&config).retry_config(RetryConfig::disabled()).interceptor(used.clone());
-        let client = Client::from_conf(config.build());
+        let cache = NobodyWaits(provider.identity_cache());
+        let client = Client::from_conf(config.identity_cache(cache).build());
         tasks.spawn(async move {
             let mut sent = 0;
             while !done.load(Ordering::Relaxed) {
@@ -269,6 +275,22 @@ async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
     done.store(true, Ordering::Relaxed);
     assert!(soon(tasks.join_all()).await.into_iter().all(|sent: u32| sent > 5));
     assert_eq!(rig.sts.most_at_once(), 1);
+}
+
+/// An identity cache that may not let anybody wait.
+#[derive(Debug)]
+struct NobodyWaits(SharedIdentityCache);
+
+impl ResolveCachedIdentity for NobodyWaits {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        let identity = self.0.resolve_cached_identity(resolver, runtime_components, config_bag);
+        IdentityFuture::ready(at_once(identity))
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,10 @@ fn imports_go_down_only() {
     for (file, source) in sources() {
         let room = room_of(&file);
         let Some(floor) = floor_of(&room) else { continue };
+        // What this test could not follow.
+        for way_round in ["crate::{", "super::super::"] {
+            assert!(!production(&source).contains(way_round), "{}: {way_round}", file.display());
+        }
         for line in production(&source).lines() {
             for path in line.split("crate::").skip(1) {
                 let other: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -37,6 +41,17 @@ fn imports_go_down_only() {
         }
     }
     assert!(checked > 25, "the check sees the imports: {checked}");
+}
+
+#[test]
+fn adapters_do_not_know_each_other() {
+    let adapters: Vec<_> = sources().into_iter().filter(|(file, _)| room_of(file) == "adapters").collect();
+    assert!(adapters.len() > 4);
+    for (file, source) in adapters.iter().filter(|(file, _)| !file.ends_with("mod.rs")) {
+        for way in ["super::", "crate::adapters"] {
+            assert!(!production(source).contains(way), "{}: {way}", file.display());
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Nothing leaks (P10): who keeps the task alive, what ends it, and what is left then.
 
-use std::process::Command;
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -8,6 +7,8 @@ use aws_sdk_sts::Client;
 use aws_web_identity::{Builder, Closed, ErrorKind, Phase};
 use tokio::runtime::Runtime;
 
+use crate::held::{Held, settled};
+use crate::isolated::Isolated;
 use crate::rig::{ARN, Rig, eventually, key, soon, spec, who};
 
 #[test]
@@ -105,33 +106,21 @@ fn p10_a_task_that_is_lost_with_its_runtime_is_replaced_in_another() {
     });
 }
 
-/// Threads and descriptors are those of a process: this needs one of its own.
-#[cfg(target_os = "linux")]
+/// In a process of its own, whose threads and descriptors can be counted.
 #[test]
 fn p10_threads_and_descriptors_are_given_back() {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lifecycle::in_a_process_of_its_own", "--nocapture", "--test-threads", "1"])
-        .env(ALONE, "1")
-        .output()
-        .unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert!(child.status.success() && said.contains("counts are back"), "{said}");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn in_a_process_of_its_own() {
-    if std::env::var_os(ALONE).is_none() {
+    let test = concat!(module_path!(), "::p10_threads_and_descriptors_are_given_back");
+    if !(Isolated { test, wrapper: &["env"], uid: None }).is_here() {
         return;
     }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Else threads that have done their work stay for 10 s.
     let runtime = runtime.worker_threads(2).enable_all().thread_keep_alive(Duration::from_millis(50)).build().unwrap();
     runtime.block_on(async {
         let rig = Rig::start().await;
         // What the process keeps from the first use on is no leak.
         drop(rig.connect().await);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let before = counts();
+        let before = settled().await;
         for _ in 0..3 {
             let mut providers = Vec::new();
             for _ in 0..8 {
@@ -143,24 +132,14 @@ fn in_a_process_of_its_own() {
                 assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN);
                 providers.push((provider, directory));
             }
-            assert!(counts().1 > before.1, "they do use descriptors");
-            if let Some((provider, _)) = providers.first() {
-                provider.shutdown().await;
-            }
+            eventually(|| Held::now().inotify == 8).await;
+            providers[0].0.shutdown().await;
             drop(providers);
-            eventually(|| counts().0 <= before.0 && counts().1 <= before.1).await;
+            let given_back = |now: Held| now.inotify == 0 && now.threads <= before.threads && now.files <= before.files;
+            eventually(|| given_back(Held::now())).await;
         }
-        println!("counts are back");
     });
 }
-
-#[cfg(target_os = "linux")]
-fn counts() -> (usize, usize) {
-    let count = |directory| std::fs::read_dir(directory).unwrap().count();
-    (count("/proc/self/task"), count("/proc/self/fd"))
-}
-
-const ALONE: &str = "AWS_WEB_IDENTITY_TEST_ALONE";
 
 /// Refreshed every second or two.
 fn short_lived(rig: &Rig) -> Builder {

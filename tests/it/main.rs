@@ -7,7 +7,6 @@ mod ceph_rgw;
 mod chained;
 mod chains;
 mod doctor;
-#[cfg(all(unix, feature = "metrics"))]
 mod example;
 #[cfg(all(feature = "object_store", feature = "reqsign"))]
 mod examples;
@@ -16,10 +15,12 @@ mod expired_token;
 mod faults;
 mod federation;
 mod field_bugs;
+mod held;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
 mod layering;
 mod lifecycle;
+mod log;
 mod manifests;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -48,4 +49,10 @@ mod status;
 mod storage;
 mod test_kit;
 mod token_source;
+#[path = "../../src/web_identity/testing/ways.rs"]
+mod ways;
+mod whoami;
 mod wrapped;
+
+// For `ways`.
+use aws_web_identity::test_util::{InPlaceFile, ProjectedVolume};

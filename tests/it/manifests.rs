@@ -303,6 +303,31 @@ fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
 }
 
 #[test]
+fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (image, manifest) = (read("examples/kubernetes/Dockerfile"), read("Cargo.toml"));
+    let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
+    assert!(image.contains(&format!("FROM rust:{oldest}-")), "rust-version is {oldest}");
+
+    let mut copied: Vec<_> = image
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY ").filter(|files| !files.starts_with("--from")))
+        .flat_map(|files| files.split(' ').rev().skip(1))
+        .collect();
+    copied.sort_unstable();
+    // All that the manifest names, and the README, which is compiled.
+    assert_eq!(copied, ["Cargo.lock", "Cargo.toml", "README.md", "benches", "examples", "src", "tests"]);
+    assert!(copied.iter().all(|path| root().join(path).exists()));
+
+    let words: Vec<_> = image.split_whitespace().collect();
+    let built: Vec<_> = words.windows(2).filter(|pair| pair[0] == "--example").map(|pair| pair[1]).collect();
+    let taken: Vec<_> = words.iter().filter_map(|word| word.strip_prefix("/build/target/release/examples/")).collect();
+    assert_eq!(built, ["service", "doctor", "whoami"]);
+    assert_eq!(taken, built);
+    assert!(image.trim_end().ends_with(r#"ENTRYPOINT ["service"]"#));
+}
+
+#[test]
 fn the_walk_names_every_file() {
     let walk = fs::read_to_string(folder().join("README.md")).unwrap();
     for entry in fs::read_dir(folder()).unwrap() {

@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Error, ErrorKind};
@@ -10,7 +9,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, RetryConfig};
 
-use crate::rig::{Rig, key, soon, spec, theirs};
+use crate::rig::{Rig, at_once, key, soon, spec, theirs};
 use crate::storage::{REGION, Storage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,10 +31,7 @@ async fn p1_p2_object_store_reads_the_slot_and_makes_its_copy_once() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let credentials = provider.object_store_credentials();
-    let read = || match credentials.get_credential().as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(credential) => credential.unwrap(),
-        Poll::Pending => panic!("it waited"),
-    };
+    let read = || at_once(credentials.get_credential()).unwrap();
     let first = read();
     let current = provider.current().unwrap();
     assert_eq!(first.key_id, current.access_key_id());

@@ -73,7 +73,7 @@ async fn p8_a_failure_is_the_signers_error_with_ours_as_its_source() {
     ] {
         rig.sts.set_fault(fault);
         // Some of them are tried again for as long as somebody waits.
-        let provider = rig.builder().wait_timeout(Duration::from_secs(1)).build().unwrap();
+        let provider = rig.builder().wait_timeout(Duration::from_secs(2)).build().unwrap();
         let error = signed_with(&signer(provider.clone())).await.unwrap_err();
         let source = error.source().and_then(|source| source.downcast_ref::<Error>());
         let source = source.unwrap_or_else(|| panic!("{fault:?}: {error:?}"));

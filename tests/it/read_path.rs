@@ -1,17 +1,12 @@
 //! P11: what a read costs, counted.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::identity::{ResolveCachedIdentity, SharedIdentityResolver};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
+use crate::rig::{Rig, at_once};
+
 const READS: u64 = 1000;
 
 fn allocations(read: impl Fn()) -> u64 {
@@ -19,26 +14,10 @@ fn allocations(read: impl Fn()) -> u64 {
     allocation_counter::measure(|| (0..READS).for_each(|_| read())).count_total
 }
 
-fn at_once<T>(future: impl Future<Output = T>) -> T {
-    let Poll::Ready(outcome) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waited") };
-    outcome
-}
-
 #[tokio::test]
 async fn p11_a_read_allocates_no_more_than_the_clone_of_an_identity() {
-    let issuer = OidcIssuer::start().await;
-    let directory = tempfile::tempdir().unwrap();
-    let volume = ProjectedVolume::new(directory.path()).unwrap();
-    volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
-    let role = TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout").audience("sts.amazonaws.com");
-    let sts = MockSts::builder().issuer(&issuer).role(role).session_length(Duration::from_secs(3600)).start().await;
-    let provider = WebIdentityCredentialsProvider::builder()
-        .configure(&sts.sdk_config())
-        .role_arn(ROLE)
-        .token_file(volume.token_path())
-        .connect()
-        .await
-        .unwrap();
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
 
     assert_eq!(allocations(|| drop(provider.current().unwrap())), 0, "current()");
     let provided = || drop(at_once(provider.provide_credentials()).unwrap());

@@ -30,7 +30,7 @@ async fn p2_a_refused_key_stays_until_it_is_replaced() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let first = key(&provider);
-    rig.sts.set_latency(Duration::from_millis(300));
+    rig.sts.set_latency(Duration::from_secs(1));
     provider.invalidate(&provider.current().unwrap());
     rig.sts.wait_for_calls(2).await;
     assert_eq!(key(&provider), first);

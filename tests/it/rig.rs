@@ -1,7 +1,8 @@
 //! What the tests stand on: an issuer, a pod's volume with a token in it, and an STS, for a provider to be built on.
 
-use std::io::Write;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use aws_sdk_sts::Client;
@@ -114,16 +115,38 @@ pub(crate) async fn theirs() -> aws_web_identity::BackgroundCredentialsProvider 
     soon(aws_web_identity::BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()
 }
 
-/// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped, also where the output of
-/// tests that pass is not shown.
+/// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped.
 pub(crate) fn server(variable: &str) -> Option<String> {
     let endpoint = std::env::var(variable).ok();
     if endpoint.is_none() {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let said = format!("skipped without {variable}: {test}\n");
-        std::io::stderr().write_all(said.as_bytes()).unwrap();
+        skipped(format_args!("{variable} is not set"));
     }
     endpoint
+}
+
+/// Of the test that runs here.
+pub(crate) fn skipped(why: impl std::fmt::Display) {
+    crate::isolated::skipped(std::thread::current().name().unwrap_or("a test"), why);
+}
+
+/// An address where nobody listens, for as long as this lives: bound, so that nobody else gets it.
+pub(crate) struct ClosedPort {
+    pub(crate) url: String,
+    _bound: tokio::net::TcpSocket,
+}
+
+impl ClosedPort {
+    pub(crate) fn new() -> Self {
+        let bound = tokio::net::TcpSocket::new_v4().unwrap();
+        bound.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        Self { url: format!("http://{}", bound.local_addr().unwrap()), _bound: bound }
+    }
+}
+
+/// The value of a future that has no right to wait.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let Poll::Ready(value) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
+    value
 }
 
 /// A test that would hang fails.

@@ -1,6 +1,5 @@
 //! Rotations by the thousand: none of the last is missed, nothing leaks, STS hears nothing of it (P6, P10).
 
-use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,6 +9,7 @@ use aws_web_identity::test_util::ProjectedVolume;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use crate::held::{Held, settled};
 use crate::isolated::Isolated;
 use crate::rig::{Rig, eventually, soon, spec};
 
@@ -83,39 +83,3 @@ fn issued_at(number: usize) -> SystemTime {
 }
 
 const START: u64 = 1_000_000_000;
-
-/// What this process holds of the system.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Held {
-    files: usize,
-    inotify: usize,
-    threads: usize,
-}
-
-impl Held {
-    fn now() -> Self {
-        let links =
-            || fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        Self {
-            files: links().count(),
-            inotify: links().filter(|file| file.to_string_lossy().contains("inotify")).count(),
-            threads: fs::read_dir("/proc/self/task").unwrap().count(),
-        }
-    }
-}
-
-/// Once it has not changed for a while.
-async fn settled() -> Held {
-    let mut held = Held::now();
-    let mut since = 0;
-    soon(async {
-        while since < 20 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let now = Held::now();
-            since = if now == held { since + 1 } else { 0 };
-            held = now;
-        }
-    })
-    .await;
-    held
-}

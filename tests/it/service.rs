@@ -13,7 +13,7 @@ use crate::rig::{ROLE, Rig, eventually, soon};
 #[tokio::test(flavor = "multi_thread")]
 async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
     let rig = Rig::start().await;
-    rig.sts.set_latency(Duration::from_secs(2));
+    rig.sts.set_fault(Fault::ServiceUnavailable);
     let mut service = Service::start(&rig);
     assert_eq!(service.get("/livez").await.0, 200);
     let (status, body) = service.get("/readyz").await;
@@ -27,6 +27,7 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
     })
     .await;
 
+    rig.sts.set_fault(None);
     soon(async {
         while service.get("/readyz").await.0 != 200 {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,19 +1,17 @@
 //! Standbys: STS at home is away, in each way in which it can be, and nobody notices.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use std::{fmt, io};
 
 use aws_sdk_sts::Client;
-use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
+use aws_web_identity::test_util::{Fault, MockSts};
 use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::rig::{ARN, ROLE, Rig, key, soon, who};
+use crate::log::Log;
+use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, key, soon, who};
 
 /// Two regions of one AWS, and a door before the one that is home.
 struct Regions {
@@ -34,10 +32,7 @@ enum Away {
 
 impl Regions {
     async fn start() -> Self {
-        Self::with(Rig::start().await).await
-    }
-
-    async fn with(home: Rig) -> Self {
+        let home = Rig::start().await;
         let door = Door::open(home.sts.endpoint_url());
         let standby = home.sts.another_region().await;
         Self { home, door, standby }
@@ -132,7 +127,14 @@ async fn outlives(away: Away) {
     for sts in [&regions.home.sts, &regions.standby] {
         sts.set_session_length(Duration::from_secs(12));
     }
-    let builder = regions.builder(away).refresh_window(0.10..=0.12).attempt_timeout(Duration::from_millis(500));
+    let attempt = match away {
+        Away::Refuses | Away::Answers503 => Duration::from_secs(8),
+        // Twice of it must fit into a session, with the pauses.
+        Away::Hangs => Duration::from_secs(1),
+        // A name server may let us wait.
+        Away::Unresolvable => Duration::from_millis(500),
+    };
+    let builder = regions.builder(away).refresh_window(0.10..=0.12).attempt_timeout(attempt);
     let provider = builder.connect().await.unwrap();
     // A service takes what either gave.
     let client = Client::new(&provider.install(regions.standby.sdk_config()));
@@ -227,14 +229,10 @@ async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
-    const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
-    let issuer = OidcIssuer::start().await;
-    let builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE));
-    let sts = builder.assumable_role(AssumableRole::new(LAKE).principal(ROLE)).start().await;
-    let mut regions = Regions::with(Rig::with(&issuer, sts)).await;
+    let mut regions = Regions::start().await;
     let base = regions.builder(Away::Refuses).connect().await.unwrap();
     regions.go(Away::Refuses);
-    let lake = soon(base.assume_role(LAKE).connect()).await.unwrap();
+    let lake = soon(base.assume_role(CHAINED_ROLE).connect()).await.unwrap();
     assert_eq!(base.status().endpoint, Some(regions.door.url.clone()), "still good");
     assert_eq!(lake.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
     let client = Client::new(&lake.install(regions.home.config()));
@@ -247,11 +245,7 @@ async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
 /// On one thread: the log is that thread's.
 #[tokio::test]
 async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let guard = tracing::subscriber::set_default(subscriber);
+    let (log, guard) = Log::listen();
     let mut regions = Regions::start().await;
     let other = regions.standby.another_region().await;
     regions.standby.set_fault(Fault::RegionDisabled);
@@ -280,31 +274,4 @@ async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("STS is not activated at a standby")).collect();
     assert!(warnings.len() == 2 && warnings.iter().all(|line| line.contains("WARN") && line.contains(ROLE)), "{log}");
     assert!(log.contains("credentials renewed") && log.contains("endpoint=\"http://"), "who answered: {log}");
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl fmt::Display for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0.lock().unwrap()))
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }

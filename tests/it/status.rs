@@ -26,7 +26,7 @@ async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
         [(Fault::ConnectionReset, false), (Fault::Hang, false), (Fault::AccessDenied, true), (Fault::HtmlError, true)]
     {
         rig.sts.set_fault(fault);
-        let provider = short(&rig).build().unwrap();
+        let provider = short(&rig, fault).build().unwrap();
         soon(provider.provide_credentials()).await.unwrap_err();
         let status = provider.status();
         assert_eq!(status.endpoint.as_deref(), answered.then(|| rig.sts.endpoint_url()), "{fault:?}");
@@ -34,9 +34,10 @@ async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
     }
     // Silence takes nothing back.
     rig.sts.set_fault(None);
-    let provider = short(&rig).connect().await.unwrap();
+    let provider = short(&rig, Fault::Hang).connect().await.unwrap();
     rig.sts.set_fault(Fault::Hang);
-    soon(provider.refresh()).await.unwrap_err();
+    let error = soon(provider.refresh()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(provider.status().endpoint.as_deref(), Some(rig.sts.endpoint_url()));
 }
 
@@ -44,7 +45,7 @@ async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
 async fn the_next_attempt_is_told_while_a_task_runs() {
     let rig = Rig::start().await;
     let before = SystemTime::now();
-    let provider = short(&rig).connect().await.unwrap();
+    let provider = rig.connect().await;
     let until = |time: Option<SystemTime>| time.unwrap().duration_since(before).unwrap().as_secs();
     let fresh = provider.status();
     assert!((2160..=2760).contains(&until(fresh.next_attempt)), "{fresh:?}");
@@ -63,11 +64,12 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
     );
 
     rig.sts.set_fault(None);
-    rig.sts.set_latency(Duration::from_millis(500));
-    let (_, under_way) = tokio::join!(soon(provider.refresh()), async {
+    rig.sts.set_latency(Duration::from_secs(1));
+    let (outcome, under_way) = tokio::join!(soon(provider.refresh()), async {
         eventually(|| provider.status().phase == Phase::Refreshing).await;
         provider.status()
     });
+    outcome.unwrap();
     assert!(until(under_way.next_attempt) < 60, "it is the one under way: {under_way:?}");
     assert_eq!(under_way.consecutive_failures, 1, "not over yet");
     let renewed = provider.status();
@@ -84,7 +86,7 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
 async fn what_has_expired_is_still_told_of() {
     let rig = Rig::start().await;
     rig.sts.set_session_length(Duration::from_secs(2));
-    let provider = short(&rig).connect().await.unwrap();
+    let provider = rig.builder().wait_timeout(Duration::from_secs(2)).connect().await.unwrap();
     rig.sts.set_fault(Fault::AccessDenied);
     eventually(|| provider.status().phase == Phase::Expired).await;
     let status = provider.status();
@@ -138,6 +140,8 @@ async fn a_listener_that_comes_late_hears_of_what_comes_after_it() {
     assert_eq!(updates.last(), 2, "and remembers");
 }
 
-fn short(rig: &Rig) -> Builder {
-    rig.builder().attempt_timeout(Duration::from_secs(1)).wait_timeout(Duration::from_secs(2))
+/// Impatient only where an attempt is to end by its timeout.
+fn short(rig: &Rig, fault: Fault) -> Builder {
+    let attempt = if fault == Fault::Hang { 1 } else { 8 };
+    rig.builder().attempt_timeout(Duration::from_secs(attempt)).wait_timeout(Duration::from_secs(2))
 }

@@ -183,11 +183,11 @@ async fn p2_a_source_that_is_down_hides_nothing_and_is_asked_again_soon() {
 async fn a_source_that_hangs_or_panics_costs_one_attempt() {
     let rig = Rig::start().await;
     let source = Scripted::new(&rig, Does::Hang);
-    let builder = builder(&rig, source.clone()).attempt_timeout(Duration::from_millis(100));
-    let provider = builder.wait_timeout(Duration::from_secs(1)).build().unwrap();
+    let builder = builder(&rig, source.clone()).attempt_timeout(Duration::from_millis(500));
+    let provider = builder.wait_timeout(Duration::from_secs(2)).build().unwrap();
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
-    assert!(error.to_string().contains("gave no token within 100ms"), "{error}");
+    assert!(error.to_string().contains("gave no token within 500ms"), "{error}");
 
     source.set(Does::Panic);
     eventually(|| provider.status().last_error.is_some_and(|error| error.kind() == ErrorKind::Unexpected)).await;

@@ -12,7 +12,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::{BackgroundBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase};
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, Rig, eventually, soon, who};
+use crate::rig::{ARN, Rig, at_once, eventually, soon, who};
 
 /// A provider of somebody else's, that does as it is told.
 #[derive(Clone, Debug)]
@@ -134,20 +134,11 @@ async fn p1_p3_many_callers_cost_one_call_and_none_waits_for_the_next() {
     });
     eventually(|| theirs.asked() == 2).await;
     // No time passes for a read, though the call hangs.
-    let read = futures_now(provider.provide_credentials()).expect("at once").unwrap();
+    let read = at_once(provider.provide_credentials()).unwrap();
     assert_eq!(read.access_key_id(), "AKIA1");
     assert_eq!(provider.status().phase, Phase::Refreshing);
     refresh.abort();
     theirs.set(|state| assert_eq!(state.most_at_once, 1));
-}
-
-/// The value of a future that is ready without waiting.
-fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).poll(&mut context) {
-        std::task::Poll::Ready(value) => Some(value),
-        std::task::Poll::Pending => None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,12 +40,13 @@ impl Figures {
             provider.cleared(clears);
             figures.without.push((provider.due().max(clears) - clears.max(lifetime)).max(0.0));
         }
+        assert!(figures.without.len() > TRIALS as usize / 5, "{} trials say something", figures.without.len());
         figures.without.sort_by(f64::total_cmp);
         figures
     }
 
     fn longest(&self) -> f64 {
-        self.without.last().copied().unwrap_or_default()
+        self.without[self.without.len() - 1]
     }
 
     fn hurt(&self) -> f64 {

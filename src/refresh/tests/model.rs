@@ -114,7 +114,8 @@ impl Model {
                 let failed = matches!(self.schedule.hold(), Hold::Failed(class) if class != Class::Throttled);
                 self.schedule.changed(change, false, now, self.random.f64());
                 if unusable || failed || change == Change::Identity {
-                    self.by(Duration::from_secs(2).max(SECOND + Duration::from_secs(2)));
+                    // Spread over two seconds, after the second between two exchanges.
+                    self.by(Duration::from_secs(2) + SECOND);
                 }
             }
             Event::ClockStep => self.schedule.clock_jumped(now),
@@ -152,7 +153,7 @@ impl Model {
                 return;
             }
             Hold::Failed(Class::Throttled) => 20,
-            Hold::Failed(Class::Blocked) => 60,
+            Hold::Failed(Class::Blocked) => 30,
             Hold::Failed(_) => 10,
         };
         self.by(Duration::from_secs(within));
@@ -345,7 +346,7 @@ proptest! {
             // On average one in 5 s, and some more while they grow.
             Class::Transient => 1000,
             Class::Throttled => 520,
-            Class::Blocked => 62,
+            Class::Blocked => 122,
             // The error stands for 15 s to 30 s.
             _ => 270,
         };

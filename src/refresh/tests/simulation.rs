@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::testing::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::source::{Change, Class};
+use crate::refresh::state::Phase;
 
 const SEEDS: u64 = 250;
 const DAYS: u32 = 2;
@@ -19,18 +20,29 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Clocks are compared at least so often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The longest wait of any class while somebody asks (a probe of class Blocked), and one exchange.
-const RECOVERY: Duration = Duration::from_secs(60 + 9);
+const RECOVERY: Duration = Duration::from_secs(30 + 9);
+/// What a change may take: the rest of an exchange that is under way, a second between two, and a spread of two.
+const AT_ONCE: Duration = Duration::from_secs(9 + 1 + 2);
+const AFTER_PANIC: Duration = Duration::from_secs(31);
 
 #[test]
 fn p1_to_p7_hold_through_days_of_faults() {
     let read = |name| std::env::var(name).ok().and_then(|value: String| value.parse::<u64>().ok());
     let days = read("SIM_DAYS").map_or(DAYS, |days| u32::try_from(days).unwrap());
     let seeds = read("SIM_SEED").map_or(0..SEEDS, |seed| seed..seed + 1);
-    for seed in seeds {
-        fastrand::seed(seed);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(Simulation::new(seed).run(days * DAY));
-    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let seeds = seeds.clone().skip(thread).step_by(threads);
+            scope.spawn(|| seeds.for_each(|seed| run(seed, days)));
+        }
+    });
+}
+
+fn run(seed: u64, days: u32) {
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(Simulation::new(seed).run(days * DAY));
 }
 
 struct Simulation {
@@ -44,6 +56,12 @@ struct Simulation {
     /// When a clock was last set, or the machine slept.
     clock_moved: Option<Instant>,
     slept: Option<Instant>,
+    /// When something last may have brought the next attempt forward.
+    hurried: Option<Instant>,
+    /// When watching last panicked: it rests after that.
+    deaf: Option<Instant>,
+    /// A change that ends a failing state: when it came, and how many calls there had been.
+    awaited: Option<(Instant, usize)>,
 }
 
 impl Simulation {
@@ -51,7 +69,19 @@ impl Simulation {
         let mut random = Rng::with_seed(seed);
         let lifetime = *random.choice(&[seconds(60), seconds(900), HOUR, 12 * HOUR]).unwrap();
         let rig = Rig::new(Reply::Grant(lifetime));
-        Self { seed, random, rig, lifetime, fault: None, cleared: Instant::now(), clock_moved: None, slept: None }
+        Self {
+            seed,
+            random,
+            rig,
+            lifetime,
+            fault: None,
+            cleared: Instant::now(),
+            clock_moved: None,
+            slept: None,
+            hurried: None,
+            deaf: None,
+            awaited: None,
+        }
     }
 
     async fn run(mut self, length: Duration) {
@@ -93,9 +123,15 @@ impl Simulation {
                 let latency = Duration::from_secs_f64(self.random.f64() * self.random.f64() * 8.0);
                 self.rig.source.always(Reply::Grant(self.lifetime).after(latency));
             }
-            30..=34 => self.rig.source.change(Change::Content),
-            35 => self.rig.source.change(Change::Identity),
-            36 => self.rig.source.panic_at_next_change(),
+            30..=34 => self.change(Change::Content),
+            35 => {
+                self.hurried = Some(Instant::now());
+                self.change(Change::Identity);
+            }
+            36 => {
+                self.deaf = Some(Instant::now());
+                self.rig.source.panic_at_next_change();
+            }
             37 => {
                 self.rig.clock.set_by(self.random.i64(-7200..7200));
                 self.clock_moved = Some(Instant::now());
@@ -107,11 +143,22 @@ impl Simulation {
             }
             39..=41 => {
                 if let Some(key) = self.rig.key() {
+                    self.hurried = Some(Instant::now());
                     self.rig.engine.rejected(&key, Duration::ZERO);
                 }
             }
             _ => {}
         }
+    }
+
+    fn change(&mut self, change: Change) {
+        let now = Instant::now();
+        let standing = self.rig.engine.standing();
+        let failing = standing.last_error.is_some_and(|error| error.kind() != ErrorKind::Throttled);
+        if failing && self.deaf.is_none_or(|deaf| now > deaf + AFTER_PANIC) {
+            self.awaited.get_or_insert((now, self.rig.source.calls()));
+        }
+        self.rig.source.change(change);
     }
 
     async fn check(&mut self) {
@@ -131,6 +178,7 @@ impl Simulation {
                 assert!(left.abs_diff(truly) <= seconds(6), "{self}: P7: shown {left:?}, truly {truly:?}");
             }
         }
+        self.check_schedule(now);
         // After a sleep that nothing has noticed yet a caller who asks finds out, and may wait.
         let noticed = self.slept.is_none_or(|slept| now > slept + HEARTBEAT);
         let readable = noticed && self.rig.key().is_some();
@@ -159,6 +207,23 @@ impl Simulation {
                 assert!(waited <= RECOVERY, "{self}: no credentials {waited:?} after the fault cleared");
                 sleep(Duration::from_millis(100)).await;
             }
+        }
+    }
+
+    /// When the next attempt is due, and that a change brought one.
+    fn check_schedule(&mut self, now: Instant) {
+        let standing = self.rig.engine.standing();
+        if let Some(Granted { sent, lifetime, .. }) = self.rig.source.last_grant()
+            && standing.phase == Phase::Fresh
+            && [self.hurried, self.clock_moved].iter().all(|moved| moved.is_none_or(|moved| moved + HEARTBEAT < sent))
+        {
+            let ahead = standing.next_attempt.unwrap().duration_since(self.rig.clock.now()).unwrap_or_default();
+            let share = (now + ahead - sent).as_secs_f64() / lifetime.as_secs_f64();
+            assert!((0.599..0.751).contains(&share), "{self}: P4: {share}");
+        }
+        if let Some((changed, calls)) = self.awaited.filter(|(changed, _)| now > *changed + AT_ONCE) {
+            assert!(self.rig.source.calls() > calls, "{self}: P6: no call {:?} after the change", changed.elapsed());
+            self.awaited = None;
         }
     }
 }

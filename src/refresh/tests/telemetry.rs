@@ -1,6 +1,6 @@
 //! What the engine says: one line where one is due, and nothing under its lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -145,10 +145,15 @@ async fn who_listens_may_ask_back() {
     rig.source.then(Reply::Grant(HOUR));
     let key = rig.engine.credentials().await.unwrap();
     rig.engine.rejected(key.access_key_id(), Duration::ZERO);
+    rig.clock.sleep_machine(seconds(600));
+    rig.pass(seconds(31)).await;
     rig.clock.set_by(7200);
     rig.pass(2 * HOUR).await;
     rig.engine.shutdown().await;
-    assert!(heard.levels().contains(&Level::ERROR), "{:?}", heard.levels());
+    let told: BTreeSet<_> = heard.all().into_iter().map(|told| told.message).collect();
+    for message in ["was suspended", "set ahead", "refused the credentials", "could not be renewed", "expired before"] {
+        assert!(told.iter().any(|told| told.contains(message)), "{message}: {told:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ use crate::refresh::state::{ExpiredPolicy, Policy};
 use crate::refresh::supervisor::Supervisor;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const QUARTER: Duration = Duration::from_secs(900);
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

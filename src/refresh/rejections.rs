@@ -1,0 +1,50 @@
+//! How soon a key that services refuse may cause the next attempt: one that no service ever takes must not become a storm.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff::doubled;
+
+#[derive(Debug, Default)]
+pub(super) struct Rejections {
+    /// Generations rejected in a row.
+    in_a_row: u32,
+    generation: Option<u64>,
+    heard: Option<Instant>,
+    /// When a rejection last caused an attempt.
+    acted: Option<Instant>,
+}
+
+impl Rejections {
+    /// A service refused the credentials of this generation.
+    pub(super) fn hear(&mut self, generation: u64, now: Instant) {
+        if self.heard.is_some_and(|heard| now.duration_since(heard) > FORGOTTEN) {
+            self.in_a_row = 0;
+        }
+        self.heard = Some(now);
+        if !self.last_named(generation) {
+            self.generation = Some(generation);
+            self.in_a_row = self.in_a_row.saturating_add(1);
+        }
+    }
+
+    /// The first of a row may act at once, the next ones 30 s, 60 s, 120 s … after the one before.
+    pub(super) fn earliest(&self, now: Instant) -> Instant {
+        let spacing = doubled(STEP, self.in_a_row.saturating_sub(2), CAP);
+        self.acted.map_or(now, |acted| now.max(acted + spacing))
+    }
+
+    pub(super) fn acted_at(&mut self, at: Instant) {
+        self.acted = Some(at);
+    }
+
+    pub(super) fn last_named(&self, generation: u64) -> bool {
+        self.generation == Some(generation)
+    }
+}
+
+const STEP: Duration = Duration::from_secs(30);
+const CAP: Duration = Duration::from_secs(15 * 60);
+/// Since the last one; then a row begins anew.
+const FORGOTTEN: Duration = Duration::from_secs(10 * 60);

@@ -1,0 +1,186 @@
+//! What a caller gets, and how long it waits for it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
+use crate::error::ErrorKind;
+use crate::refresh::source::Class;
+use crate::refresh::state::{ExpiredPolicy, Phase};
+
+#[tokio::test(start_paused = true)]
+async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_hangs() {
+    let rig = Rig::new(Reply::Hang);
+    rig.source.then(Reply::Grant(QUARTER));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(seconds(899)).await;
+    assert!(rig.source.calls() >= 2, "a refresh is under way");
+    let before = Instant::now();
+    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
+    assert_eq!(Instant::now(), before, "no time passed");
+    assert_eq!(rig.key().as_deref(), Some("KEY1"), "valid to the last second");
+    rig.pass(seconds(1)).await;
+    assert_eq!(rig.key(), None, "and not longer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p3_five_hundred_first_callers_cost_one_exchange() {
+    let rig = Rig::new(Reply::Grant(HOUR).after(seconds(2)));
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..500 {
+        let engine = rig.engine.clone();
+        callers.spawn(async move { engine.credentials().await.unwrap().access_key_id().to_owned() });
+    }
+    let keys: BTreeSet<String> = callers.join_all().await.into_iter().collect();
+    assert_eq!(keys, BTreeSet::from(["KEY1".to_owned()]));
+    assert_eq!(rig.source.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p3_fifty_callers_of_a_failing_first_load_share_one_error() {
+    let rig = Rig::new(Reply::Fail(Class::Config).after(seconds(1)));
+    let before = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let engine = rig.engine.clone();
+        callers.spawn(async move { engine.credentials().await.unwrap_err().kind() });
+    }
+    assert!(callers.join_all().await.into_iter().all(|kind| kind == ErrorKind::RoleDenied));
+    assert_eq!(rig.source.calls(), 1);
+    assert!(before.elapsed() < seconds(2), "no convoy: {:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p3_caller_timeout_leaves_flight_running() {
+    let rig = Rig::new(Reply::Grant(HOUR).after(seconds(2)));
+    for _ in 0..10 {
+        assert!(timeout(Duration::from_millis(100), rig.engine.credentials()).await.is_err());
+    }
+    rig.pass(seconds(2)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY1"));
+    assert_eq!(rig.source.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn identical_credentials_do_not_bump_generation() {
+    let rig = Rig::new(Reply::SameKey(HOUR));
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
+    assert_eq!(rig.source.calls(), 2);
+    assert_eq!(rig.engine.standing().generation, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_gets_the_outcome_of_its_own_exchange_good_or_bad() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY2");
+    rig.source.then(Reply::Fail(Class::Config));
+    assert_eq!(rig.engine.refresh().await.unwrap_err().kind(), ErrorKind::RoleDenied);
+    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY2");
+    let times = rig.source.call_times();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= seconds(1)), "at least 1 s apart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p1_credentials_for_presigning_last_as_long_as_asked() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    assert_eq!(rig.engine.valid_for(seconds(3000)).await.unwrap().access_key_id(), "KEY1");
+    rig.pass(seconds(1000)).await;
+    assert_eq!(rig.engine.valid_for(seconds(3000)).await.unwrap().access_key_id(), "KEY2");
+    rig.pass(seconds(200)).await;
+    let error = rig.engine.valid_for(seconds(3500)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+    assert!(error.to_string().contains("3600 s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_key_is_replaced_at_once_and_a_key_that_is_never_accepted_is_no_storm() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.engine.rejected("SOMEBODYS", Duration::ZERO);
+    rig.pass(seconds(5)).await;
+    assert_eq!(rig.source.calls(), 1);
+    rig.engine.rejected("KEY1", seconds(30));
+    rig.pass(seconds(5)).await;
+    assert_eq!(rig.source.calls(), 1, "too young to be refused for good");
+    rig.engine.rejected("KEY1", Duration::ZERO);
+    assert_eq!(rig.key().as_deref(), Some("KEY1"), "readable until replaced");
+    rig.pass(seconds(1)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY2"));
+    for _ in 0..7200 {
+        rig.engine.rejected(&rig.key().unwrap(), Duration::ZERO);
+        rig.pass(seconds(1)).await;
+    }
+    assert!(rig.source.calls() <= 15, "{}", rig.source.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for() {
+    let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
+    rig.source.then(Reply::Grant(QUARTER));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(seconds(1000)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY1"));
+    assert!(rig.engine.current().is_none(), "valid they are not");
+    assert_eq!(rig.engine.standing().phase, Phase::Expired);
+    rig.engine.rejected("KEY1", Duration::ZERO);
+    assert_eq!(rig.key(), None);
+
+    let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
+    rig.source.then(Reply::Grant(QUARTER));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(seconds(1801)).await;
+    assert_eq!(rig.key(), None, "not longer than a lifetime");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_phase_says_how_things_stand() {
+    let rig = Rig::new(Reply::Fail(Class::Transient));
+    assert_eq!(rig.engine.standing().phase, Phase::Empty);
+    rig.source.then(Reply::Grant(QUARTER));
+    rig.engine.credentials().await.unwrap();
+    assert_eq!(rig.engine.standing().phase, Phase::Fresh);
+    rig.source.then(Reply::Fail(Class::Transient).after(seconds(5)));
+    while rig.source.calls() < 2 {
+        rig.pass(seconds(1)).await;
+    }
+    assert_eq!(rig.engine.standing().phase, Phase::Refreshing);
+    rig.pass(seconds(6)).await;
+    assert_eq!(rig.engine.standing().phase, Phase::Stale);
+    rig.pass(QUARTER).await;
+    assert_eq!(rig.engine.standing().phase, Phase::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_tell_of_each_generation_and_of_the_end() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    let mut updates = rig.engine.updates();
+    assert_eq!(updates.last(), 0);
+    rig.engine.credentials().await.unwrap();
+    assert_eq!(updates.changed().await.unwrap(), 1);
+    assert_eq!(updates.changed().await.unwrap(), 2);
+    rig.engine.refresh().await.unwrap();
+    rig.engine.shutdown().await;
+    assert_eq!(updates.changed().await.unwrap(), 3, "what came before the end is told first");
+    assert!(updates.changed().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_waits_for_its_own_exchange_although_an_older_denial_still_stands() {
+    let rig = Rig::new(Reply::Fail(Class::Config));
+    while rig.source.calls() < 8 {
+        rig.engine.credentials().await.unwrap_err();
+        rig.pass(Duration::from_millis(100)).await;
+    }
+    let calls = rig.source.calls();
+    rig.engine.credentials().await.unwrap_err();
+    assert_eq!(rig.source.calls(), calls, "the denial stands");
+    rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
+    assert_eq!(rig.source.calls(), calls + 1);
+}

@@ -1,0 +1,121 @@
+//! Each way in which a token is replaced. The integration tests have this file, too.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::{InPlaceFile, ProjectedVolume};
+
+/// Where the token will be, and whoever replaces it: with the number of each, from 0.
+pub(crate) type Place = (PathBuf, Box<dyn FnMut(usize, &str) -> io::Result<()> + Send>);
+
+pub(crate) fn swap(home: &Path) -> io::Result<Place> {
+    let volume = ProjectedVolume::new(home.join("volume"))?;
+    Ok((volume.token_path(), Box::new(move |_, token| volume.write(token))))
+}
+
+pub(crate) fn in_place(home: &Path) -> io::Result<Place> {
+    let file = InPlaceFile::new(home.join("token"));
+    Ok((file.token_path().to_owned(), Box::new(move |_, token| file.write(token))))
+}
+
+pub(crate) fn rename_over(home: &Path) -> io::Result<Place> {
+    let (file, new) = (home.join("token"), home.join("new"));
+    let write = {
+        let file = file.clone();
+        move |_, token: &str| {
+            fs::write(&new, token)?;
+            fs::rename(&new, &file)
+        }
+    };
+    Ok((file, Box::new(write)))
+}
+
+/// One link is absolute, one is relative, and each is in a directory of its own.
+pub(crate) fn behind_links(home: &Path) -> io::Result<Place> {
+    let volume = ProjectedVolume::new(home.join("volume"))?;
+    for directory in ["etc", "run"] {
+        fs::create_dir(home.join(directory))?;
+    }
+    symlink(volume.token_path(), home.join("run/token"))?;
+    symlink("../run/token", home.join("etc/token"))?;
+    Ok((home.join("etc/token"), Box::new(move |_, token| volume.write(token))))
+}
+
+pub(crate) fn other_target(home: &Path) -> io::Result<Place> {
+    for directory in ["etc", "run"] {
+        fs::create_dir(home.join(directory))?;
+    }
+    symlink("../run/token", home.join("etc/token"))?;
+    let file = home.join("etc/token");
+    let home = home.to_owned();
+    let write = move |number: usize, token: &str| {
+        let directory = home.join(format!("run.{number}"));
+        fs::create_dir(&directory)?;
+        fs::write(directory.join("token"), token)?;
+        symlink(directory.join("token"), home.join("run/new"))?;
+        fs::rename(home.join("run/new"), home.join("run/token"))
+    };
+    Ok((file, Box::new(write)))
+}
+
+/// Each rotation is in the directory that the one before has led to, unless that leads on.
+pub(crate) fn other_links(home: &Path) -> io::Result<Place> {
+    for directory in ["etc", "run"] {
+        fs::create_dir(home.join(directory))?;
+    }
+    symlink("../run/token", home.join("etc/token"))?;
+    let file = home.join("etc/token");
+    let home = home.to_owned();
+    let write = move |number: usize, token: &str| {
+        let directory = home.join(format!("run.{}", number / 3));
+        if number.is_multiple_of(3) {
+            fs::create_dir(&directory)?;
+            fs::write(directory.join("token"), token)?;
+            symlink(directory.join("token"), home.join("run/new"))?;
+            return fs::rename(home.join("run/new"), home.join("run/token"));
+        }
+        fs::write(directory.join("new"), token)?;
+        fs::rename(directory.join("new"), directory.join("token"))
+    };
+    Ok((file, Box::new(write)))
+}
+
+pub(crate) fn removed(home: &Path) -> io::Result<Place> {
+    let directory = home.join("volume");
+    let write = {
+        let directory = directory.clone();
+        move |number: usize, token: &str| {
+            if number % 4 == 2 {
+                fs::remove_dir_all(&directory)?;
+            }
+            ProjectedVolume::new(&directory)?.write(token)
+        }
+    };
+    Ok((directory.join("token"), Box::new(write)))
+}
+
+pub(crate) fn moved_away(home: &Path) -> io::Result<Place> {
+    let (directory, home) = (home.join("volume"), home.to_owned());
+    let write = {
+        let directory = directory.clone();
+        move |number: usize, token: &str| {
+            if number % 4 == 2 {
+                fs::rename(&directory, home.join(format!("away.{number}")))?;
+            }
+            ProjectedVolume::new(&directory)?.write(token)
+        }
+    };
+    Ok((directory.join("token"), Box::new(write)))
+}
+
+/// Even its parent is missing at first.
+pub(crate) fn late(home: &Path) -> io::Result<Place> {
+    let directory = home.join("var/run/volume");
+    let write = {
+        let directory = directory.clone();
+        move |_, token: &str| ProjectedVolume::new(&directory)?.write(token)
+    };
+    Ok((directory.join("token"), Box::new(write)))
+}

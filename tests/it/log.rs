@@ -1,0 +1,50 @@
+//! What this thread logs, as text.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing::Dispatch;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// All that is logged on this thread at INFO and above, until the guard is dropped.
+    pub(crate) fn listen() -> (Self, (DefaultGuard, Dispatch)) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        (log, (tracing::subscriber::set_default(subscriber), second_dispatcher()))
+    }
+}
+
+/// With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+pub(crate) fn second_dispatcher() -> Dispatch {
+    Dispatch::new(tracing_subscriber::registry())
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0.lock().unwrap()))
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

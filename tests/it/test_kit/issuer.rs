@@ -1,0 +1,149 @@
+//! The issuer: tokens, keys, and the pages that tell of them.
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use aws_web_identity::test_util::{Algorithm, OidcIssuer};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::{Kit, SUBJECT, get, spec};
+
+#[tokio::test]
+async fn tokens_of_both_algorithms_are_accepted_by_the_mock_and_by_another_library() {
+    let kit = Kit::start().await;
+    for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
+        let token = kit.issuer.mint(spec().algorithm(algorithm));
+        kit.exchange(&token).send().await.unwrap();
+
+        let header = jsonwebtoken::decode_header(&token).unwrap();
+        let (_, keys) = get(kit.issuer.url(), "/openid/v1/jwks").await;
+        let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&keys).unwrap();
+        let key = jsonwebtoken::DecodingKey::from_jwk(keys.find(&header.kid.unwrap()).unwrap()).unwrap();
+        let mut validation = jsonwebtoken::Validation::new(header.alg);
+        validation.set_audience(&["sts.amazonaws.com"]);
+        validation.set_issuer(&[kit.issuer.url()]);
+        let claims = jsonwebtoken::decode::<Value>(&token, &key, &validation).unwrap().claims;
+        assert_eq!(claims["sub"], SUBJECT);
+    }
+}
+
+#[tokio::test]
+async fn a_token_has_the_claims_of_a_kubelets_and_no_others() {
+    let issuer = OidcIssuer::start().await;
+    let issued_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let token = issuer.mint(
+        spec()
+            .audience("one")
+            .audience("two")
+            .issued_at(issued_at)
+            .lifetime(Duration::from_secs(600))
+            .warn_after(Duration::from_secs(300)),
+    );
+    let mut claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&token).unwrap().claims;
+    for name in ["node", "pod", "serviceaccount"] {
+        let uid = claims["kubernetes.io"][name]["uid"].take();
+        assert_eq!(uid.as_str().unwrap().len(), 36);
+    }
+    assert_eq!(claims["jti"].take().as_str().unwrap().len(), 36);
+    let expected = json!({
+        "aud": ["one", "two"], "exp": 1_700_000_600, "iat": 1_700_000_000, "iss": issuer.url(), "jti": null,
+        "kubernetes.io": {
+            "namespace": "shop",
+            "node": { "name": "node-1", "uid": null },
+            "pod": { "name": "checkout-0", "uid": null },
+            "serviceaccount": { "name": "checkout", "uid": null },
+            "warnafter": 1_700_000_300,
+        },
+        "nbf": 1_700_000_000, "sub": SUBJECT,
+    });
+    assert_eq!(claims, expected);
+    let header = jsonwebtoken::decode_header(&token).unwrap();
+    assert_eq!(header.typ, None);
+}
+
+#[tokio::test]
+async fn the_issuers_pages_are_those_of_an_api_server() {
+    let issuer = OidcIssuer::start().await;
+    issuer.mint(spec().algorithm(Algorithm::Rs256));
+    let (head, discovery) = get(issuer.url(), "/.well-known/openid-configuration").await;
+    assert!(head.contains("content-type: application/json") && head.contains("max-age=3600"), "{head}");
+    let discovery: Value = serde_json::from_str(&discovery).unwrap();
+    assert_eq!(discovery["issuer"], issuer.url());
+    assert_eq!(discovery["jwks_uri"], format!("{}/openid/v1/jwks", issuer.url()));
+
+    let (head, keys) = get(issuer.url(), "/openid/v1/jwks").await;
+    assert!(head.contains("content-type: application/jwk-set+json") && head.contains("max-age=3600"), "{head}");
+    let keys: Value = serde_json::from_str(&keys).unwrap();
+    let names: Vec<Vec<_>> =
+        keys["keys"].as_array().unwrap().iter().map(|key| key.as_object().unwrap().keys().collect()).collect();
+    assert_eq!(names, [vec!["alg", "e", "kid", "kty", "n", "use"], vec!["alg", "crv", "kid", "kty", "use", "x", "y"]]);
+
+    issuer.set_available(false);
+    let (head, _) = get(issuer.url(), "/openid/v1/jwks").await;
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+}
+
+#[tokio::test]
+async fn a_key_is_published_with_its_certificate_where_that_is_asked_for() {
+    let issuer = OidcIssuer::start_at(([127, 0, 0, 1], 0)).await;
+    assert!(issuer.url().starts_with("http://127.0.0.1:"), "{}", issuer.url());
+    issuer.publish_certificates(true);
+    for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
+        let thumbprint = issuer.thumbprint(algorithm);
+        let (_, keys) = get(issuer.url(), "/openid/v1/jwks").await;
+        let keys: Value = serde_json::from_str(&keys).unwrap();
+        let key = &keys["keys"][0];
+        assert_eq!(key["x5c"].as_array().unwrap().len(), 1, "the newest key comes first");
+        let certificate = STANDARD.decode(key["x5c"][0].as_str().unwrap()).unwrap();
+        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &certificate);
+        assert_eq!(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>(), thumbprint);
+        let number = URL_SAFE_NO_PAD.decode(key["n"].as_str().or(key["x"].as_str()).unwrap()).unwrap();
+        assert!(certificate.windows(number.len()).any(|part| part == number), "it is the key's");
+    }
+    issuer.publish_certificates(false);
+    let (_, keys) = get(issuer.url(), "/openid/v1/jwks").await;
+    assert!(!keys.contains("x5c"), "as an API server has it");
+}
+
+#[tokio::test]
+async fn a_rotated_key_works_beside_the_old_one_until_that_is_retired() {
+    let kit = Kit::start().await;
+    let old = kit.issuer.mint(spec());
+    kit.issuer.rotate_key();
+    let new = kit.issuer.mint(spec());
+    kit.exchange(&old).send().await.unwrap();
+    kit.exchange(&new).send().await.unwrap();
+
+    kit.issuer.retire_old_keys();
+    kit.exchange(&new).send().await.unwrap();
+    assert!(kit.no_key(&old).await);
+}
+
+#[tokio::test]
+async fn a_key_that_is_held_back_works_once_it_is_published() {
+    let kit = Kit::start().await;
+    kit.issuer.hold_back_keys(true);
+    kit.issuer.rotate_key();
+    let token = kit.issuer.mint(spec());
+    assert!(kit.no_key(&token).await);
+    kit.issuer.hold_back_keys(false);
+    kit.exchange(&token).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_issuer_that_fails_or_is_gone_gives_no_key() {
+    let Kit { issuer, sts } = Kit::start().await;
+    let kit = Kit { issuer: issuer.clone(), sts };
+    let token = issuer.mint(spec());
+    issuer.set_available(false);
+    assert!(kit.no_key(&token).await);
+    issuer.set_available(true);
+    kit.exchange(&token).send().await.unwrap();
+
+    let Kit { issuer: other, sts } = kit;
+    drop((issuer, other));
+    let kit = Kit { issuer: OidcIssuer::start().await, sts };
+    assert!(kit.no_key(&token).await);
+}

@@ -1,0 +1,58 @@
+//! The example `whoami`, run as a program.
+
+use std::process::Output;
+
+use aws_web_identity::test_util::Fault;
+use serde_json::Value;
+
+use crate::example::example;
+use crate::rig::{ARN, ROLE, Rig, soon};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_who_we_are_by_the_token_of_the_pod() {
+    let rig = Rig::start().await;
+    let output = run(&rig, &[]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.starts_with("we are ") && text.contains(ARN), "{text}");
+
+    let output = run(&rig, &["--json"]).await;
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success());
+    assert_eq!((&said["arn"], &said["account"]), (&Value::from(ARN), &Value::from("123456789012")));
+    assert_eq!(said["endpoint"], rig.sts.endpoint_url());
+    assert_eq!(said["token"]["subject"], "system:serviceaccount:shop:checkout");
+    assert!(said["credentials_expiry"].is_string() && said["token"]["expiry"].is_string(), "{said}");
+    assert_eq!(rig.exchanges().len(), 2, "one each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_why_we_are_nobody() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::ValidationError);
+    let output = run(&rig, &[]).await;
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{errors}");
+    assert!(errors.starts_with("whoami: STS at ") && errors.contains("ValidationError"), "{errors}");
+
+    let output = run(&rig, &["--json"]).await;
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        (&said["error"]["kind"], &said["error"]["code"]),
+        (&"InvalidConfiguration".into(), &"ValidationError".into())
+    );
+
+    assert_eq!(run(&rig, &["--yaml"]).await.status.code(), Some(1));
+}
+
+async fn run(rig: &Rig, arguments: &[&str]) -> Output {
+    let mut command = example("whoami");
+    command
+        .args(arguments)
+        .env("AWS_ROLE_ARN", ROLE)
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", rig.volume.token_path())
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ROLE_SESSION_NAME", "checkout-0")
+        .env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url());
+    soon(tokio::task::spawn_blocking(move || command.output())).await.unwrap().unwrap()
+}
