@@ -41,8 +41,20 @@ impl Course {
         report("live rss_mib by tenths", self.tenths().map(|mib| format!("{mib:.1}")).join(" "));
     }
 
-    /// What to say of it, if it grows as it must not.
+    /// What to say of it, if it keeps growing: even the least of the last three tenths is above all that the third to fifth
+    /// came to, which are past the warm-up.
     pub(crate) fn leak(&self) -> Option<String> {
-        None
+        if self.begun.elapsed() < LONG_ENOUGH {
+            return None;
+        }
+        let tenths = self.tenths();
+        let warm = tenths[2..5].iter().copied().fold(0.0, f64::max);
+        let last = tenths[7..].iter().copied().fold(f64::INFINITY, f64::min);
+        (last > warm + BOUND_MIB).then(|| format!("{:.1} MiB since the warm-up, {BOUND_MIB} may be noise", last - warm))
     }
 }
+
+/// What the judge keeps, and the sessions of the first minute, make a shorter course steep.
+const LONG_ENOUGH: Duration = Duration::from_secs(300);
+/// Of allocations that come to lie elsewhere. One provider that leaks is about 10 KiB, and there are 15 a second.
+const BOUND_MIB: f64 = 3.0;
