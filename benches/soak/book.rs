@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 use aws_web_identity::test_util::Fault;
 
 use crate::lane::Lane;
+use crate::party::Party;
+use crate::pulse::Pulse;
 
 pub(crate) struct Book {
     session: Duration,
+    pulse: Pulse,
     /// By the name of the session.
     grants: HashMap<String, Vec<Grant>>,
     calls: HashMap<String, usize>,
@@ -20,13 +23,13 @@ pub(crate) struct Grant {
     /// When STS sent it.
     pub(crate) sent: SystemTime,
     pub(crate) ends: SystemTime,
-    /// The same for who counts from when it asked: it cannot know that STS's second began later.
-    ends_surely_not_before: SystemTime,
+    /// When whoever had it had asked, or before. `None` if it may not have got it, or asked before the first beats.
+    asked: Option<SystemTime>,
 }
 
 impl Book {
-    pub(crate) fn new(session: Duration) -> Self {
-        Self { session, grants: HashMap::new(), calls: HashMap::new() }
+    pub(crate) fn new(session: Duration, pulse: Pulse) -> Self {
+        Self { session, pulse, grants: HashMap::new(), calls: HashMap::new() }
     }
 
     /// Reads on. Calls from before `until` are final: it counts them, and lets STS forget them.
@@ -45,13 +48,13 @@ impl Book {
                     continue;
                 };
                 let grants = self.grants.entry(session_name).or_default();
-                let is_late = sent.duration_since(call.at).is_ok_and(|took| took > LATE);
-                if is_late || grants.iter().any(|grant| grant.key == key) {
+                if grants.iter().any(|grant| grant.key == key) {
                     continue;
                 }
+                let is_late = sent.duration_since(call.at).is_ok_and(|took| took > LATE);
                 let ends = lane.here(expiration);
-                let ends_surely_not_before = ends.min(call.at + self.session) - AN_INSTANT;
-                grants.push(Grant { key, sent, ends, ends_surely_not_before });
+                let asked = self.pulse.moment_before(call.at).filter(|_| !is_late);
+                grants.push(Grant { key, sent, ends, asked });
             }
             sts.forget_before(until);
         }
@@ -69,21 +72,29 @@ impl Book {
         self.calls.get(session_name).copied().unwrap_or_default()
     }
 
-    pub(crate) fn grants(&self, session_name: &str) -> &[Grant] {
+    pub(crate) fn grant(&self, session_name: &str, key: &str) -> Option<&Grant> {
+        self.of(session_name).iter().find(|grant| grant.key == key)
+    }
+
+    /// Those that the party had all the while, and that it knew to be valid: it counts from when it asked, as it cannot know
+    /// that STS's second began later.
+    pub(crate) fn covering(&self, party: &Party, began: SystemTime, ended: SystemTime) -> impl Iterator<Item = &Grant> {
+        let known = self.session.saturating_sub(party.head_start);
+        self.of(&party.session_name).iter().filter(move |grant| {
+            let until = grant.asked.map(|asked| grant.ends.min(asked + known));
+            until.is_some_and(|until| ended < until) && self.is_past(grant.sent, began)
+        })
+    }
+
+    /// Whether it was `at` then for all who were busy with something.
+    pub(crate) fn is_past(&self, at: SystemTime, then: SystemTime) -> bool {
+        self.pulse.moment_after(at).is_some_and(|done| done <= then)
+    }
+
+    fn of(&self, session_name: &str) -> &[Grant] {
         self.grants.get(session_name).map_or(&[], Vec::as_slice)
     }
 }
 
-impl Grant {
-    /// Whether it was valid all the while, and whoever asked for it had it.
-    pub(crate) fn covers(&self, began: SystemTime, ended: SystemTime) -> bool {
-        self.sent + A_MOMENT <= began && ended < self.ends_surely_not_before
-    }
-}
-
-/// From the answer's way to its reader, on a busy machine.
-const A_MOMENT: Duration = Duration::from_millis(500);
-/// Between two readings of a clock, or of two clocks.
-const AN_INSTANT: Duration = Duration::from_millis(100);
 /// Who asked may have given up by then.
 const LATE: Duration = Duration::from_secs(2);

@@ -10,12 +10,14 @@ use crate::book::Book;
 use crate::lane::Lane;
 use crate::party::Party;
 use crate::plan::Plan;
+use crate::pulse::Pulse;
 use crate::summary::Summary;
 use crate::traffic::{Failure, Tally};
 use crate::verdict::Verdict;
 
 pub(crate) struct Judge {
     cases: Vec<Case>,
+    pulse: Pulse,
     seen: mpsc::UnboundedReceiver<Seen>,
     summary: Summary,
 }
@@ -29,6 +31,15 @@ pub(crate) enum Sight {
     Nothing(SystemTime),
 }
 
+impl Sight {
+    fn at(&self) -> SystemTime {
+        match self {
+            Self::Failed(failure) => failure.ended,
+            Self::Nothing(at) => *at,
+        }
+    }
+}
+
 /// A lane, who is in it, and what its STS gave.
 struct Case {
     lane: Arc<Lane>,
@@ -40,10 +51,12 @@ impl Judge {
     pub(crate) fn new(
         lanes: Vec<(Arc<Lane>, Vec<Arc<Party>>)>,
         plan: Plan,
+        pulse: Pulse,
         seen: mpsc::UnboundedReceiver<Seen>,
     ) -> Self {
-        let cases = lanes.into_iter().map(|(lane, parties)| Case { lane, parties, book: Book::new(plan.session) });
-        Self { cases: cases.collect(), seen, summary: Summary::default() }
+        let book = || Book::new(plan.session, pulse.clone());
+        let cases = lanes.into_iter().map(|(lane, parties)| Case { lane, parties, book: book() }).collect();
+        Self { cases, pulse, seen, summary: Summary::default() }
     }
 
     /// Until nobody is left to see anything.
@@ -77,12 +90,16 @@ impl Judge {
                 Sight::Nothing(at) => Verdict::of_nothing(*at, party, book),
             };
             if let Some(verdict) = verdict {
-                self.summary.judged(party, verdict, &sight);
+                let seen_at = sight.at();
+                let had = book.covering(party, seen_at, seen_at).next();
+                self.summary.judged(party, verdict, &sight, had);
             }
         }
         for case in &mut self.cases {
             case.book.forget_before(until);
         }
+        // What is kept is judged by the beats before it, too.
+        self.pulse.forget_before(until - KEPT);
     }
 
     pub(crate) fn parties(&self) -> impl Iterator<Item = &Party> {

@@ -69,7 +69,7 @@ impl Lane {
             .role_arn(ROLE)
             .token_file(self.token_path())
             .session_name(session_name)
-            .attempt_timeout(Duration::from_secs(3))
+            .attempt_timeout(ATTEMPT)
             .wait_timeout(Duration::from_secs(3))
     }
 
@@ -96,5 +96,7 @@ impl Lane {
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 pub(crate) const CHAINED_ROLE: &str = "arn:aws:iam::210987654321:role/lake";
+/// The longest that an attempt of a provider takes.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(3);
 /// Of an exchange.
 const LATENCY: Duration = Duration::from_millis(20);

@@ -23,6 +23,7 @@ mod lane;
 mod namespace;
 mod party;
 mod plan;
+mod pulse;
 mod resources;
 mod summary;
 #[path = "../support/mod.rs"]
@@ -45,6 +46,7 @@ use lane::Lane;
 use namespace::allow_watches;
 use party::{Party, Provider};
 use plan::Plan;
+use pulse::Pulse;
 use resources::Resources;
 use summary::Summary;
 use support::report;
@@ -102,6 +104,8 @@ async fn live(plan: Plan) -> Result<(Summary, Course), Box<dyn Error + Send + Sy
     let issuer = OidcIssuer::start().await;
     let clock = Clock::default();
     let (mut troubles, mut traffic) = (JoinSet::new(), JoinSet::new());
+    let pulse = Pulse::default();
+    troubles.spawn(pulse.clone().beat());
     let (tell, seen) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let churned = Arc::new(AtomicU64::new(0));
@@ -130,7 +134,7 @@ async fn live(plan: Plan) -> Result<(Summary, Course), Box<dyn Error + Send + Sy
     drop(tell);
     let mut tallies: Vec<Vec<Tally>> =
         lanes.iter().map(|(_, parties)| parties.iter().map(|_| Tally::default()).collect()).collect();
-    let judge = tokio::spawn(Judge::new(lanes, plan, seen).run());
+    let judge = tokio::spawn(Judge::new(lanes, plan, pulse, seen).run());
 
     let mut course = Course::new(plan.runs_for);
     course.follow_to(plan.runs_for / 2).await;

@@ -10,7 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_web_identity::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
 
 use crate::clock::Clock;
-use crate::lane::{CHAINED_ROLE, Lane, ROLE};
+use crate::lane::{ATTEMPT, CHAINED_ROLE, Lane, ROLE};
 
 pub(crate) enum Provider {
     Ours(WebIdentityCredentialsProvider),
@@ -29,6 +29,9 @@ pub(crate) struct Party {
     pub(crate) hears: bool,
     /// Its clock shows another second than STS's, so that it cannot know when in its last second a session ends.
     pub(crate) has_wrong_clock: bool,
+    /// How long before STS hears of it an attempt may begin, from which a session is counted: it waits for the credentials that
+    /// it signs with, asks another STS first, or is somebody else's.
+    pub(crate) head_start: Duration,
 }
 
 macro_rules! each {
@@ -102,7 +105,8 @@ impl Party {
 
     fn of((kind, session_name): (&'static str, String), provider: Provider, config: SdkConfig) -> Self {
         let has_wrong_clock = kind == "jumping";
-        Self { kind, session_name, provider, config, hears: kind != "polling", has_wrong_clock }
+        let head_start = if matches!(kind, "chained" | "standby" | "wrapped") { ATTEMPT } else { Duration::ZERO };
+        Self { kind, session_name, provider, config, hears: kind != "polling", has_wrong_clock, head_start }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::book::Grant;
 use crate::judge::Sight;
 use crate::party::Party;
 use crate::support::report;
@@ -43,7 +44,8 @@ impl Summary {
             figures.longest_with_nothing_usable.max(tally.longest_with_nothing_usable);
     }
 
-    pub(crate) fn judged(&mut self, party: &Party, verdict: Verdict, sight: &Sight) {
+    /// `had`: a grant that was good when it was seen.
+    pub(crate) fn judged(&mut self, party: &Party, verdict: Verdict, sight: &Sight, had: Option<&Grant>) {
         let figures = self.of_kinds.entry(party.kind).or_default();
         figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
         // A few of each are enough.
@@ -60,7 +62,8 @@ impl Summary {
                     failure.error
                 ),
             };
-            self.told.push(format!("{}: {what}", party.session_name));
+            let had = had.map(|grant| format!(", had {} sent at {}", grant.key, seconds(grant.sent)));
+            self.told.push(format!("{}: {what}{}", party.session_name, had.unwrap_or_default()));
         }
     }
 

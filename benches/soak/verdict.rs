@@ -28,17 +28,15 @@ pub(crate) enum Verdict {
 impl Verdict {
     pub(crate) fn of_failure(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
         let Failure { began, ended, before, after, signed, code, .. } = failure;
-        let grants = book.grants(&party.session_name);
         let Some(Signature { key, at }) = signed else {
             // An error was provided: at its end, whenever it was asked for.
             let told_the_same = before.is_some() && before == after;
-            let had_some = told_the_same || grants.iter().any(|grant| grant.covers(*ended, *ended));
+            let had_some = told_the_same || book.covering(party, *ended, *ended).next().is_some();
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
         };
         let told = before.as_ref() == Some(key) || after.as_ref() == Some(key);
-        let of_key = grants.iter().find(|grant| grant.key == *key);
-        let mut others =
-            grants.iter().filter(|grant| grant.covers(*began, *ended) && !lane.had_rejected(&grant.key, *ended));
+        let of_key = book.grant(&party.session_name, key);
+        let mut others = book.covering(party, *began, *ended).filter(|grant| !lane.had_rejected(&grant.key, *ended));
         if lane.had_rejected(key, *ended) && (told || !party.is_ours()) {
             // Unless there was a newer one.
             let outdated = others.any(|grant| of_key.is_some_and(|of_key| of_key.sent < grant.sent));
@@ -62,7 +60,7 @@ impl Verdict {
             return Self::WhileValid;
         };
         let known_to_end = if party.has_wrong_clock { ends + A_SECOND } else { ends };
-        if *began >= known_to_end || *at >= known_to_end + NOISE {
+        if *began >= known_to_end || book.is_past(known_to_end, *at) {
             Self::WhileValid
         } else if *began < ends {
             Self::EndedOnTheWay
@@ -73,11 +71,8 @@ impl Verdict {
 
     /// `current()` told of no credentials at this moment.
     pub(crate) fn of_nothing(at: SystemTime, party: &Party, book: &Book) -> Option<Self> {
-        let grants = book.grants(&party.session_name);
-        grants.iter().any(|grant| grant.covers(at, at)).then_some(Self::Withheld)
+        book.covering(party, at, at).next().map(|_| Self::Withheld)
     }
 }
 
 const A_SECOND: Duration = Duration::from_secs(1);
-/// From taking a key to having signed with it, on a busy machine.
-const NOISE: Duration = Duration::from_millis(200);
