@@ -11,7 +11,9 @@
 //! directories vanish, inotify instances run out, callers demand and give up, and providers come and go.
 //!
 //! What counts is what was known at each failure: the key that `current()` told before and after, the key of the request's
-//! signature, and STS's own record of when that key's session ended. Never how long something took.
+//! signature, and STS's own record of when that key's session ended. Never how long something took: from STS's answer to who
+//! reads it, and from asking to STS, are as many turns of the runtime as any task needs, however long a busy machine takes over
+//! them. Nothing is left at the end, and once it is warm the memory of the process no longer grows.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod book;
