@@ -8,6 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_web_identity::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
+use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
 use crate::lane::{ATTEMPT, CHAINED_ROLE, Lane, ROLE};
@@ -53,6 +54,13 @@ impl Provider {
         each!(self, provider => Some(provider.provide_credentials().await), None)
     }
 
+    /// Until there are credentials. Trouble comes later; but a busy machine may need longer than a caller waits.
+    async fn begun(&self) {
+        while let Some(Err(_)) = self.provide().await {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub(crate) fn status(&self) -> Option<Status> {
         each!(self, provider => Some(provider.status()), None)
     }
@@ -70,13 +78,12 @@ impl Party {
     /// One of each kind, the SDK's last. The clock is that of the one whose clock is set again and again.
     pub(crate) async fn all(lane: &Lane, clock: &Clock) -> Result<Vec<Self>, Box<dyn Error + Send + Sync>> {
         let named = |kind: &'static str| (kind, format!("{kind}-{}", lane.number));
-        let plain = lane.builder(&named("plain").1).connect().await?;
+        let plain = lane.builder(&named("plain").1).build()?;
         let polling = lane.builder(&named("polling").1).watch_token(false);
-        let polling = polling.token_poll_interval(Duration::from_secs(1)).connect().await?;
-        let standby =
-            lane.builder(&named("standby").1).standby_endpoint_url(lane.standby.endpoint_url()).connect().await?;
-        let jumping = lane.builder(&named("jumping").1).time_source(clock.clone()).connect().await?;
-        let chained = plain.assume_role(CHAINED_ROLE).session_name(named("chained").1).connect().await?;
+        let polling = polling.token_poll_interval(Duration::from_secs(1)).build()?;
+        let standby = lane.builder(&named("standby").1).standby_endpoint_url(lane.standby.endpoint_url()).build()?;
+        let jumping = lane.builder(&named("jumping").1).time_source(clock.clone()).build()?;
+        let chained = plain.assume_role(CHAINED_ROLE).session_name(named("chained").1).build()?;
 
         let base = lane.home.sdk_config();
         let mut parties = Vec::new();
@@ -91,7 +98,7 @@ impl Party {
         if lane.clock_offset == 0 {
             let theirs = loaded(lane, &named("wrapped").1).await?.credentials_provider().ok_or("no default chain")?;
             let wrapped = BackgroundCredentialsProvider::builder(theirs).name("aws-config's chain");
-            let wrapped = wrapped.wait_timeout(Duration::from_secs(3)).connect().await?;
+            let wrapped = wrapped.wait_timeout(Duration::from_secs(3)).build()?;
             let config = wrapped.install(base);
             parties.push(Self::of(named("wrapped"), Provider::Background(wrapped), config));
         }
@@ -99,6 +106,7 @@ impl Party {
 
         for party in &mut parties {
             party.has_wrong_clock |= lane.clock_offset != 0;
+            timeout(Duration::from_secs(60), party.provider.begun()).await?;
         }
         Ok(parties)
     }
