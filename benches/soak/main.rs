@@ -114,7 +114,7 @@ async fn live(plan: Plan) -> Result<(Summary, Course), Box<dyn Error + Send + Sy
     let mut lanes = Vec::new();
     for (number, (offset, files)) in WORLDS.into_iter().enumerate() {
         let lane = Arc::new(Lane::start(number, &plan, &issuer, offset).await);
-        let parties: Vec<_> = Party::all(&lane, &clock).await?.into_iter().map(Arc::new).collect();
+        let parties: Vec<_> = Party::all(&lane, &clock, files).await?.into_iter().map(Arc::new).collect();
         for (index, party) in parties.iter().enumerate() {
             for _ in 0..CLIENTS_OF_EACH {
                 let (at, party, tell, stop) = ((number, index), Arc::clone(party), tell.clone(), stop.clone());

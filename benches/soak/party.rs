@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
 use crate::lane::{ATTEMPT, CHAINED_ROLE, Lane, ROLE};
+use crate::trouble::Files;
 
 pub(crate) enum Provider {
     Ours(WebIdentityCredentialsProvider),
@@ -30,8 +31,8 @@ pub(crate) struct Party {
     pub(crate) hears: bool,
     /// Its clock shows another second than STS's, so that it cannot know when in its last second a session ends.
     pub(crate) has_wrong_clock: bool,
-    /// How long before STS hears of it an attempt may begin, from which a session is counted: it waits for the credentials that
-    /// it signs with, asks another STS first, or is somebody else's.
+    /// How long before STS hears of it an attempt may begin, from which a session is counted: it waits for a token that is gone,
+    /// or for the credentials that it signs with, or it is somebody else's.
     pub(crate) head_start: Duration,
 }
 
@@ -76,7 +77,11 @@ impl Party {
     }
 
     /// One of each kind, the SDK's last. The clock is that of the one whose clock is set again and again.
-    pub(crate) async fn all(lane: &Lane, clock: &Clock) -> Result<Vec<Self>, Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn all(
+        lane: &Lane,
+        clock: &Clock,
+        files: Files,
+    ) -> Result<Vec<Self>, Box<dyn Error + Send + Sync>> {
         let named = |kind: &'static str| (kind, format!("{kind}-{}", lane.number));
         let plain = lane.builder(&named("plain").1).build()?;
         let polling = lane.builder(&named("polling").1).watch_token(false);
@@ -106,6 +111,9 @@ impl Party {
 
         for party in &mut parties {
             party.has_wrong_clock |= lane.clock_offset != 0;
+            if files != Files::Sound {
+                party.head_start = ATTEMPT;
+            }
             timeout(Duration::from_secs(60), party.provider.begun()).await?;
         }
         Ok(parties)
@@ -113,7 +121,7 @@ impl Party {
 
     fn of((kind, session_name): (&'static str, String), provider: Provider, config: SdkConfig) -> Self {
         let has_wrong_clock = kind == "jumping";
-        let head_start = if matches!(kind, "chained" | "standby" | "wrapped") { ATTEMPT } else { Duration::ZERO };
+        let head_start = if matches!(kind, "chained" | "wrapped") { ATTEMPT } else { Duration::ZERO };
         Self { kind, session_name, provider, config, hears: kind != "polling", has_wrong_clock, head_start }
     }
 }
