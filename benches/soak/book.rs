@@ -1,41 +1,70 @@
-//! What STS gave, by its own records.
+//! What STS gave, by its own records, for as long as that matters.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aws_web_identity::test_util::Fault;
 
-use crate::lane::{LATENCY, Lane};
+use crate::lane::Lane;
+use crate::party::Party;
+use crate::pulse::Pulse;
 
 pub(crate) struct Book {
-    grants: HashMap<String, Grant>,
+    session: Duration,
+    pulse: Pulse,
+    /// By the name of the session.
+    grants: HashMap<String, Vec<Grant>>,
     calls: HashMap<String, usize>,
 }
 
-/// STS counts in whole seconds, so that its answer decides when a session ends; of that only the beginning is recorded.
+/// All by this machine's clock.
 pub(crate) struct Grant {
-    session_name: String,
-    given: SystemTime,
-    pub(crate) ends_not_before: SystemTime,
-    pub(crate) ends_not_after: SystemTime,
+    pub(crate) key: String,
+    /// When STS sent it.
+    pub(crate) sent: SystemTime,
+    pub(crate) ends: SystemTime,
+    /// When whoever had it had asked, or before. `None` if it may not have got it, or asked before the first beats.
+    asked: Option<SystemTime>,
 }
 
 impl Book {
-    pub(crate) fn of(lane: &Lane, session: Duration) -> Self {
-        let mut book = Self { grants: HashMap::new(), calls: HashMap::new() };
-        for call in lane.home.calls().into_iter().chain(lane.standby.calls()) {
-            let Some(session_name) = call.session_name else { continue };
-            *book.calls.entry(session_name.clone()).or_default() += 1;
-            // Of those that were spoiled on their way nobody could use one.
-            let is_whole = call.status == Some(200) && matches!(call.fault, None | Some(Fault::OtherShape));
-            if let Some(key) = call.access_key_id.filter(|_| is_whole) {
-                let given = call.at + LATENCY;
-                let ends = |at| whole_seconds(at) + session;
-                let (ends_not_before, ends_not_after) = (ends(call.at), ends(given + A_BUSY_MACHINE));
-                book.grants.insert(key, Grant { session_name, given, ends_not_before, ends_not_after });
+    pub(crate) fn new(session: Duration, pulse: Pulse) -> Self {
+        Self { session, pulse, grants: HashMap::new(), calls: HashMap::new() }
+    }
+
+    /// Reads on. Calls from before `until` are final: it counts them, and lets STS forget them.
+    pub(crate) fn read(&mut self, lane: &Lane, until: SystemTime) {
+        for sts in [&lane.home, &lane.standby] {
+            for call in sts.calls() {
+                let Some(session_name) = call.session_name else { continue };
+                if call.at < until {
+                    *self.calls.entry(session_name.clone()).or_default() += 1;
+                }
+                // Of those that were spoiled on their way nobody could use one.
+                let is_whole = matches!(call.fault, None | Some(Fault::OtherShape));
+                let (Some(key), Some(sent), Some(expiration), true) =
+                    (call.access_key_id, call.answered, call.expiration, is_whole)
+                else {
+                    continue;
+                };
+                let grants = self.grants.entry(session_name).or_default();
+                if grants.iter().any(|grant| grant.key == key) {
+                    continue;
+                }
+                let is_late = sent.duration_since(call.at).is_ok_and(|took| took > LATE);
+                let ends = lane.here(expiration);
+                let asked = self.pulse.moment_before(call.at).filter(|_| !is_late);
+                grants.push(Grant { key, sent, ends, asked });
             }
+            sts.forget_before(until);
         }
-        book
+    }
+
+    /// What ended before.
+    pub(crate) fn forget_before(&mut self, until: SystemTime) {
+        for grants in self.grants.values_mut() {
+            grants.retain(|grant| grant.ends >= until);
+        }
     }
 
     /// The exchanges of this session.
@@ -43,23 +72,29 @@ impl Book {
         self.calls.get(session_name).copied().unwrap_or_default()
     }
 
-    pub(crate) fn grant(&self, key: &str) -> Option<&Grant> {
-        self.grants.get(key)
+    pub(crate) fn grant(&self, session_name: &str, key: &str) -> Option<&Grant> {
+        self.of(session_name).iter().find(|grant| grant.key == key)
     }
 
-    /// Whether one grant, which nobody refuses, was there all the while, and so long before that it had to be known.
-    pub(crate) fn covers(&self, lane: &Lane, session_name: &str, began: SystemTime, ended: SystemTime) -> bool {
-        self.grants.iter().any(|(key, grant)| {
-            let all_the_while = grant.given + A_GOOD_WHILE <= began && ended < grant.ends_not_before;
-            all_the_while && grant.session_name == session_name && !lane.has_rejected(key)
+    /// Those that the party had all the while, and that it knew to be valid: it counts from when it asked, as it cannot know
+    /// that STS's second began later.
+    pub(crate) fn covering(&self, party: &Party, began: SystemTime, ended: SystemTime) -> impl Iterator<Item = &Grant> {
+        let known = self.session.saturating_sub(party.head_start);
+        self.of(&party.session_name).iter().filter(move |grant| {
+            let until = grant.asked.map(|asked| grant.ends.min(asked + known));
+            until.is_some_and(|until| ended < until) && self.is_past(grant.sent, began)
         })
     }
+
+    /// Whether it was `at` then for all who were busy with something.
+    pub(crate) fn is_past(&self, at: SystemTime, then: SystemTime) -> bool {
+        self.pulse.moment_after(at).is_some_and(|done| done <= then)
+    }
+
+    fn of(&self, session_name: &str) -> &[Grant] {
+        self.grants.get(session_name).map_or(&[], Vec::as_slice)
+    }
 }
 
-fn whole_seconds(at: SystemTime) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
-}
-
-const A_BUSY_MACHINE: Duration = Duration::from_millis(300);
-/// As long as an exchange may take.
-const A_GOOD_WHILE: Duration = Duration::from_secs(3);
+/// Who asked may have given up by then.
+const LATE: Duration = Duration::from_secs(2);

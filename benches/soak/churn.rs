@@ -17,8 +17,8 @@ pub(crate) async fn run(lane: Arc<Lane>, count: &std::sync::atomic::AtomicU64) {
         let provider = builder.build().unwrap();
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match fastrand::u8(..5) {
-            // Never used.
-            0 => drop(provider),
+            // Never used, nor are fifty more: they are small.
+            0 => (0..50).for_each(|_| drop(lane.builder("churn").build().unwrap())),
             // Dropped amid an exchange.
             1 => drop(timeout(Duration::from_millis(fastrand::u64(..40)), provider.refresh()).await),
             // Shut down amid an exchange.

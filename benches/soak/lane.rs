@@ -1,9 +1,9 @@
 //! A world of its own: a volume with a token, an STS and its standby.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_web_identity::test_util::{AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
@@ -20,7 +20,8 @@ pub(crate) struct Lane {
     pub(crate) clock_offset: i64,
     pub(crate) directory: TempDir,
     issuer: OidcIssuer,
-    rejected: Mutex<HashSet<String>>,
+    /// Keys, and since when.
+    rejected: Mutex<HashMap<String, SystemTime>>,
 }
 
 impl Lane {
@@ -68,22 +69,34 @@ impl Lane {
             .role_arn(ROLE)
             .token_file(self.token_path())
             .session_name(session_name)
-            .attempt_timeout(Duration::from_secs(3))
+            .attempt_timeout(ATTEMPT)
             .wait_timeout(Duration::from_secs(3))
     }
 
     /// Services refuse the key from now on.
     pub(crate) fn reject(&self, key: &str) {
-        self.rejected.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        self.rejections().entry(key.to_owned()).or_insert_with(SystemTime::now);
         self.home.reject_key(key, "ExpiredToken");
     }
 
-    pub(crate) fn has_rejected(&self, key: &str) -> bool {
-        self.rejected.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    pub(crate) fn had_rejected(&self, key: &str, by: SystemTime) -> bool {
+        self.rejections().get(key).is_some_and(|since| *since <= by)
+    }
+
+    fn rejections(&self) -> MutexGuard<'_, HashMap<String, SystemTime>> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By our clock, what its STS's clock shows.
+    pub(crate) fn here(&self, at: SystemTime) -> SystemTime {
+        let by = Duration::from_secs(self.clock_offset.unsigned_abs());
+        if self.clock_offset < 0 { at + by } else { at - by }
     }
 }
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 pub(crate) const CHAINED_ROLE: &str = "arn:aws:iam::210987654321:role/lake";
+/// The longest that an attempt of a provider takes.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(3);
 /// Of an exchange.
-pub(crate) const LATENCY: Duration = Duration::from_millis(20);
+const LATENCY: Duration = Duration::from_millis(20);

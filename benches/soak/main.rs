@@ -11,16 +11,21 @@
 //! directories vanish, inotify instances run out, callers demand and give up, and providers come and go.
 //!
 //! What counts is what was known at each failure: the key that `current()` told before and after, the key of the request's
-//! signature, and STS's own record of when that key's session ended. Never how long something took.
+//! signature, and STS's own record of when that key's session ended. Never how long something took: from STS's answer to who
+//! reads it, and from asking to STS, are as many turns of the runtime as any task needs, however long a busy machine takes over
+//! them. Nothing is left at the end, and once it is warm the memory of the process no longer grows.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod book;
 mod churn;
 mod clock;
+mod course;
+mod judge;
 mod lane;
 mod namespace;
 mod party;
 mod plan;
+mod pulse;
 mod resources;
 mod summary;
 #[path = "../support/mod.rs"]
@@ -37,15 +42,19 @@ use std::time::Duration;
 
 use aws_web_identity::test_util::OidcIssuer;
 use clock::Clock;
+use course::Course;
+use judge::Judge;
 use lane::Lane;
 use namespace::allow_watches;
 use party::{Party, Provider};
 use plan::Plan;
+use pulse::Pulse;
 use resources::Resources;
 use summary::Summary;
 use support::report;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use traffic::Tally;
 use trouble::Files;
@@ -76,32 +85,40 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     }
     let start = Resources::now();
     start.print("start");
-    let summary = live(plan, |middle| middle.print("middle")).await?;
+    let (summary, course) = live(plan).await?;
     let end = Resources::back_to(start).await;
     end.print("end");
-    let leaks = end.leaks_since(start);
+    let mut leaks = end.leaks_since(start);
     if leaks {
-        report("leaks", format_args!("{:?}", resources::open_files()));
+        report("LEAK", format_args!("{:?}", resources::open_files()));
     }
     summary.print();
+    course.print();
+    if let Some(leak) = course.leak() {
+        report("LEAK", leak);
+        leaks = true;
+    }
     Ok(summary.is_well() && !leaks)
 }
 
 /// Everything comes to life, and is gone when this returns.
-async fn live(plan: Plan, at_half: impl FnOnce(Resources)) -> Result<Summary, Box<dyn Error + Send + Sync>> {
+async fn live(plan: Plan) -> Result<(Summary, Course), Box<dyn Error + Send + Sync>> {
     let issuer = OidcIssuer::start().await;
     let clock = Clock::default();
     let (mut troubles, mut traffic) = (JoinSet::new(), JoinSet::new());
+    let pulse = Pulse::default();
+    troubles.spawn(pulse.clone().beat());
+    let (tell, seen) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let churned = Arc::new(AtomicU64::new(0));
     let mut lanes = Vec::new();
     for (number, (offset, files)) in WORLDS.into_iter().enumerate() {
         let lane = Arc::new(Lane::start(number, &plan, &issuer, offset).await);
-        let parties: Vec<_> = Party::all(&lane, &clock).await?.into_iter().map(Arc::new).collect();
+        let parties: Vec<_> = Party::all(&lane, &clock, files).await?.into_iter().map(Arc::new).collect();
         for (index, party) in parties.iter().enumerate() {
             for _ in 0..CLIENTS_OF_EACH {
-                let (party, stop) = (Arc::clone(party), stop.clone());
-                traffic.spawn(async move { (number, index, traffic::run(party, stop).await) });
+                let (at, party, tell, stop) = ((number, index), Arc::clone(party), tell.clone(), stop.clone());
+                traffic.spawn(async move { (at, traffic::run(party, at, tell, stop).await) });
             }
         }
         troubles.spawn(trouble::faults(Arc::clone(&lane), WORLDS.len(), plan));
@@ -116,14 +133,18 @@ async fn live(plan: Plan, at_half: impl FnOnce(Resources)) -> Result<Summary, Bo
     }
     troubles.spawn(trouble::clocks(clock, plan));
 
-    sleep(plan.runs_for / 2).await;
-    at_half(Resources::now());
-    sleep(plan.runs_for / 2).await;
-    stop.cancel();
+    drop(tell);
     let mut tallies: Vec<Vec<Tally>> =
         lanes.iter().map(|(_, parties)| parties.iter().map(|_| Tally::default()).collect()).collect();
+    let judge = tokio::spawn(Judge::new(lanes, plan, pulse, seen).run());
+
+    let mut course = Course::new(plan.runs_for);
+    course.follow_to(plan.runs_for / 2).await;
+    Resources::now().print("middle");
+    course.follow_to(plan.runs_for).await;
+    stop.cancel();
     while let Some(done) = traffic.join_next().await {
-        let (lane, party, tally) = done?;
+        let ((lane, party), tally) = done?;
         tallies[lane][party].add(tally);
     }
     // A trouble that panicked would be none.
@@ -136,12 +157,13 @@ async fn live(plan: Plan, at_half: impl FnOnce(Resources)) -> Result<Summary, Bo
         }
     }
     allow_watches(true);
-    let summary = Summary::of(&lanes, tallies, plan, churned.load(Ordering::Relaxed));
-    for party in lanes.iter().flat_map(|(_, parties)| parties) {
+    let judge = judge.await?;
+    for party in judge.parties() {
         // The others end with their last handle.
         if fastrand::bool() || matches!(party.provider, Provider::Sdk) {
             timeout(Duration::from_secs(60), party.provider.shutdown()).await?;
         }
     }
-    Ok(summary)
+    report("churn providers", churned.load(Ordering::Relaxed));
+    Ok((judge.summary(&tallies), course))
 }

@@ -8,9 +8,11 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_web_identity::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
+use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
-use crate::lane::{CHAINED_ROLE, Lane, ROLE};
+use crate::lane::{ATTEMPT, CHAINED_ROLE, Lane, ROLE};
+use crate::trouble::Files;
 
 pub(crate) enum Provider {
     Ours(WebIdentityCredentialsProvider),
@@ -29,6 +31,9 @@ pub(crate) struct Party {
     pub(crate) hears: bool,
     /// Its clock shows another second than STS's, so that it cannot know when in its last second a session ends.
     pub(crate) has_wrong_clock: bool,
+    /// How long before STS hears of it an attempt may begin, from which a session is counted: it waits for a token that is gone,
+    /// or for the credentials that it signs with, or it is somebody else's.
+    pub(crate) head_start: Duration,
 }
 
 macro_rules! each {
@@ -50,6 +55,13 @@ impl Provider {
         each!(self, provider => Some(provider.provide_credentials().await), None)
     }
 
+    /// Until there are credentials. Trouble comes later; but a busy machine may need longer than a caller waits.
+    async fn begun(&self) {
+        while let Some(Err(_)) = self.provide().await {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub(crate) fn status(&self) -> Option<Status> {
         each!(self, provider => Some(provider.status()), None)
     }
@@ -65,15 +77,18 @@ impl Party {
     }
 
     /// One of each kind, the SDK's last. The clock is that of the one whose clock is set again and again.
-    pub(crate) async fn all(lane: &Lane, clock: &Clock) -> Result<Vec<Self>, Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn all(
+        lane: &Lane,
+        clock: &Clock,
+        files: Files,
+    ) -> Result<Vec<Self>, Box<dyn Error + Send + Sync>> {
         let named = |kind: &'static str| (kind, format!("{kind}-{}", lane.number));
-        let plain = lane.builder(&named("plain").1).connect().await?;
+        let plain = lane.builder(&named("plain").1).build()?;
         let polling = lane.builder(&named("polling").1).watch_token(false);
-        let polling = polling.token_poll_interval(Duration::from_secs(1)).connect().await?;
-        let standby =
-            lane.builder(&named("standby").1).standby_endpoint_url(lane.standby.endpoint_url()).connect().await?;
-        let jumping = lane.builder(&named("jumping").1).time_source(clock.clone()).connect().await?;
-        let chained = plain.assume_role(CHAINED_ROLE).session_name(named("chained").1).connect().await?;
+        let polling = polling.token_poll_interval(Duration::from_secs(1)).build()?;
+        let standby = lane.builder(&named("standby").1).standby_endpoint_url(lane.standby.endpoint_url()).build()?;
+        let jumping = lane.builder(&named("jumping").1).time_source(clock.clone()).build()?;
+        let chained = plain.assume_role(CHAINED_ROLE).session_name(named("chained").1).build()?;
 
         let base = lane.home.sdk_config();
         let mut parties = Vec::new();
@@ -88,7 +103,7 @@ impl Party {
         if lane.clock_offset == 0 {
             let theirs = loaded(lane, &named("wrapped").1).await?.credentials_provider().ok_or("no default chain")?;
             let wrapped = BackgroundCredentialsProvider::builder(theirs).name("aws-config's chain");
-            let wrapped = wrapped.wait_timeout(Duration::from_secs(3)).connect().await?;
+            let wrapped = wrapped.wait_timeout(Duration::from_secs(3)).build()?;
             let config = wrapped.install(base);
             parties.push(Self::of(named("wrapped"), Provider::Background(wrapped), config));
         }
@@ -96,13 +111,18 @@ impl Party {
 
         for party in &mut parties {
             party.has_wrong_clock |= lane.clock_offset != 0;
+            if files != Files::Sound {
+                party.head_start = ATTEMPT;
+            }
+            timeout(Duration::from_secs(60), party.provider.begun()).await?;
         }
         Ok(parties)
     }
 
     fn of((kind, session_name): (&'static str, String), provider: Provider, config: SdkConfig) -> Self {
         let has_wrong_clock = kind == "jumping";
-        Self { kind, session_name, provider, config, hears: kind != "polling", has_wrong_clock }
+        let head_start = if matches!(kind, "chained" | "wrapped") { ATTEMPT } else { Duration::ZERO };
+        Self { kind, session_name, provider, config, hears: kind != "polling", has_wrong_clock, head_start }
     }
 }
 

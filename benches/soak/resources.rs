@@ -10,7 +10,7 @@ use crate::support::report;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resources {
-    rss_kib: u64,
+    pub(crate) rss_kib: u64,
     threads: u64,
     files: u64,
     /// Of the runtime.

@@ -1,13 +1,11 @@
 //! What became of all requests.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::book::Book;
-use crate::lane::Lane;
+use crate::book::Grant;
+use crate::judge::Sight;
 use crate::party::Party;
-use crate::plan::Plan;
 use crate::support::report;
 use crate::traffic::Tally;
 use crate::verdict::Verdict;
@@ -16,7 +14,6 @@ use crate::verdict::Verdict;
 pub(crate) struct Summary {
     /// By kind, all lanes together.
     of_kinds: BTreeMap<&'static str, Figures>,
-    churned: u64,
     /// What must not be, told in full.
     told: Vec<String>,
 }
@@ -34,65 +31,55 @@ struct Figures {
 }
 
 impl Summary {
-    pub(crate) fn of(
-        lanes: &[(Arc<Lane>, Vec<Arc<Party>>)],
-        tallies: Vec<Vec<Tally>>,
-        plan: Plan,
-        churned: u64,
-    ) -> Self {
-        let mut summary = Self { churned, ..Self::default() };
-        for ((lane, parties), tallies) in lanes.iter().zip(tallies) {
-            let book = Book::of(lane, plan.session);
-            for (party, tally) in parties.iter().zip(tallies) {
-                summary.add(lane, party, &tally, &book);
-            }
-        }
-        summary
-    }
-
-    fn add(&mut self, lane: &Lane, party: &Party, tally: &Tally, book: &Book) {
+    /// What a party did; `sts_calls` are those for its credentials.
+    pub(crate) fn add(&mut self, party: &Party, tally: &Tally, sts_calls: usize) {
         let figures = self.of_kinds.entry(party.kind).or_default();
         figures.is_ours = party.is_ours();
         figures.providers += 1;
         figures.requests += tally.requests;
-        figures.sts_calls += book.calls(&party.session_name);
+        figures.sts_calls += sts_calls;
         figures.generations += party.provider.status().map_or(0, |status| status.generation);
         figures.longest = figures.longest.max(tally.longest);
         figures.longest_with_nothing_usable =
             figures.longest_with_nothing_usable.max(tally.longest_with_nothing_usable);
-        for failure in &tally.failures {
-            let verdict = Verdict::of(failure, party, lane, book);
-            figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
-            // A few of each are enough.
-            if party.is_ours() && verdict == Verdict::WhileValid && figures.of(verdict) <= 4 {
-                let lasted = failure.ended.duration_since(failure.began).unwrap_or_default();
-                self.told.push(format!(
-                    "{}: current {:?} then {:?}, signed with {:?}, within {lasted:?}, {:?}: {:.200}",
-                    party.session_name,
+    }
+
+    /// `had`: a grant that was good when it was seen.
+    pub(crate) fn judged(&mut self, party: &Party, verdict: Verdict, sight: &Sight, had: Option<&Grant>) {
+        let figures = self.of_kinds.entry(party.kind).or_default();
+        figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
+        // A few of each are enough.
+        if party.is_ours() && MUST_NOT_BE.contains(&verdict) && figures.of(verdict) <= 4 {
+            let what = match sight {
+                Sight::Nothing(at) => format!("nothing at {}", seconds(*at)),
+                Sight::Failed(failure) => format!(
+                    "current {:?} then {:?}, from {} to {}, {:?}: {:.200}",
                     failure.before,
                     failure.after,
-                    failure.signed_with,
-                    failure.began,
+                    seconds(failure.began),
+                    seconds(failure.ended),
+                    failure.signed,
                     failure.error
-                ));
-            }
+                ),
+            };
+            let had = had.map(|grant| format!(", had {} sent at {}", grant.key, seconds(grant.sent)));
+            self.told.push(format!("{}: {what}{}", party.session_name, had.unwrap_or_default()));
         }
     }
 
     /// Whether our requests went well wherever they could.
     pub(crate) fn is_well(&self) -> bool {
         let mut ours = self.of_kinds.values().filter(|figures| figures.is_ours);
-        ours.all(|figures| figures.of(Verdict::WhileValid) == 0)
+        ours.all(|figures| MUST_NOT_BE.iter().all(|verdict| figures.of(*verdict) == 0))
     }
 
     pub(crate) fn print(&self) {
         for line in &self.told {
-            report("failed while valid", line);
+            report("must not be", line);
         }
         for (kind, figures) in &self.of_kinds {
             figures.print(kind);
         }
-        report("churn providers", self.churned);
         let ours = || self.of_kinds.values().filter(|figures| figures.is_ours);
         report("ours requests", ours().map(|figures| figures.requests).sum::<u64>());
         for (verdict, name) in VERDICTS {
@@ -126,8 +113,16 @@ impl Figures {
     }
 }
 
-const VERDICTS: [(Verdict, &str); 6] = [
+fn seconds(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{:.3}", since.as_secs_f64())
+}
+
+const MUST_NOT_BE: [Verdict; 2] = [Verdict::WhileValid, Verdict::Withheld];
+
+const VERDICTS: [(Verdict, &str); 7] = [
     (Verdict::WhileValid, "failed_while_valid"),
+    (Verdict::Withheld, "withheld_while_valid"),
     (Verdict::EndedOnTheWay, "failed_ended_on_the_way"),
     (Verdict::EndedWithinASecond, "failed_ended_within_a_second"),
     (Verdict::SignedWithAnEndedKey, "failed_signed_with_an_ended_key"),

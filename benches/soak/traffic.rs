@@ -10,9 +10,11 @@ use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::judge::{Seen, Sight};
 use crate::party::{Party, interceptor};
 
 #[derive(Default)]
@@ -21,7 +23,6 @@ pub(crate) struct Tally {
     /// Of the requests that found usable credentials, and of those that found none.
     pub(crate) longest: Duration,
     pub(crate) longest_with_nothing_usable: Duration,
-    pub(crate) failures: Vec<Failure>,
 }
 
 /// Access keys stand for credentials.
@@ -32,9 +33,15 @@ pub(crate) struct Failure {
     pub(crate) before: Option<String>,
     pub(crate) after: Option<String>,
     /// None if there was nothing to sign it with.
-    pub(crate) signed_with: Option<String>,
+    pub(crate) signed: Option<Signature>,
     pub(crate) code: Option<String>,
     pub(crate) error: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Signature {
+    pub(crate) key: String,
+    pub(crate) at: SystemTime,
 }
 
 impl Tally {
@@ -42,14 +49,20 @@ impl Tally {
         self.requests += other.requests;
         self.longest = self.longest.max(other.longest);
         self.longest_with_nothing_usable = self.longest_with_nothing_usable.max(other.longest_with_nothing_usable);
-        self.failures.extend(other.failures);
     }
 }
 
-/// One of a party's clients, until it is told to stop.
-pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
-    let key_used = KeyUsed::default();
-    let client = client(&party, key_used.clone());
+/// One of a party's clients, until it is told to stop. What it sees it tells, with where it is.
+pub(crate) async fn run(
+    party: Arc<Party>,
+    (lane, number): (usize, usize),
+    judge: mpsc::UnboundedSender<Seen>,
+    stop: CancellationToken,
+) -> Tally {
+    // Who judges lives longer.
+    let tell = |sight| drop(judge.send((lane, number, sight)));
+    let signed = Signed::default();
+    let client = client(&party, signed.clone());
     let mut tally = Tally::default();
     sleep(PACE.mul_f64(fastrand::f64())).await;
     let mut ticks = interval(PACE);
@@ -60,9 +73,16 @@ pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
             () = stop.cancelled() => return tally,
             _ = ticks.tick() => {}
         }
-        let key = || party.provider.current().map(|credentials| credentials.access_key_id().to_owned());
+        let key = || {
+            let at = SystemTime::now();
+            let key = party.provider.current().map(|credentials| credentials.access_key_id().to_owned());
+            if key.is_none() && party.is_ours() {
+                tell(Sight::Nothing(at));
+            }
+            key
+        };
         let (start, began, before) = (Instant::now(), SystemTime::now(), key());
-        key_used.clear();
+        signed.clear();
         let answer = tokio::select! {
             biased;
             answer = client.get_caller_identity().send() => answer,
@@ -78,8 +98,8 @@ pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
         let longest = if had_some { &mut tally.longest } else { &mut tally.longest_with_nothing_usable };
         *longest = start.elapsed().max(*longest);
         if let Some(error) = error {
-            let (ended, after, signed_with) = (SystemTime::now(), key(), key_used.get());
-            tally.failures.push(Failure { began, ended, before, after, signed_with, code, error });
+            let (ended, after, signed) = (SystemTime::now(), key(), signed.get());
+            tell(Sight::Failed(Failure { began, ended, before, after, signed, code, error }));
         }
         // The other way to them, without a client.
         let (began, before) = (SystemTime::now(), key());
@@ -87,19 +107,19 @@ pub(crate) async fn run(party: Arc<Party>, stop: CancellationToken) -> Tally {
             && let Some(Err(error)) = party.provider.provide().await
         {
             let (ended, after, error) = (SystemTime::now(), key(), DisplayErrorContext(&error).to_string());
-            tally.failures.push(Failure { began, ended, before, after, signed_with: None, code: None, error });
+            tell(Sight::Failed(Failure { began, ended, before, after, signed: None, code: None, error }));
         }
     }
 }
 
 /// It makes each request once, and has all the time that a busy machine may need.
-fn client(party: &Party, key_used: KeyUsed) -> Client {
+fn client(party: &Party, signed: Signed) -> Client {
     let patience = Duration::from_secs(60);
     let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
     let mut config = aws_sdk_sts::config::Builder::from(&party.config)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
-        .interceptor(key_used);
+        .interceptor(signed);
     if party.hears
         && let Some(interceptor) = interceptor(&party.provider)
     {
@@ -108,12 +128,12 @@ fn client(party: &Party, key_used: KeyUsed) -> Client {
     Client::from_conf(config.build())
 }
 
-/// The key that a client's last request was signed with.
+/// How a client's last request was signed.
 #[derive(Clone, Debug, Default)]
-struct KeyUsed(Arc<Mutex<Option<String>>>);
+struct Signed(Arc<Mutex<Option<Signature>>>);
 
-impl KeyUsed {
-    fn get(&self) -> Option<String> {
+impl Signed {
+    fn get(&self) -> Option<Signature> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -123,9 +143,9 @@ impl KeyUsed {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for KeyUsed {
+impl Intercept for Signed {
     fn name(&self) -> &'static str {
-        "KeyUsed"
+        "Signed"
     }
 
     fn read_before_transmit(
@@ -136,7 +156,8 @@ impl Intercept for KeyUsed {
     ) -> Result<(), BoxError> {
         let header = context.request().headers().get("authorization").ok_or("not signed")?;
         let key = header.split_once("Credential=").and_then(|(_, credential)| credential.split('/').next());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = key.map(str::to_owned);
+        let signature = key.map(|key| Signature { key: key.to_owned(), at: SystemTime::now() });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = signature;
         Ok(())
     }
 }

@@ -1,22 +1,24 @@
-//! Whose fault a failure was.
+//! Whose fault it was.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::book::Book;
 use crate::lane::Lane;
 use crate::party::Party;
-use crate::traffic::Failure;
+use crate::traffic::{Failure, Signature};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// There were valid credentials all the while, by STS's record or by what the provider said: this must not be.
+    /// A request failed though there were valid credentials, by STS's record or by what the provider said: this must not be.
     WhileValid,
+    /// There were valid credentials by STS's record, and `current()` told of none: this must not be.
+    Withheld,
     /// Signed while the session was valid, which ended on the way.
     EndedOnTheWay,
     /// Signed within a second of the session's end, by who cannot know it better: STS tells whole seconds, and the two clocks
     /// show different ones.
     EndedWithinASecond,
-    /// Signed with a key whose session had ended before: the SDK's, to which the cache gave it.
+    /// Signed with a key whose session had ended before, or that was never good: the SDK's, to which the cache gave it.
     SignedWithAnEndedKey,
     /// Signed with a key that services were told to refuse.
     Rejected,
@@ -24,46 +26,53 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn of(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
-        let Failure { began, ended, before, after, signed_with, code, .. } = failure;
-        let told = |key| before.as_ref() == Some(key) || after.as_ref() == Some(key);
-        if signed_with.as_ref().is_some_and(|key| lane.has_rejected(key) && (told(key) || !party.is_ours())) {
-            return Self::Rejected;
-        }
-        if book.covers(lane, &party.session_name, *began, *ended) {
-            return Self::WhileValid;
-        }
-        let grant = signed_with.as_deref().and_then(|key| book.grant(key));
-        if !party.is_ours() {
-            return match grant {
-                _ if signed_with.is_none() => Self::NothingUsable,
-                Some(grant) if grant.ends_not_after <= *began => Self::SignedWithAnEndedKey,
-                _ => Self::EndedOnTheWay,
-            };
-        }
-        let Some(key) = signed_with else {
-            // An error was provided.
-            let outlived = |key| book.grant(key).is_some_and(|grant| *ended + NOISE < grant.ends_not_before);
-            let had_some = before.as_deref().is_some_and(|key| before == after || outlived(key));
+    pub(crate) fn of_failure(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
+        let Failure { began, ended, before, after, signed, code, .. } = failure;
+        let Some(Signature { key, at }) = signed else {
+            // An error was provided: at its end, whenever it was asked for.
+            let told_the_same = before.is_some() && before == after;
+            let had_some = told_the_same || book.covering(party, *ended, *ended).next().is_some();
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
         };
-        // Who waited for it may have used it when it was told to nobody yet.
-        let was_current = told(key) || before.is_none();
-        match grant {
-            Some(grant) if was_current && code.as_deref() == Some("ExpiredToken") => {
-                let may_not_know = party.has_wrong_clock && grant.ends_not_before <= *began;
-                if may_not_know && *began < grant.ends_not_after + A_SECOND {
-                    Self::EndedWithinASecond
-                } else if *began < grant.ends_not_after {
-                    Self::EndedOnTheWay
-                } else {
-                    Self::WhileValid
-                }
-            }
-            _ => Self::WhileValid,
+        let told = before.as_ref() == Some(key) || after.as_ref() == Some(key);
+        let of_key = book.grant(&party.session_name, key);
+        let mut others = book.covering(party, *began, *ended).filter(|grant| !lane.had_rejected(&grant.key, *ended));
+        if lane.had_rejected(key, *ended) && (told || !party.is_ours()) {
+            // Unless there was a newer one.
+            let outdated = others.any(|grant| of_key.is_some_and(|of_key| of_key.sent < grant.sent));
+            return if outdated { Self::WhileValid } else { Self::Rejected };
         }
+        if others.next().is_some() {
+            return Self::WhileValid;
+        }
+        // Where the book has it no longer, it ended long ago.
+        let ends = of_key.map(|grant| grant.ends);
+        if !party.is_ours() {
+            return if ends.is_some_and(|ends| *began < ends) {
+                Self::EndedOnTheWay
+            } else {
+                Self::SignedWithAnEndedKey
+            };
+        }
+        // Who waited for it may have used it when it was told to nobody yet.
+        let was_current = told || before.is_none();
+        let Some(ends) = ends.filter(|_| was_current && code.as_deref() == Some("ExpiredToken")) else {
+            return Self::WhileValid;
+        };
+        let known_to_end = if party.has_wrong_clock { ends + A_SECOND } else { ends };
+        if *began >= known_to_end || book.is_past(known_to_end, *at) {
+            Self::WhileValid
+        } else if *began < ends {
+            Self::EndedOnTheWay
+        } else {
+            Self::EndedWithinASecond
+        }
+    }
+
+    /// `current()` told of no credentials at this moment.
+    pub(crate) fn of_nothing(at: SystemTime, party: &Party, book: &Book) -> Option<Self> {
+        book.covering(party, at, at).next().map(|_| Self::Withheld)
     }
 }
 
 const A_SECOND: Duration = Duration::from_secs(1);
-const NOISE: Duration = Duration::from_millis(200);

@@ -22,7 +22,7 @@ pub use role::TrustedRole;
 
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
@@ -103,9 +103,19 @@ impl MockSts {
             .build()
     }
 
-    /// All requests so far, in the order of their coming.
+    /// All requests so far, in the order of their coming, but for those that it was told to
+    /// [forget](Self::forget_before).
     pub fn calls(&self) -> Vec<Call> {
-        self.state().calls.clone()
+        self.state().calls.kept()
+    }
+
+    /// Forgets the requests that came before `at`, by this machine's clock, and the sessions, of all regions, that had
+    /// ended by then: to a key of those it answers `InvalidClientTokenId` from now on, no longer `ExpiredToken`.
+    ///
+    /// For runs of hours, because a mock remembers every request. [`wait_for_calls`](Self::wait_for_calls) goes on
+    /// counting those that are forgotten, and keys that it was told to [reject](Self::reject_key) stay rejected.
+    pub fn forget_before(&self, at: SystemTime) {
+        self.shared.forget_before(at);
     }
 
     /// Waits until this many requests have come, from the start of the mock. They need not be answered yet.

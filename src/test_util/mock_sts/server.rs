@@ -12,7 +12,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::sync::watch;
 
 use super::answer::Answer;
-use super::call::Call;
+use super::call::{Call, Calls};
 use super::exchange::{self, Account};
 use super::fault::{Effect, Fault, Spoil};
 use super::form::Form;
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) next_faults: VecDeque<Fault>,
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Calls,
     pub(super) most_at_once: usize,
     /// By access key: the code that it is refused with.
     pub(super) rejected: HashMap<String, String>,
@@ -85,7 +85,7 @@ impl Shared {
         let state = State {
             settings,
             next_faults: VecDeque::new(),
-            calls: Vec::new(),
+            calls: Calls::default(),
             most_at_once: 0,
             rejected: HashMap::new(),
             under_way: 0,
@@ -168,9 +168,10 @@ impl Shared {
         }
         let access_key_id = grant.session.credentials.access_key_id().to_owned();
         let answer = Answer::grant(&grant, spoil, id);
-        let mut state = lock(&self.state);
-        state.calls[turn.call].access_key_id = Some(access_key_id.clone());
-        drop(state);
+        if let Some(call) = lock(&self.state).calls.get_mut(turn.call) {
+            call.access_key_id = Some(access_key_id.clone());
+            call.expiration = Some(grant.session.expiration);
+        }
         lock(&self.sessions).insert(access_key_id, grant.session);
         if spoil == Some(Spoil::Disconnected) { cut(&answer) } else { self.reply(answer, turn) }
     }
@@ -207,10 +208,11 @@ impl Shared {
         if status.is_redirection() {
             headers.push((LOCATION, format!("{}/login", self.endpoint_url)));
         }
-        let mut state = lock(&self.state);
-        state.calls[turn.call].status = Some(answer.status);
-        state.calls[turn.call].code = answer.code;
-        drop(state);
+        if let Some(call) = lock(&self.state).calls.get_mut(turn.call) {
+            call.answered = Some(now());
+            call.status = Some(answer.status);
+            call.code = answer.code;
+        }
         let mut response = http::response(status, answer.content_type, answer.body);
         for (name, value) in headers {
             // All of them are printable ASCII.
@@ -231,21 +233,30 @@ impl Shared {
 
     fn record(&self, call: Call) -> usize {
         let mut state = lock(&self.state);
-        state.calls.push(call);
-        let count = state.calls.len();
-        self.arrivals.send_replace(count);
-        count - 1
+        let number = state.calls.push(call);
+        self.arrivals.send_replace(state.calls.count());
+        number
     }
 
     fn settings(&self) -> Settings {
         lock(&self.state).settings
     }
 
-    /// To be called when the answer is made: its time goes into the answer.
-    fn turn(&self, call: usize) -> Turn {
+    pub(super) fn forget_before(&self, at: SystemTime) {
+        lock(&self.state).calls.forget_before(at);
+        let at = self.by_its_clock(at);
+        lock(&self.sessions).retain(|_, session| session.expiration >= at);
+    }
+
+    fn by_its_clock(&self, at: SystemTime) -> SystemTime {
         let offset = self.settings().clock_offset;
         let by = Duration::from_secs(offset.unsigned_abs());
-        let at = if offset < 0 { now() - by } else { now() + by };
+        if offset < 0 { at - by } else { at + by }
+    }
+
+    /// To be called when the answer is made: its time goes into the answer.
+    fn turn(&self, call: usize) -> Turn {
+        let at = self.by_its_clock(now());
         let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Turn { call, request_id: uuid(&fastrand::u128(..).to_string()), at: UNIX_EPOCH + Duration::from_secs(seconds) }
     }
@@ -253,7 +264,7 @@ impl Shared {
 
 /// What belongs to the one answer of a request.
 struct Turn {
-    /// Its place among the calls.
+    /// Its number among the calls.
     call: usize,
     request_id: String,
     /// By the mock's clock, in whole seconds as all times of STS: so `Date` and `Expiration` agree.

@@ -214,6 +214,46 @@ async fn exchanges_that_overlap_are_counted() {
 }
 
 #[tokio::test]
+async fn what_a_mock_forgets_is_gone_and_nothing_else_is() {
+    let kit = Kit::start().await;
+    kit.sts.set_session_length(Duration::from_secs(600));
+    let ended = kit.credentials().await;
+    kit.sts.set_session_length(Duration::from_secs(6000));
+    let valid = kit.credentials().await;
+    kit.sts.fail_next(1, Fault::Hang);
+    let hanging = tokio::spawn(kit.exchange(&kit.issuer.mint(spec())).send());
+    kit.sts.wait_for_calls(3).await;
+    // By the mock's clock, in which the first session has ended.
+    kit.sts.set_clock_offset(700);
+    let client = kit.client_with(ended);
+    assert_eq!(client.get_caller_identity().send().await.unwrap_err().code(), Some("ExpiredToken"));
+
+    kit.sts.forget_before(SystemTime::now());
+    assert!(kit.sts.calls().is_empty());
+    assert_eq!(client.get_caller_identity().send().await.unwrap_err().code(), Some("InvalidClientTokenId"));
+    kit.client_with(valid).get_caller_identity().send().await.unwrap();
+    assert_eq!(kit.sts.calls().len(), 2, "what comes after is remembered");
+    kit.sts.wait_for_calls(6).await;
+    hanging.abort();
+}
+
+#[tokio::test]
+async fn a_call_tells_when_it_was_answered_and_when_its_session_ends() {
+    let kit = Kit::start().await;
+    kit.sts.set_clock_offset(300);
+    kit.sts.set_latency(Duration::from_millis(30));
+    let (_, body) = post(&kit.sts, &form(&kit.issuer.mint(spec()))).await;
+    let before_the_next = SystemTime::now();
+    kit.sts.set_fault(Fault::ConnectionReset);
+    kit.exchange(&kit.issuer.mint(spec())).send().await.unwrap_err();
+    let [granted, reset] = &kit.sts.calls()[..] else { panic!("two calls") };
+    assert_eq!(granted.expiration, element(&body, "Expiration").map(date_time));
+    let answered = granted.answered.unwrap();
+    assert!(granted.at + Duration::from_millis(30) <= answered && answered <= before_the_next);
+    assert_eq!((reset.expiration, reset.answered), (None, None));
+}
+
+#[tokio::test]
 async fn an_exchange_whose_client_gave_up_is_no_longer_under_way() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
