@@ -32,7 +32,7 @@ pub(crate) struct Party {
     /// Its clock shows another second than STS's, so that it cannot know when in its last second a session ends.
     pub(crate) has_wrong_clock: bool,
     /// How long before STS hears of it an attempt may begin, from which a session is counted: it waits for a token that is gone,
-    /// or for the credentials that it signs with, or it is somebody else's.
+    /// or for the credentials that it signs with.
     pub(crate) head_start: Duration,
 }
 
@@ -121,7 +121,7 @@ impl Party {
 
     fn of((kind, session_name): (&'static str, String), provider: Provider, config: SdkConfig) -> Self {
         let has_wrong_clock = kind == "jumping";
-        let head_start = if matches!(kind, "chained" | "wrapped") { ATTEMPT } else { Duration::ZERO };
+        let head_start = if kind == "chained" { ATTEMPT } else { Duration::ZERO };
         Self { kind, session_name, provider, config, hears: kind != "polling", has_wrong_clock, head_start }
     }
 }
