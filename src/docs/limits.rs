@@ -32,6 +32,8 @@
 //!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
 //! - *An outage that outlasts a session.* What is left of a session when its refresh begins is a quarter at least;
 //!   [`standby`](super::standby) and [`session_length`](crate::Builder::session_length) are the remedies.
+//! - *The last moments of a session whose attempt had to wait.* A session counts from when its attempt began: what the
+//!   token, a turn or the credentials of a chain's base took, up to some seconds, is not used.
 //! - *Expired credentials that help.* Services reject them, with rare exceptions:
 //!   [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only where they do not.
 //! - *An STS without a `Date`, beside a wrong local clock.* Its answer is judged by the local clock: if that is behind,

@@ -183,7 +183,7 @@ async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_wh
 
 /// Impatient only where an attempt is to end by its timeout: all rows at once keep a machine busy.
 fn short(rig: &Rig, fault: Fault) -> Builder {
-    let attempt = if fault == Fault::Hang { 2 } else { 8 };
+    let attempt = if fault == Fault::Hang { 4 } else { 8 };
     rig.builder().attempt_timeout(Duration::from_secs(attempt)).wait_timeout(Duration::from_secs(8))
 }
 
