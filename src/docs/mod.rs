@@ -49,8 +49,10 @@
 //! # Time
 //!
 //! The lifetime L of credentials is `Expiration` minus the answer's `Date`: a wrong local clock does not matter. They
-//! count from the moment when the request was sent, on the monotonic clock. A `Date` shows the beginning of its second,
-//! so the part of that second which was over by then is taken off as well, where the local clock shows the same second.
+//! count from the moment when the attempt began, on the monotonic clock. A `Date` shows the beginning of its second, so
+//! the part of that second which was over by then is taken off as well, where the local clock shows the same second.
+//! Without a usable `Date` the local clock tells what is left when the answer comes; where the `Date` says that nothing
+//! is, it is believed only if it finds the whole session.
 //!
 //! The expiry that the credentials show is on the local clock, however wrong that is, since the SDK compares it with
 //! that clock. Every 30 s at the latest the clocks are compared: a suspend shortens what remains (a caller with nothing
