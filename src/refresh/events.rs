@@ -178,10 +178,6 @@ pub(super) fn drifted(role: &str, drift: Drift) -> bool {
     true
 }
 
-pub(super) fn replaced(role: &str) {
-    tracing::warn!(target: TARGET, role, "the refresh task does not move; replacing it");
-}
-
 /// A service refused the present credentials.
 pub(super) fn rejected(role: &str, generation: u64) {
     tracing::debug!(target: TARGET, role, generation, "a service refused the credentials");

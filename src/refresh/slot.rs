@@ -81,8 +81,6 @@ impl std::ops::Deref for Lent {
 /// All that derives from one exchange, swapped by one pointer.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
-    /// Until then a read needs to think of nothing else: the credentials are valid, and no attempt is overdue.
-    pub(crate) calm: Instant,
     /// Until then the credentials are valid.
     pub(crate) deadline: Instant,
     /// Until then they may be served: the deadline, or later where the policy has it so.
@@ -106,7 +104,6 @@ impl Snapshot {
         expiry: SystemTime,
     ) -> Self {
         Self {
-            calm: deadline,
             deadline,
             readable_until: deadline,
             generation,
@@ -121,7 +118,7 @@ impl Snapshot {
     /// The same credentials, showing another expiry.
     pub(crate) fn showing(&self, deadline: Instant, expiry: SystemTime) -> Self {
         let stripes = Arc::new(std::array::from_fn(|_| Stripe::new(&self.stripes[0].credentials, expiry)));
-        Self { deadline, readable_until: deadline, calm: self.calm.min(deadline), expiry, stripes, ..self.clone() }
+        Self { deadline, readable_until: deadline, expiry, stripes, ..self.clone() }
     }
 
     #[inline]

@@ -17,6 +17,11 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// Cancel safe: nothing is lost if the future is dropped. It is polled beside [`fetch`](Self::fetch), too.
     fn changed(&self) -> impl Future<Output = Change> + Send;
 
+    /// What the attempt under way waits for at this moment, for the errors of callers who give up before it ends.
+    fn obstacle(&self) -> Option<Error> {
+        None
+    }
+
     /// Whose credentials these are, for logs and errors: a role's ARN.
     fn subject(&self) -> &str;
 }

@@ -1,61 +1,63 @@
-//! The numbered lease that says who the task is, and all that the task does to the state.
+//! The task's hand on the state: what each turn of its loop and each end of an attempt does to it.
 
+use std::process;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::clock::{Drift, Reading};
+use super::clock::Reading;
 use super::events::{self, Ended, Expired, Renewed};
 use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
 use super::state::{Failed, Shared, State};
 use crate::error::{Error, ErrorKind};
 
-/// Who the task is. It moves into the task's future before that is spawned, so that whatever becomes of the future, its
-/// `Drop` tells.
-pub(super) struct Lease {
+/// The one task of a provider. Its drop tells that the task is gone.
+///
+/// It moves into the task's future before that is handed to a runtime. So its drop tells also of a future that a runtime
+/// dropped unfinished, or never polled.
+pub(super) struct Task {
     shared: Arc<Shared>,
-    number: u64,
 }
 
-impl Lease {
-    pub(super) fn new(shared: Arc<Shared>, number: u64) -> Self {
-        Self { shared, number }
+/// What the task is to do next.
+pub(super) enum Step {
+    /// Make an attempt, in this span.
+    Attempt(Attempt, Span),
+    Wait(Instant),
+}
+
+impl Task {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// Whether another task has taken over.
-    pub(super) fn superseded(&self) -> bool {
-        self.shared.lock().task.lease != self.number
-    }
-
-    /// Looks at the clocks and says what to do.
+    /// Looks at the clocks, tells what is due to be told, and says what to do.
     pub(super) fn step(&self) -> Step {
         let shared = &*self.shared;
         let reading = shared.clock.read();
         let now = reading.mono;
         let mut state = shared.lock();
-        if state.task.lease != self.number {
-            return Step::Leave;
-        }
-        state.task.beat = now;
         let drift = shared.check_clocks(&mut state, &reading);
         let due = state.schedule.due();
-        let attempt = Attempt { usable: state.schedule.usable(now) };
-        if due <= now {
+        let usable = state.schedule.usable(now);
+        let starts = !state.attempting && due <= now;
+        if starts {
             state.schedule.attempt_started(now);
-            state.task.attempting = true;
+            state.attempting = true;
         }
-        let mut until = due.min(now + HEARTBEAT);
-        if state.schedule.usable(now) {
-            // The end of the credentials is told when it comes.
-            until = state.schedule.validity().map_or(until, |validity| until.min(validity.deadline));
-        }
+        let late_callers = state.wake_at.take_if(|at| *at <= now).is_some();
+        // The end of the credentials is told when it comes.
+        let ends = state.schedule.validity().filter(|_| usable).map(|validity| validity.deadline);
+        let next = (!state.attempting).then_some(due);
+        let until = [next, ends, state.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min);
         let (number, generation) = (state.schedule.failures().saturating_add(1), state.generation);
         let expired = expired(&mut state, now);
         let standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &reading));
@@ -67,37 +69,20 @@ impl Lease {
         if let Some(standing) = standing {
             shared.observe(|observer| observer.stands(&standing));
         }
-        if due > now {
-            return Step::Wait(until);
+        if starts || late_callers {
+            shared.news.send_replace(());
         }
-        shared.news.send_replace(());
-        Step::Attempt(attempt, events::exchange(&shared.subject, number, generation))
-    }
-
-    /// The task still moves, in the middle of an attempt. Gives the time of the next beat.
-    pub(super) fn beat(&self) -> Instant {
-        let reading = self.shared.clock.read();
-        let mut state = self.shared.lock();
-        let (mut drift, mut ended) = (Drift::None, None);
-        if state.task.lease == self.number {
-            state.task.beat = reading.mono;
-            drift = self.shared.check_clocks(&mut state, &reading);
-            ended = expired(&mut state, reading.mono);
+        if starts {
+            Step::Attempt(Attempt { usable }, events::exchange(&shared.subject, number, generation))
+        } else {
+            Step::Wait(until)
         }
-        let pause = if state.callers() { HEARTBEAT_WITH_CALLERS } else { HEARTBEAT };
-        drop(state);
-        self.shared.tell(drift);
-        if let Some(expired) = ended {
-            expired.tell(&self.shared.subject);
-        }
-        reading.mono + pause
     }
 
     /// What a fetch rests on changed.
     pub(super) fn changed(&self, change: Change) {
-        let shared = &*self.shared;
-        let now = shared.clock.now();
-        let mut state = shared.lock();
+        let now = self.shared.clock.now();
+        let mut state = self.shared.lock();
         let callers = state.callers();
         state.schedule.changed(change, callers, now, fastrand::f64());
     }
@@ -107,28 +92,18 @@ impl Lease {
         let shared = &*self.shared;
         let reading = shared.clock.read();
         let mut state = shared.lock();
-        if state.task.lease != self.number {
-            return;
-        }
-        state.task.attempting = false;
-        state.task.beat = reading.mono;
+        state.attempting = false;
         state.attempts += 1;
         let drift = shared.check_clocks(&mut state, &reading);
         let ended = match outcome.and_then(|grant| Ok((life_of(&shared.subject, &grant, &sent, &reading)?, grant))) {
             Ok((validity, grant)) => self.publish(&mut state, &reading, grant, validity),
-            Err(failure) => self.failed(&mut state, &reading, failure),
+            Err(failure) => shared.failed(&mut state, &reading, failure),
         };
+        let generation = state.generation;
         drop(state);
         shared.news.send_replace(());
         shared.tell(drift);
-        if let Ended::Renewed(Renewed { generation, .. }) = &ended {
-            // Another task's end may have been told before this one's.
-            shared.generations.send_if_modified(|known| {
-                let newer = *known < *generation;
-                *known = (*generation).max(*known);
-                newer
-            });
-        }
+        shared.generations.send_if_modified(|known| std::mem::replace(known, generation) != generation);
         ended.tell(&shared.subject);
         let took = reading.mono.saturating_duration_since(sent.mono);
         shared.observe(|observer| observer.exchanged(took, ended.error()));
@@ -164,9 +139,46 @@ impl Lease {
         let principal = Arc::new(grant.principal);
         let snapshot = Snapshot::new(grant.credentials, Arc::clone(&principal), generation, lifetime, deadline, expiry);
         shared.slot.store(snapshot);
-        shared.republish(state, reading.mono);
         let next = state.schedule.due().saturating_duration_since(reading.mono);
         Ended::Renewed(Renewed { generation, other_key, lifetime, next, principal, failures, failing })
+    }
+
+    /// The attempt under way was lost to a panic.
+    pub(super) fn attempt_lost(&self) {
+        self.shared.lock().attempting = false;
+    }
+}
+
+impl Shared {
+    /// Makes this process's task the caller's to start. False: there is one, or there will be none.
+    pub(super) fn claim_task(&self) -> bool {
+        let here = Some(process::id());
+        let mut state = self.lock();
+        if self.closed.is_cancelled() || state.runs_in == here {
+            return false;
+        }
+        // What a forked child inherits of its parent's task ends here.
+        state.attempting = false;
+        state.runs_in = here;
+        true
+    }
+
+    /// The task that was claimed cannot be started: as good as an attempt that failed.
+    pub(super) fn task_not_started(&self, error: &Error) {
+        let reading = self.clock.read();
+        let mut state = self.lock();
+        state.runs_in = None;
+        state.attempts += 1;
+        let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
+        let ended = self.failed(&mut state, &reading, failure);
+        drop(state);
+        self.news.send_replace(());
+        ended.tell(&self.subject);
+    }
+
+    /// Whether the task is there, in this process.
+    pub(super) fn task_runs(&self) -> bool {
+        self.lock().runs_in == Some(process::id())
     }
 
     fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) -> Ended {
@@ -178,7 +190,7 @@ impl Lease {
         if let Some(endpoint) = error.endpoint() {
             state.endpoint = Some(endpoint.to_owned());
         }
-        self.shared.republish(state, now);
+        self.republish(state);
         let valid = state.schedule.remaining(now);
         let validity = state.schedule.validity().map(|validity| (valid, validity.lifetime));
         Ended::Failed(events::Failed {
@@ -192,43 +204,21 @@ impl Lease {
     }
 }
 
-/// What the task is to do next.
-pub(super) enum Step {
-    /// Somebody else is the task now.
-    Leave,
-    /// In this span.
-    Attempt(Attempt, Span),
-    Wait(Instant),
-}
-
-impl Drop for Lease {
+impl Drop for Task {
     fn drop(&mut self) {
         let shared = &*self.shared;
-        let now = shared.clock.now();
-        // The time source is somebody else's code: not called under the lock, nor by a panic that may be its own.
-        let observed = shared.observer.is_some() && !std::thread::panicking();
-        let reading = observed.then(|| shared.clock.read());
+        if !shared.closed.is_cancelled() {
+            // Nobody asked it to end: its runtime is gone, and no further attempt will be made.
+            shared.lost.store(true, Ordering::Release);
+            shared.closed.cancel();
+        }
+        let reading = shared.clock.read();
         let mut state = shared.lock();
-        let mut standing = None;
-        if state.task.lease == self.number {
-            state.task.alive = false;
-            if state.task.attempting {
-                state.task.attempting = false;
-                state.schedule.attempt_lost(now);
-            }
-            // Only a panic can end it otherwise than by its runtime or by our wish.
-            if std::thread::panicking() {
-                state.task.lost = Some(now);
-            }
-            shared.republish(&state, now);
-            standing = reading.map(|reading| shared.standing_of(&state, &reading));
-        }
+        state.runs_in = None;
+        state.attempting = false;
+        let standing = shared.standing_of(&state, &reading);
         drop(state);
-        if let Some(standing) = standing {
-            shared.observe(|observer| observer.stands(&standing));
-        }
-        // Another task may be asleep on the permit that this one took.
-        shared.wake.notify_one();
+        shared.observe(|observer| observer.stands(&standing));
         shared.news.send_replace(());
     }
 }
@@ -273,7 +263,5 @@ fn no_life(subject: &str, grant: &Grant, reading: &Reading) -> Failure {
 
 /// The clocks are compared at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// A task that is driven shows it well before it counts as stalled with callers.
-const HEARTBEAT_WITH_CALLERS: Duration = Duration::from_millis(500);
 /// A cache in front of us may give back a key that it pinned generations ago.
 const ISSUED_KEPT: usize = 256;
