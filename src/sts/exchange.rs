@@ -466,6 +466,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn retry_after_is_read_from_any_answer() {
+        let header = "Retry-After: 30\r\n";
+        for reply in [
+            xml(header, 503, "ServiceUnavailable", ""),
+            xml(header, 500, "InternalFailure", ""),
+            xml(header, 403, "AccessDenied", ""),
+            xml(header, 400, "ValidationError", ""),
+            xml(header, 400, "ExpiredTokenException", ""),
+            xml(header, 400, "IDPCommunicationError", ""),
+            http(502, header, "<html>"),
+            http(200, header, "<html>"),
+            http(200, header, &success().replace(SECRET, "")),
+            http(200, header, &success()).split_once("<Provider>").unwrap().0.to_owned(),
+        ] {
+            let refusal = refusal(reply).await;
+            let failure = refusal.into_failure(String::new());
+            assert_eq!(failure.retry_after, Some(Duration::from_secs(30)), "{}", failure.error);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_from_the_servers_future_is_an_outage() {
+        for (ahead, date, reason) in
+            [(1, DATE, Reason::TooEarly), (0, DATE, Reason::RoleDenied), (60, "", Reason::RoleDenied)]
+        {
+            let server = Server::start(xml(date, 403, "AccessDenied", ""), Then::Close).await;
+            let proof = Proof::Token { jwt: JWT, expires_at: None, valid_from: Some(at(NOW + ahead)) };
+            let refusal =
+                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, Duration::ZERO).await.err().unwrap();
+            assert_eq!(refusal.reason, reason, "{ahead} {date}");
+            assert_eq!(refusal.clock_off.is_some(), !date.is_empty());
+        }
+    }
+
+    #[tokio::test]
     async fn each_row_of_the_table_is_told_from_its_wire_form() {
         let html = |status| http(status, "Content-Type: text/html\r\n", "<!doctype html><p>Bad <b>gateway");
         let cut = success().split_once("</Credentials>").unwrap().0.to_owned();
