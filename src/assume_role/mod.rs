@@ -60,7 +60,7 @@ impl AssumeRole {
     }
 
     fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
-        if let Some(least_age) = refusal.code.as_deref().and_then(least_age) {
+        if let Some(least_age) = refusal.code.as_deref().and_then(|code| least_age(code, refusal.clock_off)) {
             self.base.rejected(signed_with.access_key_id(), least_age);
         }
         let principal = self.base.principal();

@@ -49,8 +49,8 @@ impl Endpoints {
     ) -> Result<Grant, Box<Refusal>> {
         let place = self.rota().next(attempt.usable);
         let outcome = self.places[place].exchange(session, proof, spent).await;
-        let out = self.rota().ended(found(&outcome));
-        outcome.map_err(|refusal| if out { without_standby(refusal, session) } else { refusal })
+        self.rota().ended(found(&outcome));
+        outcome.map_err(|refusal| if place == HOME { refusal } else { at_standby(refusal, session) })
     }
 
     fn rota(&self) -> MutexGuard<'_, Rota> {
@@ -70,18 +70,27 @@ fn found(outcome: &Result<Grant, Box<Refusal>>) -> Found {
         Ok(grant) if grant.date.is_some_and(|date| grant.expiration <= date) => Found::Outage,
         Ok(_) => Found::Sts,
         Err(refusal) if refusal.reason == Reason::RegionDisabled => Found::Disabled,
+        Err(refusal) if refusal.reason == Reason::NoProvider => Found::Unknown,
         Err(refusal) if refusal.reason.is_outage() => Found::Outage,
         Err(_) => Found::Sts,
     }
 }
 
-fn without_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
-    tracing::warn!(
-        role = session.role_arn,
-        endpoint = refusal.endpoint,
-        "STS is not activated at a standby for the role's account: it is not asked there any more; activate it (IAM, \
-         Account settings), or name another standby"
-    );
-    refusal.reason = Reason::StandbyDisabled;
+/// What only a human can mend at home is, at a standby, a reason to ask the next one.
+fn at_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
+    match refusal.reason {
+        Reason::NoProvider => refusal.reason = Reason::NoProviderAtStandby,
+        Reason::RegionDisabled => {
+            // Once for each standby: it is not asked again.
+            tracing::warn!(
+                role = session.role_arn,
+                endpoint = refusal.endpoint,
+                "STS is not activated at a standby for the role's account: it is not asked there any more; activate it (IAM, \
+                 Account settings), or name another standby"
+            );
+            refusal.reason = Reason::StandbyDisabled;
+        }
+        _ => {}
+    }
     refusal
 }
