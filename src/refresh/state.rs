@@ -122,7 +122,8 @@ impl Shared {
         }
         let message = format!("the runtime that fetched the credentials of {} has ended", self.subject);
         Error::new(ErrorKind::Closed, message).with_hint(
-            "keep the runtime that `runtime` was given for as long as the provider, or leave `runtime` unset",
+            "the runtime given to `runtime` must live as long as the provider, with timers and I/O (`enable_all`); or leave \
+             `runtime` unset",
         )
     }
 

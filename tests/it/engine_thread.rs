@@ -1,6 +1,7 @@
 //! The engine thread: the background work goes on whatever the callers' threads and runtimes do.
 
-use std::process::{self, Command};
+use std::io::Write;
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -252,14 +253,12 @@ fn process_without_threads_says_so_and_recovers() {
         return;
     }
     let (_world, rig) = world();
-    let limit = |threads: &str| {
-        let pid = format!("--pid={}", process::id());
-        Command::new("prlimit")
-            .args([&pid, &format!("--nproc={threads}:")])
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    if !limit("0") || thread::Builder::new().spawn(|| {}).is_ok() {
+    // Without threads there is no new process either, so the one that lifts the limit waits from now on.
+    let limit = format!("prlimit --pid={} --nproc", process::id());
+    let shell = |script: String| Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut lifts = shell(format!("read line; {limit}=4096:"));
+    let limited = shell(format!("{limit}=0:")).wait().unwrap().success();
+    if !limited || thread::Builder::new().spawn(|| {}).is_ok() {
         return crate::isolated::skipped(test, "threads cannot be forbidden here");
     }
     let provider = rig.builder().build().unwrap();
@@ -272,7 +271,8 @@ fn process_without_threads_says_so_and_recovers() {
     let status = provider.status();
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::ServiceUnavailable);
     assert_eq!((status.phase, status.next_attempt), (Phase::Empty, None));
-    assert!(limit("4096"));
+    lifts.stdin.take().unwrap().write_all(b"now\n").unwrap();
+    assert!(lifts.wait().unwrap().success());
     block_on(provider.ready()).unwrap();
     assert_eq!(rig.sts.calls().len(), 1);
 }
