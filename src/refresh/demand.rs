@@ -1,5 +1,6 @@
 //! What a caller gets who wants credentials, and how long it waits: pure decisions over the schedule.
 
+use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -64,6 +65,7 @@ impl Demand {
         }
     }
 
+    /// What it gets, and when the schedule is to make the next attempt for it.
     pub(super) fn verdict(
         &mut self,
         schedule: &mut Schedule,
@@ -72,78 +74,48 @@ impl Demand {
         now: Instant,
         random: f64,
     ) -> Verdict {
+        let own_limit = self.joined + wait_timeout;
+        let first = !mem::replace(&mut self.asked, true);
         if schedule.usable(now) {
-            self.with_usable(schedule, attempts, wait_timeout, now)
-        } else {
-            self.with_nothing(schedule, attempts, wait_timeout, now, random)
-        }
-    }
-
-    /// There are usable credentials, but this caller wants others: the next attempt answers it, good or bad.
-    fn with_usable(
-        &mut self,
-        schedule: &mut Schedule,
-        attempts: Attempts,
-        wait_timeout: Duration,
-        now: Instant,
-    ) -> Verdict {
-        if let Need::Lasting(at_least) = self.need {
-            let lifetime = schedule.validity().map_or(Duration::ZERO, |validity| validity.lifetime);
-            let most = lifetime.mul_f64(LASTING_SHARE);
-            if at_least > most {
-                return Verdict::NeverThatLong { at_least, lifetime, most };
+            // It wants others than these: the next attempt answers it, good or bad.
+            if let Need::Lasting(at_least) = self.need {
+                let lifetime = schedule.validity().map_or(Duration::ZERO, |validity| validity.lifetime);
+                let most = lifetime.mul_f64(LASTING_SHARE);
+                if at_least > most {
+                    return Verdict::NeverThatLong { at_least, lifetime, most };
+                }
             }
-        }
-        if attempts.ended >= self.attempt && attempts.failed.is_some_and(|(at, _)| at >= self.joined) {
-            return Verdict::LastError;
-        }
-        if matches!(self.need, Need::Lasting(_)) {
-            schedule.longer_requested(now);
-        } else if !self.asked {
-            schedule.requested(now);
-        }
-        self.asked = true;
-        let limit = self.joined + wait_timeout;
-        if now >= limit || (schedule.throttled(now) && schedule.due() >= limit) {
-            return Verdict::TimedOut;
-        }
-        Verdict::Wait(Some(limit))
-    }
-
-    fn with_nothing(
-        &mut self,
-        schedule: &mut Schedule,
-        attempts: Attempts,
-        wait_timeout: Duration,
-        now: Instant,
-        random: f64,
-    ) -> Verdict {
-        let last = attempts.failed.filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
-        if let Some((at, Class::Config)) = last {
-            let stands = schedule.error_stands(now) && self.need != Need::Newer;
-            if at >= self.joined || stands {
+            if attempts.ended >= self.attempt && attempts.failed.is_some_and(|(at, _)| at >= self.joined) {
                 return Verdict::LastError;
             }
+            if matches!(self.need, Need::Lasting(_)) {
+                schedule.longer_requested(now);
+            } else if first {
+                schedule.requested(now);
+            }
+            let held = schedule.throttled(now) && schedule.due() >= own_limit;
+            return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
         }
-        if self.need == Need::Newer && !self.asked {
-            schedule.requested(now);
-        }
-        self.asked = true;
-        schedule.wanted(now, random);
-        if self.need == Need::Ready {
-            return Verdict::Wait(None);
-        }
-        // Callers of one run of attempts share its time.
-        let shared_limit = schedule.flight().unwrap_or(now) + wait_timeout;
-        if now < shared_limit {
-            return Verdict::Wait(Some(shared_limit));
-        }
-        if last.is_some() {
+        let young = attempts.failed.filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
+        if let Some((at, Class::Config)) = young
+            && (at >= self.joined || (schedule.error_stands(now) && self.need != Need::Newer))
+        {
             return Verdict::LastError;
         }
-        // The last error is too old to be handed out: wait for a fresh one, though not for ever.
-        let own_limit = self.joined + wait_timeout;
-        if now < own_limit { Verdict::Wait(Some(own_limit)) } else { Verdict::TimedOut }
+        if self.need == Need::Newer && first {
+            schedule.requested(now);
+        }
+        schedule.wanted(now, random);
+        // Callers of one run of attempts share its time.
+        let limit = schedule.flight().unwrap_or(now) + wait_timeout;
+        match young {
+            _ if self.need == Need::Ready => Verdict::Wait(None),
+            _ if now < limit => Verdict::Wait(Some(limit)),
+            Some(_) => Verdict::LastError,
+            // The last error is too old to be handed out: wait for a fresh one, though not for ever.
+            None if now < own_limit => Verdict::Wait(Some(own_limit)),
+            None => Verdict::TimedOut,
+        }
     }
 }
 

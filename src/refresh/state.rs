@@ -186,11 +186,6 @@ impl Shared {
         drift
     }
 
-    /// Says what happened to the clocks, if anything. Not under the lock.
-    pub(super) fn tell(&self, drift: Drift) -> bool {
-        events::drifted(&self.subject, drift)
-    }
-
     /// Not under the lock. Who observes must not be able to hurt: its panics end here.
     pub(super) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.observer {

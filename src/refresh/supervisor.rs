@@ -232,12 +232,6 @@ impl Supervisor {
 
 impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let standing = self.standing();
-        f.debug_struct("Supervisor")
-            .field("subject", &self.subject())
-            .field("phase", &standing.phase)
-            .field("generation", &standing.generation)
-            .field("expiry", &standing.expiry)
-            .finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("subject", &self.subject()).finish_non_exhaustive()
     }
 }

@@ -1,18 +1,20 @@
 //! The task's hand on the state: what each turn of its loop and each end of an attempt does to it.
 
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::{mem, process};
 
 use tokio::time::Instant;
 use tracing::Span;
 
 use super::clock::Reading;
-use super::events::{self, Ended, Expired, Renewed};
+use super::events::{self, Renewed};
 use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
+use super::standing::Phase;
 use super::state::{Failed, Shared, State};
+use super::telling::Loudness;
 use crate::error::{Error, ErrorKind};
 
 /// The one task of a provider. Its drop tells that the task is gone.
@@ -49,31 +51,28 @@ impl Task {
         let due = state.schedule.due();
         let usable = state.schedule.usable(now);
         let starts = !state.attempting && due <= now;
+        let standing = shared.standing_of(&state, &reading);
         if starts {
             state.schedule.attempt_started(now);
             state.attempting = true;
         }
         let late_callers = state.wake_at.take_if(|at| *at <= now).is_some();
+        let expired = standing.phase == Phase::Expired && state.telling.expired();
         // The end of the credentials is told when it comes.
         let ends = state.schedule.validity().filter(|_| usable).map(|validity| validity.deadline);
         let next = (!state.attempting).then_some(due);
         let until = [next, ends, state.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min);
-        let (number, generation) = (state.schedule.failures().saturating_add(1), state.generation);
-        let expired = expired(&mut state, now);
-        let standing = shared.observer.as_ref().map(|_| shared.standing_of(&state, &reading));
         drop(state);
-        shared.tell(drift);
-        if let Some(expired) = expired {
-            expired.tell(&shared.subject);
+        events::drifted(&shared.subject, drift);
+        if expired {
+            events::expired(&shared.subject, &standing);
         }
-        if let Some(standing) = standing {
-            shared.observe(|observer| observer.stands(&standing));
-        }
+        shared.observe(|observer| observer.stands(&standing));
         if starts || late_callers {
             shared.news.send_replace(());
         }
         if starts {
-            Step::Attempt(Attempt { usable }, events::exchange(&shared.subject, number, generation))
+            Step::Attempt(Attempt { usable }, events::exchange(&shared.subject, &standing))
         } else {
             Step::Wait(until)
         }
@@ -93,54 +92,22 @@ impl Task {
         let reading = shared.clock.read();
         let mut state = shared.lock();
         state.attempting = false;
-        state.attempts += 1;
         let drift = shared.check_clocks(&mut state, &reading);
-        let ended = match outcome.and_then(|grant| Ok((life_of(&shared.subject, &grant, &sent, &reading)?, grant))) {
-            Ok((validity, grant)) => self.publish(&mut state, &reading, grant, validity),
-            Err(failure) => shared.failed(&mut state, &reading, failure),
-        };
-        let generation = state.generation;
+        let ended = outcome
+            .and_then(|grant| Ok((life_of(&shared.subject, &grant, &sent, &reading)?, grant)))
+            .map(|((since, lifetime), grant)| shared.publish(&mut state, &reading, grant, since, lifetime))
+            .map_err(|failure| shared.failed(&mut state, reading.mono, failure));
+        let standing = shared.standing_of(&state, &reading);
         drop(state);
         shared.news.send_replace(());
-        shared.tell(drift);
-        shared.generations.send_if_modified(|known| std::mem::replace(known, generation) != generation);
-        ended.tell(&shared.subject);
-        let took = reading.mono.saturating_duration_since(sent.mono);
-        shared.observe(|observer| observer.exchanged(took, ended.error()));
-    }
-
-    fn publish(
-        &self,
-        state: &mut State,
-        reading: &Reading,
-        grant: Grant,
-        (since, lifetime): (Instant, Duration),
-    ) -> Ended {
-        let shared = &*self.shared;
-        let failures = state.schedule.failures();
-        state.schedule.succeeded(since, lifetime, fastrand::f64());
-        let failing = state.telling.succeeded(reading.mono);
-        state.failure = None;
-        state.endpoint.clone_from(&grant.principal.endpoint);
-        state.anchor = *reading;
-
-        let access_key_id = grant.credentials.access_key_id();
-        let other_key = shared.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
-        if other_key {
-            state.generation += 1;
-            if state.issued.len() == ISSUED_KEPT {
-                state.issued.pop_front();
-            }
-            state.issued.push_back(access_key_id.to_owned());
+        shared.generations.send_if_modified(|known| mem::replace(known, standing.generation) != standing.generation);
+        events::drifted(&shared.subject, drift);
+        match ended {
+            Ok(renewed) => renewed.tell(&shared.subject, &standing, reading.wall),
+            Err(loudness) => events::failed(&shared.subject, &standing, loudness, reading.wall),
         }
-        let generation = state.generation;
-        let deadline = since + lifetime;
-        let expiry = reading.wall_at(deadline);
-        let principal = Arc::new(grant.principal);
-        let snapshot = Snapshot::new(grant.credentials, Arc::clone(&principal), generation, lifetime, deadline, expiry);
-        shared.slot.store(snapshot);
-        let next = state.schedule.due().saturating_duration_since(reading.mono);
-        Ended::Renewed(Renewed { generation, other_key, lifetime, next, principal, failures, failing })
+        let took = reading.mono.saturating_duration_since(sent.mono);
+        shared.observe(|observer| observer.exchanged(took, standing.last_error.as_ref()));
     }
 
     /// The attempt under way was lost to a panic.
@@ -168,12 +135,12 @@ impl Shared {
         let reading = self.clock.read();
         let mut state = self.lock();
         state.runs_in = None;
-        state.attempts += 1;
         let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
-        let ended = self.failed(&mut state, &reading, failure);
+        let loudness = self.failed(&mut state, reading.mono, failure);
+        let standing = self.standing_of(&state, &reading);
         drop(state);
         self.news.send_replace(());
-        ended.tell(&self.subject);
+        events::failed(&self.subject, &standing, loudness, reading.wall);
     }
 
     /// Whether the task is there, in this process.
@@ -181,26 +148,57 @@ impl Shared {
         self.lock().runs_in == Some(process::id())
     }
 
-    fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) -> Ended {
-        let now = reading.mono;
+    fn publish(
+        &self,
+        state: &mut State,
+        reading: &Reading,
+        grant: Grant,
+        since: Instant,
+        lifetime: Duration,
+    ) -> Renewed {
+        let failures = state.schedule.failures();
+        state.schedule.succeeded(since, lifetime, fastrand::f64());
+        let failing = state.telling.succeeded(reading.mono);
+        state.attempts += 1;
+        state.failure = None;
+        state.endpoint.clone_from(&grant.principal.endpoint);
+        state.anchor = *reading;
+
+        let access_key_id = grant.credentials.access_key_id();
+        let other_key = self.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
+        if other_key {
+            state.generation += 1;
+            if state.issued.len() == ISSUED_KEPT {
+                state.issued.pop_front();
+            }
+            state.issued.push_back(access_key_id.to_owned());
+        }
+        let assumed_role_arn = grant.principal.assumed_role_arn.clone();
+        let deadline = since + lifetime;
+        self.slot.store(Snapshot::new(
+            grant.credentials,
+            Arc::new(grant.principal),
+            state.generation,
+            lifetime,
+            deadline,
+            reading.wall_at(deadline),
+        ));
+        Renewed { other_key, lifetime, assumed_role_arn, failures, failing }
+    }
+
+    fn failed(&self, state: &mut State, now: Instant, failure: Failure) -> Loudness {
+        let Failure { class, error, retry_after } = failure;
         let callers = state.callers();
-        let class = state.schedule.failed(failure.class, failure.retry_after, callers, now, fastrand::f64());
-        let error = failure.error;
-        state.failure = Some(Failed { at: now, class, error: error.clone() });
+        let class = state.schedule.failed(class, retry_after, callers, now, fastrand::f64());
+        let validity = state.schedule.validity().map(|it| (state.schedule.remaining(now), it.lifetime));
+        let loudness = state.telling.failed(error.kind(), class, validity, now);
+        state.attempts += 1;
         if let Some(endpoint) = error.endpoint() {
             state.endpoint = Some(endpoint.to_owned());
         }
+        state.failure = Some(Failed { at: now, class, error });
         self.republish(state);
-        let valid = state.schedule.remaining(now);
-        let validity = state.schedule.validity().map(|validity| (valid, validity.lifetime));
-        Ended::Failed(events::Failed {
-            loudness: state.telling.failed(error.kind(), class, validity, now),
-            error,
-            failures: state.schedule.failures(),
-            next: state.schedule.due().saturating_duration_since(now),
-            valid,
-            generation: state.generation,
-        })
+        loudness
     }
 }
 
@@ -221,16 +219,6 @@ impl Drop for Task {
         shared.observe(|observer| observer.stands(&standing));
         shared.news.send_replace(());
     }
-}
-
-/// What is to be told, once, of credentials that have ended.
-fn expired(state: &mut State, now: Instant) -> Option<Expired> {
-    let ended = state.generation > 0 && !state.schedule.usable(now) && state.telling.expired();
-    ended.then(|| Expired {
-        generation: state.generation,
-        failures: state.schedule.failures(),
-        error: state.failure.as_ref().map(|failed| failed.error.clone()),
-    })
 }
 
 /// Since when, and for how long, the credentials are valid.

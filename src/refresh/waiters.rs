@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::clock::Reading;
 use super::demand::{Attempts, Demand, Need, Verdict};
-use super::slot::Lent;
+use super::events;
+use super::slot::Snapshot;
 use super::state::Shared;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, in_words};
@@ -17,7 +18,7 @@ impl Supervisor {
     /// Waits until the need is met, or its run of attempts says that it will not be.
     ///
     /// Cancel safe: dropping the future leaves the exchange under way.
-    pub(super) async fn wait_for<T>(&self, need: Need, take: impl Fn(&Lent) -> T) -> Result<T, Error> {
+    pub(super) async fn wait_for<T>(&self, need: Need, take: impl Fn(&Snapshot) -> T) -> Result<T, Error> {
         let shared = self.shared();
         let mut news = shared.news.subscribe();
         let mut caller = Caller::join(shared, need, &shared.clock.read());
@@ -50,16 +51,14 @@ impl<'a> Caller<'a> {
         state.waiting += 1;
         let attempt = state.attempts + 1;
         drop(state);
-        if shared.tell(drift) {
-            shared.wake.send_replace(());
-        }
+        events::drifted(&shared.subject, drift);
         Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } }
     }
 
     /// What the caller gets, if that is known.
     fn outcome<T>(
         &mut self,
-        take: impl Fn(&Lent) -> T,
+        take: impl Fn(&Snapshot) -> T,
         obstacle: impl FnOnce() -> Option<Error>,
     ) -> Option<Result<T, Error>> {
         let shared = self.shared;
