@@ -55,13 +55,13 @@ impl Scenario {
     /// Handlers that take 50 ms of a worker, at 90 % load. A worker free for 10 % of its time can serve fewer tasks.
     fn blocked_for_50ms(name: &'static str) -> Self {
         let blocking = Blocking { blocked: Duration::from_millis(50), free: Duration::from_millis(5) };
-        Self { tasks: 16, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(50)) }
+        Self { tasks: 8, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(50)) }
     }
 
     /// The workers are free for less time than STS takes, so that each exchange on them spans a block.
     fn blocked_for_3s(name: &'static str) -> Self {
         let blocking = Blocking { blocked: Duration::from_secs(3), free: Duration::from_millis(200) };
-        Self { blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
+        Self { tasks: 32, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
     }
 
     pub(crate) fn all() -> Vec<Self> {
@@ -95,10 +95,10 @@ impl Scenario {
 
     /// One refresh of each party.
     pub(crate) fn short() -> Vec<Self> {
-        let short = |scenario| Self {
+        let short = |scenario: Self| Self {
             lifetime: Duration::from_secs(11),
             runs_for: Duration::from_secs(9),
-            tasks: 16,
+            tasks: scenario.tasks.min(16),
             ..scenario
         };
         vec![
