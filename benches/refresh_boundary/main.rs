@@ -4,7 +4,7 @@
 //! Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
 //!
 //! In `workers_blocked_…` the runtime of the clients is starved: something blocks all its workers again and again. STS and
-//! the service have a runtime of their own. Meanwhile a new pod of each party gets its first credentials on that runtime.
+//! the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on that runtime.
 //!
 //! `cargo bench --bench refresh_boundary --features test-util` takes seven minutes and draws
 //! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes a quarter of a
@@ -38,7 +38,7 @@ use outcome::Outcome;
 use party::{Failure, Party, Pod, Who};
 use scenario::{DRAWN, Scenario};
 use support::chart::{Axis, Chart, Colour, Series};
-use support::{chosen, report, short};
+use support::{chosen, quantile, report, short};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
@@ -85,7 +85,7 @@ struct Starved {
     starts: Vec<Start>,
 }
 
-/// First credentials on a starved runtime.
+/// A pod that got its first credentials on the starved runtime, or failed to.
 struct Start {
     who: Who,
     took: Duration,
@@ -94,14 +94,16 @@ struct Start {
 }
 
 async fn run(scenario: &'static Scenario, issuer: &OidcIssuer, servers: &Handle) -> Result<Run, Failure> {
-    let pods = || Who::ALL.map(|who| Pod::start(who, scenario, issuer, servers));
-    let [ours, sdk, fixed] = pods().map(async |pod| pod.await?.connect().await);
+    let pod = |who| Pod::start(who, scenario, issuer, servers);
+    let [ours, sdk, fixed] = Who::ALL.map(async |who| pod(who).await?.connect().await);
     let (ours, sdk, fixed) = tokio::try_join!(ours, sdk, fixed)?;
     let mut starting = JoinSet::new();
     let mut blocker = None;
     if let Some(blocking) = scenario.blocking {
-        for pod in pods() {
-            starting.spawn(start(pod.await?));
+        for nth in 0..STARTS {
+            let begins = scenario.runs_for * nth / (2 * STARTS);
+            starting.spawn(start(pod(Who::Ours).await?, begins));
+            starting.spawn(start(pod(Who::Sdk).await?, begins));
         }
         blocker = Some(Blocker::start(blocking));
     }
@@ -123,8 +125,8 @@ async fn run(scenario: &'static Scenario, issuer: &OidcIssuer, servers: &Handle)
     Ok(Run { outcomes: [ours, sdk, fixed], starved })
 }
 
-/// A pod that begins on the starved runtime.
-async fn start(pod: Pod) -> Start {
+async fn start(pod: Pod, begins: Duration) -> Start {
+    tokio::time::sleep(begins).await;
     let (who, sts, began) = (pod.who, pod.sts.clone(), Instant::now());
     let party = pod.connect().await;
     let took = began.elapsed();
@@ -156,8 +158,8 @@ fn check(scenario: &Scenario, run: &Run) {
     }
     if let Some(starved) = &run.starved {
         report(format_args!("{} workers_blocked", scenario.name), format_args!("{:.0} %", starved.blocked));
-        for start in &starved.starts {
-            start.print(scenario.name);
+        for who in [Who::Ours, Who::Sdk] {
+            starved.print(scenario.name, who);
         }
     }
 
@@ -174,19 +176,31 @@ fn check(scenario: &Scenario, run: &Run) {
     }
 }
 
-impl Start {
-    fn print(&self, scenario: &str) {
-        if self.who == Who::FixedKeys {
-            return;
+impl Starved {
+    fn print(&self, scenario: &str, who: Who) {
+        let name = format!("{scenario} {who} first_credentials");
+        let starts = || self.starts.iter().filter(|start| start.who == who);
+        let mut took: Vec<f64> =
+            starts().filter(|start| start.failure.is_none()).map(|start| start.took.as_secs_f64()).collect();
+        took.sort_by(f64::total_cmp);
+        if let (Some(p50), Some(max)) = (quantile(&took, 0.5), quantile(&took, 1.0)) {
+            report(&name, format_args!("p50 {p50:.2} max {max:.2} s of {}", took.len()));
         }
-        let name = format!("{scenario} {} first_credentials", self.who);
-        match &self.failure {
-            None => report(&name, format_args!("{:.2} s", self.took.as_secs_f64())),
-            Some(failure) => report(&name, format_args!("failed after {:.2} s: {failure}", self.took.as_secs_f64())),
+        report(format_args!("{name} failed"), starts().count() - took.len());
+        for start in starts() {
+            if let Some(failure) = &start.failure {
+                report(
+                    format_args!("{name} failed_after"),
+                    format_args!("{:.2} s: {failure}", start.took.as_secs_f64()),
+                );
+            }
         }
-        report(format_args!("{name} sts_calls"), self.sts_calls);
+        report(format_args!("{name} sts_calls"), starts().map(|start| start.sts_calls).sum::<usize>());
     }
 }
+
+/// Pods of each party that begin while the runtime is starved.
+const STARTS: u32 = 8;
 
 /// The slowest of the requests that are under way in each quarter second.
 fn draw([ours, sdk, fixed]: &[Outcome; 3]) -> std::io::Result<()> {

@@ -61,7 +61,7 @@ impl Scenario {
     /// The workers are free for less time than STS takes, so that each exchange on them spans a block.
     fn blocked_for_3s(name: &'static str) -> Self {
         let blocking = Blocking { blocked: Duration::from_secs(3), free: Duration::from_millis(200) };
-        Self { tasks: 32, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
+        Self { blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
     }
 
     pub(crate) fn all() -> Vec<Self> {
