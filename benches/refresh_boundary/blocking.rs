@@ -66,7 +66,6 @@ async fn block(blocking: Blocking, workers: Arc<Workers>) {
                 return Poll::Ready(());
             }
             // A timer would be late: a worker with many tasks looks at its timers only after 61 of them.
-            thread::yield_now();
             context.waker().wake_by_ref();
             Poll::Pending
         })
