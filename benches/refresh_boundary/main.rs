@@ -1,22 +1,26 @@
 //! Latency of requests across refreshes: ours, the SDK's and fixed keys, in the same seconds of the same run.
 //!
-//! Each party has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or 16 on a starved runtime.
-//! Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
+//! Each party has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a starved
+//! runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
 //!
-//! In `workers_blocked_…` the runtime of the clients is starved: something blocks all its workers again and again. STS and
-//! the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on that runtime.
+//! In `workers_blocked_…` the runtime of the clients is starved: handlers block all its workers again and again. STS and
+//! the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on the
+//! starved runtime.
 //!
 //! `cargo bench --bench refresh_boundary --features test-util` takes seven minutes and draws
-//! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes a quarter of a
-//! minute: its scenarios run side by side, so its times say nothing.
+//! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes 15 s. Its
+//! scenarios run side by side, so that its times say nothing.
 //!
-//! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited*: the
-//!   identity was not there when the client asked for it, nor a millisecond later. *Got no credentials*: an error came
-//!   instead, or the client gave up.
+//! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited* means
+//!   that the identity came more than a millisecond after the client asked for it. *Got no credentials* means that an
+//!   error came, or that the client gave up.
 //! - *While there were valid ones*: one session of STS covered all that time.
-//! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in just
-//!   those seconds, which have no refresh and the same machine.
-//! - *Failed* counts whatever failed; that of the fixed keys is the machine's share.
+//! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in those
+//!   seconds: the same machine without a refresh.
+//! - *Failed* counts all failures. The failures of the fixed keys are the machine's share.
+//! - *p99.9 against fixed keys* is the party's latency divided by that of the fixed keys.
+//! - *Workers blocked* is the share of the workers' time. Slow code, as in a dev build, lowers it: a block begins when the
+//!   tasks before it have had their turn.
 
 mod blocking;
 mod outcome;

@@ -52,16 +52,16 @@ impl Scenario {
         Self { lifetime, fault: Some((span, fault)), ..Self::plain(name, Duration::from_millis(50)) }
     }
 
-    /// Handlers that take 50 ms of a worker, at 90 % load. A worker free for 10 % of its time can serve fewer tasks.
+    /// Handlers block each worker for 50 ms at a time, at 90 % load. The rest is enough for eight tasks.
     fn blocked_for_50ms(name: &'static str) -> Self {
         let blocking = Blocking { blocked: Duration::from_millis(50), free: Duration::from_millis(5) };
         Self { tasks: 8, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(50)) }
     }
 
-    /// The workers are free for less time than STS takes, so that each exchange on them spans a block.
+    /// The workers are free for less time than STS takes, so that each exchange on these workers spans a block.
     fn blocked_for_3s(name: &'static str) -> Self {
         let blocking = Blocking { blocked: Duration::from_secs(3), free: Duration::from_millis(200) };
-        Self { blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
+        Self { tasks: 32, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
     }
 
     pub(crate) fn all() -> Vec<Self> {
