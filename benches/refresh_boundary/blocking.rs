@@ -74,7 +74,9 @@ async fn block(blocking: Blocking, workers: Arc<Workers>) {
 }
 
 impl Workers {
-    /// Blocks this worker until all are in their `nth` block. The last one may have to be stolen from this worker's queue.
+    /// Blocks this worker until all are in their `nth` block.
+    ///
+    /// Another worker may first have to steal its block from the queue of this one. A limit prevents a deadlock.
     fn wait_for_all(&self, nth: usize, at_most: Duration) {
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         *arrivals += 1;

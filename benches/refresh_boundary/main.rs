@@ -3,24 +3,24 @@
 //! Each party has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a starved
 //! runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
 //!
-//! In `workers_blocked_…` the runtime of the clients is starved: handlers block all its workers again and again. STS and
-//! the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on the
-//! starved runtime.
+//! In `workers_blocked_…` the runtime of the clients is starved: handlers block all its workers again and again. STS
+//! and the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on
+//! the starved runtime.
 //!
 //! `cargo bench --bench refresh_boundary --features test-util` takes seven minutes and draws
 //! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes 15 s. Its
 //! scenarios run side by side, so that its times say nothing.
 //!
-//! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited* means
-//!   that the identity came more than a millisecond after the client asked for it. *Got no credentials* means that an
-//!   error came, or that the client gave up.
+//! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited*
+//!   means that the identity came more than a millisecond after the client asked for it. *Got no credentials* means that
+//!   an error came, or that the client gave up.
 //! - *While there were valid ones*: one session of STS covered all that time.
-//! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in those
-//!   seconds: the same machine without a refresh.
+//! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in
+//!   those seconds: the same machine without a refresh.
 //! - *Failed* counts all failures. The failures of the fixed keys are the machine's share.
 //! - *p99.9 against fixed keys* is the party's latency divided by that of the fixed keys.
-//! - *Workers blocked* is the share of the workers' time. Slow code, as in a dev build, lowers it: a block begins when the
-//!   tasks before it have had their turn.
+//! - *Workers blocked* is the share of the workers' time. Slow code, as in a dev build, lowers it: a block begins when
+//!   the tasks before it have had their turn.
 
 mod blocking;
 mod outcome;
