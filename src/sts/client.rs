@@ -10,11 +10,16 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::config::{Site, StsConfig};
 
+/// The SDK's HTTP clients keep one pool of connections for each pair of connect and read timeout. With a pair that nobody
+/// else has, no exchange gets a connection that a caller's client opened: the caller's runtime drives that connection, and
+/// may be blocked.
+const NOBODY_ELSES: Duration = Duration::from_nanos(1);
+
 /// Without credentials: a call that is to be signed brings its own.
 pub(super) fn of(config: &StsConfig, site: &Site) -> Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT.min(config.attempt_timeout))
-        .read_timeout(config.attempt_timeout)
+        .connect_timeout(CONNECT_TIMEOUT.min(config.attempt_timeout) + NOBODY_ELSES)
+        .read_timeout(config.attempt_timeout + NOBODY_ELSES)
         .operation_attempt_timeout(config.attempt_timeout)
         .operation_timeout(config.attempt_timeout)
         .build();

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::token_source::{ProvideToken, Token, future};
 use aws_web_identity::{ErrorKind, Phase, WebIdentityCredentialsProvider};
@@ -328,6 +330,33 @@ fn subscriber_of_the_builder_hears_the_thread() {
     block_on(provider.ready()).unwrap();
     block_on(provider.shutdown());
     assert!(heard.0.lock().unwrap().iter().any(|target| target == "aws_web_identity"));
+}
+
+/// A client of the caller's that has the same HTTP client, endpoint and timeouts as the exchange.
+#[test]
+fn exchange_never_waits_for_a_callers_connection() {
+    let (_world, rig) = world();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).read_timeout(Duration::from_secs(8));
+    let theirs = aws_config::defaults(BehaviorVersion::latest()).region("eu-central-1").no_credentials();
+    let theirs = theirs.http_client(aws_smithy_http_client::Builder::new().build_http());
+    let theirs = block_on(theirs.timeout_config(timeouts.build()).endpoint_url(rig.sts.endpoint_url()).load());
+    let mut config = rig.config().into_builder();
+    config.set_http_client(theirs.http_client());
+    let config = config.build();
+    let caller = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // It leaves its connection in the pool. From here on nobody drives it.
+    let client = aws_sdk_sts::Client::new(&theirs);
+    let trade = client.assume_role_with_web_identity().role_arn("arn:aws:iam::1:role/r").role_session_name("s");
+    caller.block_on(async {
+        trade.web_identity_token("token").send().await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    });
+    // An exchange that got the connection would take its whole `attempt_timeout`.
+    let provider = rig.builder().configure(&config).wait_timeout(Duration::from_secs(5)).build().unwrap();
+    block_on(provider.refresh()).unwrap();
+    let exchanges = rig.exchanges();
+    assert!(matches!(&exchanges[..], [None, Some(_)]), "{exchanges:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,7 +42,7 @@ fn p1_to_p7_hold_through_days_of_faults() {
 fn run(seed: u64, days: u32) {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(Simulation::new(seed).run(days * DAY));
+    runtime.block_on(async { Simulation::new(seed).run(days * DAY).await });
 }
 
 struct Simulation {
