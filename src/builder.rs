@@ -39,8 +39,8 @@ use crate::web_identity::token_source::ProvideToken;
 /// In a pod that the EKS webhook has prepared nothing need be set but the region, which it often sets too. What is set
 /// here wins over what [`configure`](Self::configure) took, and that over environment variables; an empty variable counts
 /// as absent. Variables are read once, by [`build`](Self::build) or [`connect`](Self::connect), and these check all
-/// values, so that a mistake shows at start and not in the first failing request. Waiting for credentials needs a Tokio
-/// runtime with timers and I/O (`enable_all`): Tokio panics without. What a setting accepts is the rule of
+/// values, so that a mistake shows at start and not in the first failing request. No runtime is
+/// needed. What a setting accepts is the rule of
 /// STS's [`AssumeRoleWithWebIdentity`] unless said otherwise; a value that breaks it is a [`BuildError`] that names the
 /// setting, the value and the way out.
 ///

@@ -7,7 +7,7 @@
 //!
 //! In a pod the cluster signs a service-account token and projects it as a file. AWS STS trades it
 //! (`AssumeRoleWithWebIdentity`) for credentials of an IAM role. Every AWS SDK can make this trade, and makes it inside
-//! somebody's request: that one waits for STS, or fails with it. This crate makes it beside them: one task per provider
+//! somebody's request: that one waits for STS, or fails with it. This crate makes it beside them: a thread of its own
 //! watches the file, refreshes long before the expiry, and publishes to a slot that requests read without a lock.
 //!
 //! It works on EKS (IAM roles for service accounts), and on any cluster that is federated with IAM by OIDC. The same
@@ -58,26 +58,24 @@
 //!
 //! # What it promises
 //!
-//! 1. **Nobody waits.** A read with valid credentials returns at once, to their last second. The exchange never runs
-//!    inside a request or under its timeout; a request waits only when nothing is valid.
-//! 2. **What is valid is used.** No failure of any sort replaces, hides or drops credentials that are still valid.
-//! 3. **One exchange at a time** per provider. It survives each caller's timeout, and its result or error reaches all
-//!    who wait.
-//! 4. **Early and spread.** A refresh starts at a random point in 60–75 % of the lifetime, drawn anew each time: a
-//!    fleet that started together drifts apart.
-//! 5. **It fails well.** The next attempt comes by what went wrong and how much time is left: 5 min away at most while
-//!    credentials are valid, seconds while somebody waits. Nobody gets an error older than 30 s.
-//! 6. **A new token is seen** within a second where file events work, within 30 s where they do not, and ends a
-//!    failure.
-//! 7. **Time is not trusted.** Lifetimes come from STS's clock. A wrong local clock and a suspend cause neither an
-//!    outage nor a storm of calls.
-//! 8. **Never someone else.** Once web identity is configured its failure is an error, never the node's role.
-//! 9. **Secrets stay secret.** Token, secret key and session token are in no log, metric, error, `Debug` or URL, and
-//!    every copy that this crate owns is wiped.
-//! 10. **Nothing leaks.** Building starts nothing; the one task ends with the last handle, and survives the loss of its
-//!     runtime.
-//! 11. **A read is cheap.** No lock, no system call but the clock, no allocation but the SDK's own.
-//! 12. **Errors teach.** Each says what failed, on which file, role, issuer or endpoint, and what to do next.
+//! 1. **Requests never wait for valid credentials.** A read with valid credentials returns at once, until their last
+//!    second. This holds whatever the caller's runtime is doing: blocked, starved, shut down or absent.
+//! 2. **Valid credentials are always used.** No failure replaces, hides or drops them. No shorter session replaces a
+//!    longer one that is still valid.
+//! 3. **One exchange at a time** per provider. Callers share its result or its error. A caller that gives up cancels
+//!    nothing, and no answer of STS is thrown away.
+//! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
+//! 5. **Failures are retried with jitter**, by their class and the remaining time. A fleet without credentials does not
+//!    storm STS. Nobody gets an error older than 30 s.
+//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere, and ends a failure.
+//! 7. **The local clock is not trusted** for STS sessions. An STS without a `Date` header and a wrapped provider leave
+//!    nothing but the local clock: see [`docs::limits`].
+//! 8. **Never another identity.** A failure is an error, never a fall-through to the node's role.
+//! 9. **Secrets stay secret**, in every log level, error, `Debug`, metric and URL. Every copy that this crate owns is
+//!    wiped.
+//! 10. **Nothing leaks.** Building starts nothing. The engine thread ends with the last provider.
+//! 11. **A read is cheap**: no lock, no system call but the clock, no allocation beyond the SDK's own.
+//! 12. **Errors teach.** Each says what failed, on what, and what to do.
 //!
 //! How these hold is in [`docs`], the numbers in [`docs::policy`], figures in [`docs::comparison`].
 //!

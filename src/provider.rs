@@ -28,9 +28,9 @@ pub(crate) use each_provider;
 
 /// Credentials of an IAM role for a Kubernetes service-account token, always ready.
 ///
-/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task starts with the
-/// first use inside a Tokio runtime, and ends with the last handle; the config that [`install`](Self::install) returns, and
-/// each client made from it, counts as a handle.
+/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task runs on the engine
+/// thread. It starts with the first use, in a runtime or not, and ends with the last handle. The config that
+/// [`install`](Self::install) returns, and each client made from it, counts as a handle.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -54,7 +54,7 @@ pub struct WebIdentityCredentialsProvider {
 each_provider! {
     /// The credentials, if there are valid ones. Never waits, makes no call and no allocation.
     ///
-    /// `None` when nothing is valid, whatever the [`ExpiredPolicy`](crate::ExpiredPolicy).
+    /// With nothing valid it starts the first attempt, and returns `None`, whatever the [`ExpiredPolicy`](crate::ExpiredPolicy).
     #[inline]
     pub fn current(&self) -> Option<Credentials> {
         self.handle.supervisor().current()
@@ -112,7 +112,7 @@ each_provider! {
         self.handle.supervisor().ready().await
     }
 
-    /// How things stand. Cheap enough for each probe of a health endpoint.
+    /// How things stand. Cheap enough for each probe of a health endpoint. Starts the attempts if none has begun.
     ///
     /// ```no_run
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> bool {
@@ -129,7 +129,8 @@ each_provider! {
         self.handle.status(self.token())
     }
 
-    /// A listener of its own for each new generation of credentials: for what must be built anew with them.
+    /// A listener of its own for each new generation of credentials: for what must be built anew with them. Starts the
+    /// attempts if none has begun.
     pub fn updates(&self) -> Updates {
         self.handle.supervisor().updates()
     }
@@ -142,10 +143,11 @@ each_provider! {
         self.handle.credentials_provider()
     }
 
-    /// Ends the background task, and returns when it is gone: within 5 s, also where its runtime is not driven.
+    /// Ends the background task, and returns when it is gone. An exchange under way is dropped, so that takes a moment;
+    /// with [`runtime`](crate::Builder::runtime), until that runtime next runs.
     ///
-    /// May be called again and by many; each waits, though not outside a Tokio runtime. Credentials that are still valid stay
-    /// readable, so that a draining server can go on signing; they are not renewed any more.
+    /// May be called again and by many; each waits. Credentials that are still valid stay readable, so that a draining
+    /// server can go on signing; they are not refreshed any more.
     ///
     /// # Cancel safety
     /// Dropping the future ends the waiting; the provider stays shut down.
@@ -231,7 +233,8 @@ pub struct Status {
     pub generation: u64,
     /// When the last credentials end, on the local clock.
     pub expiry: Option<SystemTime>,
-    /// When the next exchange is due, on the local clock. `None` while no task runs.
+    /// When the next attempt is due, on the local clock. `None` once the provider is closed, or if its task could not be
+    /// started.
     pub next_attempt: Option<SystemTime>,
     /// Exchanges that failed since the last success.
     pub consecutive_failures: u32,

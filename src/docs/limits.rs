@@ -3,8 +3,10 @@
 //! # What it costs
 //!
 //! - It refreshes as long as a handle lives, used or not: about 1.5 calls an hour at sessions of an hour.
-//! - One task for each provider. For each directory with a token one watcher, which on Linux is a thread, an inotify
-//!   instance and three file descriptors, shared by a process's providers;
+//! - One engine thread for the process, with three file descriptors, while a provider is in use. Reading a token and
+//!   looking up a name take a further thread for a moment.
+//! - For each directory with a token one watcher, which on Linux is a thread, an inotify instance and three file
+//!   descriptors, shared by a process's providers;
 //!   [`watch_token(false)`](crate::Builder::watch_token) does without. What file events cannot do is in
 //!   [`operations`](super::operations).
 //! - A process makes 8 exchanges at once at most with one STS endpoint; the others wait for their turn.
@@ -13,11 +15,18 @@
 //!
 //! # Where it runs
 //!
-//! - In Tokio, in a runtime with timers and I/O (`enable_all`). Without timers Tokio panics in whoever has to wait, here
-//!   as in the SDK's clients, and says so; it offers no way to ask beforehand. Building needs no runtime and a read of
-//!   valid credentials none either; a wait outside one is an error. A runtime that is not driven (a `current_thread` one
-//!   between two `block_on`) refreshes nothing meanwhile.
-//! - Do not fork after first use: threads and the task stay behind.
+//! - Anywhere: inside a Tokio runtime, in another executor, in a plain thread. A token source, a wrapped provider or an
+//!   HTTP client runs on the engine thread, so it must not block: it would stop all providers of the process.
+//!   `block_in_place` panics there. What needs a runtime of its own gets one by
+//!   [`runtime`](crate::Builder::runtime).
+//! - A runtime given to [`runtime`](crate::Builder::runtime) needs timers and I/O (`enable_all`). While that runtime is
+//!   blocked, nothing is refreshed, and callers who wait are not woken. When it ends, the provider is closed.
+//! - A time that a test has paused does not count: credentials age in real time, unless the paused runtime was given to
+//!   [`runtime`](crate::Builder::runtime).
+//! - A forked child starts a thread of its own at its first use that finds no valid credentials, or at
+//!   [`status`](crate::WebIdentityCredentialsProvider::status). Its first attempt may end by its timeout, on a connection
+//!   of the parent's. A lock that another thread holds at the fork stays locked in the child, as in every program with
+//!   threads: fork before the first use if you can.
 //! - Made for Linux. Written to compile on macOS and Windows, where people develop; not for wasm.
 //! - Under `panic = "abort"` a panic ends the process that else costs one attempt: of a token source, of a wrapped
 //!   provider, of an HTTP client; and of the watcher, where the last thread of a process is taken between our look and its

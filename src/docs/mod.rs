@@ -22,7 +22,7 @@
 //! # Design
 //!
 //! ```text
-//!   a token     ─┐             the engine                ┌─▶ SDK clients: an identity cache
+//!   a token     ─┐          the engine thread            ┌─▶ SDK clients: an identity cache
 //!   another role ┼─ source ──▶ one task ──▶ one slot ────┼─▶ object_store, reqsign, OpenDAL
 //!   any provider ┘                 ▲                     └─▶ current(), provide_credentials()
 //!                                  └── wishes: refresh, valid_for, invalidate, a new token
@@ -37,10 +37,16 @@
 //! of the credentials, each with reference counts of its own, and a thread always clones the same one: readers on
 //! different cores write to no line that they share, as long as there are no more than 16 of them.
 //!
-//! **The task.** Building starts nothing. The first use inside a Tokio runtime spawns the task, the last handle ends
-//! it. Who the task is, is a number. One whose runtime is gone, that panicked, or that stands still (an attempt that is
-//! due is not taken up for 60 s, or for 2 s while somebody waits with nothing usable) is replaced by the next reader or
-//! waiter inside a live runtime, and leaves when it wakes up.
+//! **The engine thread.** One thread for the process, named `aws-web-identity`, runs the background work of all providers
+//! on a Tokio runtime of its own. Building starts nothing. The first use of the first provider starts the thread, the end
+//! of the last provider ends it. So a caller's runtime may be blocked, starved, shut down or absent: the refresh goes on.
+//! A caller who waits sleeps on a channel that the thread wakes, for news and for the caller's deadline. Each wait works
+//! in any executor, and in a plain thread that polls.
+//!
+//! [`Builder::runtime`](crate::Builder::runtime) puts a provider's work on a runtime of your choice instead.
+//!
+//! **The task.** Each provider has one task, from its first use to its last handle. A panic of a token source, an HTTP
+//! client, a time source, a subscriber or an observer costs one attempt or one pause, and never the task.
 //!
 //! **The exchange.** The SDK's own STS client makes the request: endpoint rules, FIPS, dual stack, your HTTP client and
 //! its TLS. Its retries are off, since one loop owns all attempts. The answer is read by this crate, so that a cut body

@@ -17,7 +17,6 @@
 //! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
 //! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
 //! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate), by hand or by the [interceptor](crate::WebIdentityCredentialsProvider::interceptor), for the present credentials |
-//! | `the refresh task does not move; replacing it` | WARN | | its runtime is blocked or not driven |
 //! | `the machine was suspended; checking the credentials` | INFO | `seconds` | |
 //! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | by more than 5 s |
 //!
@@ -55,7 +54,7 @@
 //! | `aws_web_identity_exchanges_total` | counter | exchanges that ended; `outcome` is `ok` or `error`, `kind` is the [`ErrorKind`](crate::ErrorKind) in snake case, `none` for `ok` |
 //! | `aws_web_identity_exchange_duration_seconds` | histogram | how long each took |
 //! | `aws_web_identity_expiry_timestamp_seconds` | gauge | when the credentials end; 0: there never were any |
-//! | `aws_web_identity_next_attempt_timestamp_seconds` | gauge | when the next exchange is due; 0: no task runs |
+//! | `aws_web_identity_next_attempt_timestamp_seconds` | gauge | when the next attempt is due; 0: the provider is closed |
 //! | `aws_web_identity_consecutive_failures` | gauge | exchanges that failed since the last success |
 //! | `aws_web_identity_generation` | gauge | credentials that came so far |
 //! | `aws_web_identity_rejections_total` | counter | requests that a service refused for the present credentials |

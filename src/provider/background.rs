@@ -14,8 +14,8 @@ use crate::web_identity::TokenClaims;
 /// As [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider), for all else: the SDK's own providers
 /// of an instance, of SSO, of a process, or one of your own, made by [`builder`](Self::builder); and what
 /// [`assume_role`](crate::WebIdentityCredentialsProvider::assume_role) gives. A cheap handle: clones share one slot,
-/// one background task and one call of the provider at a time. The task starts with the first use inside a Tokio
-/// runtime, and ends with the last handle.
+/// one background task and one call of the provider at a time. The task runs on the engine thread, from the first use to
+/// the last handle; a provider that must run elsewhere gets [`runtime`](crate::BackgroundBuilder::runtime).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
