@@ -6,7 +6,6 @@
 mod hints;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use tokio::time::timeout;
@@ -38,8 +37,7 @@ impl AssumeRole {
         self.seen.fetch_max(self.base.standing().generation, Ordering::Relaxed);
         match timeout(self.sts.attempt_timeout(), self.base.credentials()).await {
             Ok(credentials) => credentials.map_err(|error| self.without_base(error)),
-            // Those who wait for us are to hear of the cause before their patience ends.
-            Err(_) => Err(self.without_base(self.base.standing().last_error.unwrap_or_else(|| self.base_is_late()))),
+            Err(_) => Err(self.without_base(self.base_obstacle())),
         }
     }
 
@@ -54,9 +52,11 @@ impl AssumeRole {
         Failure { class, error, retry_after: None }
     }
 
-    fn base_is_late(&self) -> Error {
-        let message = format!("{} has no credentials after {:?}", self.base.subject(), self.sts.attempt_timeout());
-        Error::new(ErrorKind::TimedOut, message).with_hint("its own attempts go on; its status() says how they end")
+    fn base_obstacle(&self) -> Error {
+        self.base.standing().last_error.unwrap_or_else(|| {
+            Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
+                .with_hint("its own attempts go on; its status() says how they end")
+        })
     }
 
     fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
@@ -77,12 +77,12 @@ impl AssumeRole {
 
 impl Source for AssumeRole {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        // Waited for without a turn: the base may need one itself.
+        self.sign_with().await?;
+        let turn = self.sts.turn(attempt).await;
         let credentials = self.sign_with().await?;
         let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
-        self.sts
-            .exchange(attempt, &self.session, &proof, Duration::ZERO)
-            .await
-            .map_err(|refusal| self.refused(*refusal, &credentials))
+        turn.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
     }
 
     async fn changed(&self) -> Change {
@@ -101,5 +101,10 @@ impl Source for AssumeRole {
 
     fn subject(&self) -> &str {
         &self.session.role_arn
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        let base = || self.base.current().is_none().then(|| self.without_base(self.base_obstacle()).error);
+        self.sts.obstacle().or_else(base)
     }
 }

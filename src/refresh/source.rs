@@ -19,6 +19,12 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// Whose credentials these are, for logs and errors: a role's ARN.
     fn subject(&self) -> &str;
+
+    /// What the attempt under way waits for at this moment, for the error of a caller who gives up before it ends.
+    /// `None`: an answer to the exchange itself. Cheap; never called under the engine's lock.
+    fn obstacle(&self) -> Option<Error> {
+        None
+    }
 }
 
 /// What a source may want to know of an attempt before it makes it.

@@ -9,6 +9,7 @@ mod config;
 mod diagnoses;
 mod directory_watcher;
 mod expired;
+mod file_access;
 mod file_events;
 mod hints;
 mod nudge;
@@ -26,6 +27,8 @@ mod watch_state;
 pub use claims::TokenClaims;
 pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
 
+use std::sync::{Mutex, PoisonError};
+
 use self::expired::ServerClock;
 use self::hints::{Known, hint};
 use self::tokens::Tokens;
@@ -39,6 +42,8 @@ pub(crate) struct WebIdentity {
     sts: Endpoints,
     sts_clock: ServerClock,
     tokens: Tokens,
+    /// Why the attempt under way has no token yet.
+    obstacle: Mutex<Option<Error>>,
 }
 
 impl WebIdentity {
@@ -46,7 +51,7 @@ impl WebIdentity {
     pub(crate) fn new(config: Config, sts: Option<Endpoints>) -> Self {
         let sts = sts.unwrap_or_else(|| Endpoints::new(&config.sts));
         let tokens = Tokens::new(&config.token, config.sts.attempt_timeout, config.sts.time_source.clone());
-        Self { config, sts, sts_clock: ServerClock::default(), tokens }
+        Self { config, sts, sts_clock: ServerClock::default(), tokens, obstacle: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -75,15 +80,20 @@ impl WebIdentity {
     }
 
     async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        let waits_for = |obstacle| self.set_obstacle(Some(obstacle));
+        // A token that cannot be had holds no turn.
+        self.tokens.ready(waits_for).await.map_err(without_token)?;
+        let turn = self.sts.turn(attempt).await;
         // From here on another token is a change, also while STS still ponders this one.
-        let (token, spent) = self.tokens.token().await.map_err(without_token)?;
+        let token = self.tokens.token(waits_for).await.map_err(without_token)?;
+        self.set_obstacle(None);
         if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(without_token(error));
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let proof = Proof::Token { jwt: token.expose(), expires_at };
         let session = &self.config.session;
-        let outcome = self.sts.exchange(attempt, session, &proof, spent).await;
+        let outcome = turn.exchange(session, &proof).await;
         if let Ok(grant) = &outcome {
             self.sts_clock.hear(expired::vouched_for(grant));
         }
@@ -93,11 +103,16 @@ impl WebIdentity {
             refusal.into_failure(hint)
         })
     }
+
+    fn set_obstacle(&self, obstacle: Option<Error>) {
+        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = obstacle;
+    }
 }
 
 impl Source for WebIdentity {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let mut outcome = self.trade(attempt).await;
+        self.set_obstacle(None);
         if let Err(failure) = &mut outcome {
             failure.class = self.tokens.class(failure.class);
         }
@@ -115,6 +130,11 @@ impl Source for WebIdentity {
 
     fn subject(&self) -> &str {
         &self.config.session.role_arn
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        let token = || self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.sts.obstacle().or_else(token)
     }
 }
 
