@@ -368,4 +368,127 @@ mod tests {
         });
         assert_eq!(change.await, Change::Identity);
     }
+
+    #[tokio::test]
+    async fn token_is_read_after_the_turn_comes() {
+        let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+        rig.write("old");
+        let others = Endpoints::new(&server::config(&rig.server.url));
+        let mut turns = Vec::new();
+        for _ in 0..8 {
+            turns.push(others.turn(CALM).await);
+        }
+        let rotate = async {
+            until(|| says(&rig.source, "8 exchanges of this process with STS at http://127.0.0.1:")).await;
+            rig.write("new");
+            drop(turns);
+        };
+        let (outcome, ()) = soon(async { tokio::join!(rig.source.fetch(CALM), rotate) }).await;
+        assert!(outcome.is_ok());
+        let asked = rig.server.asked.lock().unwrap();
+        let token = std::fs::read_to_string(rig.path()).unwrap();
+        assert_eq!(asked.len(), 1);
+        assert!(String::from_utf8_lossy(&asked[0]).contains(token.trim()), "the old token was sent");
+    }
+
+    #[tokio::test]
+    async fn missing_token_is_the_obstacle_while_waited_for() {
+        let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+        assert!(rig.source.obstacle().is_none());
+        let patience = async {
+            until(|| says(&rig.source, "os error 2")).await;
+            assert!(says(&rig.source, rig.path().to_str().unwrap()));
+            rig.write("app");
+        };
+        let (outcome, ()) = soon(async { tokio::join!(rig.source.fetch(CALM), patience) }).await;
+        assert!(outcome.is_ok());
+        assert!(rig.source.obstacle().is_none());
+    }
+
+    #[tokio::test]
+    async fn silent_sts_is_no_obstacle() {
+        let rig = Rig::start(String::new(), Then::Hang).await;
+        rig.write("app");
+        let asked = until(|| !rig.server.asked.lock().unwrap().is_empty());
+        soon(async {
+            tokio::select! {
+                _ = rig.source.fetch(CALM) => panic!("the exchange ended first"),
+                () = asked => {}
+            }
+        })
+        .await;
+        assert!(rig.source.obstacle().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_token_source_is_the_obstacle_while_asked() {
+        #[derive(Debug)]
+        struct Silent;
+        impl token_source::ProvideToken for Silent {
+            fn provide_token(&self) -> token_source::future::ProvideToken<'_> {
+                token_source::future::ProvideToken::new(std::future::pending())
+            }
+        }
+        let config = Config {
+            session: server::session(server::ROLE),
+            token: TokenOrigin::Source(SourceConfig::new(Silent)),
+            sts: server::config("http://127.0.0.1:1"),
+        };
+        let source = WebIdentity::new(config, None);
+        let early = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(says(&source, "Silent was asked and has given no token yet"));
+        };
+        let (outcome, ()) = tokio::join!(source.fetch(CALM), early);
+        let Failure { class, error, .. } = outcome.err().unwrap();
+        assert_eq!((class, error.kind()), (Class::Transient, ErrorKind::TokenUnavailable));
+        assert!(error.to_string().contains("gave no token within 8s"), "{error}");
+        assert!(source.obstacle().is_none());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn process_without_threads_names_the_limits() {
+        let test = concat!(module_path!(), "::process_without_threads_names_the_limits");
+        if !(testing::Isolated { test, wrapper: &["env"], uid: Some(65_534) }).is_here() {
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let limit = |limit: &str| {
+            let pid = format!("--pid={}", std::process::id());
+            std::process::Command::new("prlimit").args([&pid, &format!("--nproc={limit}")]).status()
+        };
+        if !limit("0:").is_ok_and(|status| status.success()) || std::thread::Builder::new().spawn(|| {}).is_ok() {
+            return eprintln!("skipped: threads cannot be forbidden here");
+        }
+        runtime.block_on(async {
+            let (log, _guard) = testing::Log::capture();
+            let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+            rig.write("app");
+            for _ in 0..2 {
+                let Failure { class, error, .. } = rig.failure().await;
+                assert_eq!((class, error.kind()), (Class::Blocked, ErrorKind::TokenUnavailable));
+                assert!(error.is_transient());
+                for part in [rig.path().to_str().unwrap(), "no thread can be started", "pids limit", "RLIMIT_NPROC"] {
+                    assert!(error.to_string().contains(part), "{error}");
+                }
+            }
+            // Looks of the watch survive it, too.
+            drop(timeout(Duration::from_millis(50), rig.source.changed()).await);
+            assert_eq!(log.count(&["WARN", "no token", "RLIMIT_NPROC"]), 1, "{}", log.text());
+        });
+    }
+
+    fn says(source: &WebIdentity, part: &str) -> bool {
+        source.obstacle().is_some_and(|obstacle| obstacle.to_string().contains(part))
+    }
+
+    async fn until(mut holds: impl FnMut() -> bool) {
+        soon(async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }
