@@ -49,7 +49,7 @@ impl Endpoints {
 
     /// Waits for a turn where an exchange is most likely to succeed.
     ///
-    /// Cancel safe. What is to be sent is taken after this, so that it is not old: the wait has no bound.
+    /// The wait has no bound: take the token after it, so that the token is not old. Cancel safe.
     pub(crate) async fn turn(&self, attempt: Attempt) -> Turn<'_> {
         let mut rota = lock(&self.rota).clone();
         let place = rota.next(attempt.usable);
@@ -60,7 +60,7 @@ impl Endpoints {
         Turn { endpoints: self, rota, sts, until: Instant::now() + sts.attempt_timeout(), _permit: permit }
     }
 
-    /// What an attempt under way waits for here, other than STS.
+    /// The reason why the attempt under way has not been sent yet, if it waits for a turn.
     pub(crate) fn obstacle(&self) -> Option<Error> {
         lock(&self.obstacle).clone()
     }
@@ -106,7 +106,7 @@ fn turns(place: &str) -> Arc<Semaphore> {
 fn waits_for_turn(place: &str) -> Error {
     let message = format!("{MOST_AT_ONCE} exchanges of this process with STS at {place} are under way, others wait");
     Error::new(ErrorKind::TimedOut, message)
-        .with_hint("they take turns; share one provider for each role, and see to the network if STS does not answer")
+        .with_hint("share one provider for each role; see to the network if STS does not answer")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -30,7 +30,7 @@ use crate::scrub::{chain, printable};
 #[derive(Clone)]
 pub(crate) struct Sts {
     client: Client,
-    /// What it is called before a request has shown its address.
+    /// Its name before a request has shown its address.
     place: String,
     region: String,
     timeout: Duration,
@@ -59,7 +59,7 @@ impl Sts {
         self.timeout
     }
 
-    /// What it is called before a request has shown its address.
+    /// Its name before a request has shown its address.
     pub(super) fn place(&self) -> &str {
         &self.place
     }

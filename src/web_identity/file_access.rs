@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use std::{io, process, thread};
@@ -25,6 +26,9 @@ pub(super) async fn access<T: Send + 'static>(
     let outcome = async {
         loop {
             drop(gate.acquire().await);
+            if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
+                return Err(Obstacle::NoThread);
+            }
             let job = {
                 let (gate, work) = (Arc::clone(&gate), work.clone());
                 // The gate is taken here, not before: a job that never leaves the runtime's queue must not hold it.
@@ -32,6 +36,7 @@ pub(super) async fn access<T: Send + 'static>(
             };
             // Tokio panics if its first blocking thread cannot be started.
             let started = catch_unwind(AssertUnwindSafe(|| spawn_blocking(job)));
+            REFUSED.store(started.is_err(), Ordering::Relaxed);
             let ended = started.map_err(|_| Obstacle::NoThread)?.await;
             if let Some(value) = ended.map_err(io::Error::from)? {
                 return Ok(value);
@@ -41,9 +46,16 @@ pub(super) async fn access<T: Send + 'static>(
     match timeout_at(since + limit, outcome).await {
         Ok(outcome) => outcome,
         Err(_) if gate.available_permits() == 0 => Err(Obstacle::Hung(Some(limit))),
-        Err(_) if thread::Builder::new().spawn(|| {}).is_err() => Err(Obstacle::NoThread),
+        Err(_) if !thread_can_start() => Err(Obstacle::NoThread),
         Err(_) => Err(Obstacle::PoolFull(limit)),
     }
+}
+
+/// Tokio panicked for want of a thread. It is not asked again before a thread can start: each panic is printed.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+fn thread_can_start() -> bool {
+    thread::Builder::new().spawn(|| {}).is_ok()
 }
 
 /// The process's one gate to this file. A forked child has gates of its own: nobody there would open those of its parent.
@@ -63,7 +75,7 @@ fn gate(file: &Path) -> Arc<Semaphore> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     use super::*;

@@ -461,6 +461,13 @@ mod tests {
         if !limit("0:").is_ok_and(|status| status.success()) || std::thread::Builder::new().spawn(|| {}).is_ok() {
             return eprintln!("skipped: threads cannot be forbidden here");
         }
+        let panics = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counted = std::sync::Arc::clone(&panics);
+        let show = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            show(panic);
+        }));
         runtime.block_on(async {
             let (log, _guard) = testing::Log::capture();
             let rig = Rig::start(http(200, "", &success()), Then::Close).await;
@@ -477,6 +484,8 @@ mod tests {
             drop(timeout(Duration::from_millis(50), rig.source.changed()).await);
             assert_eq!(log.count(&["WARN", "no token", "RLIMIT_NPROC"]), 1, "{}", log.text());
         });
+        // Tokio's own, which the process's panic hook shows.
+        assert_eq!(panics.load(std::sync::atomic::Ordering::Relaxed), 1);
     }
 
     fn says(source: &WebIdentity, part: &str) -> bool {
