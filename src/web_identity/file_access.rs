@@ -93,7 +93,7 @@ mod tests {
             let begun = Arc::clone(&begun);
             move || {
                 begun.fetch_add(1, Ordering::SeqCst);
-                let _ = hangs.lock().unwrap().recv();
+                assert!(hangs.lock().unwrap().recv().is_err());
             }
         };
         for _ in 0..3 {
