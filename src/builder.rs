@@ -18,6 +18,7 @@ use std::time::Duration;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::assume_role::AssumeRoleBuilder;
@@ -269,6 +270,18 @@ impl Builder {
     /// itself.
     pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
         self.settings.cancellation_token = Some(token);
+        self
+    }
+
+    /// The Tokio runtime that does the background work: for a [`token_source`](Self::token_source) or an HTTP client that
+    /// must run there. Default: the engine thread, which this crate starts itself and shares among its providers.
+    ///
+    /// The runtime needs timers and I/O (`enable_all`), and its health is yours. While it is blocked or not driven,
+    /// nothing is refreshed and callers who wait are not woken, not even by their deadlines. When it ends, the provider
+    /// is closed: valid credentials stay readable, and later waits fail with
+    /// [`Closed`](crate::ErrorKind::Closed). In a runtime whose time is paused, credentials age in paused time.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.settings.runtime = Some(runtime);
         self
     }
 

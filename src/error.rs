@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 
@@ -188,6 +189,15 @@ impl From<Error> for CredentialsError {
             ErrorKind::InvalidConfiguration => Self::invalid_configuration(error),
             _ => Self::provider_error(error),
         }
+    }
+}
+
+/// A duration as error texts show it: in whole seconds, below one in milliseconds.
+pub(crate) fn in_words(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{} s", duration.as_secs())
     }
 }
 

@@ -1,27 +1,72 @@
-//! What AWS's error codes say of the key that a request was signed with.
+//! AWS's error codes that are about the key that signed a request: the one list, for services and for STS.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-/// How old the key must be for this code to mean that it is no good. `None`: the code is not about the key.
-pub(crate) fn least_age(code: &str) -> Option<Duration> {
+/// How old the key must be for this code to mean that it is no good. `None`: the code says nothing about the key.
+///
+/// `clock_off`: see [`clock_off`]. `None` if the answer has no `Date`.
+///
+/// `AuthFailure` is not in the list, because EC2 uses it for authorization as well.
+pub(crate) fn least_age(code: &str, clock_off: Option<Duration>) -> Option<Duration> {
     match code {
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "AuthFailure" => Some(Duration::ZERO),
+        "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" => Some(Duration::ZERO),
+        // Services say so of an expired key, and of a signature with a wrong time.
+        "RequestExpired" if clock_off.is_some_and(|off| off <= CLOCK_IS_RIGHT) => Some(Duration::ZERO),
         "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => Some(PROPAGATION),
         _ => None,
     }
 }
 
+/// Whether this code may be about the key, whatever the clock shows.
+pub(crate) fn names_key(code: &str) -> bool {
+    least_age(code, Some(Duration::ZERO)).is_some()
+}
+
+/// How far the local clock is from the server's, by the `Date` of an answer that has just come.
+pub(crate) fn clock_off(date: SystemTime, ours: SystemTime) -> Duration {
+    date.duration_since(ours).unwrap_or_else(|later| later.duration())
+}
+
 /// A key this young may not be known everywhere yet.
 const PROPAGATION: Duration = Duration::from_secs(30);
+/// Services accept a signature whose time is up to 5 minutes from theirs, most up to 15 minutes.
+const CLOCK_IS_RIGHT: Duration = Duration::from_secs(5 * 60);
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]
-    fn access_denied_says_nothing_of_the_key() {
-        assert_eq!(least_age("AccessDenied"), None);
-        assert_eq!(least_age("ExpiredToken"), Some(Duration::ZERO));
-        assert_eq!(least_age("InvalidClientTokenId"), Some(PROPAGATION));
+    fn each_code_says_what_it_should_about_keys() {
+        let at_once = Some(Duration::ZERO);
+        for (code, expected) in [
+            ("ExpiredToken", at_once),
+            ("ExpiredTokenException", at_once),
+            ("InvalidToken", at_once),
+            ("InvalidClientTokenId", Some(PROPAGATION)),
+            ("UnrecognizedClientException", Some(PROPAGATION)),
+            ("InvalidAccessKeyId", Some(PROPAGATION)),
+            ("AccessDenied", None),
+            ("AuthFailure", None),
+            ("SignatureDoesNotMatch", None),
+            ("RequestTimeTooSkewed", None),
+        ] {
+            for off in [None, Some(Duration::ZERO), Some(Duration::from_secs(3600))] {
+                assert_eq!(least_age(code, off), expected, "{code} {off:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn request_expired_counts_only_with_right_clock() {
+        for (ours, expected) in [(1000, true), (700, true), (1300, true), (699, false), (1301, false)] {
+            let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+            let off = clock_off(at(1000), at(ours));
+            assert_eq!(least_age("RequestExpired", Some(off)).is_some(), expected, "{ours}");
+        }
+        assert_eq!(least_age("RequestExpired", None), None, "the clock is not known");
+        assert!(names_key("RequestExpired"));
     }
 }

@@ -1,16 +1,28 @@
-//! What requests feel of a refresh: ours, the SDK's and fixed keys, in the same seconds of the same run.
+//! Latency of requests across refreshes: ours, the SDK's and fixed keys, in the same seconds of the same run.
 //!
-//! Real SDK clients over real sockets: 64 tasks of each party, ten requests a second in each, through sessions of 20 s to
-//! 40 s, each party with its own STS. Only exchanges are slow or fail. `cargo bench --bench refresh_boundary --features
-//! test-util` takes five minutes and draws `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name.
+//! Each party has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a starved
+//! runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
 //!
-//! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none: the identity was
-//!   not there when the client asked for it, nor a millisecond later; and it came with an error, or the client gave up.
+//! In `workers_blocked_…` the runtime of the clients is starved: handlers block all its workers again and again. STS
+//! and the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on
+//! the starved runtime.
+//!
+//! `cargo bench --bench refresh_boundary --features test-util` takes seven minutes and draws
+//! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes 15 s. Its
+//! scenarios run side by side, so that its times say nothing.
+//!
+//! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited*
+//!   means that the identity came more than a millisecond after the client asked for it. *Got no credentials* means that
+//!   an error came, or that the client gave up.
 //! - *While there were valid ones*: one session of STS covered all that time.
-//! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in just
-//!   those seconds, which have no refresh and the same machine.
-//! - *Failed* counts whatever failed; that of the fixed keys is the machine's share.
+//! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in
+//!   those seconds: the same machine without a refresh.
+//! - *Failed* counts all failures. The failures of the fixed keys are the machine's share.
+//! - *p99.9 against fixed keys* is the party's latency divided by that of the fixed keys.
+//! - *Workers blocked* is the share of the workers' time. Slow code, as in a dev build, lowers it: a block begins when
+//!   the tasks before it have had their turn.
 
+mod blocking;
 mod outcome;
 mod party;
 mod scenario;
@@ -21,45 +33,85 @@ mod support;
 mod traffic;
 mod watched;
 
-use std::error::Error;
-use std::time::{Instant, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_web_identity::test_util::{Fault, OidcIssuer};
+use blocking::Blocker;
 use outcome::Outcome;
-use party::{Party, Who};
+use party::{Failure, Party, Pod, Who};
 use scenario::{DRAWN, Scenario};
 use support::chart::{Axis, Chart, Colour, Series};
-use support::{chosen, report, short};
+use support::{chosen, quantile, report, short};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinSet;
 
-fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+fn main() -> Result<(), Failure> {
     if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
         return Err("AWS_ACCESS_KEY_ID is set, and the SDK would take that: unset it".into());
     }
     let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let issuer = servers.block_on(OidcIssuer::start());
-    let clients = Runtime::new()?;
     let scenarios = if short() { Scenario::short() } else { Scenario::all() };
-    for scenario in scenarios.into_iter().filter(|scenario| chosen(scenario.name)) {
-        // There are a handful, and tasks on two runtimes look at them.
-        let scenario: &'static Scenario = Box::leak(Box::new(scenario));
-        let outcomes = clients.block_on(run(scenario, &issuer, servers.handle()))?;
-        print(scenario, &outcomes);
+    let scenarios = scenarios.into_iter().filter(|scenario| chosen(scenario.name));
+    // There are a handful, and tasks on two runtimes look at them.
+    let scenarios: Vec<&'static Scenario> = scenarios.map(|scenario| &*Box::leak(Box::new(scenario))).collect();
+    let run = |scenario| Runtime::new()?.block_on(run(scenario, &issuer, servers.handle()));
+    if short() {
+        return thread::scope(|scope| {
+            let spawn = |&scenario| (scenario, scope.spawn(move || run(scenario)));
+            let running: Vec<_> = scenarios.iter().map(spawn).collect();
+            for (scenario, run) in running {
+                check(scenario, &run.join().map_err(|_| "the scenario panicked")??);
+            }
+            Ok(())
+        });
+    }
+    for scenario in scenarios {
+        let run = run(scenario)?;
+        check(scenario, &run);
         if scenario.name == DRAWN {
-            draw(&outcomes)?;
+            draw(&run.outcomes)?;
         }
     }
     Ok(())
 }
 
-async fn run(
-    scenario: &'static Scenario,
-    issuer: &OidcIssuer,
-    servers: &Handle,
-) -> Result<[Outcome; 3], Box<dyn Error + Send + Sync>> {
-    let [ours, sdk, fixed] = Who::ALL.map(|who| Party::start(who, scenario, issuer, servers));
+struct Run {
+    outcomes: [Outcome; 3],
+    starved: Option<Starved>,
+}
+
+/// What a run on a starved runtime has besides.
+struct Starved {
+    /// Percentage of the workers' time that they were blocked.
+    blocked: f64,
+    starts: Vec<Start>,
+}
+
+/// A pod that got its first credentials on the starved runtime, or failed to.
+struct Start {
+    who: Who,
+    took: Duration,
+    failure: Option<Failure>,
+    sts_calls: usize,
+}
+
+async fn run(scenario: &'static Scenario, issuer: &OidcIssuer, servers: &Handle) -> Result<Run, Failure> {
+    let pod = |who| Pod::start(who, scenario, issuer, servers);
+    let [ours, sdk, fixed] = Who::ALL.map(async |who| pod(who).await?.connect().await);
     let (ours, sdk, fixed) = tokio::try_join!(ours, sdk, fixed)?;
-    let start = (Instant::now(), SystemTime::now());
+    let mut starting = JoinSet::new();
+    let mut blocker = None;
+    if let Some(blocking) = scenario.blocking {
+        for nth in 0..STARTS {
+            let begins = scenario.runs_for * nth / (2 * STARTS);
+            starting.spawn(start(pod(Who::Ours).await?, begins));
+            starting.spawn(start(pod(Who::Sdk).await?, begins));
+        }
+        blocker = Some(Blocker::start(blocking));
+    }
+    let started = (Instant::now(), SystemTime::now());
     let faults = async {
         let Some((span, fault)) = &scenario.fault else { return };
         tokio::time::sleep(span.start).await;
@@ -67,13 +119,26 @@ async fn run(
         tokio::time::sleep(span.end - span.start).await;
         set_fault(&[&ours, &sdk], None);
     };
-    let traffic = |party: &Party| {
-        let clients = party.clients.clone();
-        async move { traffic::run(&clients, start.0, scenario.runs_for).await }
+    let traffic = async |party: &Party| {
+        let requests = traffic::run(&party.clients, started.0, scenario.runs_for, scenario.tasks).await;
+        Outcome::of(party, requests, started)
     };
-    let (of_ours, of_sdk, of_fixed, ()) = tokio::join!(traffic(&ours), traffic(&sdk), traffic(&fixed), faults);
-    Ok([(ours, of_ours), (sdk, of_sdk), (fixed, of_fixed)]
-        .map(|(party, requests)| Outcome::of(&party, requests, start)))
+    let (ours, sdk, fixed, (), starts) =
+        tokio::join!(traffic(&ours), traffic(&sdk), traffic(&fixed), faults, starting.join_all());
+    let starved = blocker.map(|blocker| Starved { blocked: blocker.percentage(), starts });
+    Ok(Run { outcomes: [ours, sdk, fixed], starved })
+}
+
+async fn start(pod: Pod, begins: Duration) -> Start {
+    tokio::time::sleep(begins).await;
+    let (who, sts, began) = (pod.who, pod.sts.clone(), Instant::now());
+    let party = pod.connect().await;
+    let took = began.elapsed();
+    let sts_calls = sts.calls();
+    match party {
+        Ok(party) => Start { who, took: party.first_credentials, failure: None, sts_calls },
+        Err(failure) => Start { who, took, failure: Some(failure), sts_calls },
+    }
 }
 
 fn set_fault(parties: &[&Party], fault: Option<Fault>) {
@@ -82,22 +147,64 @@ fn set_fault(parties: &[&Party], fault: Option<Fault>) {
     }
 }
 
-fn print(scenario: &Scenario, outcomes: &[Outcome; 3]) {
-    let [ours, sdk, fixed] = outcomes;
-    for outcome in outcomes {
+/// Prints all figures. Then asserts counts, never times.
+fn check(scenario: &Scenario, run: &Run) {
+    let [ours, sdk, fixed] = &run.outcomes;
+    for outcome in &run.outcomes {
         outcome.print(scenario.name);
-    }
-    if scenario.fault.is_none() {
-        assert!(!ours.refreshes.is_empty(), "{}: there was a refresh to wait for", scenario.name);
-        assert_eq!(ours.waits(), 0, "{}: no request of ours shall wait for a refresh", scenario.name);
     }
     for party in [ours, sdk] {
         let name = format!("{} {}", scenario.name, party.who);
         report(format_args!("{name} at_refreshes latency"), party.at_refreshes(party));
         report(format_args!("{name} away_from_refreshes latency"), party.away_from_refreshes(party));
         report(format_args!("{name} fixed_keys_in_those_seconds latency"), fixed.at_refreshes(party));
+        report(format_args!("{name} p99.9_against_fixed_keys"), party.p999_against(fixed));
+    }
+    if let Some(starved) = &run.starved {
+        report(format_args!("{} workers_blocked", scenario.name), format_args!("{:.0} %", starved.blocked));
+        for who in [Who::Ours, Who::Sdk] {
+            starved.print(scenario.name, who);
+        }
+    }
+
+    let name = scenario.name;
+    if scenario.fault.is_none() {
+        assert!(!ours.refreshes.is_empty(), "{name}: there was a refresh to wait for");
+        assert_eq!(ours.waits(), 0, "{name}: no request of ours shall wait for a refresh");
+        let most = scenario.most_exchanges();
+        assert!(ours.sts_calls <= most, "{name}: {} exchanges of ours, at most {most} are needed", ours.sts_calls);
+    }
+    for start in run.starved.iter().flat_map(|starved| &starved.starts).filter(|start| start.who == Who::Ours) {
+        assert!(start.failure.is_none(), "{name}: connect() shall give credentials");
+        assert_eq!(start.sts_calls, 1, "{name}: connect() shall need one exchange");
     }
 }
+
+impl Starved {
+    fn print(&self, scenario: &str, who: Who) {
+        let name = format!("{scenario} {who} first_credentials");
+        let starts = || self.starts.iter().filter(|start| start.who == who);
+        let mut took: Vec<f64> =
+            starts().filter(|start| start.failure.is_none()).map(|start| start.took.as_secs_f64()).collect();
+        took.sort_by(f64::total_cmp);
+        if let (Some(p50), Some(max)) = (quantile(&took, 0.5), quantile(&took, 1.0)) {
+            report(&name, format_args!("p50 {p50:.2} max {max:.2} s of {}", took.len()));
+        }
+        report(format_args!("{name} failed"), starts().count() - took.len());
+        for start in starts() {
+            if let Some(failure) = &start.failure {
+                report(
+                    format_args!("{name} failed_after"),
+                    format_args!("{:.2} s: {failure}", start.took.as_secs_f64()),
+                );
+            }
+        }
+        report(format_args!("{name} sts_calls"), starts().map(|start| start.sts_calls).sum::<usize>());
+    }
+}
+
+/// Pods of each party that begin while the runtime is starved.
+const STARTS: u32 = 8;
 
 /// The slowest of the requests that are under way in each quarter second.
 fn draw([ours, sdk, fixed]: &[Outcome; 3]) -> std::io::Result<()> {

@@ -17,7 +17,7 @@ pub(crate) struct Outcome {
     valid: Vec<Range<f64>>,
     /// The exchanges that renewed them.
     pub(crate) refreshes: Vec<Range<f64>>,
-    sts_calls: usize,
+    pub(crate) sts_calls: usize,
     lifetimes: usize,
 }
 
@@ -75,6 +75,16 @@ impl Outcome {
         report(format_args!("{name} longest_wait"), format_args!("{:.0} ms", longest * 1e3));
         report(format_args!("{name} sts_calls"), self.sts_calls);
         report(format_args!("{name} lifetimes"), self.lifetimes);
+        report(format_args!("{name} refreshes"), self.refreshes.len());
+    }
+
+    /// How many times the latency of `other` this one's is, at its slow end.
+    pub(crate) fn p999_against(&self, other: &Self) -> String {
+        let p999 = |outcome: &Self| quantile(&latencies(outcome.requests.iter()), 0.999);
+        match (p999(self), p999(other)) {
+            (Some(own), Some(other)) => format!("{:.2}", own / other),
+            _ => "no request".to_owned(),
+        }
     }
 
     /// How many waited, or got an error instead of credentials.
@@ -103,8 +113,7 @@ impl Outcome {
 }
 
 fn quantiles<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
-    let mut latencies: Vec<f64> = requests.map(|request| request.took * 1e3).collect();
-    latencies.sort_by(f64::total_cmp);
+    let latencies = latencies(requests);
     let at = |share| quantile(&latencies, share);
     match (at(0.5), at(0.99), at(0.999), at(1.0)) {
         (Some(p50), Some(p99), Some(p999), Some(max)) => {
@@ -112,6 +121,13 @@ fn quantiles<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
         }
         _ => "no request".to_owned(),
     }
+}
+
+/// In milliseconds, sorted.
+fn latencies<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<f64> {
+    let mut latencies: Vec<f64> = requests.map(|request| request.took * 1e3).collect();
+    latencies.sort_by(f64::total_cmp);
+    latencies
 }
 
 /// A lock that another holds for a moment is none. In seconds.

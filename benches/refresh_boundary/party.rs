@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -19,6 +20,8 @@ use crate::scenario::{Clients, Scenario};
 use crate::service;
 use crate::sts::{ROLE, Sts};
 use crate::watched::{Wait, Watched};
+
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Who {
@@ -43,22 +46,26 @@ impl fmt::Display for Who {
     }
 }
 
-pub(crate) struct Party {
+/// What a party has before its first credentials.
+pub(crate) struct Pod {
     pub(crate) who: Who,
-    pub(crate) clients: Vec<Client>,
+    scenario: &'static Scenario,
     pub(crate) sts: Sts,
-    pub(crate) waits: Arc<Mutex<Vec<Wait>>>,
-    _directory: TempDir,
+    /// URL of the service that the clients call.
+    service: String,
+    token: PathBuf,
+    configs: Vec<SdkConfig>,
+    directory: TempDir,
 }
 
-impl Party {
-    /// With its first credentials. The servers live on the other runtime.
+impl Pod {
+    /// STS and the service live on the other runtime.
     pub(crate) async fn start(
         who: Who,
         scenario: &'static Scenario,
         issuer: &OidcIssuer,
         servers: &Handle,
-    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    ) -> Result<Self, Failure> {
         let trusted = issuer.clone();
         let sts = servers.spawn(async move { Sts::start(&trusted, scenario).await }).await?;
         let issued_by = (who != Who::FixedKeys).then(|| sts.clone());
@@ -77,18 +84,26 @@ impl Party {
                 sts.mock.endpoint_url()
             ),
         )?;
-
         let mut configs = vec![load(&profile).await];
         if scenario.clients == Clients::FiveOfFiveConfigs {
             for _ in 1..5 {
                 configs.push(load(&profile).await);
             }
         }
+        Ok(Self { who, scenario, sts, service, token, configs, directory })
+    }
+
+    /// Gets the first credentials and sends a first request.
+    pub(crate) async fn connect(self) -> Result<Party, Failure> {
+        let Self { who, scenario, sts, service, token, mut configs, directory } = self;
+        let began = Instant::now();
+        let mut first_credentials = Duration::ZERO;
         match who {
             Who::Sdk => {}
             Who::Ours => {
                 let builder = WebIdentityCredentialsProvider::builder().configure(&configs[0]);
                 let provider = builder.role_arn(ROLE).token_file(token).session_name("bench").connect().await?;
+                first_credentials = began.elapsed();
                 configs = configs.into_iter().map(|config| provider.install(config)).collect();
             }
             Who::FixedKeys => {
@@ -102,14 +117,29 @@ impl Party {
         for config in &mut configs {
             let cache = config.identity_cache().ok_or("a loaded config has an identity cache")?;
             *config = config.to_builder().identity_cache(Watched::over(cache, &waits)).build();
-            // The first credentials, for which anybody has to wait.
+            // The SDK gets its first credentials here.
             client(config, &service, None).get_caller_identity().send().await?;
+        }
+        if who == Who::Sdk {
+            let waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
+            first_credentials = waits.first().map_or(Duration::ZERO, |wait: &Wait| wait.ended - wait.began);
         }
         let count = if scenario.clients == Clients::One { 1 } else { 5 };
         let clients = configs.iter().cycle().take(count);
         let clients = clients.map(|config| client(config, &service, scenario.request_timeout)).collect();
-        Ok(Self { who, clients, sts, waits, _directory: directory })
+        Ok(Party { who, clients, sts, waits, first_credentials, _directory: directory })
     }
+}
+
+/// A pod with its first credentials.
+pub(crate) struct Party {
+    pub(crate) who: Who,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) sts: Sts,
+    pub(crate) waits: Arc<Mutex<Vec<Wait>>>,
+    /// How long the first credentials took. Fixed keys take no time.
+    pub(crate) first_credentials: Duration,
+    _directory: TempDir,
 }
 
 /// What a program in a pod loads, with the variables of the pod in a profile instead.

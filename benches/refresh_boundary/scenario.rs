@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_web_identity::test_util::Fault;
 
+use crate::blocking::Blocking;
+
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) lifetime: Duration,
@@ -14,6 +16,10 @@ pub(crate) struct Scenario {
     pub(crate) fault: Option<(Range<Duration>, Fault)>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) clients: Clients,
+    /// Tasks of each party, with ten requests a second in each.
+    pub(crate) tasks: usize,
+    /// How the clients' runtime is blocked. STS and the service have a runtime of their own.
+    pub(crate) blocking: Option<Blocking>,
 }
 
 /// What the requests go through.
@@ -35,6 +41,8 @@ impl Scenario {
             fault: None,
             request_timeout: None,
             clients: Clients::One,
+            tasks: 64,
+            blocking: None,
         }
     }
 
@@ -42,6 +50,18 @@ impl Scenario {
         let lifetime = Duration::from_secs(lifetime);
         let span = lifetime.mul_f64(shares.start)..lifetime.mul_f64(shares.end);
         Self { lifetime, fault: Some((span, fault)), ..Self::plain(name, Duration::from_millis(50)) }
+    }
+
+    /// Handlers block each worker for 50 ms at a time, at 90 % load. The rest is enough for eight tasks.
+    fn blocked_for_50ms(name: &'static str) -> Self {
+        let blocking = Blocking { blocked: Duration::from_millis(50), free: Duration::from_millis(5) };
+        Self { tasks: 8, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(50)) }
+    }
+
+    /// The workers are free for less time than STS takes, so that each exchange on these workers spans a block.
+    fn blocked_for_3s(name: &'static str) -> Self {
+        let blocking = Blocking { blocked: Duration::from_secs(3), free: Duration::from_millis(200) };
+        Self { tasks: 32, blocking: Some(blocking), ..Self::plain(name, Duration::from_millis(300)) }
     }
 
     pub(crate) fn all() -> Vec<Self> {
@@ -68,13 +88,29 @@ impl Scenario {
                 runs_for: Duration::from_secs(35),
                 ..Self::plain("five_clients_of_five_configs", Duration::from_millis(50))
             },
+            Self::blocked_for_50ms("workers_blocked_50ms_at_a_time"),
+            Self::blocked_for_3s("workers_blocked_3s_at_a_time"),
         ]
     }
 
     /// One refresh of each party.
     pub(crate) fn short() -> Vec<Self> {
-        let (lifetime, runs_for) = (Duration::from_secs(11), Duration::from_millis(9_000));
-        vec![Self { lifetime, runs_for, ..Self::plain("short", Duration::from_millis(300)) }]
+        let short = |scenario: Self| Self {
+            lifetime: Duration::from_secs(11),
+            runs_for: Duration::from_secs(9),
+            tasks: scenario.tasks.min(16),
+            ..scenario
+        };
+        vec![
+            short(Self::plain("short", Duration::from_millis(300))),
+            short(Self::blocked_for_50ms("short_workers_blocked_50ms_at_a_time")),
+            short(Self::blocked_for_3s("short_workers_blocked_3s_at_a_time")),
+        ]
+    }
+
+    /// The most exchanges that refreshing at 60 % of each lifetime needs, with the first exchange and one to spare.
+    pub(crate) fn most_exchanges(&self) -> usize {
+        2 + (self.runs_for.as_secs_f64() / (0.6 * self.lifetime.as_secs_f64())) as usize
     }
 }
 

@@ -24,12 +24,12 @@ pub(crate) enum Answer {
     None,
 }
 
-/// 64 tasks, a request each 100 ms in each, unless the one before takes longer: what a wait delays further is not counted.
-pub(crate) async fn run(clients: &[Client], start: Instant, runs_for: Duration) -> Vec<Request> {
-    let mut tasks = JoinSet::new();
-    for client in clients.iter().cycle().take(TASKS) {
+/// Each task sends a request every 100 ms. A request that takes longer delays the next one, which is not counted.
+pub(crate) async fn run(clients: &[Client], start: Instant, runs_for: Duration, tasks: usize) -> Vec<Request> {
+    let mut running = JoinSet::new();
+    for client in clients.iter().cycle().take(tasks) {
         let client = client.clone();
-        tasks.spawn(async move {
+        running.spawn(async move {
             let mut requests = Vec::new();
             sleep(PACE.mul_f64(fastrand::f64())).await;
             let mut ticks = interval(PACE);
@@ -47,8 +47,7 @@ pub(crate) async fn run(clients: &[Client], start: Instant, runs_for: Duration) 
             requests
         });
     }
-    tasks.join_all().await.concat()
+    running.join_all().await.concat()
 }
 
-const TASKS: usize = 64;
 const PACE: Duration = Duration::from_millis(100);

@@ -1,6 +1,7 @@
 //! An interceptor that hears a service refuse the key, and tells the provider.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -9,10 +10,12 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::date_time::Format;
 use aws_smithy_xml::decode::{Document, ScopedDecoder, try_data};
 
-use crate::key_refusal::least_age;
+use crate::key_refusal::{clock_off, least_age};
 use crate::provider::each_provider;
 use crate::refresh::Supervisor;
 
@@ -20,9 +23,14 @@ each_provider! {
     /// For one service's config, optional: hears the service refuse the key and calls
     /// [`invalidate`](Self::invalidate).
     ///
-    /// It acts on `ExpiredToken`, `ExpiredTokenException`, `InvalidToken` and `AuthFailure`, and, for credentials older than
-    /// 30 s (younger ones may not be known everywhere yet), on `InvalidClientTokenId`, `UnrecognizedClientException` and
-    /// `InvalidAccessKeyId`; never on `AccessDenied`. `SdkConfig` has no place for interceptors, hence one line per service:
+    /// | code | acts |
+    /// |---|---|
+    /// | `ExpiredToken`, `ExpiredTokenException`, `InvalidToken` | at once |
+    /// | `InvalidClientTokenId`, `UnrecognizedClientException`, `InvalidAccessKeyId` | for credentials older than 30 s; younger ones may not be known everywhere yet |
+    /// | `RequestExpired` | if the answer's `Date` and the client's clock are at most 5 minutes apart; otherwise the clock is the cause |
+    /// | all others, such as `AccessDenied` and `AuthFailure` | never |
+    ///
+    /// `SdkConfig` has no place for interceptors, hence one line per service:
     ///
     /// ```no_run
     /// # fn example(provider: aws_web_identity::WebIdentityCredentialsProvider, config: aws_config::SdkConfig) {
@@ -61,17 +69,24 @@ impl Intercept for Rejection {
     fn read_after_deserialization(
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
-        _runtime_components: &RuntimeComponents,
+        runtime_components: &RuntimeComponents,
         config_bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if context.output_or_error().is_err()
             && let Some(SignedWith(key)) = config_bag.load::<SignedWith>()
-            && let Some(least_age) = error_code(context.response()).as_deref().and_then(least_age)
+            && let Some(code) = error_code(context.response())
+            && let Some(least_age) = least_age(&code, clock_is_off(context.response(), runtime_components))
         {
             self.0.rejected(key, least_age);
         }
         Ok(())
     }
+}
+
+/// How far the clock that signed is from the service's.
+fn clock_is_off(response: &Response, components: &RuntimeComponents) -> Option<Duration> {
+    let date = DateTime::from_str(response.headers().get("date")?, Format::HttpDate).ok()?;
+    Some(clock_off(SystemTime::try_from(date).ok()?, components.time_source()?.now()))
 }
 
 /// The access key id that the request was signed with; no secret.

@@ -53,14 +53,14 @@ impl AssumeRole {
     }
 
     fn base_obstacle(&self) -> Error {
-        self.base.standing().last_error.unwrap_or_else(|| {
+        self.base.obstacle().or_else(|| self.base.standing().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
                 .with_hint("its own attempts go on; its status() says how they end")
         })
     }
 
     fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
-        if let Some(least_age) = refusal.code.as_deref().and_then(least_age) {
+        if let Some(least_age) = refusal.code.as_deref().and_then(|code| least_age(code, refusal.clock_off)) {
             self.base.rejected(signed_with.access_key_id(), least_age);
         }
         let principal = self.base.principal();
@@ -118,7 +118,7 @@ mod tests {
     use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 
     use super::*;
-    use crate::refresh::{Clock, ExpiredPolicy, Policy, Principal};
+    use crate::refresh::{Clock, ExpiredPolicy, Monotonic, Policy, Principal};
     use crate::sts::testing::{ROLE, Server, Then, config, http, session, success};
 
     const CALM: Attempt = Attempt { usable: true };
@@ -159,8 +159,8 @@ mod tests {
     fn base(fails: bool) -> Supervisor {
         let wait_timeout = Duration::from_secs(30);
         let policy = Policy { refresh_window: 0.60..=0.75, wait_timeout, expired: ExpiredPolicy::Never };
-        let clock = Clock::new(SharedTimeSource::new(SystemTimeSource::new()));
-        Supervisor::new(Arc::new(Scripted { fails, given: AtomicU64::new(0) }), policy, clock, None, None)
+        let clock = Clock::new(Monotonic::System, SharedTimeSource::new(SystemTimeSource::new()));
+        Supervisor::new(Arc::new(Scripted { fails, given: AtomicU64::new(0) }), policy, clock, None, None, None)
     }
 
     async fn until(mut holds: impl FnMut() -> bool) {

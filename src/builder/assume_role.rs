@@ -161,7 +161,7 @@ impl AssumeRoleBuilder {
         };
         let external_id = self.external_id.map(external_id).transpose()?;
 
-        let Engine { mut policy, time_source, parent } = self.base.engine().clone();
+        let Engine { mut policy, time_source, parent, runtime } = self.base.engine().clone();
         if let Some(value) = self.refresh_window {
             let by = "AssumeRoleBuilder::refresh_window";
             policy.refresh_window = parse::refresh_window(Given { by, value })?;
@@ -171,7 +171,7 @@ impl AssumeRoleBuilder {
             policy.wait_timeout = parse::wait_timeout(Given { by, value })?;
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
-        let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent) };
+        let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent), runtime };
         let sts = self.base.source().sts().another();
         let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
         let observer = adapters::observer(source.subject(), None);

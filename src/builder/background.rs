@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::parse::{self, Shown};
@@ -36,6 +37,7 @@ pub struct BackgroundBuilder {
     wait_timeout: Duration,
     expired_policy: ExpiredPolicy,
     cancellation_token: Option<CancellationToken>,
+    runtime: Option<Handle>,
     shared_time_source: Option<SharedTimeSource>,
     time_source: Option<SharedTimeSource>,
 }
@@ -51,6 +53,7 @@ impl BackgroundCredentialsProvider {
             wait_timeout: Duration::from_secs(30),
             expired_policy: ExpiredPolicy::default(),
             cancellation_token: None,
+            runtime: None,
             shared_time_source: None,
             time_source: None,
         }
@@ -103,6 +106,13 @@ impl BackgroundBuilder {
         self
     }
 
+    /// The runtime that calls the provider, as [`Builder::runtime`](crate::Builder::runtime): for a provider that must run
+    /// there.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
     /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's
     /// clock.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
@@ -129,7 +139,7 @@ impl BackgroundBuilder {
         let time_source = self.time_source.or(self.shared_time_source).unwrap_or_default();
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
-        let engine = Engine { policy, time_source, parent: self.cancellation_token };
+        let engine = Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime };
         let observer = adapters::observer(source.subject(), None);
         Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }

@@ -10,7 +10,7 @@ impl Settings {
     /// Those that gave this provider.
     pub(super) fn of(provider: &WebIdentityCredentialsProvider) -> Self {
         let Config { session, token, sts } = provider.source().config().clone();
-        let Engine { policy, time_source, parent } = provider.engine().clone();
+        let Engine { policy, time_source, parent, runtime } = provider.engine().clone();
         let (mut token_file, mut token_source, mut token_poll_interval, mut watch_token) = (None, None, None, None);
         match token {
             TokenOrigin::File(TokenConfig { file, poll_interval, watch }) => {
@@ -45,6 +45,7 @@ impl Settings {
             token_poll_interval,
             watch_token,
             cancellation_token: parent,
+            runtime,
             time_source: Some(time_source),
             like: Some(provider.clone()),
         }

@@ -12,6 +12,7 @@ use aws_types::SdkConfig;
 use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
@@ -48,6 +49,7 @@ pub(super) struct Settings {
     pub(super) token_poll_interval: Option<Duration>,
     pub(super) watch_token: Option<bool>,
     pub(super) cancellation_token: Option<CancellationToken>,
+    pub(super) runtime: Option<Handle>,
     pub(super) time_source: Option<SharedTimeSource>,
     /// Whose STS client is used, if it does for what comes out.
     pub(super) like: Option<WebIdentityCredentialsProvider>,
@@ -190,7 +192,11 @@ impl Settings {
         tell(&config, env);
         let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
         let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().another());
-        Ok(Parts { config, sts, engine: Engine { policy, time_source, parent: self.cancellation_token } })
+        Ok(Parts {
+            config,
+            sts,
+            engine: Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime },
+        })
     }
 }
 

@@ -98,9 +98,8 @@
 //! | `credentials could not be renewed` | an exchange failed; `error` says what to mend, and `valid_seconds` how long the present credentials last | as `error` says, before they end |
 //! | `credentials expired before they could be renewed` | requests fail, or wait, from here on; `error` is the last failure | as `error` says |
 //! | `STS is not activated at a standby for the role's account` | the standby is left out until the provider is built anew | activate STS in that region for the account, or name another standby |
-//! | `the refresh task does not move` | its runtime is blocked or not driven; another task takes over | find what blocks the runtime |
+//! | `the background work panicked` | a bug; the work goes on after 30 s | report it |
 //! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
-//! | `the slot held a snapshot of another provider` | a bug of a dependency that must not harm you; the snapshot was not used | report it |
 //! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
 //!

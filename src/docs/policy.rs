@@ -35,11 +35,15 @@
 //! | `IDPCommunicationError`; `InvalidIdentityToken` "Couldn't retrieve verification key" | throttling, as STS may be asking the issuer too often | `ServiceUnavailable` |
 //! | `Throttling…`, `TooManyRequests…`, `RequestLimitExceeded`, `SlowDown`, 429 | throttling | `Throttled` |
 //! | `ExpiredTokenException`, `IDPRejectedClaim`; any refusal of a token whose `exp` the answer's `Date` has passed | the token is not accepted; if the file holds another one by then, that is sent at once | `TokenRejected` |
+//! | "not yet valid", "used before issued"; any refusal of a token whose `iat` or `nbf` the answer's `Date` has not reached | outage, since two clocks differ | `TokenRejected` |
 //! | no token, an empty file, one that may not be read | the token is not there | `TokenUnavailable` |
 //! | `InvalidIdentityToken` of another text: no OIDC provider, wrong audience, bad signature | a human; a text that is not known: an outage twice first | `TokenRejected` |
 //! | `AccessDenied` | a human | `RoleDenied` |
 //! | `ValidationError`, `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `RegionDisabledException`, nothing to send with | a human | `InvalidConfiguration` |
-//! | a page that is not STS's, a code in no table, a 200 without whole credentials | an outage twice, then a human | `Unexpected` |
+//! | `InvalidParameterValue`, `InvalidArgument`, a code in no table | by the message, as with `InvalidIdentityToken`, since MinIO has one code for every token fault; a text that is not known: an outage twice, then a human | as with `InvalidIdentityToken`; a text that is not known: `Unexpected` |
+//! | `InvalidArgument` without a message | outage, since Ceph's gateway answers so when it cannot read the issuer's keys | `ServiceUnavailable` |
+//! | a page that is not STS's, a 200 without whole credentials | an outage twice, then a human | `Unexpected` |
+//! | at a standby: no OIDC provider, `RegionDisabledException` | outage of that standby: see [`standby`](super::standby) | `ServiceUnavailable` |
 //!
 //! Before the first success, `AccessDenied` and an unknown OIDC provider are tried again after 1 s, 2 s and 4 s, since
 //! IAM is eventually consistent. How the classes fall for a wrapped provider is in [`roles`](super::roles), for a token
@@ -54,7 +58,9 @@
 //!   [interceptor](crate::WebIdentityCredentialsProvider::interceptor) act on the current access key only: at once for
 //!   the first time, for further generations in a row 30 s, 60 s and so on up to 15 min after the one before. It
 //!   shortens an outage's wait, but neither throttling's nor that for a token. Ten minutes without a refusal start
-//!   over.
+//!   over. The interceptor's page lists the codes. `AuthFailure` is not among them, because EC2 uses it for
+//!   authorization. `RequestExpired` counts only if the answer's `Date` and the client's clock are at most 5 minutes
+//!   apart. A chained role judges what STS says of its base by the same list.
 //! - **A session that is too short.** [`valid_for`](crate::WebIdentityCredentialsProvider::valid_for): one exchange per
 //!   10 s at most for this reason.
 //! - **By hand.** [`refresh`](crate::WebIdentityCredentialsProvider::refresh) joins what is under way or starts an

@@ -31,11 +31,12 @@
 //! | the exchange | the next one goes |
 //! |---|---|
 //! | succeeded, wherever | home |
-//! | got an answer of STS: throttled, denied, token rejected | home: elsewhere the answer would be the same, or the limit evaded |
+//! | got an answer of STS: throttled, denied, token rejected, no OIDC provider at home | home: elsewhere the answer would be the same, or the limit evaded |
 //! | found no STS at home (no connection, no answer in time, 5xx, a page that is not STS's), once, with valid credentials left | home: one failure may be a dropped packet |
 //! | the same, twice in a row, or once with nothing valid | to the first standby |
 //! | found no STS at a standby | to the next, after the last home, and around again |
-//! | was told at a standby that STS is not activated there | the same; that standby is not asked again by this provider, and one WARN says so |
+//! | was told "No OpenIDConnect provider found" at a standby | the same: a region that is not active for the account answers so |
+//! | was told `RegionDisabledException` at a standby | the same; that standby is not asked again by this provider, and one WARN says so |
 //!
 //! When attempts are made does not change, nor that there is one at a time: standbys add no call while home answers.
 //! The log line of each renewal names the endpoint that gave the credentials, the error of each failed attempt the one

@@ -8,7 +8,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio_util::sync::CancellationToken;
 
 use super::Status;
-use crate::refresh::{Clock, Observer, Policy, Source, Supervisor, WeakSupervisor};
+use crate::refresh::{Clock, Monotonic, Observer, Policy, Source, Supervisor, WeakSupervisor};
 use crate::web_identity::TokenClaims;
 
 /// How the engine of a handle is to run.
@@ -17,6 +17,8 @@ pub(crate) struct Engine {
     pub(crate) policy: Policy,
     pub(crate) time_source: SharedTimeSource,
     pub(crate) parent: Option<CancellationToken>,
+    /// Where the background work runs, if not on the engine thread.
+    pub(crate) runtime: Option<tokio::runtime::Handle>,
 }
 
 #[derive(Clone)]
@@ -28,8 +30,10 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn new<S: Source>(source: Arc<S>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
-        let Engine { policy, time_source, parent } = engine;
-        Self::of(Supervisor::new(source, policy, Clock::new(time_source), parent.as_ref(), observer))
+        let Engine { policy, time_source, parent, runtime } = engine;
+        let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
+        let clock = Clock::new(monotonic, time_source);
+        Self::of(Supervisor::new(source, policy, clock, runtime, parent.as_ref(), observer))
     }
 
     /// Another handle of the same engine, of a partition of its own.
@@ -57,6 +61,7 @@ impl Handle {
     }
 
     pub(super) fn status(&self, token: Option<TokenClaims>) -> Status {
+        self.supervisor.start();
         let standing = self.supervisor.standing();
         let principal = self.supervisor.principal().unwrap_or_default();
         Status {

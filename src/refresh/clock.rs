@@ -1,5 +1,6 @@
 //! Wall and monotonic time together. The only file that asks the system what time it is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,13 +23,23 @@ const AGREEMENT: Duration = Duration::from_secs(30);
 /// which does not.
 #[derive(Clone)]
 pub(crate) struct Clock {
+    monotonic: Monotonic,
     wall: SharedTimeSource,
     boot: Arc<dyn Fn() -> Option<Duration> + Send + Sync>,
 }
 
+/// Which monotonic clock counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Monotonic {
+    /// The system's. A caller in a runtime whose time is paused, as tests have it, sees real credentials age in real time.
+    System,
+    /// Tokio's, which a runtime may have paused: for work that runs in that runtime.
+    Tokio,
+}
+
 impl Clock {
-    pub(crate) fn new(wall: SharedTimeSource) -> Self {
-        Self { wall, boot: Arc::new(time_since_boot) }
+    pub(crate) fn new(monotonic: Monotonic, wall: SharedTimeSource) -> Self {
+        Self { monotonic, wall, boot: Arc::new(time_since_boot) }
     }
 
     #[cfg(test)]
@@ -36,16 +47,21 @@ impl Clock {
         wall: SharedTimeSource,
         boot: impl Fn() -> Option<Duration> + Send + Sync + 'static,
     ) -> Self {
-        Self { wall, boot: Arc::new(boot) }
+        Self { monotonic: Monotonic::Tokio, wall, boot: Arc::new(boot) }
     }
 
     #[inline]
     pub(crate) fn now(&self) -> Instant {
-        Instant::now()
+        match self.monotonic {
+            Monotonic::System => Instant::from_std(std::time::Instant::now()),
+            Monotonic::Tokio => Instant::now(),
+        }
     }
 
     pub(crate) fn read(&self) -> Reading {
-        Reading { mono: self.now(), wall: self.wall.now(), boot: (self.boot)() }
+        // The time source is somebody else's code. If it panics, the system's clock stands in.
+        let wall = catch_unwind(AssertUnwindSafe(|| self.wall.now())).unwrap_or_else(|_| SystemTime::now());
+        Reading { mono: self.now(), wall, boot: (self.boot)() }
     }
 }
 

@@ -3,15 +3,13 @@
 //! Never called under the state's lock: a subscriber may call us.
 
 use std::error::Error as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::{Level, Span, field};
 
 use super::clock::Drift;
-use super::source::Principal;
+use super::standing::Standing;
 use super::telling::Loudness;
-use crate::error::Error;
 
 /// Of each event and span here, whatever file it stands in.
 const TARGET: &str = "aws_web_identity";
@@ -19,63 +17,32 @@ const TARGET: &str = "aws_web_identity";
 /// The span of one exchange: a root of its own, for it outlives whoever caused it.
 ///
 /// `attempt`: since the last success, the first being 1. `generation`: of the credentials that are to be replaced.
-pub(super) fn exchange(role: &str, attempt: u32, generation: u64) -> Span {
+pub(super) fn exchange(role: &str, standing: &Standing) -> Span {
     tracing::info_span!(
         target: TARGET,
         parent: None,
         "exchange",
         role,
-        attempt,
-        generation,
+        attempt = standing.consecutive_failures.saturating_add(1),
+        generation = standing.generation,
         outcome = field::Empty,
         kind = field::Empty
     )
 }
 
-/// How an exchange ended.
-pub(super) enum Ended {
-    Renewed(Renewed),
-    Failed(Failed),
-}
-
+/// What an exchange brought.
 pub(super) struct Renewed {
-    pub(super) generation: u64,
     /// The access key is another than before.
     pub(super) other_key: bool,
     pub(super) lifetime: Duration,
-    pub(super) next: Duration,
-    pub(super) principal: Arc<Principal>,
+    pub(super) assumed_role_arn: Option<String>,
+    /// Failures before it, and for how long they went on.
     pub(super) failures: u32,
     pub(super) failing: Option<Duration>,
 }
 
-pub(super) struct Failed {
-    pub(super) loudness: Loudness,
-    pub(super) error: Error,
-    pub(super) failures: u32,
-    pub(super) next: Duration,
-    pub(super) valid: Duration,
-    pub(super) generation: u64,
-}
-
-impl Ended {
-    pub(super) fn tell(&self, role: &str) {
-        match self {
-            Self::Renewed(renewed) => renewed.tell(role),
-            Self::Failed(failed) => failed.tell(role),
-        }
-    }
-
-    pub(super) fn error(&self) -> Option<&Error> {
-        match self {
-            Self::Renewed(_) => None,
-            Self::Failed(failed) => Some(&failed.error),
-        }
-    }
-}
-
 impl Renewed {
-    fn tell(&self, role: &str) {
+    pub(super) fn tell(&self, role: &str, standing: &Standing, now: SystemTime) {
         Span::current().record("outcome", "ok");
         macro_rules! tell {
             ($level:expr, $message:literal, $($more:tt)*) => {
@@ -83,11 +50,11 @@ impl Renewed {
                     target: TARGET,
                     $level,
                     role,
-                    assumed_role_arn = self.principal.assumed_role_arn.as_deref(),
-                    endpoint = self.principal.endpoint.as_deref(),
-                    generation = self.generation,
+                    assumed_role_arn = self.assumed_role_arn.as_deref(),
+                    endpoint = standing.endpoint.as_deref(),
+                    generation = standing.generation,
                     lifetime_seconds = self.lifetime.as_secs(),
-                    next_attempt_seconds = self.next.as_secs_f64(),
+                    next_attempt_seconds = from_now(standing.next_attempt, now).as_secs_f64(),
                     $($more)*
                     $message
                 )
@@ -106,83 +73,69 @@ impl Renewed {
     }
 }
 
-impl Failed {
-    fn tell(&self, role: &str) {
-        let error = &self.error;
-        let kind = error.kind().label();
-        Span::current().record("outcome", "error").record("kind", kind);
-        macro_rules! tell {
-            ($level:expr) => {
-                tracing::event!(
-                    target: TARGET,
-                    $level,
-                    role,
-                    kind,
-                    code = error.code(),
-                    request_id = error.request_id(),
-                    failures = self.failures,
-                    generation = self.generation,
-                    valid_seconds = self.valid.as_secs(),
-                    next_attempt_seconds = self.next.as_secs_f64(),
-                    %error,
-                    cause = error.source().map(field::display),
-                    "credentials could not be renewed"
-                )
-            };
-        }
-        match self.loudness {
-            Loudness::Loud => tell!(Level::WARN),
-            Loudness::Quiet => tell!(Level::DEBUG),
-        }
+/// An attempt failed: with the standing's last error.
+pub(super) fn failed(role: &str, standing: &Standing, loudness: Loudness, now: SystemTime) {
+    let Some(error) = &standing.last_error else { return };
+    let kind = error.kind().label();
+    Span::current().record("outcome", "error").record("kind", kind);
+    macro_rules! tell {
+        ($level:expr) => {
+            tracing::event!(
+                target: TARGET,
+                $level,
+                role,
+                kind,
+                code = error.code(),
+                request_id = error.request_id(),
+                failures = standing.consecutive_failures,
+                generation = standing.generation,
+                valid_seconds = from_now(standing.expiry, now).as_secs(),
+                next_attempt_seconds = from_now(standing.next_attempt, now).as_secs_f64(),
+                %error,
+                cause = error.source().map(field::display),
+                "credentials could not be renewed"
+            )
+        };
+    }
+    match loudness {
+        Loudness::Loud => tell!(Level::WARN),
+        Loudness::Quiet => tell!(Level::DEBUG),
     }
 }
 
 /// The last credentials ended, and no others are there.
-pub(super) struct Expired {
-    pub(super) generation: u64,
-    pub(super) failures: u32,
-    pub(super) error: Option<Error>,
+pub(super) fn expired(role: &str, standing: &Standing) {
+    tracing::error!(
+        target: TARGET,
+        role,
+        generation = standing.generation,
+        failures = standing.consecutive_failures,
+        kind = standing.last_error.as_ref().map(|error| error.kind().label()),
+        error = standing.last_error.as_ref().map(field::display),
+        "credentials expired before they could be renewed"
+    );
 }
 
-impl Expired {
-    pub(super) fn tell(&self, role: &str) {
-        tracing::error!(
-            target: TARGET,
-            role,
-            generation = self.generation,
-            failures = self.failures,
-            kind = self.error.as_ref().map(|error| error.kind().label()),
-            error = self.error.as_ref().map(field::display),
-            "credentials expired before they could be renewed"
-        );
-    }
-}
-
-/// What happened to the clocks. Gives whether anything did.
-pub(super) fn drifted(role: &str, drift: Drift) -> bool {
+/// What happened to the clocks.
+pub(super) fn drifted(role: &str, drift: Drift) {
     match drift {
         Drift::Suspended(by) => {
-            tracing::info!(
-                target: TARGET,
-                role,
-                seconds = by.as_secs(),
-                "the machine was suspended; checking the credentials"
-            );
+            let seconds = by.as_secs();
+            tracing::info!(target: TARGET, role, seconds, "the machine was suspended; checking the credentials");
         }
         Drift::Ahead => tracing::info!(target: TARGET, role, "the clock was set ahead; checking the credentials"),
         Drift::Behind => {
             tracing::info!(target: TARGET, role, "the clock was set back; the credentials are not concerned");
         }
-        Drift::None => return false,
+        Drift::None => {}
     }
-    true
-}
-
-pub(super) fn replaced(role: &str) {
-    tracing::warn!(target: TARGET, role, "the refresh task does not move; replacing it");
 }
 
 /// A service refused the present credentials.
 pub(super) fn rejected(role: &str, generation: u64) {
     tracing::debug!(target: TARGET, role, generation, "a service refused the credentials");
+}
+
+fn from_now(time: Option<SystemTime>, now: SystemTime) -> Duration {
+    time.and_then(|time| time.duration_since(now).ok()).unwrap_or_default()
 }

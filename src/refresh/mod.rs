@@ -14,10 +14,11 @@
 
 mod backoff;
 mod clock;
+mod demand;
 #[cfg(feature = "object_store")]
 mod derived;
+mod engine_thread;
 mod events;
-mod lease;
 mod observer;
 mod policy;
 mod refresher;
@@ -28,6 +29,7 @@ mod source;
 mod standing;
 mod state;
 mod supervisor;
+mod task;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -38,7 +40,7 @@ pub use policy::ExpiredPolicy;
 pub use standing::Phase;
 pub use updates::{Closed, Updates};
 
-pub(crate) use clock::Clock;
+pub(crate) use clock::{Clock, Monotonic};
 #[cfg(feature = "object_store")]
 pub(crate) use derived::Derived;
 pub(crate) use observer::Observer;

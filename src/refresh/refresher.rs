@@ -1,4 +1,6 @@
-//! The one task: wait, fetch, publish, back off.
+//! The task's loop: wait, fetch, publish, wait again.
+//!
+//! Nothing that a source, a subscriber or an observer does ends the loop. A panic of theirs costs one attempt or one pause.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -8,57 +10,79 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 use tracing::Instrument;
 
-use super::lease::{Lease, Step};
+use super::engine_thread::no_thread;
 use super::source::{Attempt, Change, Class, Failure, Grant, Source};
+use super::task::{Step, Task};
 use crate::error::{Error, ErrorKind};
 
-/// Runs until the provider is closed, or another task has taken over.
-pub(super) async fn run<S: Source>(lease: Lease, source: Arc<S>) {
-    let shared = lease.shared();
-    // Kept across turns: a source may keep time in it.
-    let mut changed = pin!(change_of(&*source));
-    loop {
-        match lease.step() {
-            Step::Leave => return,
-            Step::Wait(until) => tokio::select! {
-                biased;
-                () = shared.closed.cancelled() => return,
-                change = &mut changed => {
-                    lease.changed(change);
-                    changed.set(change_of(&*source));
-                }
-                () = shared.wake.notified() => {}
-                () = sleep_until(until) => {}
-            },
-            Step::Attempt(attempt, span) => {
-                let sent = shared.clock.read();
-                let mut change_meanwhile = None;
-                let mut next_beat = lease.beat();
-                let mut fetch = pin!(fetch_from(&*source, attempt).instrument(span.clone()));
-                let outcome = loop {
-                    tokio::select! {
-                        biased;
-                        () = shared.closed.cancelled() => return,
-                        () = poll_fn(|_| if lease.superseded() { Poll::Ready(()) } else { Poll::Pending }) => return,
-                        outcome = &mut fetch => break outcome,
-                        change = &mut changed => {
-                            change_meanwhile = stronger(change_meanwhile, change);
-                            changed.set(change_of(&*source));
-                        }
-                        () = shared.wake.notified() => next_beat = lease.beat(),
-                        () = sleep_until(next_beat) => next_beat = lease.beat(),
-                    }
-                };
-                span.in_scope(|| lease.finished(sent, outcome));
-                if let Some(change) = change_meanwhile {
-                    lease.changed(change);
-                }
+/// Runs until the provider is closed.
+pub(super) async fn run<S: Source>(task: Task, source: Arc<S>) {
+    let closed = task.shared().closed.clone();
+    let mut wake = task.shared().wake.subscribe();
+    let endless = async {
+        loop {
+            if let Err(panic) = caught(async || turn(&task, &*source, &mut wake).await).await {
+                tracing::error!(panic = text_of(&*panic), "the background work panicked; it goes on after a pause");
+                task.attempt_lost();
+                sleep(AFTER_PANIC).await;
             }
         }
+    };
+    tokio::select! {
+        biased;
+        () = closed.cancelled() => {}
+        () = endless => {}
     }
+}
+
+/// Turns of the loop, without end.
+async fn turn<S: Source>(task: &Task, source: &S, wake: &mut watch::Receiver<()>) {
+    // Kept across attempts: a source may keep time in it.
+    let mut changed = pin!(change_of(source));
+    let mut change_meanwhile = None;
+    let mut under_way: Option<UnderWay> = None;
+    loop {
+        let until = match task.step() {
+            Step::Attempt(attempt, span) => {
+                let sent = task.shared().clock.read();
+                let fetch = Box::pin(fetch_from(source, attempt).instrument(span.clone()));
+                under_way = Some(UnderWay { sent, span, fetch });
+                continue;
+            }
+            Step::Wait(until) => until,
+        };
+        tokio::select! {
+            biased;
+            outcome = poll_fn(|cx| under_way.as_mut().map_or(Poll::Pending, |it| it.fetch.as_mut().poll(cx))) => {
+                if let Some(UnderWay { sent, span, .. }) = under_way.take() {
+                    span.in_scope(|| task.finished(sent, outcome));
+                }
+            }
+            change = &mut changed => {
+                change_meanwhile = stronger(change_meanwhile, change);
+                changed.set(change_of(source));
+            }
+            _ = wake.changed() => {}
+            () = sleep_until(until) => {}
+        }
+        // A change during an attempt says something about the next one.
+        if under_way.is_none()
+            && let Some(change) = change_meanwhile.take()
+        {
+            task.changed(change);
+        }
+    }
+}
+
+/// An attempt that has not ended.
+struct UnderWay<'a> {
+    sent: super::clock::Reading,
+    span: tracing::Span,
+    fetch: Pin<Box<dyn Future<Output = Result<Grant, Failure>> + Send + 'a>>,
 }
 
 fn stronger(known: Option<Change>, change: Change) -> Option<Change> {
@@ -67,15 +91,18 @@ fn stronger(known: Option<Change>, change: Change) -> Option<Change> {
 
 /// One fetch, where a panic is a failure like another.
 async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Result<Grant, Failure> {
-    match caught(async || source.fetch(attempt).await).await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let error = Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
-                .with_hint("this is a bug of the crate or of a client that it was given; the exchange is tried again")
-                .with_transient(true);
-            Err(Failure { class: Class::Transient, error, retry_after: None })
-        }
-    }
+    let panic = match caught(async || source.fetch(attempt).await).await {
+        Ok(outcome) => return outcome,
+        Err(panic) => panic,
+    };
+    let error = match panic.downcast_ref::<String>().and_then(|text| text.strip_prefix(TOKIO_WITHOUT_THREAD)) {
+        // Name resolution and file access of Tokio take threads, and panic where there is none.
+        Some(cause) => no_thread(&cause),
+        None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
+            .with_hint("this is a bug of the crate or of a client that it was given; the exchange is tried again")
+            .with_transient(true),
+    };
+    Err(Failure { class: Class::Transient, error, retry_after: None })
 }
 
 /// The next change, where a panic costs no more than some time.
@@ -91,6 +118,8 @@ async fn change_of<S: Source>(source: &S) -> Change {
     }
 }
 
+/// How Tokio's `spawn_blocking` begins when the system has no thread.
+const TOKIO_WITHOUT_THREAD: &str = "OS can't spawn worker thread: ";
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
 /// Drives a future to its end, or to its panic, which may come as early as when it is made.

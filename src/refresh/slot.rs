@@ -13,10 +13,10 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwapOption;
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::time::Instant;
@@ -24,65 +24,32 @@ use tokio::time::Instant;
 use super::source::Principal;
 
 /// Where the present snapshot is found.
-pub(crate) struct Slot {
-    cell: ArcSwap<Option<Snapshot>>,
-    id: u64,
-}
+pub(crate) struct Slot(ArcSwapOption<Snapshot>);
 
 impl Slot {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { cell: ArcSwap::from_pointee(None), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self(ArcSwapOption::empty())
     }
 
     /// What `look` makes of the present snapshot: the way of a request, by which nothing is moved.
     #[inline]
     pub(crate) fn with<T>(&self, look: impl FnOnce(Option<&Snapshot>) -> T) -> T {
-        let guard = self.cell.load();
-        look(self.own(&guard))
+        look(self.0.load().as_deref())
     }
 
-    /// The present snapshot. Not to be held across an `await`.
-    pub(crate) fn load(&self) -> Option<Lent> {
-        let guard = self.cell.load();
-        self.own(&guard).is_some().then_some(Lent(guard))
+    /// The present snapshot, for whoever has time.
+    pub(crate) fn load(&self) -> Option<Arc<Snapshot>> {
+        self.0.load_full()
     }
 
-    #[inline]
-    fn own<'a>(&self, guard: &'a Guard<Arc<Option<Snapshot>>>) -> Option<&'a Snapshot> {
-        Option::as_ref(guard).filter(|snapshot| snapshot.slot == self.id || foreign_snapshot())
-    }
-
-    pub(crate) fn store(&self, mut snapshot: Snapshot) {
-        snapshot.slot = self.id;
-        self.cell.store(Arc::new(Some(snapshot)));
-    }
-}
-
-/// Credentials of another provider would be another role's: they are never handed out.
-#[cold]
-fn foreign_snapshot() -> bool {
-    tracing::error!("the slot held a snapshot of another provider; it was not used");
-    false
-}
-
-/// A snapshot on loan.
-pub(crate) struct Lent(Guard<Arc<Option<Snapshot>>>);
-
-impl std::ops::Deref for Lent {
-    type Target = Snapshot;
-
-    fn deref(&self) -> &Snapshot {
-        #[expect(clippy::expect_used, reason = "`Slot::load` lends only what is there")]
-        Option::as_ref(&self.0).expect("a snapshot")
+    pub(crate) fn store(&self, snapshot: Snapshot) {
+        self.0.store(Some(Arc::new(snapshot)));
     }
 }
 
 /// All that derives from one exchange, swapped by one pointer.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
-    /// Until then a read needs to think of nothing else: the credentials are valid, and no attempt is overdue.
-    pub(crate) calm: Instant,
     /// Until then the credentials are valid.
     pub(crate) deadline: Instant,
     /// Until then they may be served: the deadline, or later where the policy has it so.
@@ -93,7 +60,6 @@ pub(crate) struct Snapshot {
     pub(crate) expiry: SystemTime,
     pub(crate) principal: Arc<Principal>,
     stripes: Arc<[Stripe; STRIPES]>,
-    slot: u64,
 }
 
 impl Snapshot {
@@ -106,7 +72,6 @@ impl Snapshot {
         expiry: SystemTime,
     ) -> Self {
         Self {
-            calm: deadline,
             deadline,
             readable_until: deadline,
             generation,
@@ -114,14 +79,13 @@ impl Snapshot {
             expiry,
             principal,
             stripes: Arc::new(std::array::from_fn(|_| Stripe::new(&credentials, expiry))),
-            slot: 0,
         }
     }
 
     /// The same credentials, showing another expiry.
     pub(crate) fn showing(&self, deadline: Instant, expiry: SystemTime) -> Self {
         let stripes = Arc::new(std::array::from_fn(|_| Stripe::new(&self.stripes[0].credentials, expiry)));
-        Self { deadline, readable_until: deadline, calm: self.calm.min(deadline), expiry, stripes, ..self.clone() }
+        Self { deadline, readable_until: deadline, expiry, stripes, ..self.clone() }
     }
 
     #[inline]
@@ -199,15 +163,6 @@ mod tests {
             deadline,
             SystemTime::UNIX_EPOCH,
         )
-    }
-
-    #[test]
-    fn snapshot_carries_provider_id() {
-        let (ours, others) = (Slot::new(), Slot::new());
-        others.store(snapshot(1));
-        ours.cell.store(others.cell.load_full());
-        assert!(ours.load().is_none(), "another role's credentials are never lent");
-        assert!(others.load().is_some());
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Shared {
             (true, _) => Phase::Closed,
             (false, false) if state.generation == 0 => Phase::Empty,
             (false, false) => Phase::Expired,
-            (false, true) if state.task.attempting => Phase::Refreshing,
+            (false, true) if state.attempting => Phase::Refreshing,
             (false, true) if schedule.hold() == Hold::Fresh => Phase::Fresh,
             (false, true) => Phase::Stale,
         };
@@ -61,7 +61,7 @@ impl Shared {
             phase,
             generation: state.generation,
             expiry: self.slot.load().map(|snapshot| snapshot.expiry),
-            next_attempt: (state.task.alive && !self.closed.is_cancelled())
+            next_attempt: (state.runs_in.is_some() && !self.closed.is_cancelled())
                 .then(|| reading.wall_at(schedule.due().max(now))),
             consecutive_failures: schedule.failures(),
             last_error: state.failure.as_ref().map(|failed| failed.error.clone()),

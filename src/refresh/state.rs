@@ -2,23 +2,23 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, Drift, Reading};
 use super::events;
-use super::lease::Lease;
 use super::observer::Observer;
 use super::policy::{ExpiredPolicy, Policy};
 use super::schedule::{Hold, Schedule};
 use super::slot::{Slot, Snapshot};
 use super::source::Class;
 use super::telling::Telling;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// What the handles and the task share.
 pub(super) struct Shared {
@@ -28,8 +28,10 @@ pub(super) struct Shared {
     /// Whose credentials these are.
     pub(super) subject: String,
     pub(super) closed: CancellationToken,
+    /// The provider was closed because the task's runtime is gone.
+    pub(super) lost: AtomicBool,
     /// Wakes the task.
-    pub(super) wake: Notify,
+    pub(super) wake: watch::Sender<()>,
     /// Wakes those who wait: something in the state changed.
     pub(super) news: watch::Sender<()>,
     pub(super) generations: watch::Sender<u64>,
@@ -40,7 +42,10 @@ pub(super) struct Shared {
 /// What changes, under the lock. Reads with usable credentials never take it.
 pub(super) struct State {
     pub(super) schedule: Schedule,
-    pub(super) task: Task,
+    /// The process that the task runs in. `None`: there is no task.
+    pub(super) runs_in: Option<u32>,
+    /// An attempt is under way.
+    pub(super) attempting: bool,
     pub(super) generation: u64,
     /// Attempts that ended, and how the last failure ended its attempt.
     pub(super) attempts: u64,
@@ -48,24 +53,14 @@ pub(super) struct State {
     pub(super) telling: Telling,
     /// Who answered last.
     pub(super) endpoint: Option<String>,
-    /// Callers that have nothing usable, and since when there is at least one.
+    /// Callers who wait.
     pub(super) waiting: u32,
-    pub(super) waiting_since: Instant,
+    /// When the first of them is to be woken although nothing has happened.
+    pub(super) wake_at: Option<Instant>,
     /// Access keys that this provider gave out, the newest last.
     pub(super) issued: VecDeque<String>,
     /// The clocks when the shown expiry was last worked out.
     pub(super) anchor: Reading,
-}
-
-/// Who the task is, and whether it still moves.
-pub(super) struct Task {
-    pub(super) lease: u64,
-    pub(super) alive: bool,
-    /// When it last turned its loop.
-    pub(super) beat: Instant,
-    pub(super) attempting: bool,
-    /// When a task was last lost without being told to end.
-    pub(super) lost: Option<Instant>,
 }
 
 /// The last failure.
@@ -88,27 +83,28 @@ impl Shared {
         let anchor = clock.read();
         let now = anchor.mono;
         let schedule = Schedule::new(policy.refresh_window.clone(), policy.wait_timeout, now);
-        let task = Task { lease: 0, alive: false, beat: now, attempting: false, lost: None };
         Self {
             slot: Slot::new(),
             clock,
             policy,
             subject,
             closed,
-            wake: Notify::new(),
+            lost: AtomicBool::new(false),
+            wake: watch::Sender::new(()),
             news: watch::Sender::new(()),
             generations: watch::Sender::new(0),
             observer,
             state: Mutex::new(State {
                 schedule,
-                task,
+                runs_in: None,
+                attempting: false,
                 generation: 0,
                 attempts: 0,
                 failure: None,
                 telling: Telling::default(),
                 endpoint: None,
                 waiting: 0,
-                waiting_since: now,
+                wake_at: None,
                 issued: VecDeque::new(),
                 anchor,
             }),
@@ -119,37 +115,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the lease for a new task, if one is needed: there is none, or it does not move.
-    pub(super) fn lease_if_needed(self: &Arc<Self>) -> Option<Lease> {
-        if self.closed.is_cancelled() {
-            return None;
+    /// Why nothing more comes of this provider, once it is closed.
+    pub(super) fn closed_error(&self) -> Error {
+        if !self.lost.load(Ordering::Acquire) {
+            return Error::closed();
         }
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let stalled = state.task.alive;
-        if stalled && !state.stalled(now) {
-            return None;
-        }
-        // A task that dies at once, whatever the reason, must not be spawned by each read anew.
-        if state.task.lost.is_some_and(|lost| now.duration_since(lost) < RESPAWN_SPACING) {
-            return None;
-        }
-        if state.task.attempting {
-            state.schedule.attempt_lost(now);
-        }
-        let number = state.task.lease + 1;
-        state.task = Task { lease: number, alive: true, beat: now, attempting: false, lost: None };
-        self.republish(&state, now);
-        drop(state);
-        if stalled {
-            events::replaced(&self.subject);
-        }
-        Some(Lease::new(Arc::clone(self), number))
-    }
-
-    /// Whether a task is running or could still be.
-    pub(super) fn task_alive(&self) -> bool {
-        self.lock().task.alive
+        let message = format!("the runtime that fetched the credentials of {} has ended", self.subject);
+        Error::new(ErrorKind::Closed, message).with_hint(
+            "the runtime given to `runtime` must live as long as the provider, with timers and I/O (`enable_all`); or leave \
+             `runtime` unset",
+        )
     }
 
     /// Whether this provider gave out the access key, not too long ago.
@@ -169,23 +144,22 @@ impl Shared {
         }
         let generation = state.generation;
         state.schedule.rejected(generation, now);
-        self.republish(&state, now);
+        self.republish(&state);
         drop(state);
         events::rejected(&self.subject, generation);
         self.observe(|observer| observer.rejected());
-        self.wake.notify_one();
+        self.wake.send_replace(());
     }
 
-    /// Publishes how long the present snapshot is calm and readable, as the schedule has it now.
-    pub(super) fn republish(&self, state: &State, now: Instant) {
+    /// Publishes how long the present snapshot is readable, as the schedule has it now.
+    pub(super) fn republish(&self, state: &State) {
         let Some(snapshot) = self.slot.load() else { return };
-        let mut snapshot = Snapshot::clone(&snapshot);
-        snapshot.readable_until = self.readable_until(state, &snapshot);
-        snapshot.calm = self.calm(state, &snapshot);
-        if !state.task.alive {
-            snapshot.calm = now;
+        let readable_until = self.readable_until(state, &snapshot);
+        if readable_until != snapshot.readable_until {
+            let mut snapshot = Snapshot::clone(&snapshot);
+            snapshot.readable_until = readable_until;
+            self.slot.store(snapshot);
         }
-        self.slot.store(snapshot);
     }
 
     /// Compares the clocks with what they showed when the expiry was worked out. What it finds is to be told without the
@@ -207,14 +181,9 @@ impl Shared {
         }
         if let (Some(snapshot), Some(validity)) = (self.slot.load(), state.schedule.validity()) {
             self.slot.store(snapshot.showing(validity.deadline, reading.wall_at(validity.deadline)));
-            self.republish(state, reading.mono);
+            self.republish(state);
         }
         drift
-    }
-
-    /// Says what happened to the clocks, if anything. Not under the lock.
-    pub(super) fn tell(&self, drift: Drift) -> bool {
-        events::drifted(&self.subject, drift)
     }
 
     /// Not under the lock. Who observes must not be able to hurt: its panics end here.
@@ -231,30 +200,13 @@ impl Shared {
             && !state.schedule.was_rejected(snapshot.generation);
         if served { snapshot.deadline + snapshot.lifetime.min(LONGEST_AFTER_EXPIRY) } else { snapshot.deadline }
     }
-
-    fn calm(&self, state: &State, snapshot: &Snapshot) -> Instant {
-        snapshot.deadline.min(state.schedule.due() + STALLED)
-    }
 }
 
 impl State {
-    /// Somebody waits with nothing usable.
+    /// Somebody waits.
     pub(super) fn callers(&self) -> bool {
         self.waiting > 0
     }
-
-    /// A due attempt was not taken up, or is not driven on.
-    fn stalled(&self, now: Instant) -> bool {
-        let since = if self.task.attempting { self.task.beat } else { self.task.beat.max(self.schedule.due()) };
-        if self.callers() && !self.schedule.usable(now) {
-            now > since.max(self.waiting_since) + STALLED_WITH_CALLERS
-        } else {
-            now > since + STALLED
-        }
-    }
 }
 
-const STALLED: Duration = Duration::from_secs(60);
-const STALLED_WITH_CALLERS: Duration = Duration::from_secs(2);
-const RESPAWN_SPACING: Duration = Duration::from_secs(1);
 const LONGEST_AFTER_EXPIRY: Duration = Duration::from_secs(3600);

@@ -1,18 +1,21 @@
-//! What a handle holds: it spawns the task, replaces it when it is lost, and ends it with the last handle.
+//! What a handle holds: it starts the task at the first use, and ends it with the last handle.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
-use tokio::time::{Instant, timeout};
+use tokio::runtime::Handle as Runtime;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::clock::Clock;
-use super::lease::Lease;
+use super::demand::Need;
+use super::engine_thread::{Seat, TaskFuture};
 use super::observer::Observer;
 use super::policy::Policy;
 use super::refresher;
@@ -20,8 +23,8 @@ use super::slot::Snapshot;
 use super::source::{Principal, Source};
 use super::standing::Standing;
 use super::state::Shared;
+use super::task::Task;
 use super::updates::Updates;
-use super::waiters::Need;
 use crate::error::Error;
 
 /// A cheap handle; the last one ends the task.
@@ -39,12 +42,29 @@ impl WeakSupervisor {
     }
 }
 
-type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 struct Handle {
     shared: Arc<Shared>,
-    /// Makes the task's future: the only thing that knows what the source is.
-    task: Box<dyn Fn(Lease) -> TaskFuture + Send + Sync>,
+    source: Arc<dyn Work>,
+    /// Where the task runs. `None`: on the engine thread.
+    runtime: Option<Runtime>,
+    /// The subscriber of whoever built the provider, if there was one: the task's events go there, too.
+    subscriber: Option<Dispatch>,
+}
+
+/// A source, as far as a handle must know it.
+trait Work: Send + Sync {
+    fn run(self: Arc<Self>, task: Task) -> TaskFuture;
+    fn obstacle(&self) -> Option<Error>;
+}
+
+impl<S: Source> Work for S {
+    fn run(self: Arc<Self>, task: Task) -> TaskFuture {
+        Box::pin(refresher::run(task, self))
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        Source::obstacle(self)
+    }
 }
 
 impl Drop for Handle {
@@ -54,18 +74,20 @@ impl Drop for Handle {
 }
 
 impl Supervisor {
-    /// Neither spawns nor needs a runtime.
+    /// Starts nothing and needs no runtime.
     pub(crate) fn new<S: Source>(
         source: Arc<S>,
         policy: Policy,
         clock: Clock,
+        runtime: Option<Runtime>,
         parent: Option<&CancellationToken>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         let closed = parent.map_or_else(CancellationToken::new, CancellationToken::child_token);
-        let shared = Shared::new(policy, clock, source.subject().to_owned(), closed, observer);
-        let task = Box::new(move |lease| Box::pin(refresher::run(lease, Arc::clone(&source))) as TaskFuture);
-        Self(Arc::new(Handle { shared: Arc::new(shared), task }))
+        let shared = Arc::new(Shared::new(policy, clock, source.subject().to_owned(), closed, observer));
+        let subscriber =
+            tracing::dispatcher::get_default(|current| (!current.is::<NoSubscriber>()).then(|| current.clone()));
+        Self(Arc::new(Handle { shared, source, runtime, subscriber }))
     }
 
     pub(crate) fn downgrade(&self) -> WeakSupervisor {
@@ -80,7 +102,14 @@ impl Supervisor {
     /// Valid credentials, if there are any.
     #[inline]
     pub(crate) fn current(&self) -> Option<Credentials> {
-        self.read_until(|snapshot| snapshot.deadline, |snapshot| Some(snapshot.credentials()), || None)
+        self.read_until(
+            |snapshot| snapshot.deadline,
+            |snapshot| Some(snapshot.credentials()),
+            || {
+                self.start();
+                None
+            },
+        )
     }
 
     /// What `take` makes of the snapshot that a request is to be signed with, if that can be said at once; else what
@@ -100,23 +129,10 @@ impl Supervisor {
         wait: impl FnOnce() -> T,
     ) -> T {
         let shared = &*self.0.shared;
-        shared.slot.with(|snapshot| {
-            if let Some(snapshot) = snapshot {
-                let now = shared.clock.now();
-                if now < snapshot.calm || self.past_calm(now, end(snapshot)) {
-                    return take(snapshot);
-                }
-            }
-            wait()
+        shared.slot.with(|snapshot| match snapshot {
+            Some(snapshot) if shared.clock.now() < end(snapshot) => take(snapshot),
+            _ => wait(),
         })
-    }
-
-    /// A read that has more to think of: perhaps the task is gone, perhaps the credentials are.
-    #[cold]
-    #[inline(never)]
-    fn past_calm(&self, now: Instant, end: Instant) -> bool {
-        self.ensure_task();
-        now < end
     }
 
     /// Waits for usable credentials as long as a caller waits.
@@ -144,7 +160,7 @@ impl Supervisor {
     /// A service refused this key. Of no consequence unless it is the present one, and has been for at least so long.
     pub(crate) fn rejected(&self, access_key_id: &str, least_age: Duration) {
         self.0.shared.rejected(access_key_id, least_age);
-        self.ensure_task();
+        self.start();
     }
 
     /// Whether the access key is one of ours.
@@ -165,34 +181,48 @@ impl Supervisor {
     }
 
     pub(crate) fn updates(&self) -> Updates {
+        self.start();
         let shared = self.shared();
         Updates::new(shared.generations.subscribe(), shared.closed.clone(), shared.lock().generation)
     }
 
-    /// Ends the task and waits until it is gone, or for as long as a runtime may take that is not driven.
+    /// Ends the task and waits until it is gone.
     pub(crate) async fn shutdown(&self) {
         let shared = self.shared();
         let mut news = shared.news.subscribe();
         shared.closed.cancel();
-        let gone = async {
-            while shared.task_alive() {
-                if news.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        if shared.task_alive() && tokio::runtime::Handle::try_current().is_ok() {
-            // Past it the task ends as soon as its runtime runs again.
-            drop(timeout(LONGEST_SHUTDOWN, gone).await);
-        }
+        while shared.task_runs() && news.changed().await.is_ok() {}
     }
 
-    /// Spawns the task where there is none that moves, if there is a runtime to spawn it on.
-    pub(super) fn ensure_task(&self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if let Some(lease) = self.0.shared.lease_if_needed() {
-            drop(runtime.spawn((self.0.task)(lease)));
+    /// What the attempt under way waits for.
+    pub(crate) fn obstacle(&self) -> Option<Error> {
+        self.0.source.obstacle()
+    }
+
+    /// Starts the task if there is none. Should that fail, the state tells.
+    #[cold]
+    pub(crate) fn start(&self) {
+        drop(self.ensure_task());
+    }
+
+    /// Starts the task if there is none in this process.
+    pub(super) fn ensure_task(&self) -> Result<(), Error> {
+        let Handle { shared, source, runtime, subscriber } = &*self.0;
+        if !shared.claim_task() {
+            return Ok(());
         }
+        let task = || {
+            let task = Arc::clone(source).run(Task::new(Arc::clone(shared)));
+            match subscriber {
+                Some(subscriber) => Box::pin(task.with_subscriber(subscriber.clone())),
+                None => task,
+            }
+        };
+        match runtime {
+            Some(runtime) => drop(runtime.spawn(task())),
+            None => Seat::take().inspect_err(|error| shared.task_not_started(error))?.run(task()),
+        }
+        Ok(())
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -202,14 +232,6 @@ impl Supervisor {
 
 impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let standing = self.standing();
-        f.debug_struct("Supervisor")
-            .field("subject", &self.subject())
-            .field("phase", &standing.phase)
-            .field("generation", &standing.generation)
-            .field("expiry", &standing.expiry)
-            .finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("subject", &self.subject()).finish_non_exhaustive()
     }
 }
-
-const LONGEST_SHUTDOWN: Duration = Duration::from_secs(5);

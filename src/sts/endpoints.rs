@@ -57,7 +57,8 @@ impl Endpoints {
         *lock(&self.obstacle) = Some(waits_for_turn(sts.place()));
         let permit = turns(sts.place()).acquire_owned().await.ok();
         *lock(&self.obstacle) = None;
-        Turn { endpoints: self, rota, sts, until: Instant::now() + sts.attempt_timeout(), _permit: permit }
+        let until = Instant::now() + sts.attempt_timeout();
+        Turn { endpoints: self, rota, sts, at_home: place == HOME, until, _permit: permit }
     }
 
     /// The reason why the attempt under way has not been sent yet, if it waits for a turn.
@@ -72,6 +73,7 @@ pub(crate) struct Turn<'a> {
     /// As it will be if the exchange is made.
     rota: Rota,
     sts: &'a Sts,
+    at_home: bool,
     until: Instant,
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -80,9 +82,9 @@ impl Turn<'_> {
     /// The exchange. It ends within the attempt timeout, counted from the beginning of the turn.
     pub(crate) async fn exchange(mut self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
         let outcome = self.sts.exchange(session, proof, self.until).await;
-        let out = self.rota.ended(found(&outcome));
+        self.rota.ended(found(&outcome));
         *lock(&self.endpoints.rota) = self.rota;
-        outcome.map_err(|refusal| if out { without_standby(refusal, session) } else { refusal })
+        outcome.map_err(|refusal| if self.at_home { refusal } else { at_standby(refusal, session) })
     }
 }
 
@@ -127,19 +129,28 @@ fn found(outcome: &Result<Grant, Box<Refusal>>) -> Found {
         Ok(grant) if grant.date.is_some_and(|date| grant.expiration <= date) => Found::Outage,
         Ok(_) => Found::Sts,
         Err(refusal) if refusal.reason == Reason::RegionDisabled => Found::Disabled,
+        Err(refusal) if refusal.reason == Reason::NoProvider => Found::Unknown,
         Err(refusal) if refusal.reason.is_outage() => Found::Outage,
         Err(_) => Found::Sts,
     }
 }
 
-fn without_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
-    tracing::warn!(
-        role = session.role_arn,
-        endpoint = refusal.endpoint,
-        "STS is not activated at a standby for the role's account: it is not asked there any more; activate it (IAM, \
-         Account settings), or name another standby"
-    );
-    refusal.reason = Reason::StandbyDisabled;
+/// What only a human can mend at home is, at a standby, a reason to ask the next one.
+fn at_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
+    match refusal.reason {
+        Reason::NoProvider => refusal.reason = Reason::NoProviderAtStandby,
+        Reason::RegionDisabled => {
+            // Once for each standby: it is not asked again.
+            tracing::warn!(
+                role = session.role_arn,
+                endpoint = refusal.endpoint,
+                "STS is not activated at a standby for the role's account: it is not asked there any more; activate it (IAM, \
+                 Account settings), or name another standby"
+            );
+            refusal.reason = Reason::StandbyDisabled;
+        }
+        _ => {}
+    }
     refusal
 }
 
@@ -159,7 +170,7 @@ mod tests {
     use crate::sts::testing::{JWT, ROLE, config, session, success};
 
     const CALM: Attempt = Attempt { usable: true };
-    const PROOF: Proof<'static> = Proof::Token { jwt: JWT, expires_at: None };
+    const PROOF: Proof<'static> = Proof::Token { jwt: JWT, expires_at: None, valid_from: None };
 
     #[tokio::test(start_paused = true)]
     async fn turns_come_in_order_and_eight_at_once() {

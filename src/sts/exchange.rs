@@ -23,6 +23,7 @@ use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
+use crate::key_refusal::clock_off;
 use crate::refresh::{Grant, Principal};
 use crate::scrub::{chain, printable};
 
@@ -131,7 +132,7 @@ impl Exchange<'_> {
 
     fn judge(&self, answer: &Answer, endpoint: &str) -> Result<Grant, Box<Refusal>> {
         let (secret, role_arn) = (self.proof.secret(), &self.session.role_arn);
-        let expired = self.proof.had_expired(answer.date);
+        let sent = self.proof.sent(answer.date);
         let status = answer.status;
         let says = answer.says();
         let mut request_id = answer.request_id.clone();
@@ -139,7 +140,7 @@ impl Exchange<'_> {
         let (reason, message) = match says {
             Says::Granted(granted) => return Ok(self.grant(granted, answer, endpoint)),
             Says::Refused { code, message, request_id: id } => {
-                let reason = self.proof.concerns(Reason::of_code(&code, &message, status, expired));
+                let reason = Reason::of_code(&code, &message, status, sent);
                 request_id = request_id.or(id);
                 let code = printable(&code, secret, 128);
                 let message = printable(&message, secret, 512);
@@ -163,7 +164,7 @@ impl Exchange<'_> {
                 let quote = answer.quotable().map(|text| printable(&text, secret, 120)).filter(|text| !text.is_empty());
                 let quote = quote.map_or_else(String::new, |text| format!(", beginning {text:?}"));
                 let text = format!("{endpoint} does not answer as STS does: HTTP {status}, {kind}, {what}{quote}");
-                (Reason::of_status(status, expired), text)
+                (Reason::of_status(status, sent), text)
             }
         };
         Err(Box::new(Refusal {
@@ -174,6 +175,7 @@ impl Exchange<'_> {
             code: refused_code,
             request_id: request_id.filter(|id| is_request_id(id, secret)),
             retry_after: answer.retry_after,
+            clock_off: answer.date.map(|date| clock_off(date, self.sts.time.now())),
         }))
     }
 
@@ -233,7 +235,16 @@ impl Exchange<'_> {
         let endpoint = self.endpoint();
         let message = message(&endpoint);
         let region = self.sts.region.clone();
-        Box::new(Refusal { reason, message, endpoint, region, code: None, request_id: None, retry_after: None })
+        Box::new(Refusal {
+            reason,
+            message,
+            endpoint,
+            region,
+            code: None,
+            request_id: None,
+            retry_after: None,
+            clock_off: None,
+        })
     }
 
     fn endpoint(&self) -> String {
@@ -293,7 +304,7 @@ mod tests {
     }
 
     fn token(expires_at: Option<SystemTime>) -> Proof<'static> {
-        Proof::Token { jwt: JWT, expires_at }
+        Proof::Token { jwt: JWT, expires_at, valid_from: None }
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -454,6 +465,41 @@ mod tests {
             let refusal = refusal(xml(header, 400, "Throttling", "Rate exceeded")).await;
             assert_eq!(refusal.reason, Reason::Throttled, "{header}");
             assert_eq!(refusal.retry_after, seconds.map(Duration::from_secs), "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_read_from_any_answer() {
+        let header = "Retry-After: 30\r\n";
+        for reply in [
+            xml(header, 503, "ServiceUnavailable", ""),
+            xml(header, 500, "InternalFailure", ""),
+            xml(header, 403, "AccessDenied", ""),
+            xml(header, 400, "ValidationError", ""),
+            xml(header, 400, "ExpiredTokenException", ""),
+            xml(header, 400, "IDPCommunicationError", ""),
+            http(502, header, "<html>"),
+            http(200, header, "<html>"),
+            http(200, header, &success().replace(SECRET, "")),
+            http(200, header, &success()).split_once("<Provider>").unwrap().0.to_owned(),
+        ] {
+            let refusal = refusal(reply).await;
+            let failure = refusal.into_failure(String::new());
+            assert_eq!(failure.retry_after, Some(Duration::from_secs(30)), "{}", failure.error);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_from_the_servers_future_is_an_outage() {
+        for (ahead, date, reason) in
+            [(1, DATE, Reason::TooEarly), (0, DATE, Reason::RoleDenied), (60, "", Reason::RoleDenied)]
+        {
+            let server = Server::start(xml(date, 403, "AccessDenied", ""), Then::Close).await;
+            let proof = Proof::Token { jwt: JWT, expires_at: None, valid_from: Some(at(NOW + ahead)) };
+            let refusal =
+                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, in_time()).await.err().unwrap();
+            assert_eq!(refusal.reason, reason, "{ahead} {date}");
+            assert_eq!(refusal.clock_off.is_some(), !date.is_empty());
         }
     }
 

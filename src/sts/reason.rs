@@ -1,6 +1,7 @@
 //! The classification table: what an answer means for the next attempt, and whose business it is.
 
 use crate::error::ErrorKind;
+use crate::key_refusal::names_key;
 use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.
@@ -20,8 +21,12 @@ pub(crate) enum Reason {
     /// STS cannot read the issuer's keys, or asks for them too often.
     IssuerUnreachable,
     TokenExpired,
+    /// The token begins after the server's clock: two clocks differ.
+    TooEarly,
     ClaimRejected,
     NoProvider,
+    /// `NoProvider` at a standby, where a region that is not active for the account answers so. Another STS may know us.
+    NoProviderAtStandby,
     Audience,
     Signature,
     Thumbprint,
@@ -40,35 +45,50 @@ pub(crate) enum Reason {
     StandbyDisabled,
     /// Nothing was sent: no endpoint, no HTTP client.
     NotSent,
-    /// A refusal with a code that is in no table.
+    /// A refusal with a code that is in no table, or that stands for anything.
     UnknownCode,
+    /// `InvalidArgument` without a message: Ceph's gateway answers so when it cannot read the issuer's keys.
+    Unexplained,
     /// HTML, JSON, a redirect, nothing.
     NotSts,
     /// A 200 without whole credentials.
     BadGrant,
 }
 
+/// What was sent, as far as it explains a refusal. Times are those of the server's own clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sent {
+    Token,
+    /// STS refuses it for that, whatever it calls the refusal.
+    ExpiredToken,
+    /// The same of a token that is not valid yet.
+    EarlyToken,
+    /// A signed request, without a token.
+    Signature,
+}
+
 impl Reason {
     /// Of an answer with an error code: by code, then message, then status (STS throttles with HTTP 400).
-    ///
-    /// `expired`: the token had expired by the server's own clock. Then any refusal of it is for that, whatever it is called.
-    pub(crate) fn of_code(code: &str, message: &str, status: u16, expired: bool) -> Self {
-        let reason = by_code(code, message).unwrap_or(match status {
-            408 | 429 | 500.. => Self::of_status(status, false),
-            _ => Self::UnknownCode,
+    pub(crate) fn of_code(code: &str, message: &str, status: u16, sent: Sent) -> Self {
+        let message = message.to_ascii_lowercase();
+        let sent = if sent == Sent::Token && says_early(&message) { Sent::EarlyToken } else { sent };
+        let reason = by_code(code, &message, sent).unwrap_or_else(|| match status {
+            408 | 429 | 500.. => Self::of_status(status, Sent::Token),
+            _ if sent == Sent::Signature => Self::UnknownCode,
+            _ => by_token_message(&message).unwrap_or(Self::UnknownCode),
         });
-        reason.unless_expired(status, expired)
+        reason.unless_untimely(status, sent)
     }
 
     /// Of an answer that is not STS's.
-    pub(crate) fn of_status(status: u16, expired: bool) -> Self {
+    pub(crate) fn of_status(status: u16, sent: Sent) -> Self {
         let reason = match status {
             408 => Self::NoAnswer,
             429 => Self::Throttled,
             500.. => Self::ServerFault,
             _ => Self::NotSts,
         };
-        reason.unless_expired(status, expired)
+        reason.unless_untimely(status, sent)
     }
 
     pub(crate) fn class(self) -> Class {
@@ -78,7 +98,10 @@ impl Reason {
             | Self::NoAnswer
             | Self::Broken
             | Self::ServerFault
+            | Self::TooEarly
+            | Self::NoProviderAtStandby
             | Self::StandbyDisabled
+            | Self::Unexplained
             | Self::KeyRejected => Class::Transient,
             Self::Throttled | Self::IssuerUnreachable => Class::Throttled,
             Self::TokenExpired | Self::ClaimRejected => Class::Blocked,
@@ -104,10 +127,13 @@ impl Reason {
             | Self::Broken
             | Self::ServerFault
             | Self::IssuerUnreachable
-            | Self::StandbyDisabled => ErrorKind::ServiceUnavailable,
+            | Self::NoProviderAtStandby
+            | Self::StandbyDisabled
+            | Self::Unexplained => ErrorKind::ServiceUnavailable,
             Self::NoAnswer => ErrorKind::TimedOut,
             Self::Throttled => ErrorKind::Throttled,
             Self::TokenExpired
+            | Self::TooEarly
             | Self::ClaimRejected
             | Self::NoProvider
             | Self::Audience
@@ -151,16 +177,22 @@ impl Reason {
         !matches!(self.class(), Class::Config | Class::Lagging)
     }
 
-    fn unless_expired(self, status: u16, expired: bool) -> Self {
+    fn unless_untimely(self, status: u16, sent: Sent) -> Self {
         let refusal = (400..500).contains(&status) && !matches!(self.class(), Class::Transient | Class::Throttled);
-        if expired && refusal { Self::TokenExpired } else { self }
+        match sent {
+            Sent::ExpiredToken if refusal => Self::TokenExpired,
+            Sent::EarlyToken if refusal => Self::TooEarly,
+            _ => self,
+        }
     }
 }
 
-fn by_code(code: &str, message: &str) -> Option<Reason> {
-    let code = code.strip_suffix("Exception").unwrap_or(code);
-    Some(match code {
-        _ if code.starts_with("Throttling") || code.starts_with("TooManyRequests") => Reason::Throttled,
+/// `message` in lower case.
+fn by_code(code: &str, message: &str, sent: Sent) -> Option<Reason> {
+    let signed = sent == Sent::Signature;
+    Some(match code.strip_suffix("Exception").unwrap_or(code) {
+        _ if signed && names_key(code) => Reason::KeyRejected,
+        code if code.starts_with("Throttling") || code.starts_with("TooManyRequests") => Reason::Throttled,
         "BandwidthLimitExceeded"
         | "PriorRequestNotComplete"
         | "RequestLimitExceeded"
@@ -170,16 +202,13 @@ fn by_code(code: &str, message: &str) -> Option<Reason> {
         "IDPCommunicationError" => Reason::IssuerUnreachable,
         "ExpiredToken" => Reason::TokenExpired,
         "IDPRejectedClaim" => Reason::ClaimRejected,
-        "InvalidIdentityToken" => by_token_message(message),
+        "InvalidIdentityToken" => by_token_message(message).unwrap_or(Reason::TokenUnclear),
+        "InvalidArgument" if !signed && message.is_empty() => Reason::Unexplained,
         "AccessDenied" => Reason::RoleDenied,
         "ValidationError" | "Validation" if session_too_long(message) => Reason::SessionTooLong,
-        // What STS says of a field, and what others do.
-        "InvalidArgument"
-        | "InvalidParameterCombination"
-        | "InvalidParameterValue"
-        | "MissingParameter"
-        | "Validation"
-        | "ValidationError" => Reason::Setting,
+        // STS says so of a field. `InvalidArgument` and `InvalidParameterValue` are not here: other servers have one code
+        // for fields and for tokens, so that only the message can tell.
+        "InvalidParameterCombination" | "MissingParameter" | "Validation" | "ValidationError" => Reason::Setting,
         "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClient" => {
             Reason::KeyRejected
         }
@@ -192,109 +221,168 @@ fn by_code(code: &str, message: &str) -> Option<Reason> {
     })
 }
 
-/// STS has one code for most of what can be wrong with a token; some other servers have no second one.
-fn by_token_message(message: &str) -> Reason {
-    let message = message.to_ascii_lowercase();
+/// STS has one code for most of what can be wrong with a token, MinIO one for all of it. `message` in lower case. The texts
+/// are those of AWS, and of the JWT library of servers that are written in Go.
+fn by_token_message(message: &str) -> Option<Reason> {
     let says = |any: &[&str]| any.iter().any(|text| message.contains(text));
-    match () {
-        () if says(&["retrieve verification key"]) => Reason::IssuerUnreachable,
+    let names = |word| message.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
+    Some(match () {
+        () if says(&["retrieve verification key", "get \"http"]) => Reason::IssuerUnreachable,
         () if says(&["no openidconnect provider"]) => Reason::NoProvider,
         () if says(&["expired", "token too old"]) => Reason::TokenExpired,
-        () if says(&["audience"]) => Reason::Audience,
+        () if says(&["audience"]) || names("aud") || names("azp") => Reason::Audience,
         () if says(&["thumbprint"]) => Reason::Thumbprint,
-        () if says(&["signature"]) => Reason::Signature,
-        () if says(&["malformed", "not a valid jwt", "could not be parsed", "failed to parse"]) => Reason::Malformed,
-        () => Reason::TokenUnclear,
-    }
+        () if says(&["signature", "verification error", "key is invalid", "key is of invalid type"])
+            || names("kid") =>
+        {
+            Reason::Signature
+        }
+        () if says(&[
+            "malformed",
+            "number of segments",
+            "not a valid jwt",
+            "could not be parsed",
+            "failed to parse",
+        ]) =>
+        {
+            Reason::Malformed
+        }
+        () => return None,
+    })
+}
+
+/// Whether the server's clock has not reached the token's `iat` or `nbf`. `message` in lower case.
+fn says_early(message: &str) -> bool {
+    ["used before issued", "not yet valid", "not valid yet"].iter().any(|text| message.contains(text))
 }
 
 fn session_too_long(message: &str) -> bool {
-    ["MaxSessionDuration", "session limit"].iter().any(|text| message.contains(text))
+    ["maxsessionduration", "session limit"].iter().any(|text| message.contains(text))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Sent::{EarlyToken, ExpiredToken, Signature, Token};
     use super::*;
 
-    /// Code, status, message, whether the token had expired by the server's clock; class, kind, `is_transient`.
-    type Row = (&'static str, u16, &'static str, bool, Class, ErrorKind, bool);
+    /// Code, status, message, what was sent; class, kind, `is_transient`.
+    type Row = (&'static str, u16, &'static str, Sent, Class, ErrorKind, bool);
 
     #[rustfmt::skip]
     const TABLE: &[Row] = &[
-        ("InternalFailure", 500, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        ("InternalFailure", 400, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        ("InternalError", 500, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        ("ServiceUnavailable", 503, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        ("NobodyKnows", 502, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        ("RequestTimeout", 400, "", false, Class::Transient, ErrorKind::TimedOut, true),
-        ("RequestTimeoutException", 408, "", false, Class::Transient, ErrorKind::TimedOut, true),
-        ("IDPCommunicationError", 400, "", false, Class::Throttled, ErrorKind::ServiceUnavailable, true),
-        ("InvalidIdentityToken", 400, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements", false, Class::Throttled, ErrorKind::ServiceUnavailable, true),
-        ("Throttling", 400, "Rate exceeded", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("ThrottlingException", 400, "Rate exceeded", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("ThrottledException", 400, "", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("TooManyRequestsException", 400, "", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("RequestLimitExceeded", 503, "", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("RequestThrottledException", 400, "", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("SlowDown", 503, "", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("NobodyKnows", 429, "", false, Class::Throttled, ErrorKind::Throttled, true),
-        ("ExpiredTokenException", 400, "Token expired: current date/time 1700000001 must be before the expiration date/time1700000000", false, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("ExpiredToken", 400, "", false, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("IDPRejectedClaim", 403, "", false, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("InvalidIdentityToken", 400, "The token has expired", false, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("InvalidIdentityToken", 400, "No OpenIDConnect provider found in your account for https://issuer.example.com", false, Class::Lagging, ErrorKind::TokenRejected, false),
-        ("InvalidIdentityToken", 400, "Incorrect token audience", false, Class::Config, ErrorKind::TokenRejected, false),
-        ("InvalidIdentityToken", 400, "Token signature verification failed", false, Class::Config, ErrorKind::TokenRejected, false),
-        ("InvalidIdentityToken", 400, "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint", false, Class::Config, ErrorKind::TokenRejected, false),
-        ("InvalidIdentityToken", 400, "The ID Token provided is malformed", false, Class::Config, ErrorKind::TokenRejected, false),
-        ("InvalidIdentityToken", 400, "Something new", false, Class::Unclear, ErrorKind::TokenRejected, true),
-        ("InvalidIdentityToken", 400, "", false, Class::Unclear, ErrorKind::TokenRejected, true),
-        ("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity", false, Class::Lagging, ErrorKind::RoleDenied, false),
-        ("AccessDenied", 403, "", false, Class::Lagging, ErrorKind::RoleDenied, false),
-        ("AccessDeniedException", 403, "", false, Class::Lagging, ErrorKind::RoleDenied, false),
-        ("ValidationError", 400, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("ValidationError", 400, "1 validation error detected", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("InvalidArgument", 400, "", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("MissingParameter", 400, "", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("MalformedPolicyDocument", 400, "", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("PackedPolicyTooLarge", 400, "", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("RegionDisabledException", 403, "", false, Class::Config, ErrorKind::InvalidConfiguration, false),
-        ("MethodNotAllowed", 405, "", false, Class::Unclear, ErrorKind::Unexpected, true),
-        ("NobodyKnows", 400, "", false, Class::Unclear, ErrorKind::Unexpected, true),
-        ("InvalidClientTokenId", 403, "", false, Class::Transient, ErrorKind::TokenRejected, true),
-        ("InvalidAccessKeyId", 403, "", false, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InternalFailure", 500, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("InternalFailure", 400, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("InternalError", 500, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("ServiceUnavailable", 503, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("NobodyKnows", 502, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("RequestTimeout", 400, "", Token, Class::Transient, ErrorKind::TimedOut, true),
+        ("RequestTimeoutException", 408, "", Token, Class::Transient, ErrorKind::TimedOut, true),
+        ("IDPCommunicationError", 400, "", Token, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("InvalidIdentityToken", 400, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements", Token, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("Throttling", 400, "Rate exceeded", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("ThrottlingException", 400, "Rate exceeded", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("ThrottledException", 400, "", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("TooManyRequestsException", 400, "", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("RequestLimitExceeded", 503, "", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("RequestThrottledException", 400, "", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("SlowDown", 503, "", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("NobodyKnows", 429, "", Token, Class::Throttled, ErrorKind::Throttled, true),
+        ("ExpiredTokenException", 400, "Token expired: current date/time 1700000001 must be before the expiration date/time1700000000", Token, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("ExpiredToken", 400, "", Token, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("IDPRejectedClaim", 403, "", Token, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("InvalidIdentityToken", 400, "The token has expired", Token, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("InvalidIdentityToken", 400, "No OpenIDConnect provider found in your account for https://issuer.example.com", Token, Class::Lagging, ErrorKind::TokenRejected, false),
+        ("InvalidIdentityToken", 400, "Incorrect token audience", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidIdentityToken", 400, "Token signature verification failed", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidIdentityToken", 400, "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidIdentityToken", 400, "The ID Token provided is malformed", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidIdentityToken", 400, "Something new", Token, Class::Unclear, ErrorKind::TokenRejected, true),
+        ("InvalidIdentityToken", 400, "", Token, Class::Unclear, ErrorKind::TokenRejected, true),
+        ("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity", Token, Class::Lagging, ErrorKind::RoleDenied, false),
+        ("AccessDenied", 403, "", Token, Class::Lagging, ErrorKind::RoleDenied, false),
+        ("AccessDeniedException", 403, "", Token, Class::Lagging, ErrorKind::RoleDenied, false),
+        ("ValidationError", 400, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("ValidationError", 400, "1 validation error detected", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("InvalidParameterCombination", 400, "", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("MissingParameter", 400, "", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("MalformedPolicyDocument", 400, "", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("PackedPolicyTooLarge", 400, "", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("RegionDisabledException", 403, "", Token, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("MethodNotAllowed", 405, "", Token, Class::Unclear, ErrorKind::Unexpected, true),
+        ("NobodyKnows", 400, "", Token, Class::Unclear, ErrorKind::Unexpected, true),
+        ("InvalidClientTokenId", 403, "", Token, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InvalidAccessKeyId", 403, "", Token, Class::Transient, ErrorKind::TokenRejected, true),
+        // Ceph's gateway says no more when it cannot read the issuer's keys.
+        ("InvalidArgument", 400, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("InvalidArgument", 400, "Authorization", Token, Class::Unclear, ErrorKind::Unexpected, true),
+        // MinIO's only code for tokens and fields, with the texts of Go's libraries.
+        ("InvalidParameterValue", 400, "Token used before issued", Token, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InvalidParameterValue", 400, "token has invalid claims: token is not valid yet", Token, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InvalidParameterValue", 400, "Token is expired", Token, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("InvalidParameterValue", 400, "STS JWT Token has `aud` claim invalid, `aud` must match configured OpenID Client ID", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "STS JWT Token has `azp` claim invalid, `azp` must match configured OpenID Client ID", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "token signature is invalid: crypto/rsa: verification error", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "crypto/ecdsa: verification error", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "Invalid kid value <nil>", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "key is of invalid type", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "token contains an invalid number of segments", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("InvalidParameterValue", 400, "Get \"https://issuer.example.com/jwks\": dial tcp: i/o timeout", Token, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("InvalidParameterValue", 400, "Role arn:minio:iam:::role/app does not exist", Token, Class::Unclear, ErrorKind::Unexpected, true),
+        ("InvalidParameterValue", 400, "", Token, Class::Unclear, ErrorKind::Unexpected, true),
+        // Codes that nobody knows, by the same texts.
+        ("InvalidToken", 400, "the token's signature is wrong", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("NobodyKnows", 400, "wrong audience", Token, Class::Config, ErrorKind::TokenRejected, false),
+        ("NobodyKnows", 400, "we are kidding", Token, Class::Unclear, ErrorKind::Unexpected, true),
+        ("NobodyKnows", 500, "wrong audience", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        // The token is not valid yet, by the message or by the server's clock.
+        ("InvalidIdentityToken", 400, "The token is not yet valid", Token, Class::Transient, ErrorKind::TokenRejected, true),
+        ("AccessDenied", 403, "token used before issued", Token, Class::Transient, ErrorKind::TokenRejected, true),
+        ("AccessDenied", 403, "", EarlyToken, Class::Transient, ErrorKind::TokenRejected, true),
+        ("IDPRejectedClaim", 403, "", EarlyToken, Class::Transient, ErrorKind::TokenRejected, true),
+        ("Throttling", 400, "Rate exceeded", EarlyToken, Class::Throttled, ErrorKind::Throttled, true),
+        ("InternalFailure", 500, "", EarlyToken, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        // No token was sent: what is said of keys is said of those that signed.
+        ("ExpiredToken", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
+        ("ExpiredTokenException", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InvalidToken", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
+        ("RequestExpired", 400, "Request has expired.", Signature, Class::Transient, ErrorKind::TokenRejected, true),
+        ("SignatureDoesNotMatch", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
+        ("InvalidArgument", 400, "", Signature, Class::Unclear, ErrorKind::Unexpected, true),
+        ("NobodyKnows", 400, "The signature has expired", Signature, Class::Unclear, ErrorKind::Unexpected, true),
+        ("AccessDenied", 403, "not yet valid", Signature, Class::Lagging, ErrorKind::RoleDenied, false),
         // The token's own `exp` has passed.
-        ("AccessDenied", 403, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("InvalidIdentityToken", 400, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("NobodyKnows", 400, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
-        ("Throttling", 400, "Rate exceeded", true, Class::Throttled, ErrorKind::Throttled, true),
-        ("IDPCommunicationError", 400, "", true, Class::Throttled, ErrorKind::ServiceUnavailable, true),
-        ("InternalFailure", 500, "", true, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        ("AccessDenied", 500, "", true, Class::Lagging, ErrorKind::RoleDenied, false),
+        ("AccessDenied", 403, "", ExpiredToken, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("InvalidIdentityToken", 400, "", ExpiredToken, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("NobodyKnows", 400, "", ExpiredToken, Class::Blocked, ErrorKind::TokenRejected, true),
+        ("Throttling", 400, "Rate exceeded", ExpiredToken, Class::Throttled, ErrorKind::Throttled, true),
+        ("IDPCommunicationError", 400, "", ExpiredToken, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("InternalFailure", 500, "", ExpiredToken, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("AccessDenied", 500, "", ExpiredToken, Class::Lagging, ErrorKind::RoleDenied, false),
     ];
 
     #[test]
     fn every_code_has_its_class_and_kind() {
-        for &(code, status, message, expired, class, kind, transient) in TABLE {
-            let reason = Reason::of_code(code, message, status, expired);
+        for &(code, status, message, sent, class, kind, transient) in TABLE {
+            let reason = Reason::of_code(code, message, status, sent);
             let got = (reason.class(), reason.kind(), reason.is_transient());
-            assert_eq!(got, (class, kind, transient), "{code} {status} {message:?} expired: {expired}");
+            assert_eq!(got, (class, kind, transient), "{code} {status} {message:?} {sent:?}");
         }
     }
 
     #[test]
     fn an_answer_without_a_code_is_judged_by_its_status() {
-        for (status, expired, reason) in [
-            (200, false, Reason::NotSts),
-            (302, false, Reason::NotSts),
-            (403, false, Reason::NotSts),
-            (403, true, Reason::TokenExpired),
-            (408, true, Reason::NoAnswer),
-            (429, true, Reason::Throttled),
-            (500, true, Reason::ServerFault),
-            (504, false, Reason::ServerFault),
+        for (status, sent, reason) in [
+            (200, Token, Reason::NotSts),
+            (302, Token, Reason::NotSts),
+            (403, Token, Reason::NotSts),
+            (403, ExpiredToken, Reason::TokenExpired),
+            (403, EarlyToken, Reason::TooEarly),
+            (408, ExpiredToken, Reason::NoAnswer),
+            (429, ExpiredToken, Reason::Throttled),
+            (500, ExpiredToken, Reason::ServerFault),
+            (504, Token, Reason::ServerFault),
         ] {
-            assert_eq!(Reason::of_status(status, expired), reason, "{status} expired: {expired}");
+            assert_eq!(Reason::of_status(status, sent), reason, "{status} {sent:?}");
         }
     }
 

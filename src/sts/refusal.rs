@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Option<String>,
     pub(crate) request_id: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// How far the local clock is from the server's, if the answer said.
+    pub(crate) clock_off: Option<Duration>,
 }
 
 impl Refusal {

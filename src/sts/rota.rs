@@ -18,6 +18,8 @@ pub(super) enum Found {
     Sts,
     /// None: it cannot be reached, or fails.
     Outage,
+    /// An STS that does not know the token's issuer, which may be for its region alone. At home that is an answer.
+    Unknown,
     /// An STS that is switched off for this account.
     Disabled,
 }
@@ -38,17 +40,15 @@ impl Rota {
         self.at
     }
 
-    /// How the exchange ended that went to the last place given. True if that place is out from now on.
-    pub(super) fn ended(&mut self, found: Found) -> bool {
+    /// How the exchange ended that went to the last place given.
+    pub(super) fn ended(&mut self, found: Found) {
         match found {
             // An answer is not a reason to ask elsewhere: it would be the same there.
             Found::Sts => self.outages = 0,
-            Found::Disabled if self.at == HOME => self.outages = 0,
-            Found::Outage | Found::Disabled => self.outages = self.outages.saturating_add(1),
+            Found::Unknown | Found::Disabled if self.at == HOME => self.outages = 0,
+            Found::Outage | Found::Unknown | Found::Disabled => self.outages = self.outages.saturating_add(1),
         }
-        let out = found == Found::Disabled && self.at != HOME;
-        self.gone[self.at] |= out;
-        out
+        self.gone[self.at] |= found == Found::Disabled && self.at != HOME;
     }
 
     fn after(&self, at: usize) -> usize {
@@ -66,7 +66,7 @@ const PATIENCE_WITHOUT: u32 = 1;
 mod tests {
     use proptest::prelude::*;
 
-    use super::Found::{Disabled, Outage, Sts};
+    use super::Found::{Disabled, Outage, Sts, Unknown};
     use super::*;
 
     /// The places that exchanges go to which end like this, and the place after them.
@@ -111,10 +111,13 @@ mod tests {
     fn a_standby_that_is_switched_off_is_not_asked_again() {
         assert_eq!(way(2, false, &[Outage, Disabled, Outage, Outage, Outage]), [0, 1, 2, 0, 2, 0]);
         assert_eq!(way(1, false, &[Outage, Disabled, Outage]), [0, 1, 0, 0]);
-        let mut rota = Rota::new(1);
-        rota.next(false);
-        assert!(!rota.ended(Disabled), "home is never out: there somebody has to act");
-        assert_eq!(rota.next(false), HOME, "and it is an answer");
+        assert_eq!(way(1, false, &[Disabled, Outage]), [0, 0, 1], "home is never out, and there it is an answer");
+    }
+
+    #[test]
+    fn a_standby_without_our_issuer_is_passed_over() {
+        assert_eq!(way(2, false, &[Outage, Unknown, Outage, Outage]), [0, 1, 2, 0, 1], "and asked again in its turn");
+        assert_eq!(way(2, true, &[Unknown, Outage, Unknown]), [0; 4], "at home it is an answer");
     }
 
     #[test]
@@ -127,7 +130,7 @@ mod tests {
         #[test]
         fn any_outage_asks_each_place_that_is_left_within_one_round(
             standbys in 0..6_usize,
-            history in prop::collection::vec((any::<bool>(), prop::sample::select(vec![Sts, Outage, Disabled])), 0..60),
+            history in prop::collection::vec((any::<bool>(), prop::sample::select(vec![Sts, Outage, Unknown, Disabled])), 0..60),
         ) {
             let mut rota = Rota::new(standbys);
             for (usable, found) in history {

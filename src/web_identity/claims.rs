@@ -22,6 +22,8 @@ pub struct TokenClaims {
     pub issued_at: Option<SystemTime>,
     /// `exp`: from when on nobody accepts it.
     pub expires_at: Option<SystemTime>,
+    /// `nbf`: from when on it is accepted.
+    not_before: Option<SystemTime>,
     /// `kubernetes.io.warnafter`: a token whose `exp` the API server has put off is meant to be replaced by then.
     warn_after: Option<SystemTime>,
 }
@@ -47,6 +49,7 @@ impl TokenClaims {
             },
             issued_at: time(claims.get("iat")),
             expires_at: time(claims.get("exp")),
+            not_before: time(claims.get("nbf")),
             warn_after: time(claims.get("kubernetes.io").and_then(|claims| claims.get("warnafter"))),
         })
     }
@@ -58,6 +61,11 @@ impl TokenClaims {
         let issued_at = self.issued_at?;
         let life = self.replace_by()?.duration_since(issued_at).unwrap_or_default();
         issued_at.checked_add(life.mul_f64(ROTATION))
+    }
+
+    /// From when on every STS accepts it.
+    pub(crate) fn valid_from(&self) -> Option<SystemTime> {
+        self.issued_at.max(self.not_before)
     }
 
     /// When a newer token should be there, at the latest.

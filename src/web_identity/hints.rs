@@ -36,6 +36,12 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
              volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once",
             known.expired()
         ),
+        Reason::TooEarly => format!(
+            "the token {from} {} by the clock of STS at {}: compare the clock of {issuer} (the cluster's control plane) and \
+             that of STS with a time server; the token is sent again within seconds",
+            known.begins(),
+            known.asked.endpoint
+        ),
         Reason::ClaimRejected if known.is_asked_for() => format!(
             "{issuer} rejected the token {from}: who it is for ({subject}) may have been deleted; it is asked for another"
         ),
@@ -48,6 +54,13 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
              as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the \
              role's",
             account_text(role)
+        ),
+        Reason::NoProviderAtStandby => format!(
+            "the standby {} knows no OIDC provider for {issuer} in {account}, or the region is not active for this account: \
+             create the provider, or activate STS in {} (IAM, Account settings); the next endpoint is asked",
+            known.asked.endpoint,
+            known.asked.region,
+            account = account_text(role)
         ),
         Reason::Audience => format!(
             "the audience of the token {from} ({audience}) is no client ID of the OIDC provider {}: add it there, or \
@@ -78,6 +91,18 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
             "compare the token {from} ({}) with the OIDC provider {}: its URL, its client IDs, its keys",
             known.bearer(),
             known.provider()
+        ),
+        Reason::UnknownCode => format!(
+            "check that {} is the STS that is meant (AWS_ENDPOINT_URL_STS), that it can read the keys of {issuer}, and that \
+             it trusts this issuer for the audience {audience}; then mend what the answer names, which may also be the role, \
+             the session_length or the policy",
+            known.asked.endpoint
+        ),
+        Reason::Unexplained => format!(
+            "the answer gives no reason; most often the server at {} cannot read the keys of {issuer}: check that it can \
+             fetch the issuer's /.well-known/openid-configuration; if it can, check role_arn, session_length and policy; the \
+             token is sent again within seconds",
+            known.asked.endpoint
         ),
         Reason::RoleDenied => role_denied(known),
         other => sts::hint(other, &known.asked),
@@ -137,6 +162,11 @@ impl Known<'_> {
         }
     }
 
+    fn begins(&self) -> String {
+        let start = self.claims.and_then(TokenClaims::valid_from).and_then(date);
+        start.map_or_else(|| "is not valid yet".to_owned(), |date| format!("is valid from {date}, which has not come"))
+    }
+
     fn expired(&self) -> String {
         let expiry = self.claims.and_then(|claims| claims.expires_at);
         expiry.and_then(date).map_or_else(|| " has expired".to_owned(), |date| format!(" expired at {date}"))
@@ -173,7 +203,7 @@ mod tests {
 
     fn ours() -> TokenClaims {
         claims(
-            r#"{"iss":"https://issuer.example.com/cluster","sub":"system:serviceaccount:shop:orders","aud":["sts.amazonaws.com"],"exp":1893456000}"#,
+            r#"{"iss":"https://issuer.example.com/cluster","sub":"system:serviceaccount:shop:orders","aud":["sts.amazonaws.com"],"iat":1893452400,"exp":1893456000}"#,
         )
     }
 
@@ -215,7 +245,10 @@ mod tests {
         (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or use another region (AWS_REGION)"),
         (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another; it is not asked there again, and tried elsewhere"),
         (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature default-https-client an HTTP client must be given by configure"),
-        (Reason::UnknownCode, "the answer's own words say what to mend; if https://sts.eu-central-1.amazonaws.com is not meant to be STS, correct AWS_ENDPOINT_URL_STS"),
+        (Reason::TooEarly, "the token in /var/run/secrets/token is valid from 2029-12-31T23:00:00Z, which has not come by the clock of STS at https://sts.eu-central-1.amazonaws.com: compare the clock of https://issuer.example.com/cluster (the cluster's control plane) and that of STS with a time server; the token is sent again within seconds"),
+        (Reason::NoProviderAtStandby, "the standby https://sts.eu-central-1.amazonaws.com knows no OIDC provider for https://issuer.example.com/cluster in account 123456789012, or the region is not active for this account: create the provider, or activate STS in eu-central-1 (IAM, Account settings); the next endpoint is asked"),
+        (Reason::UnknownCode, "check that https://sts.eu-central-1.amazonaws.com is the STS that is meant (AWS_ENDPOINT_URL_STS), that it can read the keys of https://issuer.example.com/cluster, and that it trusts this issuer for the audience sts.amazonaws.com; then mend what the answer names, which may also be the role, the session_length or the policy"),
+        (Reason::Unexplained, "the answer gives no reason; most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster: check that it can fetch the issuer's /.well-known/openid-configuration; if it can, check role_arn, session_length and policy; the token is sent again within seconds"),
         (Reason::NotSts, "something else answers at https://sts.eu-central-1.amazonaws.com: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
         (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not keep to STS's protocol, or something in between changes its answers: check AWS_ENDPOINT_URL_STS and any proxy"),
     ];
@@ -224,6 +257,7 @@ mod tests {
     #[rustfmt::skip]
     const LESS_KNOWN: &[(Reason, &str)] = &[
         (Reason::TokenExpired, "the token in /var/run/secrets/token has expired and must be replaced by the kubelet: check that it still is mounted as a projected volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once"),
+        (Reason::TooEarly, "the token in /var/run/secrets/token is not valid yet by the clock of STS at https://sts.eu-central-1.amazonaws.com: compare the clock of the token's issuer (the cluster's control plane) and that of STS with a time server; the token is sent again within seconds"),
         (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s: check that its /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"),
         (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the role's"),
         (Reason::Audience, "the audience of the token in /var/run/secrets/token (not readable) is no client ID of the OIDC provider of the token's issuer in the role's account: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),

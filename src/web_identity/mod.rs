@@ -91,7 +91,8 @@ impl WebIdentity {
             return Err(without_token(error));
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
-        let proof = Proof::Token { jwt: token.expose(), expires_at };
+        let valid_from = token.claims().and_then(TokenClaims::valid_from);
+        let proof = Proof::Token { jwt: token.expose(), expires_at, valid_from };
         let session = &self.config.session;
         let outcome = turn.exchange(session, &proof).await;
         if let Ok(grant) = &outcome {

@@ -181,6 +181,28 @@ async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_wh
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_retried_until_the_clock_of_sts_reaches_it() {
+    let rig = Rig::start().await;
+    rig.sts.set_clock_offset(-3);
+    let provider = rig.builder().build().unwrap();
+    let refused = async {
+        loop {
+            if let Some(error) = provider.status().last_error {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let both = async { tokio::join!(provider.ready(), refused) };
+    let (ready, error) = timeout(Duration::from_secs(60), both).await.expect("it hangs");
+    ready.unwrap();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::TokenRejected, true), "{error}");
+    assert!(error.to_string().contains("compare the clock of"), "{error}");
+    let exchanges = rig.exchanges();
+    assert!(exchanges.len() > 2 && exchanges.iter().filter(|key| key.is_some()).count() == 1, "{exchanges:?}");
+}
+
 /// Impatient only where an attempt is to end by its timeout: all rows at once keep a machine busy.
 fn short(rig: &Rig, fault: Fault) -> Builder {
     let attempt = if fault == Fault::Hang { 4 } else { 8 };

@@ -7,6 +7,7 @@ mod ceph_rgw;
 mod chained;
 mod chains;
 mod doctor;
+mod engine_thread;
 mod example;
 #[cfg(all(feature = "object_store", feature = "reqsign"))]
 mod examples;

@@ -10,6 +10,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Phase, WebIdentityCredentialsProvider};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::runtime::Handle;
 
 use crate::rig::{CHAINED_ROLE, OTHER_ROLE, ROLE, Rig, eventually, soon, spec};
 
@@ -88,7 +89,10 @@ fn a_chained_role_and_a_wrapped_provider_have_all_metrics_but_those_of_a_token()
         let chained = soon(base.assume_role(CHAINED_ROLE).connect()).await.unwrap();
         let expiry = SystemTime::now() + Duration::from_secs(3600);
         let theirs = Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
-        let wrapped = soon(BackgroundCredentialsProvider::builder(theirs).name("node role").connect()).await.unwrap();
+        let wrapped =
+            soon(BackgroundCredentialsProvider::builder(theirs).name("node role").runtime(Handle::current()).connect())
+                .await
+                .unwrap();
 
         let is_of_token = |name: &&str| name.contains("_token_") || name.contains("_watch_");
         let expected: BTreeSet<_> =
@@ -116,7 +120,8 @@ fn a_chained_role_and_a_wrapped_provider_have_all_metrics_but_those_of_a_token()
 fn a_recorder_that_is_installed_late_or_never_does_no_harm() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let rig = Rig::start().await;
+        let mut rig = Rig::start().await;
+        rig.runtime = Some(Handle::current());
         let provider = rig.connect().await;
         let recorder = PrometheusBuilder::new().build_recorder();
         let scrape = Scrape(recorder.handle());
@@ -243,6 +248,10 @@ fn scraped(test: impl AsyncFnOnce(Scrape, Rig)) {
     let scrape = Scrape(recorder.handle());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || {
-        runtime.block_on(async { test(scrape, Rig::start().await).await });
+        runtime.block_on(async {
+            let mut rig = Rig::start().await;
+            rig.runtime = Some(Handle::current());
+            test(scrape, rig).await;
+        });
     });
 }

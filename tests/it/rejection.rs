@@ -7,7 +7,7 @@ use aws_sdk_sts::config::Config;
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
-use crate::rig::{ARN, Rig, eventually, key, soon, who};
+use crate::rig::{ARN, CHAINED_ROLE, Rig, eventually, key, soon, who};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_a_service_calls_expired_is_replaced() {
@@ -38,11 +38,59 @@ async fn p2_a_refused_key_stays_until_it_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn access_denied_says_nothing_of_the_key() {
+async fn what_is_about_authorization_says_nothing_of_the_key() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
-    refuse(&rig, &listening(&rig, &provider), &key(&provider), "AccessDenied").await;
-    assert!(rests(&provider), "{:?}", provider.status());
+    for code in ["AccessDenied", "AuthFailure"] {
+        refuse(&rig, &listening(&rig, &provider), &key(&provider), code).await;
+        assert!(rests(&provider), "{code}: {:?}", provider.status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_request_is_the_keys_fault_only_with_a_right_clock() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let (client, first) = (listening(&rig, &provider), key(&provider));
+    // The mock's `Date` shows that the two clocks differ.
+    for wrong in [-1200, 1200] {
+        rig.sts.set_clock_offset(wrong);
+        refuse(&rig, &client, &first, "RequestExpired").await;
+        assert!(rests(&provider), "{wrong} s: {:?}", provider.status());
+    }
+    rig.sts.set_clock_offset(0);
+    rig.sts.set_send_date(false);
+    refuse(&rig, &client, &first, "RequestExpired").await;
+    assert!(rests(&provider), "nobody knows: {:?}", provider.status());
+
+    rig.sts.set_send_date(true);
+    refuse(&rig, &client, &first, "RequestExpired").await;
+    eventually(|| key(&provider) != first).await;
+}
+
+/// STS refuses the base's key as a service would.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_judges_refusals_of_its_base_by_the_same_list() {
+    for (code, wrong_by, renewed) in [
+        ("RequestExpired", 0, true),
+        ("RequestExpired", 1200, false),
+        ("ExpiredToken", 1200, true),
+        ("AuthFailure", 0, false),
+    ] {
+        let rig = Rig::start().await;
+        let base = rig.connect().await;
+        let first = key(&base);
+        rig.sts.reject_key(&first, code);
+        rig.sts.set_clock_offset(wrong_by);
+        let lake = base.assume_role(CHAINED_ROLE).wait_timeout(Duration::from_secs(1)).build().unwrap();
+        let outcome = soon(lake.refresh()).await;
+        if renewed {
+            eventually(|| key(&base) != first).await;
+        } else {
+            assert_eq!(outcome.unwrap_err().code(), Some(code));
+            assert!(rests(&base) && key(&base) == first, "{code} {wrong_by}: {:?}", base.status());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use aws_types::SdkConfig;
 use aws_web_identity::test_util::{AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
 use aws_web_identity::{Builder, WebIdentityCredentialsProvider};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
 pub(crate) const ARN: &str = "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0";
@@ -26,6 +27,8 @@ pub(crate) struct Rig {
     pub(crate) issuer: OidcIssuer,
     pub(crate) volume: ProjectedVolume,
     pub(crate) sts: MockSts,
+    /// For the providers' background work. `None`: the engine thread.
+    pub(crate) runtime: Option<Handle>,
     _directory: TempDir,
 }
 
@@ -45,7 +48,7 @@ impl Rig {
     pub(crate) fn with(issuer: &OidcIssuer, sts: MockSts) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
-        let rig = Self { issuer: issuer.clone(), volume, sts, _directory: directory };
+        let rig = Self { issuer: issuer.clone(), volume, sts, runtime: None, _directory: directory };
         rig.rotate(spec());
         rig
     }
@@ -61,11 +64,15 @@ impl Rig {
     }
 
     pub(crate) fn builder_of(&self, role: &str) -> Builder {
-        WebIdentityCredentialsProvider::builder()
+        let builder = WebIdentityCredentialsProvider::builder()
             .configure(&self.sts.sdk_config())
             .role_arn(role)
             .token_file(self.volume.token_path())
-            .session_name("checkout-0")
+            .session_name("checkout-0");
+        match &self.runtime {
+            Some(runtime) => builder.runtime(runtime.clone()),
+            None => builder,
+        }
     }
 
     pub(crate) async fn connect(&self) -> WebIdentityCredentialsProvider {
@@ -147,6 +154,31 @@ impl ClosedPort {
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let Poll::Ready(value) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
     value
+}
+
+/// Waits for a future as an executor does that is not Tokio's: on this thread, which sleeps until it is woken.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            // A wake-up that never comes is a failure and not a hang.
+            Poll::Pending => assert!(woken(), "nobody woke the caller"),
+        }
+    }
+}
+
+fn woken() -> bool {
+    let began = std::time::Instant::now();
+    std::thread::park_timeout(Duration::from_secs(30));
+    began.elapsed() < Duration::from_secs(30)
 }
 
 /// A test that would hang fails.

@@ -203,6 +203,7 @@ async fn an_answer_of_sts_sends_nobody_to_a_standby() {
         (Fault::ExpiredToken, ErrorKind::TokenRejected),
         (Fault::UnknownInvalidToken, ErrorKind::TokenRejected),
         (Fault::IncorrectAudience, ErrorKind::TokenRejected),
+        (Fault::NoOpenIdConnectProvider, ErrorKind::TokenRejected),
         (Fault::AccessDenied, ErrorKind::RoleDenied),
         (Fault::RegionDisabled, ErrorKind::InvalidConfiguration),
     ] {
@@ -240,6 +241,33 @@ async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
     regions.come_back();
     let other = soon(base.to_builder().session_name("other").connect()).await.unwrap();
     assert_eq!(other.status().endpoint, Some(regions.door.url.clone()), "each goes its own way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_without_the_oidc_provider_is_passed_over() {
+    let mut regions = Regions::start().await;
+    let second = regions.standby.another_region().await;
+    regions.standby.set_fault(Fault::NoOpenIdConnectProvider);
+    regions.go(Away::Refuses);
+    let builder = regions.builder(Away::Refuses).standby_endpoint_url(second.endpoint_url());
+    let provider = soon(builder.connect()).await.unwrap();
+    assert_eq!(provider.status().endpoint.as_deref(), Some(second.endpoint_url()));
+    assert_eq!((exchanges(&regions.standby), exchanges(&second)), (1, 1));
+
+    // The only standby says so: the error names both causes, and home is asked again.
+    let lonely = regions.builder(Away::Refuses).build().unwrap();
+    let error = loop {
+        let error = soon(lonely.refresh()).await.unwrap_err();
+        if error.code().is_some() {
+            break error;
+        }
+    };
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ServiceUnavailable, true), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("knows no OIDC provider") && text.contains("or the region is not active"), "{text}");
+    regions.come_back();
+    soon(lonely.ready()).await.unwrap();
+    assert_eq!(lonely.status().endpoint, Some(regions.door.url.clone()));
 }
 
 /// On one thread: the log is that thread's.

@@ -9,12 +9,14 @@ use aws_web_identity::{Builder, ErrorKind, Phase, Status};
 use crate::rig::{ARN, Rig, eventually, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_the_first_use_nothing_is_known() {
+async fn before_the_first_answer_nothing_is_known() {
     let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::Hang);
     let status = rig.builder().build().unwrap().status();
     let Status { phase, generation, consecutive_failures, .. } = status;
     assert_eq!((phase, generation, consecutive_failures), (Phase::Empty, 0, 0));
-    assert_eq!((status.expiry, status.next_attempt), (None, None));
+    assert_eq!(status.expiry, None);
+    assert!(status.next_attempt.is_some(), "the question has started the attempts");
     assert_eq!((status.assumed_role_arn, status.account_id, status.endpoint), (None, None, None));
     assert!(status.last_error.is_none() && status.token.is_none());
 }

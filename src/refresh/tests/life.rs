@@ -1,6 +1,6 @@
 //! The task: who keeps it, what ends it, and what it survives.
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
@@ -65,52 +65,76 @@ async fn p10_loop_survives_every_class_of_failure_and_panics() {
 }
 
 #[test]
-fn p10_survives_runtime_shutdown() {
+fn lost_runtime_closes_provider_and_keeps_valid_credentials() {
     let first = runtime();
-    let rig = first.block_on(async {
+    let (rig, mut updates) = first.block_on(async {
         let rig = Rig::new(Reply::Grant(HOUR));
         rig.engine.credentials().await.unwrap();
-        rig
+        let updates = rig.engine.updates();
+        (rig, updates)
     });
     drop(first);
     assert!(rig.key().is_some(), "readable without any runtime");
-    let second = runtime();
-    second.block_on(async {
-        assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY2");
-        assert_eq!(rig.source.calls(), 2);
-    });
+    assert_eq!(rig.engine.standing().phase, Phase::Closed);
+    let error = at_once(rig.engine.refresh()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert!(
+        error.to_string().contains("runtime that fetched the credentials of") && error.remedy().is_some(),
+        "{error}"
+    );
+    assert!(at_once(updates.changed()).is_err(), "no further generation will come");
+    at_once(rig.engine.shutdown());
 }
 
 #[test]
-fn p10_a_runtime_that_nobody_drives_is_replaced_by_the_next_waiter() {
-    let idle = runtime();
-    let rig = idle.block_on(async {
-        let rig = Rig::new(Reply::Hang);
-        assert!(timeout(seconds(1), rig.engine.credentials()).await.is_err());
-        rig.source.always(Reply::Grant(HOUR));
-        rig
-    });
-    let live = runtime();
-    live.block_on(async { assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1") });
-    assert_eq!(rig.source.calls(), 2);
-    idle.block_on(async { tokio::time::sleep(seconds(5)).await });
-    assert_eq!(rig.source.calls(), 2, "the old task left");
+fn runtime_lost_before_first_use_is_an_error() {
+    let first = runtime();
+    let rig = first.block_on(async { Rig::new(Reply::Grant(HOUR)) });
+    drop(first);
+    assert!(rig.engine.current().is_none());
+    let error = at_once(rig.engine.credentials()).unwrap_err();
+    assert!(error.to_string().contains("runtime that fetched"), "{error}");
 }
 
-#[test]
-fn without_a_runtime_and_credentials_the_error_says_so() {
-    let rig = {
-        let runtime = runtime();
-        let _entered = runtime.enter();
-        Rig::new(Reply::Grant(HOUR))
-    };
-    assert_eq!(rig.key(), None);
-    let mut waiting = std::pin::pin!(rig.engine.credentials());
+#[tokio::test(start_paused = true)]
+async fn each_first_use_starts_the_task() {
+    let uses: [fn(&Rig); 3] =
+        [|rig| assert!(rig.engine.current().is_none()), |rig| drop(rig.engine.updates()), |rig| rig.engine.start()];
+    for starts in uses {
+        let rig = Rig::new(Reply::Grant(HOUR));
+        rig.pass(HOUR).await;
+        assert_eq!(rig.source.calls(), 0, "building starts nothing");
+        starts(&rig);
+        rig.pass(seconds(1)).await;
+        assert!(rig.engine.current().is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriber_that_panics_costs_a_pause() {
+    struct Panics(std::sync::atomic::AtomicBool);
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panics {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            if self.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                panic!("scripted panic");
+            }
+        }
+    }
+    use tracing_subscriber::layer::SubscriberExt;
+    let panics = tracing_subscriber::registry().with(Panics(true.into()));
+    let rig = tracing::subscriber::with_default(panics, || Rig::new(Reply::Grant(HOUR)));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(HOUR).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY2"));
+}
+
+/// What a future gives at its first poll.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(Err(error)) = Future::poll(waiting.as_mut(), &mut context) else {
-        panic!("an error at once")
-    };
-    assert!(error.to_string().contains("no Tokio runtime"), "{error}");
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
 }
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {

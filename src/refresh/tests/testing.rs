@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -320,7 +321,7 @@ impl Rig {
         adjust(&mut policy);
         let boot = wall.clone();
         let clock = Clock::with_boot_clock(SharedTimeSource::new(wall.clone()), move || Some(boot.boot()));
-        let engine = Supervisor::new(Arc::clone(&source), policy, clock, None, observer);
+        let engine = Supervisor::new(Arc::clone(&source), policy, clock, Some(Handle::current()), None, observer);
         Self { engine, source, clock: wall }
     }
 

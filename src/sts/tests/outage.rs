@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Policy, Principal, Source, Supervisor,
+    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal, Source, Supervisor,
 };
 use crate::sts::rota::{Found, HOME, Rota};
 
@@ -118,8 +119,8 @@ fn engine(away: Away, outage: Range<Duration>, standbys: usize) -> (Supervisor, 
     let world = Arc::new(World { origin, away, outage, rota, went });
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
-    let clock = Clock::new(SharedTimeSource::new(Wall(origin)));
-    (Supervisor::new(Arc::clone(&world), policy, clock, None, None), world)
+    let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin)));
+    (Supervisor::new(Arc::clone(&world), policy, clock, Some(Handle::current()), None, None), world)
 }
 
 #[derive(Default)]
@@ -245,8 +246,14 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
     let source = Arc::new(AllAway(world));
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
-    let engine =
-        Supervisor::new(Arc::clone(&source), policy, Clock::new(SharedTimeSource::new(Wall(origin))), None, None);
+    let engine = Supervisor::new(
+        Arc::clone(&source),
+        policy,
+        Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin))),
+        Some(Handle::current()),
+        None,
+        None,
+    );
     engine.credentials().await.unwrap_err();
     let went = source.0.went.lock().unwrap().clone();
     assert!(went.len() >= 6, "the backoff is what it was: {went:?}");
