@@ -94,8 +94,8 @@ impl Obstacle {
             .with_transient(true),
             Self::NoThread => error(
                 format!("the token file {file} cannot be read: no thread can be started"),
-                "the pids limit of the pod's cgroup or RLIMIT_NPROC (ulimit -u) is reached: raise it, or have this \
-                 process and others of its pod and uid start fewer threads"
+                "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, podPidsLimit of the kubelet) \
+                 or RLIMIT_NPROC; the file is read again"
                     .to_owned(),
             )
             .with_transient(true),
