@@ -230,8 +230,8 @@ impl Builder {
         self
     }
 
-    /// How long one exchange with STS may take, from connecting to the last byte: 10 ms to 60 s. Default: 8 s, since
-    /// STS itself gives the identity provider 5 s. Asking a [token source](Self::token_source) counts.
+    /// How long one exchange with STS may take, from taking the token to the last byte: 10 ms to 60 s. Default: 8 s, since
+    /// STS itself gives the identity provider 5 s. A read of the token file that hangs is given up after the same time.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
         self

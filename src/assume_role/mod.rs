@@ -6,7 +6,6 @@
 mod hints;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use tokio::time::timeout;
@@ -38,8 +37,7 @@ impl AssumeRole {
         self.seen.fetch_max(self.base.standing().generation, Ordering::Relaxed);
         match timeout(self.sts.attempt_timeout(), self.base.credentials()).await {
             Ok(credentials) => credentials.map_err(|error| self.without_base(error)),
-            // Those who wait for us are to hear of the cause before their patience ends.
-            Err(_) => Err(self.without_base(self.base.standing().last_error.unwrap_or_else(|| self.base_is_late()))),
+            Err(_) => Err(self.without_base(self.base_obstacle())),
         }
     }
 
@@ -54,9 +52,11 @@ impl AssumeRole {
         Failure { class, error, retry_after: None }
     }
 
-    fn base_is_late(&self) -> Error {
-        let message = format!("{} has no credentials after {:?}", self.base.subject(), self.sts.attempt_timeout());
-        Error::new(ErrorKind::TimedOut, message).with_hint("its own attempts go on; its status() says how they end")
+    fn base_obstacle(&self) -> Error {
+        self.base.obstacle().or_else(|| self.base.standing().last_error).unwrap_or_else(|| {
+            Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
+                .with_hint("its own attempts go on; its status() says how they end")
+        })
     }
 
     fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
@@ -77,12 +77,12 @@ impl AssumeRole {
 
 impl Source for AssumeRole {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        // Waited for without a turn: the base may need one itself.
+        self.sign_with().await?;
+        let turn = self.sts.turn(attempt).await;
         let credentials = self.sign_with().await?;
         let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
-        self.sts
-            .exchange(attempt, &self.session, &proof, Duration::ZERO)
-            .await
-            .map_err(|refusal| self.refused(*refusal, &credentials))
+        turn.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
     }
 
     async fn changed(&self) -> Change {
@@ -101,5 +101,115 @@ impl Source for AssumeRole {
 
     fn subject(&self) -> &str {
         &self.session.role_arn
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        let base = || self.base.current().is_none().then(|| self.without_base(self.base_obstacle()).error);
+        self.sts.obstacle().or_else(base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+
+    use super::*;
+    use crate::refresh::{Clock, ExpiredPolicy, Monotonic, Policy, Principal};
+    use crate::sts::testing::{ROLE, Server, Then, config, http, session, success};
+
+    const CALM: Attempt = Attempt { usable: true };
+    const BASE: &str = "arn:aws:iam::123456789012:role/base";
+
+    /// Gives the keys BASE0, BASE1 and so on, or fails.
+    struct Scripted {
+        fails: bool,
+        given: AtomicU64,
+    }
+
+    impl Source for Scripted {
+        async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
+            if self.fails {
+                let error = Error::new(ErrorKind::TokenUnavailable, "no token is mounted");
+                return Err(Failure { class: Class::Blocked, error, retry_after: None });
+            }
+            let key = format!("BASE{}", self.given.fetch_add(1, Ordering::Relaxed));
+            let (date, length) = (SystemTime::now(), Duration::from_secs(3600));
+            Ok(Grant {
+                credentials: Credentials::new(key, "secret", Some("session".to_owned()), None, "scripted"),
+                expiration: date + length,
+                date: Some(date),
+                requested: length,
+                principal: Principal::default(),
+            })
+        }
+
+        async fn changed(&self) -> Change {
+            std::future::pending().await
+        }
+
+        fn subject(&self) -> &str {
+            BASE
+        }
+    }
+
+    fn base(fails: bool) -> Supervisor {
+        let wait_timeout = Duration::from_secs(30);
+        let policy = Policy { refresh_window: 0.60..=0.75, wait_timeout, expired: ExpiredPolicy::Never };
+        let clock = Clock::new(Monotonic::System, SharedTimeSource::new(SystemTimeSource::new()));
+        Supervisor::new(Arc::new(Scripted { fails, given: AtomicU64::new(0) }), policy, clock, None, None, None)
+    }
+
+    async fn until(mut holds: impl FnMut() -> bool) {
+        let holds = async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), holds).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn base_refreshed_during_the_wait_signs() {
+        let reply = http(200, "", &success().replace("AssumeRoleWithWebIdentity", "AssumeRole"));
+        let server = Server::start(reply, Then::Close).await;
+        let (base, config) = (base(false), config(&server.url));
+        let chain = AssumeRole::new(base.clone(), session(ROLE), None, Endpoints::new(&config));
+        let others = Endpoints::new(&config);
+        let mut turns = Vec::new();
+        for _ in 0..8 {
+            turns.push(others.turn(CALM).await);
+        }
+        let refresh = async {
+            until(|| chain.obstacle().is_some_and(|obstacle| obstacle.to_string().contains("8 exchanges"))).await;
+            let credentials = base.refresh().await.unwrap();
+            drop(turns);
+            credentials.access_key_id().to_owned()
+        };
+        let (outcome, key) = tokio::join!(chain.fetch(CALM), refresh);
+        assert!(outcome.is_ok());
+        assert!(chain.obstacle().is_none());
+        let asked = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
+        assert!(key != "BASE0" && asked.contains(&format!("Credential={key}/")), "{key}: {asked}");
+    }
+
+    #[tokio::test]
+    async fn failing_base_is_the_obstacle() {
+        let base = base(true);
+        let chain = AssumeRole::new(base.clone(), session(ROLE), None, Endpoints::new(&config("http://127.0.0.1:1")));
+        let said = |part: &str| {
+            let obstacle = chain.obstacle().unwrap();
+            assert!(obstacle.to_string().contains(ROLE) && obstacle.to_string().contains(BASE), "{obstacle}");
+            obstacle.source().unwrap().to_string().contains(part)
+        };
+        assert!(said("has no credentials yet"));
+        tokio::select! {
+            _ = chain.fetch(CALM) => {}
+            () = until(|| said("no token is mounted")) => {}
+        }
+        assert!(said("no token is mounted"));
     }
 }

@@ -1,4 +1,4 @@
-//! What it does not do, and what it cannot.
+//! Costs, requirements, and the limits of the promises.
 //!
 //! # What it costs
 //!
@@ -9,7 +9,8 @@
 //!   descriptors, shared by a process's providers;
 //!   [`watch_token(false)`](crate::Builder::watch_token) does without. What file events cannot do is in
 //!   [`operations`](super::operations).
-//! - A process makes 8 exchanges at once at most with one STS endpoint; the others wait for their turn.
+//! - A process makes at most 8 exchanges at once with one STS endpoint. The others take turns, first come, first served.
+//! - A token file whose file system hangs costs one thread, however many providers read it and however often.
 //! - Our STS client has a connect timeout of its own, for which your HTTP client keeps a second pool of connections.
 //! - Each generation holds 16 copies of the credentials, some 50 KiB.
 //!
@@ -29,8 +30,9 @@
 //!   threads: fork before the first use if you can.
 //! - Made for Linux. Written to compile on macOS and Windows, where people develop; not for wasm.
 //! - Under `panic = "abort"` a panic ends the process that else costs one attempt: of a token source, of a wrapped
-//!   provider, of an HTTP client; and of the watcher, where the last thread of a process is taken between our look and its
-//!   own start. `watch_token(false)` avoids the latter.
+//!   provider, of an HTTP client. The same holds for a process that is at its limit of threads: Tokio panics where it
+//!   cannot start its first thread for file access. The watcher panics where the last thread is taken while it starts;
+//!   `watch_token(false)` avoids the latter.
 //! - The public API names types of the AWS SDK's 1.x crates, and so is bound to them: one major of ours per major of
 //!   theirs.
 //!
@@ -41,8 +43,8 @@
 //!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
 //! - *An outage that outlasts a session.* What is left of a session when its refresh begins is a quarter at least;
 //!   [`standby`](super::standby) and [`session_length`](crate::Builder::session_length) are the remedies.
-//! - *The last moments of a session whose attempt had to wait.* A session counts from when its attempt began: what the
-//!   token, a turn or the credentials of a chain's base took, up to some seconds, is not used.
+//! - *The last moments of a session whose attempt had to wait.* A session counts from when its attempt began. The time
+//!   that the attempt waited for its token, its turn or the credentials of a chain's base is not used.
 //! - *Expired credentials that help.* Services reject them, with rare exceptions:
 //!   [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only where they do not.
 //! - *An STS without a `Date`, beside a wrong local clock.* Its answer is judged by the local clock: if that is behind,

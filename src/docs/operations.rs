@@ -1,4 +1,4 @@
-//! What to mount, what is watched, and what each warning means.
+//! Mounting the token, watching it, and the meaning of each warning.
 //!
 //! # What to mount
 //!
@@ -34,19 +34,20 @@
 //!
 //! On EKS the pod identity webhook adds the same to the pods of an annotated service account.
 //!
-//! A kubelet replaces the token at 80 % of its life, or after 24 hours, and needs up to 90 s for it. Of a token of an
-//! hour ten minutes are left by then, of one of 600 s as little as 30 s: shorter ones leave no room for a kubelet in
-//! trouble.
+//! A kubelet replaces the token at 80 % of its lifetime, or after 24 hours, and needs up to 90 s for it. It replaces a
+//! one-hour token with about ten minutes left, a ten-minute token with as little as 30 seconds. Shorter tokens leave no
+//! room for a kubelet in trouble.
 //!
 //! # What is watched
 //!
-//! - The directory of the token file, by one watcher (on Linux: an inotify instance, a thread, three file descriptors)
-//!   for each directory, shared by all providers of a process. If the file is a link, the directories that the link
-//!   leads through as well. An event is a hint: the file is read, and its content compared.
+//! - One watcher for each directory sees the token file change. All providers of a process share it. On Linux it costs an
+//!   inotify instance, a thread and three file descriptors. If the file is a link, the directories that the link leads
+//!   through are watched as well. An event is a hint: the file is read, and its content compared.
 //! - The file itself is polled besides, every 30 s ±10 %
 //!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). While there are no file events it is every 5 s or
 //!   more often; while there is no token, STS wants another one, or the directory is gone, every second at first.
-//! - Each exchange reads the file anew. So a watch that sees nothing delays the end of a failure, and nothing else.
+//! - Each exchange reads the file anew, after it has waited for its turn at STS. So a watch that sees nothing delays the
+//!   end of a failure, and nothing else.
 //!
 //! A new token asks for no exchange while all is well. It ends a failure: at once if somebody waits, else within 2 s.
 //!
@@ -67,16 +68,29 @@
 //! - A writer that fills the file in place is waited for half a second, if what is there cannot be whole.
 //! - A file longer than 20 000 bytes is refused: STS takes no longer token.
 //!
+//! # Reads that hang
+//!
+//! A read of the token file ends within [`attempt_timeout`](crate::Builder::attempt_timeout), 8 s by default. The error is
+//! [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable) and transient; valid credentials stay in use. It names the cause:
+//!
+//! | the error says | what it means | what to do |
+//! |---|---|---|
+//! | `its file system does not answer` | a network or FUSE file system hangs. The read goes on alone, and no other read of the file begins before it ends | mend the file system, or mount the token from a projected volume |
+//! | `the runtime's blocking pool is full` | all threads for blocking work of the Tokio runtime are busy | find what blocks them; raise `max_blocking_threads` |
+//! | `no thread can be started` | the pids limit of the pod's cgroup or `RLIMIT_NPROC` of the user is reached | raise the limit, or start fewer threads |
+//!
+//! The watch looks again every second at first, then every five. An exchange follows as soon as the file can be read.
+//!
 //! # Warnings
 //!
-//! What concerns the token and its watch is logged when a state begins, its end at level INFO, and nothing in between.
-//! Each exchange that fails is logged, what is no news at level DEBUG ([`telemetry`](super::telemetry)).
+//! Warnings of the token and its watch are logged when a state begins. Its end is logged at level INFO, and nothing in
+//! between. Each failed exchange is logged, a repeated failure at level DEBUG ([`telemetry`](super::telemetry)).
 //!
 //! | warning | what it means | what to do |
 //! |---|---|---|
 //! | `no file events of the token file, it is polled` | `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or the directory is missing. A new token is seen within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or choose `watch_token(false)`; mount the volume |
 //! | `the token file changed and its watch did not say so` | file events do not work here, though the system says they do | nothing; it is polled every 5 s from then on |
-//! | `no token` | the file is missing, may not be read, or cannot be a token; `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
+//! | `no token` | the file is missing, may not be read, does not answer, or cannot be a token; `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
 //! | `the token file is a subPath mount` | it will never change, and so expire | mount the directory |
 //! | `the token has expired in a subPath mount` | it has come to that: the next exchange fails | mount the directory |
 //! | `the token should have been replaced by now` | 80 % of its life and 5 min are over: the kubelet does not replace it; it does not in a terminating pod, nor while a volume of the pod is in trouble | look at the kubelet's log and the pod's events, while there still is time |
@@ -84,11 +98,9 @@
 //! | `credentials could not be renewed` | an exchange failed; `error` says what to mend, and `valid_seconds` how long the present credentials last | as `error` says, before they end |
 //! | `credentials expired before they could be renewed` | requests fail, or wait, from here on; `error` is the last failure | as `error` says |
 //! | `STS is not activated at a standby for the role's account` | the standby is left out until the provider is built anew | activate STS in that region for the account, or name another standby |
-//! | `the refresh task does not move` | its runtime is blocked or not driven; another task takes over | find what blocks the runtime |
+//! | `the background work panicked` | a bug; the work goes on after 30 s | report it |
 //! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
-//! | `the slot held a snapshot of another provider` | a bug of a dependency that must not harm you; the snapshot was not used | report it |
 //! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
 //!
-//! What to alert on is in [`cluster`](super::cluster), all events with their fields are in
-//! [`telemetry`](super::telemetry).
+//! [`cluster`](super::cluster) says what to alert on. [`telemetry`](super::telemetry) lists all events with their fields.

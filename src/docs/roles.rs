@@ -26,10 +26,10 @@
 //! that they are handed makes them one. It is explicit: nothing is shared behind anybody's back. What makes sessions
 //! equal, and what is not looked at, is said there.
 //!
-//! A process makes 8 exchanges at once at most with one STS endpoint, however many providers it has; the others wait their
-//! turn, which counts against no [`attempt_timeout`](crate::Builder::attempt_timeout) but does against the `wait_timeout` of their
-//! callers. With an STS that hangs a turn lasts as long as an attempt, 8 s; whoever asks elsewhere, a standby say, does not
-//! wait for it.
+//! A process makes at most 8 exchanges at once with one STS endpoint, however many providers it has. The others take
+//! turns. This wait counts against the `wait_timeout` of callers, but not against the
+//! [`attempt_timeout`](crate::Builder::attempt_timeout). With an STS that hangs a turn lasts as long as an attempt, 8 s.
+//! Exchanges with another endpoint, such as a standby's, do not wait for it.
 //!
 //! # Chained roles
 //!

@@ -17,13 +17,14 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// Cancel safe: nothing is lost if the future is dropped. It is polled beside [`fetch`](Self::fetch), too.
     fn changed(&self) -> impl Future<Output = Change> + Send;
 
-    /// What the attempt under way waits for at this moment, for the errors of callers who give up before it ends.
+    /// Whose credentials these are, for logs and errors: a role's ARN.
+    fn subject(&self) -> &str;
+
+    /// What the attempt under way waits for at this moment, for the error of a caller who gives up before it ends.
+    /// `None`: an answer to the exchange itself. Cheap; never called under the engine's lock.
     fn obstacle(&self) -> Option<Error> {
         None
     }
-
-    /// Whose credentials these are, for logs and errors: a role's ARN.
-    fn subject(&self) -> &str;
 }
 
 /// What a source may want to know of an attempt before it makes it.

@@ -195,7 +195,7 @@ impl Supervisor {
     }
 
     /// What the attempt under way waits for.
-    pub(super) fn obstacle(&self) -> Option<Error> {
+    pub(crate) fn obstacle(&self) -> Option<Error> {
         self.0.source.obstacle()
     }
 

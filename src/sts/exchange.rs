@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -15,6 +14,7 @@ use aws_sdk_sts::config::IdentityCache;
 use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::types::PolicyDescriptorType;
 use aws_smithy_async::time::SharedTimeSource;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Granted, Says};
 use super::client;
@@ -23,7 +23,6 @@ use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
-use super::turn::Turns;
 use crate::key_refusal::clock_off;
 use crate::refresh::{Grant, Principal};
 use crate::scrub::{chain, printable};
@@ -32,12 +31,11 @@ use crate::scrub::{chain, printable};
 #[derive(Clone)]
 pub(crate) struct Sts {
     client: Client,
-    /// What it is called before a request has shown its address.
+    /// Its name before a request has shown its address.
     place: String,
     region: String,
     timeout: Duration,
     time: SharedTimeSource,
-    turns: Arc<Turns>,
 }
 
 impl Sts {
@@ -51,7 +49,6 @@ impl Sts {
         let place = site.endpoint_url.as_deref().map_or_else(|| format!("region {}", site.region), address);
         Self {
             client: client::of(config, site),
-            turns: Turns::at(&place),
             place,
             region: site.region.to_string(),
             timeout: config.attempt_timeout,
@@ -63,15 +60,18 @@ impl Sts {
         self.timeout
     }
 
-    /// One exchange, bounded in time from when it is this one's turn. `spent`: what is gone of that time already.
+    /// Its name before a request has shown its address.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// One exchange, which ends by `until`.
     pub(crate) async fn exchange(
         &self,
         session: &Session,
         proof: &Proof<'_>,
-        spent: Duration,
+        until: Instant,
     ) -> Result<Grant, Box<Refusal>> {
-        let time_left = self.timeout.saturating_sub(spent);
-        let _turn = self.turns.next(time_left).await;
         let tap = Tap::default();
         let exchange = Exchange { sts: self, session, proof, tap: &tap };
         let asked = async {
@@ -83,7 +83,7 @@ impl Sts {
             }
         };
         // The SDK's own timeouts end with the head of an answer.
-        match tokio::time::timeout(time_left, asked).await {
+        match timeout_at(until, asked).await {
             Ok(answer) => exchange.judge(&answer?, &exchange.endpoint()),
             Err(_) => Err(exchange.late()),
         }
@@ -276,9 +276,8 @@ mod tests {
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
     use aws_smithy_runtime_api::client::result::ConnectorError;
-    use aws_smithy_types::body::SdkBody;
     use aws_types::region::Region;
     use proptest::prelude::*;
     use tokio::net::TcpListener;
@@ -293,11 +292,15 @@ mod tests {
 
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
         let server = Server::start(reply, Then::Close).await;
-        Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60))), Duration::ZERO).await
+        Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60))), in_time()).await
     }
 
     async fn refusal(reply: impl Into<Vec<u8>>) -> Box<Refusal> {
         exchange(reply).await.err().expect("a refusal")
+    }
+
+    fn in_time() -> Instant {
+        Instant::now() + Duration::from_secs(60)
     }
 
     fn token(expires_at: Option<SystemTime>) -> Proof<'static> {
@@ -312,7 +315,7 @@ mod tests {
     async fn an_answer_of_sts_becomes_a_grant() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
         let grant =
-            Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.ok().unwrap();
+            Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.ok().unwrap();
         assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(grant.credentials.secret_access_key(), SECRET);
         assert_eq!(grant.credentials.session_token(), Some(SESSION));
@@ -336,7 +339,7 @@ mod tests {
             policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
             ..session(ROLE)
         };
-        let grant = Sts::new(&config(&server.url)).exchange(&session, &token(None), Duration::ZERO).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).exchange(&session, &token(None), in_time()).await.ok().unwrap();
         assert_eq!(grant.requested, Duration::from_secs(900));
         let asked = server.asked.lock().unwrap();
         let [request] = asked.as_slice() else { panic!("{} requests", asked.len()) };
@@ -363,7 +366,7 @@ mod tests {
         let signer =
             Credentials::new("ASIABASE", "BASESECRETCANARY", Some("BASESESSIONCANARY".to_owned()), None, "test");
         let proof = Proof::Credentials { credentials: &signer, external_id: Some("orders") };
-        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, Duration::ZERO).await.ok().unwrap();
+        let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, in_time()).await.ok().unwrap();
         assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
         let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -384,7 +387,7 @@ mod tests {
         ] {
             let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
             let refused =
-                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, Duration::ZERO).await.err().unwrap();
+                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, in_time()).await.err().unwrap();
             assert_eq!(refused.reason, reason);
             assert!(refused.message.contains("sent [redacted]"), "{}", refused.message);
         }
@@ -494,7 +497,7 @@ mod tests {
             let server = Server::start(xml(date, 403, "AccessDenied", ""), Then::Close).await;
             let proof = Proof::Token { jwt: JWT, expires_at: None, valid_from: Some(at(NOW + ahead)) };
             let refusal =
-                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, Duration::ZERO).await.err().unwrap();
+                Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, in_time()).await.err().unwrap();
             assert_eq!(refusal.reason, reason, "{ahead} {date}");
             assert_eq!(refusal.clock_off.is_some(), !date.is_empty());
         }
@@ -600,7 +603,7 @@ mod tests {
     async fn a_connection_that_fails_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let refusal = Sts::new(&config(&format!("http://{closed}/?a=b")))
-            .exchange(&session(ROLE), &token(None), Duration::ZERO)
+            .exchange(&session(ROLE), &token(None), in_time())
             .await
             .err()
             .unwrap();
@@ -610,18 +613,17 @@ mod tests {
 
         let server = Server::start("", Then::Reset).await;
         let refusal =
-            Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
+            Sts::new(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
         // No TLS at the other end.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
-        let refusal =
-            Sts::new(&config(&url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
+        let refusal = Sts::new(&config(&url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::Unreachable, "{}", refusal.message);
 
         let refusal = Sts::new(&config("http://no-such-host.invalid"))
-            .exchange(&session(ROLE), &token(None), Duration::ZERO)
+            .exchange(&session(ROLE), &token(None), in_time())
             .await
             .err()
             .unwrap();
@@ -633,7 +635,7 @@ mod tests {
         let failure = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
-            async move { Sts::new(&config).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap() }
+            async move { Sts::new(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap() }
         };
         let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
         assert_eq!(refusal.reason, Reason::Certificate);
@@ -669,7 +671,7 @@ mod tests {
             // A test that would hang fails.
             let exchange = tokio::time::timeout(
                 Duration::from_secs(60),
-                sts.exchange(&session(ROLE), &token(None), Duration::ZERO),
+                sts.exchange(&session(ROLE), &token(None), Instant::now() + config.attempt_timeout),
             )
             .await;
             let refusal = exchange.expect("given up").err().unwrap();
@@ -680,50 +682,15 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_wait_for_a_turn_takes_nothing_of_the_time_and_what_was_spent_before_does() {
-        #[derive(Debug)]
-        struct Slow;
-        impl HttpConnector for Slow {
-            fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-                HttpConnectorFuture::new(async {
-                    tokio::time::sleep(Duration::from_secs(5)).await;
-                    Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from(success())))
-                })
-            }
-        }
-        let mut config = config("https://slow.example.com");
-        config.http_client = Some(http_client_fn(|_, _| SharedHttpConnector::new(Slow)));
-        let sts = Sts::new(&config);
-        for (spent, in_time) in [(0, true), (2, true), (4, false), (60, false)] {
-            let mut others = Vec::new();
-            for _ in 0..8 {
-                others.push(sts.turns.next(Duration::from_secs(3600)).await);
-            }
-            let (session, proof) = (session(ROLE), token(None));
-            let exchange = sts.exchange(&session, &proof, Duration::from_secs(spent));
-            let (outcome, ()) = tokio::join!(exchange, async {
-                tokio::time::sleep(Duration::from_secs(60)).await;
-                drop(others);
-            });
-            assert_eq!(
-                outcome.map_err(|refusal| refusal.reason).err(),
-                (!in_time).then_some(Reason::NoAnswer),
-                "{spent}"
-            );
-        }
-    }
-
     #[tokio::test]
     async fn an_endpoint_that_cannot_be_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
-            let refusal =
-                Sts::new(&config(url)).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
+            let refusal = Sts::new(&config(url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
             assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
         }
         let mut config = config("");
         config.home = Site { region: Region::new("not a region"), endpoint_url: None };
-        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None), Duration::ZERO).await.err().unwrap();
+        let refusal = Sts::new(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
     }
 
@@ -753,7 +720,7 @@ mod tests {
                 config.attempt_timeout = Duration::from_millis(200);
             }
             let sts = Sts::new(&config);
-            match sts.exchange(&session(ROLE), &token(None), Duration::ZERO).await {
+            match sts.exchange(&session(ROLE), &token(None), in_time()).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
                 Err(refusal) => log.add(&format!("{refusal:?} {refusal:#?} {} {sts:?}", refusal.message)),
             }

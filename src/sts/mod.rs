@@ -19,7 +19,6 @@ mod tap;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 pub(crate) use config::{Place, Session, Site, StsConfig};
 pub(crate) use endpoints::Endpoints;

@@ -1,7 +1,7 @@
 //! Which of several STS an exchange goes to. Pure: no client, no clock.
 
 /// Home, and the standbys in their order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rota {
     /// One for each place, home first: no longer asked, for the life of the process.
     gone: Vec<bool>,

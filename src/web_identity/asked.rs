@@ -38,20 +38,20 @@ impl AskedTokens {
     /// The token for an exchange.
     pub(super) async fn ask(&self) -> Result<Token, Error> {
         let name = self.config.name;
-        let refused = |message: String| {
-            Error::new(ErrorKind::TokenUnavailable, message)
-                .with_hint("the cause, if one is given, is the source's own; it is asked again until it gives a token")
-                .with_transient(true)
-        };
         match timeout(self.timeout, self.config.source.provide_token()).await {
             Ok(Ok(token)) => {
                 let token = Token::given(token.into_text());
                 self.saw(&token);
                 Ok(token)
             }
-            Ok(Err(cause)) => Err(refused(format!("the token source {name} gave no token")).with_source(cause)),
-            Err(_) => Err(refused(format!("the token source {name} gave no token within {:?}", self.timeout))),
+            Ok(Err(cause)) => Err(unavailable(format!("the token source {name} gave no token")).with_source(cause)),
+            Err(_) => Err(unavailable(format!("the token source {name} gave no token within {:?}", self.timeout))),
         }
+    }
+
+    /// What to say while the source is being asked.
+    pub(super) fn waiting(&self) -> Error {
+        unavailable(format!("the token source {} was asked and has given no token yet", self.config.name))
     }
 
     /// Resolves once the source says that it has another token. Cancel safe.
@@ -99,6 +99,12 @@ impl AskedTokens {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unavailable(message: String) -> Error {
+    Error::new(ErrorKind::TokenUnavailable, message)
+        .with_hint("the cause, if one is given, is the source's own; it is asked again until it gives a token")
+        .with_transient(true)
 }
 
 impl fmt::Debug for AskedTokens {

@@ -9,6 +9,7 @@ mod config;
 mod diagnoses;
 mod directory_watcher;
 mod expired;
+mod file_access;
 mod file_events;
 mod hints;
 mod nudge;
@@ -26,6 +27,8 @@ mod watch_state;
 pub use claims::TokenClaims;
 pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
 
+use std::sync::{Mutex, PoisonError};
+
 use self::expired::ServerClock;
 use self::hints::{Known, hint};
 use self::tokens::Tokens;
@@ -39,6 +42,8 @@ pub(crate) struct WebIdentity {
     sts: Endpoints,
     sts_clock: ServerClock,
     tokens: Tokens,
+    /// Why the attempt under way has no token yet.
+    obstacle: Mutex<Option<Error>>,
 }
 
 impl WebIdentity {
@@ -46,7 +51,7 @@ impl WebIdentity {
     pub(crate) fn new(config: Config, sts: Option<Endpoints>) -> Self {
         let sts = sts.unwrap_or_else(|| Endpoints::new(&config.sts));
         let tokens = Tokens::new(&config.token, config.sts.attempt_timeout, config.sts.time_source.clone());
-        Self { config, sts, sts_clock: ServerClock::default(), tokens }
+        Self { config, sts, sts_clock: ServerClock::default(), tokens, obstacle: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -75,8 +80,13 @@ impl WebIdentity {
     }
 
     async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        let waits_for = |obstacle| self.set_obstacle(Some(obstacle));
+        // A token that cannot be had holds no turn.
+        self.tokens.ready(waits_for).await.map_err(without_token)?;
+        let turn = self.sts.turn(attempt).await;
         // From here on another token is a change, also while STS still ponders this one.
-        let (token, spent) = self.tokens.token().await.map_err(without_token)?;
+        let token = self.tokens.token(waits_for).await.map_err(without_token)?;
+        self.set_obstacle(None);
         if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(without_token(error));
         }
@@ -84,7 +94,7 @@ impl WebIdentity {
         let valid_from = token.claims().and_then(TokenClaims::valid_from);
         let proof = Proof::Token { jwt: token.expose(), expires_at, valid_from };
         let session = &self.config.session;
-        let outcome = self.sts.exchange(attempt, session, &proof, spent).await;
+        let outcome = turn.exchange(session, &proof).await;
         if let Ok(grant) = &outcome {
             self.sts_clock.hear(expired::vouched_for(grant));
         }
@@ -94,11 +104,16 @@ impl WebIdentity {
             refusal.into_failure(hint)
         })
     }
+
+    fn set_obstacle(&self, obstacle: Option<Error>) {
+        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = obstacle;
+    }
 }
 
 impl Source for WebIdentity {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let mut outcome = self.trade(attempt).await;
+        self.set_obstacle(None);
         if let Err(failure) = &mut outcome {
             failure.class = self.tokens.class(failure.class);
         }
@@ -116,6 +131,11 @@ impl Source for WebIdentity {
 
     fn subject(&self) -> &str {
         &self.config.session.role_arn
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        let token = || self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.sts.obstacle().or_else(token)
     }
 }
 
@@ -348,5 +368,137 @@ mod tests {
             }
         });
         assert_eq!(change.await, Change::Identity);
+    }
+
+    #[tokio::test]
+    async fn token_is_read_after_the_turn_comes() {
+        let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+        rig.write("old");
+        let others = Endpoints::new(&server::config(&rig.server.url));
+        let mut turns = Vec::new();
+        for _ in 0..8 {
+            turns.push(others.turn(CALM).await);
+        }
+        let rotate = async {
+            until(|| says(&rig.source, "8 exchanges of this process with STS at http://127.0.0.1:")).await;
+            rig.write("new");
+            drop(turns);
+        };
+        let (outcome, ()) = soon(async { tokio::join!(rig.source.fetch(CALM), rotate) }).await;
+        assert!(outcome.is_ok());
+        let asked = rig.server.asked.lock().unwrap();
+        let token = std::fs::read_to_string(rig.path()).unwrap();
+        assert_eq!(asked.len(), 1);
+        assert!(String::from_utf8_lossy(&asked[0]).contains(token.trim()), "the old token was sent");
+    }
+
+    #[tokio::test]
+    async fn missing_token_is_the_obstacle_while_waited_for() {
+        let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+        assert!(rig.source.obstacle().is_none());
+        let patience = async {
+            until(|| says(&rig.source, "os error 2")).await;
+            assert!(says(&rig.source, rig.path().to_str().unwrap()));
+            rig.write("app");
+        };
+        let (outcome, ()) = soon(async { tokio::join!(rig.source.fetch(CALM), patience) }).await;
+        assert!(outcome.is_ok());
+        assert!(rig.source.obstacle().is_none());
+    }
+
+    #[tokio::test]
+    async fn silent_sts_is_no_obstacle() {
+        let rig = Rig::start(String::new(), Then::Hang).await;
+        rig.write("app");
+        let asked = until(|| !rig.server.asked.lock().unwrap().is_empty());
+        soon(async {
+            tokio::select! {
+                _ = rig.source.fetch(CALM) => panic!("the exchange ended first"),
+                () = asked => {}
+            }
+        })
+        .await;
+        assert!(rig.source.obstacle().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_token_source_is_the_obstacle_while_asked() {
+        #[derive(Debug)]
+        struct Silent;
+        impl token_source::ProvideToken for Silent {
+            fn provide_token(&self) -> token_source::future::ProvideToken<'_> {
+                token_source::future::ProvideToken::new(std::future::pending())
+            }
+        }
+        let config = Config {
+            session: server::session(server::ROLE),
+            token: TokenOrigin::Source(SourceConfig::new(Silent)),
+            sts: server::config("http://127.0.0.1:1"),
+        };
+        let source = WebIdentity::new(config, None);
+        let early = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(says(&source, "Silent was asked and has given no token yet"));
+        };
+        let (outcome, ()) = tokio::join!(source.fetch(CALM), early);
+        let Failure { class, error, .. } = outcome.err().unwrap();
+        assert_eq!((class, error.kind()), (Class::Transient, ErrorKind::TokenUnavailable));
+        assert!(error.to_string().contains("gave no token within 8s"), "{error}");
+        assert!(source.obstacle().is_none());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn process_without_threads_names_the_limits() {
+        let test = concat!(module_path!(), "::process_without_threads_names_the_limits");
+        if !(testing::Isolated { test, wrapper: &["env"], uid: Some(65_534) }).is_here() {
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let limit = |limit: &str| {
+            let pid = format!("--pid={}", std::process::id());
+            std::process::Command::new("prlimit").args([&pid, &format!("--nproc={limit}")]).status()
+        };
+        if !limit("0:").is_ok_and(|status| status.success()) || std::thread::Builder::new().spawn(|| {}).is_ok() {
+            return eprintln!("skipped: threads cannot be forbidden here");
+        }
+        let panics = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counted = std::sync::Arc::clone(&panics);
+        let show = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            show(panic);
+        }));
+        runtime.block_on(async {
+            let (log, _guard) = testing::Log::capture();
+            let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+            rig.write("app");
+            for _ in 0..2 {
+                let Failure { class, error, .. } = rig.failure().await;
+                assert_eq!((class, error.kind()), (Class::Blocked, ErrorKind::TokenUnavailable));
+                assert!(error.is_transient());
+                for part in [rig.path().to_str().unwrap(), "no thread can be started", "pids limit", "RLIMIT_NPROC"] {
+                    assert!(error.to_string().contains(part), "{error}");
+                }
+            }
+            // Looks of the watch survive it, too.
+            drop(timeout(Duration::from_millis(50), rig.source.changed()).await);
+            assert_eq!(log.count(&["WARN", "no token", "RLIMIT_NPROC"]), 1, "{}", log.text());
+        });
+        // Tokio's own, which the process's panic hook shows.
+        assert_eq!(panics.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
+    fn says(source: &WebIdentity, part: &str) -> bool {
+        source.obstacle().is_some_and(|obstacle| obstacle.to_string().contains(part))
+    }
+
+    async fn until(mut holds: impl FnMut() -> bool) {
+        soon(async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }

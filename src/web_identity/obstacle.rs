@@ -3,6 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::token::MAX_BYTES;
 use crate::error::{Error, ErrorKind};
@@ -15,6 +16,11 @@ pub(super) enum Obstacle {
     NotText,
     Empty,
     Short,
+    /// The file system gave no answer for so long; `None`: and is still waited for.
+    Hung(Option<Duration>),
+    /// All blocking threads of the runtime were busy for so long.
+    PoolFull(Duration),
+    NoThread,
 }
 
 impl Obstacle {
@@ -30,6 +36,8 @@ impl Obstacle {
             ),
             Self::Empty | Self::Short => true,
             Self::NotAFile(_) | Self::TooLarge | Self::NotText => false,
+            // Whoever met these has waited already.
+            Self::Hung(_) | Self::PoolFull(_) | Self::NoThread => false,
         }
     }
 
@@ -63,6 +71,32 @@ impl Obstacle {
             Self::Empty | Self::Short => error(
                 format!("the token file {file} is {}", if matches!(self, Self::Empty) { "empty" } else { "too short" }),
                 "whoever writes it has not finished, or has failed".to_owned(),
+            )
+            .with_transient(true),
+            Self::Hung(limit) => error(
+                match limit {
+                    Some(limit) => {
+                        format!(
+                            "the token file {file} cannot be read: its file system does not answer within {limit:?}"
+                        )
+                    }
+                    None => format!("the token file {file} is being read: its file system has not answered yet"),
+                },
+                "see to the network or FUSE file system that it is on; it is read again once that answers".to_owned(),
+            )
+            .with_transient(true),
+            Self::PoolFull(limit) => error(
+                format!("the token file {file} cannot be read: the runtime's blocking pool is full for {limit:?}"),
+                "find what blocks the pool's threads (spawn_blocking, tokio::fs, stdin), or raise \
+                 max_blocking_threads of the runtime"
+                    .to_owned(),
+            )
+            .with_transient(true),
+            Self::NoThread => error(
+                format!("the token file {file} cannot be read: no thread can be started"),
+                "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, podPidsLimit of the kubelet) \
+                 or RLIMIT_NPROC; the file is read again"
+                    .to_owned(),
             )
             .with_transient(true),
         }

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::claims::TokenClaims;
+use super::file_access::access;
 use super::obstacle::Obstacle;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// One token, trimmed. Wiped when dropped.
 pub(crate) struct Token {
@@ -93,29 +93,28 @@ impl Digest {
     }
 }
 
-/// Reads the file as it is now. Patient with what passes by itself: kubelets replace files under their readers, and some
-/// set the permissions only after publication.
-pub(crate) async fn read(path: &Path) -> Result<Token, Error> {
+/// Reads the file as it is now, within `limit`. Patient with what passes by itself: kubelets replace files under their
+/// readers, and some set the permissions only after publication. `obstacle` hears what the read waits for.
+pub(crate) async fn read(path: &Path, limit: Duration, obstacle: impl Fn(Error)) -> Result<Token, Error> {
+    let since = Instant::now();
     let path: Arc<Path> = path.into();
+    let patience = PATIENCE.min(limit / 2);
     let mut pause = FIRST_PAUSE;
-    let mut left = PATIENCE;
+    obstacle(Obstacle::Hung(None).explain(&path));
     loop {
-        let attempt = spawn_blocking({
+        let attempt = access(&path, (limit, since), {
             let path = Arc::clone(&path);
             move || attempt(&path).map_err(|obstacle| (obstacle.may_pass(), obstacle.explain(&path)))
         });
-        match attempt.await {
-            Ok(Ok(token)) if left.is_zero() || !token.looks_torn() => return Ok(token),
-            Ok(Err((may_pass, error))) if left.is_zero() || !may_pass => return Err(error),
+        let outcome = attempt.await.map_err(|stuck| stuck.explain(&path))?;
+        let left = patience.saturating_sub(since.elapsed());
+        match outcome {
+            Ok(token) if left.is_zero() || !token.looks_torn() => return Ok(token),
+            Err((may_pass, error)) if left.is_zero() || !may_pass => return Err(error),
             Ok(_) => {}
-            Err(_) => {
-                let message = format!("the token file {} was not read, the runtime is shutting down", path.display());
-                return Err(Error::new(ErrorKind::TokenUnavailable, message));
-            }
+            Err((_, error)) => obstacle(error),
         }
-        let now = pause.min(left);
-        sleep(now).await;
-        left -= now;
+        sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);
     }
 }
@@ -211,6 +210,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::error::ErrorKind;
     use crate::web_identity::testing::{Isolated, jwt};
 
     #[tokio::test]
@@ -247,7 +247,7 @@ mod tests {
             (home.path("fifo"), "a FIFO"),
             ("/dev/null".into(), "a device"),
         ] {
-            let error = read(&path).await.unwrap_err();
+            let error = read_path(path.clone()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
             assert!(error.to_string().contains(&format!("{} is {kind}", path.display())), "{error}");
         }
@@ -270,7 +270,7 @@ mod tests {
         assert!(error.to_string().contains("longer than 20000 bytes"), "{error}");
 
         File::create(home.path("token")).unwrap().set_len(1 << 40).unwrap();
-        let error = read(&home.path("token")).await.unwrap_err();
+        let error = read_path(home.path("token")).await.unwrap_err();
         assert!(error.to_string().contains("longer than 20000 bytes"), "{error}");
     }
 
@@ -312,7 +312,7 @@ mod tests {
             ("absent/token", "its directory is missing, too; is the projected volume mounted at"),
             ("link", "it is a link whose target is missing"),
         ] {
-            let error = read(&home.path(path)).await.unwrap_err();
+            let error = read_path(home.path(path)).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
             let text = error.to_string();
             assert!(text.contains(home.path(path).to_str().unwrap()) && text.contains("os error 2"), "{text}");
@@ -350,7 +350,7 @@ mod tests {
         let home = Home::new();
         fs::write(home.path("token"), "canary").unwrap();
         fs::set_permissions(home.path("token"), fs::Permissions::from_mode(0o200)).unwrap();
-        let error = read(&home.path("token")).await.unwrap_err().to_string();
+        let error = read_path(home.path("token")).await.unwrap_err().to_string();
         let token = home.path("token").display().to_string();
         for part in [
             "os error 13",
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(token.unwrap().expose(), "canary", "some kubelets set the mode after publication");
 
         fs::set_permissions(home.0.path(), fs::Permissions::from_mode(0o600)).unwrap();
-        let error = read(&home.path("token")).await.unwrap_err().to_string();
+        let error = read_path(home.path("token")).await.unwrap_err().to_string();
         assert!(error.contains(&format!("{} belongs to {NOBODY}", home.0.path().display())), "{error}");
         fs::set_permissions(home.0.path(), fs::Permissions::from_mode(0o700)).unwrap();
     }
@@ -436,12 +436,12 @@ mod tests {
 
         async fn read_content(&self, content: impl AsRef<[u8]>) -> Result<Token, Error> {
             fs::write(self.path("token"), content).unwrap();
-            read(&self.path("token")).await
+            read_path(self.path("token")).await
         }
     }
 
     async fn read_path(path: PathBuf) -> Result<Token, Error> {
-        read(&path).await
+        read(&path, Duration::from_secs(8), drop).await
     }
 
     fn make_fifo(path: &Path) {

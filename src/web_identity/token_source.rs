@@ -49,7 +49,7 @@ pub trait ProvideToken: fmt::Debug + Send + Sync + 'static {
     /// exchanges fail. Nothing is kept from one exchange to the next: a source to which asking is dear keeps its token
     /// itself, and gives it for as long as it is good.
     ///
-    /// Asking and the exchange together have the [`attempt_timeout`](crate::Builder::attempt_timeout). What fails, or takes
+    /// It is asked once the exchange has its turn at STS. Asking and the exchange together have the [`attempt_timeout`](crate::Builder::attempt_timeout). What fails, or takes
     /// longer, is tried again as an outage of STS is. Like all futures it must not block its thread.
     ///
     /// # Cancel safety

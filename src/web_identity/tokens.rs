@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use aws_smithy_async::time::SharedTimeSource;
-use tokio::time::Instant;
-
 use super::asked::AskedTokens;
 use super::claims::TokenClaims;
 use super::config::TokenOrigin;
@@ -12,6 +9,7 @@ use super::token::Token;
 use super::watch::TokenWatch;
 use crate::error::Error;
 use crate::refresh::{Change, Class};
+use aws_smithy_async::time::SharedTimeSource;
 
 /// Gives the token for an exchange, and tells of others.
 #[derive(Debug)]
@@ -24,18 +22,26 @@ impl Tokens {
     /// Nothing is read or asked.
     pub(super) fn new(origin: &TokenOrigin, attempt_timeout: Duration, time_source: SharedTimeSource) -> Self {
         match origin {
-            TokenOrigin::File(config) => Self::File(TokenWatch::new(config, time_source)),
+            TokenOrigin::File(config) => Self::File(TokenWatch::new(config, attempt_timeout, time_source)),
             TokenOrigin::Source(config) => Self::Source(AskedTokens::new(config.clone(), attempt_timeout)),
         }
     }
 
-    /// The token for an exchange, and what it took of the exchange's time. Reading a file has a patience of its own.
-    pub(super) async fn token(&self) -> Result<(Token, Duration), Error> {
+    /// Waits until the token can be had without delay, as far as that can be known without taking one.
+    pub(super) async fn ready(&self, obstacle: impl Fn(Error)) -> Result<(), Error> {
         match self {
-            Self::File(watch) => Ok((watch.read().await?, Duration::ZERO)),
+            Self::File(watch) => watch.read(obstacle).await.map(drop),
+            Self::Source(_) => Ok(()),
+        }
+    }
+
+    /// The token for an exchange. `obstacle` hears what is waited for.
+    pub(super) async fn token(&self, obstacle: impl Fn(Error)) -> Result<Token, Error> {
+        match self {
+            Self::File(watch) => watch.read(obstacle).await,
             Self::Source(asked) => {
-                let began = Instant::now();
-                Ok((asked.ask().await?, began.elapsed()))
+                obstacle(asked.waiting());
+                asked.ask().await
             }
         }
     }

@@ -6,14 +6,15 @@
 use std::fmt;
 use std::path::{self, Path};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::claims::TokenClaims;
 use super::config::TokenConfig;
 use super::diagnoses::Diagnoses;
+use super::file_access::access;
 use super::file_events::FileEvents;
 use super::nudge::Nudge;
 use super::token::{self, Token};
@@ -25,6 +26,8 @@ use crate::refresh::Change;
 /// Watches one token file while somebody polls [`changed`](Self::changed), and only then.
 pub(crate) struct TokenWatch {
     file: Arc<Path>,
+    /// Longest wait for the file system.
+    limit: Duration,
     /// `None`: polling alone.
     events: Option<Arc<FileEvents>>,
     nudge: Arc<Nudge>,
@@ -36,13 +39,14 @@ pub(crate) struct TokenWatch {
 
 impl TokenWatch {
     /// Reads nothing and starts nothing.
-    pub(crate) fn new(config: &TokenConfig, time_source: SharedTimeSource) -> Self {
+    pub(crate) fn new(config: &TokenConfig, limit: Duration, time_source: SharedTimeSource) -> Self {
         // Events name absolute paths, and the working directory may change.
         let file = path::absolute(&config.file).unwrap_or_else(|_| config.file.clone());
         let nudge = Arc::new(Nudge::default());
         Self {
             events: config.watch.then(|| Arc::new(FileEvents::new(&file, Arc::clone(&nudge)))),
             file: file.into(),
+            limit,
             nudge,
             time_source,
             state: Arc::new(Mutex::new(WatchState::new(config.poll_interval, config.watch))),
@@ -50,9 +54,9 @@ impl TokenWatch {
         }
     }
 
-    /// The token for an exchange, as it is in the file now.
-    pub(crate) async fn read(&self) -> Result<Token, Error> {
-        let read = token::read(&self.file).await;
+    /// The token for an exchange, as it is in the file now. `obstacle` hears what the read waits for.
+    pub(crate) async fn read(&self, obstacle: impl Fn(Error)) -> Result<Token, Error> {
+        let read = token::read(&self.file, self.limit, obstacle).await;
         match &read {
             Ok(token) => self.used(token),
             Err(_) => {
@@ -115,15 +119,18 @@ impl TokenWatch {
 
     async fn look(&self, cause: Cause) {
         let look = self.state().look(cause, self.nudge.count());
-        let glance = spawn_blocking({
+        let glance = access(&self.file, (self.limit, Instant::now()), {
             let (file, events, state) = (Arc::clone(&self.file), self.events.clone(), Arc::clone(&self.state));
             move || glance(&file, events.as_deref(), &state, look)
         });
-        let Glance { armed, armed_anew, token } = glance.await.unwrap_or_default();
-        let read = match token {
-            Some(token) => Ok(token),
+        let Glance { armed, armed_anew, read } = glance.await.unwrap_or_else(|stuck| {
+            self.state().looked(look, false, None, Instant::now());
+            Glance { read: Some(Err(stuck.explain(&self.file))), ..Glance::default() }
+        });
+        let read = match read {
+            Some(read) => read,
             None => {
-                let read = token::read(&self.file).await;
+                let read = token::read(&self.file, self.limit, drop).await;
                 self.state().looked(look, armed_anew, read.as_ref().ok(), Instant::now());
                 read
             }
@@ -149,7 +156,7 @@ struct Glance {
     armed: Option<Result<bool, WatchError>>,
     armed_anew: bool,
     /// `None`: patience is needed.
-    token: Option<Token>,
+    read: Option<Result<Token, Error>>,
 }
 
 /// The whole of most looks. It runs on a thread of its own and remembers what it saw by itself, so that whoever waits for it
@@ -165,7 +172,7 @@ fn glance(file: &Path, events: Option<&FileEvents>, state: &Mutex<WatchState>, l
     if token.is_some() {
         lock(state).looked(look, armed_anew, token.as_ref(), Instant::now());
     }
-    Glance { armed, armed_anew, token }
+    Glance { armed, armed_anew, read: token.map(Ok) }
 }
 
 fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {

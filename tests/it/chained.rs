@@ -271,3 +271,18 @@ async fn p3_callers_that_give_up_at_any_moment_harm_nobody() {
     assert_eq!((base.status().consecutive_failures, lake.status().consecutive_failures), (0, 0));
     assert!(rig.sts.most_at_once() <= 2, "one of each kind");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_chains_leave_their_base_a_turn() {
+    let rig = rig().await;
+    // Longer than anybody waits: a turn that is held in vain is held for good.
+    let base = rig.builder().attempt_timeout(Duration::from_secs(60)).build().unwrap();
+    let mut chains = JoinSet::new();
+    for number in 0..12 {
+        let chain = base.assume_role(LAKE).external_id("orders").session_name(format!("chain-{number}"));
+        chains.spawn(chain.connect());
+    }
+    for connected in soon(chains.join_all()).await {
+        connected.unwrap();
+    }
+}

@@ -74,9 +74,9 @@ fn p7_time_comes_from_the_clock_only() {
             let by_tokios = [
                 "web_identity/asked.rs",
                 "web_identity/expired.rs",
-                "web_identity/tokens.rs",
+                "web_identity/token.rs",
                 "web_identity/watch.rs",
-                "sts/turn.rs",
+                "sts/endpoints.rs",
             ];
             let by_tokios = by_tokios.iter().any(|by| file.ends_with(by));
             let may = name == "clock.rs" || (by_tokios && tokios);

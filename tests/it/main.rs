@@ -17,6 +17,8 @@ mod faults;
 mod federation;
 mod field_bugs;
 mod held;
+#[cfg(target_os = "linux")]
+mod hung_token;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
 mod layering;

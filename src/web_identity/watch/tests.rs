@@ -16,7 +16,9 @@ use std::time::Duration;
 use aws_smithy_async::time::SystemTimeSource;
 use tokio::time::{sleep, timeout};
 
-use self::rig::{Hints, Home, POLL, Rig, at_once, inotify_instances, inotify_threads, open_files, soon, token, until};
+use self::rig::{
+    Hints, Home, NEVER, POLL, Rig, at_once, inotify_instances, inotify_threads, open_files, soon, token, until,
+};
 use super::*;
 use crate::test_util::{InPlaceFile, ProjectedVolume};
 use crate::web_identity::testing::{Isolated, Log, jwt};
@@ -76,7 +78,7 @@ async fn p6_the_first_token_is_no_news_unless_one_was_asked_for_in_vain() {
 
     let home = Home::new();
     let mut rig = home.rig(Hints::Events);
-    assert!(rig.watch.read().await.is_err());
+    assert!(rig.watch.read(drop).await.is_err());
     rig.rest().await;
     home.write(&token(0));
     rig.until(&token(0)).await;
@@ -121,7 +123,7 @@ async fn p6_nobodys_reading_wakes_us() {
 
     let (nudges, looks) = (rig.watch.nudge.count(), rig.looks());
     for _ in 0..100 {
-        token::read(&rig.watch.file).await.unwrap();
+        token::read(&rig.watch.file, NEVER, drop).await.unwrap();
         home.write(&token(0));
         for entry in fs::read_dir(home.volume()).unwrap() {
             entry.unwrap().metadata().unwrap();
@@ -141,7 +143,7 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
         let home = Home::new();
         home.write(&token(0));
         let watch = home.watch(hints);
-        assert_eq!(watch.read().await.unwrap().expose(), token(0));
+        assert_eq!(watch.read(drop).await.unwrap().expose(), token(0));
         for number in 1..=20 {
             home.write(&token(number));
             let mut reports = 0;
@@ -155,7 +157,7 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
             }
             assert_eq!(reports, 1, "a rotation is reported once");
         }
-        assert_eq!(watch.read().await.unwrap().expose(), token(20));
+        assert_eq!(watch.read(drop).await.unwrap().expose(), token(20));
     }
 }
 
@@ -165,23 +167,18 @@ async fn p6_whoever_always_drops_the_wait_at_once_sees_each_rotation_nevertheles
         let home = Home::new();
         home.write(&token(0));
         let watch = home.watch(hints);
-        assert_eq!(watch.read().await.unwrap().expose(), token(0));
+        assert_eq!(watch.read(drop).await.unwrap().expose(), token(0));
         for number in 1..=20 {
             home.write(&token(number));
             loop {
-                let looks = watch.state().looks();
-                let due = watch.state().due(watch.nudge.count(), Instant::now());
                 if let Some(change) = at_once(watch.changed()) {
                     assert_eq!(change, Change::Content);
                     break;
                 }
-                if matches!(due, Due::Now(_)) {
-                    // Now that nobody waits for it.
-                    until(|| watch.state().looks() > looks).await;
-                }
+                // A look goes on now that nobody waits for it.
                 sleep(Duration::from_millis(1)).await;
             }
-            assert_eq!(watch.read().await.unwrap().expose(), token(number));
+            assert_eq!(watch.read(drop).await.unwrap().expose(), token(number));
         }
     }
 }
@@ -193,14 +190,14 @@ async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
         home.write(&token(0));
         let watch = home.watch(hints);
         for number in 1..10 {
-            let used = watch.read().await.unwrap();
+            let used = watch.read(drop).await.unwrap();
             home.write(&token(number));
             assert_eq!(soon(watch.changed()).await, Change::Content);
             drop(used);
         }
 
         // Whoever waits already is told of what an exchange has not used.
-        let old = watch.read().await.unwrap();
+        let old = watch.read(drop).await.unwrap();
         home.write(&token(10));
         assert_eq!(soon(watch.changed()).await, Change::Content);
         watch.used(&old);
@@ -233,7 +230,7 @@ async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
     let home = Home::new();
     home.write(&token(0));
     let watch = home.watch(Hints::Events);
-    watch.read().await.unwrap();
+    watch.read(drop).await.unwrap();
     let mut changed = std::pin::pin!(watch.changed());
     until(|| {
         assert!(changed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());

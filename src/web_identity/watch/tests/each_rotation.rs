@@ -60,7 +60,7 @@ async fn follow(hints: Hints, mend: Mend, way: fn(&Path) -> io::Result<Place>) {
     if mend == Events {
         assert_eq!(rig.read().await, token(0));
     } else {
-        assert!(rig.watch.read().await.is_err());
+        assert!(rig.watch.read(drop).await.is_err());
     }
     for number in 1..=ROTATIONS {
         rig.rest().await;

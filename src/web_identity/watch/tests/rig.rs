@@ -42,7 +42,7 @@ impl Rig {
         time_source: impl TimeSource + 'static,
     ) -> Self {
         let config = TokenConfig { file: file.to_owned(), poll_interval, watch };
-        let watch = Arc::new(TokenWatch::new(&config, SharedTimeSource::new(time_source)));
+        let watch = Arc::new(TokenWatch::new(&config, Duration::from_secs(8), SharedTimeSource::new(time_source)));
         let (sender, changes) = unbounded_channel();
         let waiter = tokio::spawn({
             let watch = Arc::clone(&watch);
@@ -52,7 +52,7 @@ impl Rig {
     }
 
     pub(super) async fn read(&self) -> String {
-        self.watch.read().await.unwrap().expose().to_owned()
+        self.watch.read(drop).await.unwrap().expose().to_owned()
     }
 
     pub(super) async fn change(&mut self) -> Change {
@@ -64,7 +64,7 @@ impl Rig {
         loop {
             self.change().await;
             // A newer one may be on its way.
-            if self.watch.read().await.is_ok_and(|read| read.expose() == token) {
+            if self.watch.read(drop).await.is_ok_and(|read| read.expose() == token) {
                 break;
             }
         }
@@ -137,7 +137,7 @@ impl Home {
             Hints::Polling => (POLL, false),
         };
         let config = TokenConfig { file: self.file(), poll_interval, watch };
-        TokenWatch::new(&config, SharedTimeSource::new(SystemTimeSource::new()))
+        TokenWatch::new(&config, Duration::from_secs(8), SharedTimeSource::new(SystemTimeSource::new()))
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use tokio::time::Instant;
 
+use super::super::TokenWatch;
 use super::rig::{Clock, Hints, Home, INSTANCES, POLL, Rig, inotify_instances, inotify_threads, token, until};
+use crate::web_identity::config::TokenConfig;
+use crate::web_identity::file_access::access;
 use crate::web_identity::testing::{Isolated, Log, OWN_USER_NAMESPACE, jwt};
 
 #[tokio::test]
@@ -137,4 +141,37 @@ async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when
     rig.until(&issued(90)).await;
     until(|| log.count(&["INFO", "the token was replaced"]) == 1).await;
     assert_eq!(log.count(&["WARN"]), 2, "{}", log.text());
+}
+
+#[tokio::test]
+async fn file_that_hangs_is_told_of_and_looked_at_again() {
+    let (log, _guard) = Log::capture();
+    let home = Home::new();
+    home.write(&token(0));
+    let (release, hangs) = mpsc::channel::<()>();
+    let hangs = Arc::new(Mutex::new(hangs));
+    let (begun, file) = (Arc::new(Mutex::new(false)), home.file());
+    let hung = tokio::spawn({
+        let begun = Arc::clone(&begun);
+        let hang = move || {
+            *begun.lock().unwrap() = true;
+            assert!(hangs.lock().unwrap().recv().is_err());
+        };
+        async move { access(&file, (Duration::from_secs(60), Instant::now()), hang).await.is_ok() }
+    });
+    until(|| *begun.lock().unwrap()).await;
+
+    let config = TokenConfig { file: home.file(), poll_interval: POLL, watch: false };
+    let watch = TokenWatch::new(&config, POLL, SharedTimeSource::new(SystemTimeSource::new()));
+    let told = async {
+        until(|| log.count(&["WARN", "no token", "file system does not answer within 50ms"]) == 1).await;
+        drop(release);
+        until(|| log.count(&["INFO", "the token file can be read again"]) == 1).await;
+    };
+    tokio::select! {
+        () = told => {}
+        () = async { loop { watch.changed().await; } } => {}
+    }
+    assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
+    assert!(hung.await.unwrap());
 }

@@ -1,0 +1,156 @@
+//! Access to a file that may hang: on a thread that may block, bounded in time, one at a time for each file.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use std::{io, process, thread};
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+
+use super::obstacle::Obstacle;
+
+/// Runs `work`, which reads the file, on a thread that may block. Gives up `limit` after `since`; `work` goes on alone.
+///
+/// A file system that hangs costs the process one thread per file: while one access has not ended, no other one begins.
+pub(super) async fn access<T: Send + 'static>(
+    file: &Path,
+    (limit, since): (Duration, Instant),
+    work: impl FnOnce() -> T + Clone + Send + 'static,
+) -> Result<T, Obstacle> {
+    let gate = gate(file);
+    let outcome = async {
+        loop {
+            drop(gate.acquire().await);
+            if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
+                return Err(Obstacle::NoThread);
+            }
+            let job = {
+                let (gate, work) = (Arc::clone(&gate), work.clone());
+                // The gate is taken here, not before: a job that never leaves the runtime's queue must not hold it.
+                move || gate.try_acquire().ok().map(|_permit| work())
+            };
+            // Tokio panics if its first blocking thread cannot be started.
+            let started = catch_unwind(AssertUnwindSafe(|| spawn_blocking(job)));
+            REFUSED.store(started.is_err(), Ordering::Relaxed);
+            let ended = started.map_err(|_| Obstacle::NoThread)?.await;
+            if let Some(value) = ended.map_err(io::Error::from)? {
+                return Ok(value);
+            }
+        }
+    };
+    match timeout_at(since + limit, outcome).await {
+        Ok(outcome) => outcome,
+        Err(_) if gate.available_permits() == 0 => Err(Obstacle::Hung(Some(limit))),
+        Err(_) if !thread_can_start() => Err(Obstacle::NoThread),
+        Err(_) => Err(Obstacle::PoolFull(limit)),
+    }
+}
+
+/// Tokio panicked for want of a thread. It is not asked again before a thread can start: each panic is printed.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+fn thread_can_start() -> bool {
+    thread::Builder::new().spawn(|| {}).is_ok()
+}
+
+/// The process's one gate to this file. A forked child has gates of its own: nobody there would open those of its parent.
+fn gate(file: &Path) -> Arc<Semaphore> {
+    static ALL: Mutex<BTreeMap<(u32, PathBuf), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
+
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (process::id(), file.to_owned());
+    if let Some(gate) = all.get(&key).and_then(Weak::upgrade) {
+        return gate;
+    }
+    all.retain(|_, gate| gate.strong_count() > 0);
+    let gate = Arc::new(Semaphore::new(1));
+    all.insert(key, Arc::downgrade(&gate));
+    gate
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn hung_access_ends_in_time_and_stays_alone() {
+        let file = Path::new("/file_access/hung");
+        let (release, hangs) = mpsc::channel::<()>();
+        let hangs = Arc::new(Mutex::new(hangs));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let work = {
+            let begun = Arc::clone(&begun);
+            move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                assert!(hangs.lock().unwrap().recv().is_err());
+            }
+        };
+        for _ in 0..3 {
+            let outcome = access(file, (SHORT, Instant::now()), work.clone()).await;
+            assert!(matches!(outcome, Err(Obstacle::Hung(Some(SHORT)))));
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 1, "no second access begins");
+        // Another file is not concerned.
+        assert!(access(Path::new("/file_access/other"), (LONG, Instant::now()), || ()).await.is_ok());
+
+        drop(release);
+        assert!(access(file, (LONG, Instant::now()), work).await.is_ok());
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn full_blocking_pool_is_named() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let file = Path::new("/file_access/pool");
+            let (release, stuck) = mpsc::channel::<()>();
+            drop(spawn_blocking(move || stuck.recv()));
+            for _ in 0..3 {
+                let outcome = access(file, (SHORT, Instant::now()), || ()).await;
+                assert!(matches!(outcome, Err(Obstacle::PoolFull(SHORT))));
+            }
+            // What waits in this runtime's queue keeps no other runtime from the file.
+            let elsewhere = thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(access(file, (LONG, Instant::now()), || ())).is_ok()
+            });
+            assert!(elsewhere.join().unwrap());
+            drop(release);
+            assert!(access(file, (LONG, Instant::now()), || ()).await.is_ok());
+        });
+    }
+
+    #[tokio::test]
+    async fn many_accesses_of_one_file_all_end() {
+        let all = Arc::new(AtomicUsize::new(0));
+        let accesses = (0..50).map(|_| {
+            let all = Arc::clone(&all);
+            tokio::spawn(async move {
+                let work = move || all.fetch_add(1, Ordering::SeqCst);
+                access(Path::new("/file_access/many"), (LONG, Instant::now()), work).await.is_ok()
+            })
+        });
+        for access in accesses.collect::<Vec<_>>() {
+            assert!(access.await.unwrap());
+        }
+        assert_eq!(all.load(Ordering::SeqCst), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_access_beats_a_paused_clock() {
+        let slow = || thread::sleep(Duration::from_millis(20));
+        assert!(access(Path::new("/file_access/paused"), (LONG, Instant::now()), slow).await.is_ok());
+    }
+}
