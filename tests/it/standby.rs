@@ -255,7 +255,7 @@ async fn a_standby_without_the_oidc_provider_is_passed_over() {
     assert_eq!((exchanges(&regions.standby), exchanges(&second)), (1, 1));
 
     // The only standby says so: the error names both causes, and home is asked again.
-    let lonely = regions.builder(Away::Refuses).build().unwrap();
+    let lonely = regions.builder(Away::Refuses).wait_timeout(Duration::from_secs(3)).build().unwrap();
     let error = loop {
         let error = soon(lonely.refresh()).await.unwrap_err();
         if error.code().is_some() {
