@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::clock::{Drift, Reading};
+use super::clock::{Drift, Life, Reading};
 use super::events::{self, Ended, Expired, Renewed};
 use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
@@ -134,23 +134,31 @@ impl Lease {
         shared.observe(|observer| observer.exchanged(took, ended.error()));
     }
 
-    fn publish(
-        &self,
-        state: &mut State,
-        reading: &Reading,
-        grant: Grant,
-        (since, lifetime): (Instant, Duration),
-    ) -> Ended {
+    fn publish(&self, state: &mut State, reading: &Reading, grant: Grant, life: Life) -> Ended {
         let shared = &*self.shared;
         let failures = state.schedule.failures();
-        state.schedule.succeeded(since, lifetime, fastrand::f64());
+        let access_key_id = grant.credentials.access_key_id();
+        let present = shared.slot.load();
+        let other_key = present.as_ref().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
+        let taken = state.schedule.succeeded(life, other_key, fastrand::f64());
         let failing = state.telling.succeeded(reading.mono);
         state.failure = None;
         state.endpoint.clone_from(&grant.principal.endpoint);
+        let next = state.schedule.due().saturating_duration_since(reading.mono);
+        let mut renewed = Renewed {
+            generation: state.generation,
+            other_key: false,
+            lifetime: life.lifetime,
+            next,
+            principal: Arc::new(grant.principal),
+            failures,
+            failing,
+        };
+        if !taken {
+            shared.republish(state, reading.mono);
+            return Ended::Renewed(renewed);
+        }
         state.anchor = *reading;
-
-        let access_key_id = grant.credentials.access_key_id();
-        let other_key = shared.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
         if other_key {
             state.generation += 1;
             if state.issued.len() == ISSUED_KEPT {
@@ -158,21 +166,20 @@ impl Lease {
             }
             state.issued.push_back(access_key_id.to_owned());
         }
-        let generation = state.generation;
-        let deadline = since + lifetime;
+        (renewed.generation, renewed.other_key) = (state.generation, other_key);
+        let deadline = life.since + life.lifetime;
         let expiry = reading.wall_at(deadline);
-        let principal = Arc::new(grant.principal);
-        let snapshot = Snapshot::new(grant.credentials, Arc::clone(&principal), generation, lifetime, deadline, expiry);
+        let principal = Arc::clone(&renewed.principal);
+        let (generation, lifetime) = (state.generation, life.lifetime);
+        let snapshot = Snapshot::new(grant.credentials, principal, generation, lifetime, deadline, expiry);
         shared.slot.store(snapshot);
         shared.republish(state, reading.mono);
-        let next = state.schedule.due().saturating_duration_since(reading.mono);
-        Ended::Renewed(Renewed { generation, other_key, lifetime, next, principal, failures, failing })
+        Ended::Renewed(renewed)
     }
 
     fn failed(&self, state: &mut State, reading: &Reading, failure: Failure) -> Ended {
         let now = reading.mono;
-        let callers = state.callers();
-        let class = state.schedule.failed(failure.class, failure.retry_after, callers, now, fastrand::f64());
+        let class = state.schedule.failed(failure.class, failure.retry_after, now, fastrand::f64());
         let error = failure.error;
         state.failure = Some(Failed { at: now, class, error: error.clone() });
         if let Some(endpoint) = error.endpoint() {
@@ -212,10 +219,7 @@ impl Drop for Lease {
         let mut standing = None;
         if state.task.lease == self.number {
             state.task.alive = false;
-            if state.task.attempting {
-                state.task.attempting = false;
-                state.schedule.attempt_lost(now);
-            }
+            state.task.attempting = false;
             // Only a panic can end it otherwise than by its runtime or by our wish.
             if std::thread::panicking() {
                 state.task.lost = Some(now);
@@ -243,29 +247,20 @@ fn expired(state: &mut State, now: Instant) -> Option<Expired> {
     })
 }
 
-/// Since when, and for how long, the credentials are valid.
-fn life_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<(Instant, Duration), Failure> {
+/// When the credentials are valid.
+fn life_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<Life, Failure> {
     reading
         .life(sent, grant.expiration, grant.date, grant.requested)
-        .filter(|(since, lifetime)| *since + *lifetime > reading.mono)
-        .ok_or_else(|| no_life(subject, grant, reading))
+        .filter(|life| life.since + life.lifetime > reading.mono)
+        .ok_or_else(|| no_life(subject, grant))
 }
 
-fn no_life(subject: &str, grant: &Grant, reading: &Reading) -> Failure {
+fn no_life(subject: &str, grant: &Grant) -> Failure {
     let endpoint = grant.principal.endpoint.as_deref();
     let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
-    let outlasts = |now| grant.expiration.duration_since(now).is_ok_and(|left| left > grant.requested);
-    let (what, hint) = if outlasts(reading.wall) && grant.date.is_none_or(outlasts) {
-        let asked = grant.requested.as_secs();
-        (
-            format!("are to last longer than the {asked} s that were asked for"),
-            "ask for a session as long as this endpoint gives, or compare its clock and that of this machine",
-        )
-    } else {
-        ("had expired on arrival".to_owned(), "compare the clocks of this machine and of the STS endpoint")
-    };
-    let error = Error::new(ErrorKind::Unexpected, format!("the credentials that came{from} for {subject} {what}"))
-        .with_hint(hint)
+    let what = format!("the credentials that came{from} for {subject} had expired on arrival");
+    let error = Error::new(ErrorKind::Unexpected, what)
+        .with_hint("compare the clocks of this machine and of the STS endpoint")
         .with_transient(true)
         .with_endpoint(endpoint.map(str::to_owned));
     Failure { class: Class::Transient, error, retry_after: None }

@@ -48,3 +48,45 @@ const STEP: Duration = Duration::from_secs(30);
 const CAP: Duration = Duration::from_secs(15 * 60);
 /// Since the last one; then a row begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejections_in_a_row_back_off() {
+        let start = Instant::now();
+        let mut rejections = Rejections::default();
+        let mut now = start;
+        let mut waits = Vec::new();
+        for generation in 1..=9 {
+            rejections.hear(generation, now);
+            rejections.hear(generation, now);
+            let at = rejections.earliest(now);
+            rejections.acted_at(at);
+            waits.push((at - now).as_secs());
+            assert!(rejections.last_named(generation) && !rejections.last_named(generation + 1));
+            // Each request hears of it until the next generation is there.
+            while now < at {
+                now = at.min(now + Duration::from_secs(300));
+                rejections.hear(generation, now);
+            }
+        }
+        assert_eq!(waits, [0, 30, 60, 120, 240, 480, 900, 900, 900]);
+    }
+
+    #[test]
+    fn ten_quiet_minutes_start_over() {
+        for (quiet, expected) in [(600, 60), (601, 30)] {
+            let start = Instant::now();
+            let mut rejections = Rejections::default();
+            for generation in 1..=2 {
+                rejections.hear(generation, start);
+            }
+            let now = start + Duration::from_secs(quiet);
+            rejections.hear(3, now);
+            rejections.acted_at(now);
+            assert_eq!((rejections.earliest(now) - now).as_secs(), expected, "{quiet} s");
+        }
+    }
+}

@@ -87,7 +87,7 @@ impl Shared {
     ) -> Self {
         let anchor = clock.read();
         let now = anchor.mono;
-        let schedule = Schedule::new(policy.refresh_window.clone(), policy.wait_timeout, now);
+        let schedule = Schedule::new(policy.refresh_window.clone(), now);
         let task = Task { lease: 0, alive: false, beat: now, attempting: false, lost: None };
         Self {
             slot: Slot::new(),
@@ -134,9 +134,6 @@ impl Shared {
         if state.task.lost.is_some_and(|lost| now.duration_since(lost) < RESPAWN_SPACING) {
             return None;
         }
-        if state.task.attempting {
-            state.schedule.attempt_lost(now);
-        }
         let number = state.task.lease + 1;
         state.task = Task { lease: number, alive: true, beat: now, attempting: false, lost: None };
         self.republish(&state, now);
@@ -168,7 +165,7 @@ impl Shared {
             return;
         }
         let generation = state.generation;
-        state.schedule.rejected(generation, now);
+        state.schedule.rejected(generation, now, fastrand::f64());
         self.republish(&state, now);
         drop(state);
         events::rejected(&self.subject, generation);

@@ -143,9 +143,9 @@ impl<'a> Caller<'a> {
             return Err(failed.error.clone());
         }
         if matches!(self.need, Need::Lasting(_)) {
-            state.schedule.longer_requested(now);
+            state.schedule.longer_requested(now, fastrand::f64());
         } else if !self.asked {
-            state.schedule.requested(now);
+            state.schedule.requested(now, fastrand::f64());
         }
         self.asked = true;
         let limit = self.joined + self.shared.policy.wait_timeout;
@@ -166,10 +166,10 @@ impl<'a> Caller<'a> {
             }
         }
         if matches!(self.need, Need::Newer) && !self.asked {
-            state.schedule.requested(now);
+            state.schedule.requested(now, fastrand::f64());
         }
         self.asked = true;
-        state.schedule.wanted(now, fastrand::f64());
+        state.schedule.wanted(now);
         if matches!(self.need, Need::Ready) {
             return Ok(now + LOOK_AGAIN);
         }
