@@ -9,8 +9,10 @@ use super::source::Class;
 pub(crate) struct Failing {
     /// `Lagging` stands for a role that may be too new; `Unclear` has become `Transient` or `Config` here.
     pub(crate) class: Class,
-    /// Failures in a row before this one; of `Lagging`, failures of that class.
+    /// Failures in a row before this one.
     pub(crate) k: u32,
+    /// Those of them that came last and were of this class.
+    pub(crate) alike: u32,
     /// Time since the first failure in a row.
     pub(crate) lasted: Duration,
     /// What the server asked for.
@@ -22,7 +24,7 @@ pub(crate) struct Failing {
 impl Failing {
     /// The retry delay, while the credentials are valid for `remaining`.
     pub(crate) fn wait(&self, remaining: Duration) -> Duration {
-        let wait = self.row(remaining).draw(self.k, self.random).max(self.asked(remaining));
+        let wait = self.row(remaining).draw(self.random).max(self.asked(remaining));
         // An attempt is made at the expiry, where the rows for nothing valid take over. A token problem waits for a token.
         if remaining.is_zero() || self.class == Class::Blocked { wait } else { wait.min(remaining) }
     }
@@ -31,11 +33,11 @@ impl Failing {
     pub(crate) fn wait_for_callers(&self, remaining: Duration) -> Duration {
         let row = match self.resolved() {
             // The callers get this failure's error in the meantime.
-            Class::Config => Row::doubling(seconds(1), ERROR_STANDS),
+            Class::Config => Row::doubling(self.k, seconds(1), ERROR_STANDS),
             Class::Blocked => Row::even(PROBE_FOR_CALLERS),
             _ => return self.wait(remaining),
         };
-        row.draw(self.k, self.random).max(self.asked(remaining))
+        row.draw(self.random).max(self.asked(remaining))
     }
 
     /// The server's `Retry-After`, within reason, and some more so that those who were told the same do not come together.
@@ -48,30 +50,33 @@ impl Failing {
         let within = |share: u32, least: u64| (remaining / share).clamp(seconds(least), LONGEST);
         match (self.resolved(), remaining.is_zero()) {
             (Class::Blocked, _) => Row::even(PROBE),
-            (Class::Lagging, _) if self.k < LAGGING_DOUBLINGS => Row::doubling(seconds(1), seconds(16)),
+            (Class::Lagging, _) if self.alike < LAGGING_DOUBLINGS => Row::doubling(self.alike, seconds(1), seconds(16)),
             (Class::Lagging, _) => Row::even(LAGGING),
-            (Class::Throttled, false) => Row::doubling(seconds(5), within(4, 30)),
-            (Class::Config, false) => Row::doubling(seconds(30), within(4, 15)),
-            (_, false) => Row::doubling(seconds(2), within(8, 15)),
-            // A limited STS is filled by those who come at random, and paid for by those who come in vain.
-            (Class::Throttled, true) => Row { step: seconds(20), factor: 5, cap: seconds(200), least: 0.2 },
+            (Class::Throttled, false) => Row::doubling(self.k, seconds(5), within(4, 30)),
+            (Class::Config, false) => Row::doubling(self.k, seconds(30), within(4, 15)),
+            (_, false) => Row::doubling(self.k, seconds(2), within(8, 15)),
+            // The fleet bench defends these: fewer calls in vain, or an earlier last pod, cost the other.
+            (Class::Throttled, true) => {
+                Row { factor: 5, least: 0.2, ..Row::doubling(self.alike, seconds(20), seconds(240)) }
+            }
             (Class::Config, true) => Row::even(CONFIG),
             (_, true) => {
                 let cap = if self.lasted < LONG_OUTAGE { seconds(10) } else { seconds(24) };
-                Row { factor: 3, ..Row::doubling(Duration::from_millis(500), cap) }
+                Row { factor: 3, ..Row::doubling(self.k, Duration::from_millis(500), cap) }
             }
         }
     }
 
     /// A role that is still denied after minutes is not new.
     fn resolved(&self) -> Class {
-        let denied = self.class == Class::Lagging && self.k >= LAGGING_DOUBLINGS && self.lasted >= LAGGING_LASTS;
+        let denied = self.class == Class::Lagging && self.alike >= LAGGING_DOUBLINGS && self.lasted >= LAGGING_LASTS;
         if denied { Class::Config } else { self.class }
     }
 }
 
 /// `min(cap, step·factor^k)·U(least, 1)`.
 struct Row {
+    k: u32,
     step: Duration,
     factor: u32,
     cap: Duration,
@@ -79,16 +84,16 @@ struct Row {
 }
 
 impl Row {
-    fn doubling(step: Duration, cap: Duration) -> Self {
-        Self { step, factor: 2, cap, least: 0.5 }
+    fn doubling(k: u32, step: Duration, cap: Duration) -> Self {
+        Self { k, step, factor: 2, cap, least: 0.5 }
     }
 
     fn even(delay: Duration) -> Self {
-        Self::doubling(delay, delay)
+        Self::doubling(0, delay, delay)
     }
 
-    fn draw(&self, k: u32, random: f64) -> Duration {
-        grown(self.step, self.factor, k, self.cap).mul_f64(between(self.least, 1.0, random))
+    fn draw(&self, random: f64) -> Duration {
+        grown(self.step, self.factor, self.k, self.cap).mul_f64(between(self.least, 1.0, random))
     }
 }
 
@@ -142,7 +147,7 @@ mod tests {
     const TOP: f64 = 0.999_999_999;
 
     fn failing(class: Class, k: u32) -> Failing {
-        Failing { class, k, lasted: Duration::ZERO, retry_after: None, random: 0.0 }
+        Failing { class, k, alike: k, lasted: Duration::ZERO, retry_after: None, random: 0.0 }
     }
 
     /// The least and the longest delay, in ms.
@@ -181,7 +186,7 @@ mod tests {
             (Transient, 99, 300, 0, (12_000, 24_000)),
             (Throttled, 0, 0, 0, (4000, 20_000)),
             (Throttled, 1, 0, 0, (20_000, 100_000)),
-            (Throttled, 2, 9999, 0, (40_000, 200_000)),
+            (Throttled, 2, 9999, 0, (48_000, 240_000)),
             (Config, 0, 0, 0, (150_000, 300_000)),
             (Blocked, 0, 0, 0, (30_000, 60_000)),
             (Lagging, 0, 0, 0, (500, 1000)),
@@ -195,6 +200,15 @@ mod tests {
             let failing = Failing { lasted: seconds(lasted), ..failing(class, k) };
             assert_eq!(range(failing, |failing| failing.wait(seconds(remaining))), expected, "{row:?}");
         }
+    }
+
+    #[test]
+    fn outage_does_not_lengthen_throttling() {
+        let first = Failing { k: 20, ..failing(Throttled, 0) };
+        assert_eq!(range(first, |failing| failing.wait(Duration::ZERO)), (4000, 20_000));
+        assert_eq!(range(first, |failing| failing.wait(seconds(60))), (15_000, 30_000));
+        let first = Failing { k: 20, ..failing(Lagging, 0) };
+        assert_eq!(range(first, |failing| failing.wait(Duration::ZERO)), (500, 1000));
     }
 
     #[test]

@@ -168,17 +168,17 @@ impl Schedule {
             Some(before) => (before.since, before.count, 1),
             None => (now, 0, 1),
         };
-        let (row, row_k, counted) = match class {
+        let (row, counted) = match class {
             // A new role or issuer is not known everywhere at once.
             Class::Lagging if self.validity.is_none() => {
-                (class, alike - 1, if alike <= LAGGING_TRIES { Class::Transient } else { Class::Config })
+                (class, if alike <= LAGGING_TRIES { Class::Transient } else { Class::Config })
             }
-            Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Transient, k, Class::Transient),
-            Class::Lagging | Class::Unclear => (Class::Config, k, Class::Config),
-            class => (class, k, class),
+            Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Transient, Class::Transient),
+            Class::Lagging | Class::Unclear => (Class::Config, Class::Config),
+            class => (class, class),
         };
         let remaining = self.remaining(now);
-        let failing = Failing { class: row, k: row_k, lasted: now - since, retry_after, random };
+        let failing = Failing { class: row, k, alike: alike - 1, lasted: now - since, retry_after, random };
         self.due = now + failing.wait(remaining);
         let usable = !remaining.is_zero();
         let config = counted == Class::Config;

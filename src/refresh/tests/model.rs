@@ -88,7 +88,7 @@ const ASKED: Duration = Duration::from_secs(75);
 fn longest(class: Class, valid: Duration) -> Duration {
     Duration::from_secs(match class {
         Class::Blocked => 60,
-        Class::Throttled if valid.is_zero() => 200,
+        Class::Throttled if valid.is_zero() => 240,
         Class::Config if valid.is_zero() => 300,
         _ if valid.is_zero() => 24,
         _ => return (valid / 4).clamp(Duration::from_secs(30), Duration::from_secs(300)),

@@ -112,7 +112,7 @@ impl Simulation {
                 let class = self.random.choice(Class::ALL).unwrap();
                 self.fault = Some(class);
                 self.recovery = match class {
-                    Class::Throttled => seconds(200),
+                    Class::Throttled => seconds(240),
                     // A denial that stands, and a probe.
                     _ => seconds(30),
                 };
