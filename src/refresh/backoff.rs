@@ -15,7 +15,7 @@ pub(crate) struct Failing {
     pub(crate) alike: u32,
     /// Time since the first failure in a row.
     pub(crate) lasted: Duration,
-    /// What the server asked for.
+    /// The server's `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
     /// In `[0, 1)`.
     pub(crate) random: f64,
@@ -25,7 +25,7 @@ impl Failing {
     /// The retry delay, while the credentials are valid for `remaining`.
     pub(crate) fn wait(&self, remaining: Duration) -> Duration {
         let wait = self.row(remaining).draw(self.random).max(self.asked(remaining));
-        // An attempt is made at the expiry, where the rows for nothing valid take over. A token problem waits for a token.
+        // An attempt is made at the expiry, where the rows for nothing valid take over. `Blocked` waits for a change.
         if remaining.is_zero() || self.class == Class::Blocked { wait } else { wait.min(remaining) }
     }
 
@@ -50,7 +50,7 @@ impl Failing {
         let within = |share: u32, least: u64| (remaining / share).clamp(seconds(least), LONGEST);
         match (self.resolved(), remaining.is_zero()) {
             (Class::Blocked, _) => Row::even(PROBE),
-            (Class::Lagging, _) if self.alike < LAGGING_DOUBLINGS => Row::doubling(self.alike, seconds(1), seconds(16)),
+            (Class::Lagging, _) if self.alike < LAGGING_DOUBLINGS => Row::doubling(self.alike, seconds(1), LONGEST),
             (Class::Lagging, _) => Row::even(LAGGING),
             (Class::Throttled, false) => Row::doubling(self.k, seconds(5), within(4, 30)),
             (Class::Config, false) => Row::doubling(self.k, seconds(30), within(4, 15)),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Differences up to this are the ordinary noise of two clocks.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// What a `Date` header cannot tell apart.
+/// The precision of a `Date` header.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How much longer than asked a session may last on the word of one clock.
@@ -49,7 +49,7 @@ impl Clock {
     }
 }
 
-/// What the clocks showed at one moment.
+/// The clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) mono: Instant,
@@ -58,7 +58,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// What the wall clock will show at `then`, if nobody sets it.
+    /// The wall clock at `then`, if nobody sets it.
     pub(crate) fn wall_at(&self, then: Instant) -> SystemTime {
         let shown = match then.checked_duration_since(self.mono) {
             Some(ahead) => self.wall.checked_add(ahead),
@@ -75,7 +75,7 @@ impl Reading {
         }
     }
 
-    /// Since when credentials live that were asked for at `sent`, on the monotonic clock of now.
+    /// Start of the session that was asked for at `sent`, on the monotonic clock of now.
     ///
     /// A `date` shows the beginning of its second, and services count from there. Where the local clock was in that second
     /// already when the request was sent, life began earlier by as much; a clock that shows another second says nothing.
@@ -113,7 +113,7 @@ impl Reading {
         }
     }
 
-    /// What happened to the clocks between `anchor` and now.
+    /// The move of the clocks between `anchor` and now.
     pub(crate) fn since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);
         let slept = match (self.boot, anchor.boot) {

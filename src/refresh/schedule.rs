@@ -24,7 +24,7 @@ pub(crate) struct Schedule {
     started: Option<Instant>,
     /// Start of the current run of attempts that callers wait for.
     flight: Option<Instant>,
-    /// The credentials were rejected, or the token's identity changed: any session is better.
+    /// The credentials were rejected, or the source's identity changed: any session is better.
     unwanted: bool,
     rejections: Rejections,
     /// Sessions in a row that only the local clock calls short.
@@ -52,15 +52,15 @@ struct Failures {
     since: Instant,
     /// The last answer's class, and how many in a row had it.
     alike: (Class, u32),
-    /// What the last failure counts as: never `Lagging` or `Unclear`.
+    /// The class that the last failure counts as: never `Lagging` or `Unclear`.
     class: Class,
-    /// Only a change of the token causes an attempt before this.
+    /// Only a change of the source causes an attempt before this.
     least: Instant,
     /// A caller with nothing valid may bring the next attempt forward to this.
     for_callers: Instant,
 }
 
-/// What the wait for the next attempt is.
+/// The reason of the present wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hold {
     /// The last attempt succeeded, or there was none yet.
@@ -70,7 +70,7 @@ pub(crate) enum Hold {
 }
 
 impl Schedule {
-    /// With an attempt due at once.
+    /// A schedule with an attempt due at once.
     pub(crate) fn new(window: RangeInclusive<f64>, now: Instant) -> Self {
         Self {
             window,
@@ -106,7 +106,7 @@ impl Schedule {
         self.validity
     }
 
-    /// When the flight under way began.
+    /// Start of the current run of attempts.
     pub(crate) fn flight(&self) -> Option<Instant> {
         self.flight
     }
@@ -120,13 +120,13 @@ impl Schedule {
         self.validity.map_or(Duration::ZERO, |validity| validity.deadline.saturating_duration_since(now))
     }
 
-    /// Whether a `Config` error still stands for those who come now.
+    /// True while a caller gets the last `Config` error at once.
     pub(crate) fn error_stands(&self, now: Instant) -> bool {
         let stands = |failures: &Failures| failures.class == Class::Config && now < failures.for_callers;
         self.failures.as_ref().is_some_and(stands)
     }
 
-    /// Whether the present wait is one that only the server's throttling explains.
+    /// True while the server's throttling is waited out.
     pub(crate) fn throttled(&self, now: Instant) -> bool {
         self.hold() == Hold::Failed(Class::Throttled) && now < self.due
     }
@@ -224,7 +224,7 @@ impl Schedule {
         }
     }
 
-    /// A service refused the credentials of this generation, which are the present ones.
+    /// A service rejected the credentials of this generation, which are the present ones.
     pub(crate) fn rejected(&mut self, generation: u64, now: Instant, random: f64) {
         self.rejections.hear(generation, now);
         self.unwanted = true;
@@ -238,12 +238,12 @@ impl Schedule {
         }
     }
 
-    /// Whether this generation was refused by a service.
+    /// True if a service rejected this generation.
     pub(crate) fn was_rejected(&self, generation: u64) -> bool {
         self.rejections.last_named(generation)
     }
 
-    /// What a fetch rests on changed. `callers`: somebody waits with nothing usable.
+    /// The source changed. `callers`: somebody waits with nothing valid.
     pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
         self.unwanted |= change == Change::Identity;
         let helps = match self.hold() {
@@ -315,7 +315,7 @@ const UNCLEAR_TRIES: u32 = 2;
 const WISH: Duration = Duration::from_secs(10);
 const WISH_CAP: Duration = Duration::from_secs(60);
 const SPREAD_OF_REJECTION: Duration = Duration::from_secs(5);
-/// A whole cluster's tokens may come anew together.
+/// The sources of a whole cluster may change together.
 const SPREAD_OF_ROTATION: Duration = Duration::from_secs(2);
 /// A clock that is set all the time must not cause a storm.
 const CLOCK_SPACING: Duration = Duration::from_secs(300);
@@ -501,7 +501,7 @@ mod tests {
         assert_eq!(schedule.due(), due);
         assert!(schedule.throttled(now) && !schedule.throttled(due));
         schedule.changed(Change::Identity, false, now, 0.0);
-        assert!(schedule.due() < due, "somebody else's token is another matter");
+        assert!(schedule.due() < due, "another identity is another matter");
     }
 
     /// When `wish` causes attempts, with a call of it at each second; all fail. In whole seconds.
@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_token_is_resent_once_at_once() {
+    fn changed_source_is_asked_once_at_once() {
         let now = Instant::now();
         let mut schedule = failing(now, Class::Blocked);
         schedule.changed(Change::Content, true, now, TOP);

@@ -8,7 +8,7 @@ use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::refresh::source::{Change, Class};
 
 #[tokio::test(start_paused = true)]
-async fn token_problem_waits_for_a_new_token() {
+async fn blocked_exchange_waits_for_a_change() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Fail(Class::Blocked));
     let engine = rig.engine.clone();
@@ -22,7 +22,7 @@ async fn token_problem_waits_for_a_new_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn token_problem_is_probed_each_minute() {
+async fn blocked_exchange_is_probed_each_minute() {
     let rig = Rig::new(Reply::Fail(Class::Blocked));
     rig.engine.credentials().await.unwrap_err();
     rig.pass(seconds(600)).await;
@@ -30,7 +30,7 @@ async fn token_problem_is_probed_each_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn caller_of_token_problem_causes_a_probe() {
+async fn caller_of_blocked_exchange_causes_a_probe() {
     let rig = Rig::new(Reply::Fail(Class::Blocked));
     rig.engine.credentials().await.unwrap_err();
     let calls = rig.source.calls();
@@ -46,7 +46,7 @@ async fn caller_of_token_problem_causes_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn restless_token_file_is_no_storm() {
+async fn restless_source_is_no_storm() {
     let rig = Rig::new(Reply::Fail(Class::Blocked));
     rig.engine.credentials().await.unwrap_err();
     let calls = rig.source.calls();
