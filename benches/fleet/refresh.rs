@@ -2,7 +2,7 @@
 
 #[path = "../../src/refresh/backoff.rs"]
 mod backoff;
-#[allow(dead_code, reason = "of it the schedule needs the life of a session alone")]
+#[allow(dead_code, reason = "of it the schedule needs `Session` alone")]
 #[path = "../../src/refresh/clock.rs"]
 pub(crate) mod clock;
 #[path = "../../src/refresh/rejections.rs"]

@@ -78,7 +78,7 @@ impl Reading {
     /// Start of the session that was asked for at `sent`, on the monotonic clock of now.
     ///
     /// A `date` shows the beginning of its second, and services count from there. Where the local clock was in that second
-    /// already when the request was sent, life began earlier by as much; a clock that shows another second says nothing.
+    /// already when the request was sent, the session began earlier by as much; a clock that shows another second says nothing.
     fn alive_since(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
         let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
         let asked = self.mono_of(sent);
@@ -92,22 +92,22 @@ impl Reading {
     /// both clocks say so; else it is used for as long as was requested. Where `date` is past the end, either it is wrong or
     /// the credentials have ended: only a local clock that finds all of the session still to come contradicts it. `None`:
     /// the credentials have ended.
-    pub(crate) fn life(
+    pub(crate) fn session(
         &self,
         sent: &Self,
         expiration: SystemTime,
         date: Option<SystemTime>,
         requested: Duration,
-    ) -> Option<Life> {
+    ) -> Option<Session> {
         let left_at = |now| expiration.duration_since(now).unwrap_or_default();
         let longest = requested.saturating_add(LIFETIME_SLACK);
         let local = left_at(self.wall);
-        let dated = |lifetime| Some(Life { since: self.alive_since(sent, date), lifetime, dated: true });
+        let dated = |lifetime| Some(Session { since: self.alive_since(sent, date), lifetime, dated: true });
         match date.map(left_at) {
             Some(Duration::ZERO) if !(requested.saturating_sub(AGREEMENT)..=longest).contains(&local) => None,
             None | Some(Duration::ZERO) if local.is_zero() => None,
-            None if local > longest => Some(Life { since: self.mono_of(sent), lifetime: requested, dated: false }),
-            None | Some(Duration::ZERO) => Some(Life { since: self.mono, lifetime: local, dated: false }),
+            None if local > longest => Some(Session { since: self.mono_of(sent), lifetime: requested, dated: false }),
+            None | Some(Duration::ZERO) => Some(Session { since: self.mono, lifetime: local, dated: false }),
             Some(left) if left > longest && left.abs_diff(local) > AGREEMENT => dated(requested),
             Some(left) => dated(left),
         }
@@ -133,7 +133,7 @@ impl Reading {
 
 /// A session in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Life {
+pub(crate) struct Session {
     /// Start of the session, on the monotonic clock.
     pub(crate) since: Instant,
     pub(crate) lifetime: Duration,
@@ -191,8 +191,8 @@ mod tests {
     /// The lifetime, in s, and whether the server's clock stands behind it.
     fn lifetime(expiration: u64, date: Option<u64>, local: u64, requested: u64) -> Option<(u64, bool)> {
         let now = Reading { wall: at(local), ..reading(10, 0, 50) };
-        let life = now.life(&now, at(expiration), date.map(at), Duration::from_secs(requested));
-        life.map(|life| (life.lifetime.as_secs(), life.dated))
+        let session = now.session(&now, at(expiration), date.map(at), Duration::from_secs(requested));
+        session.map(|session| (session.lifetime.as_secs(), session.dated))
     }
 
     #[test]
@@ -200,16 +200,17 @@ mod tests {
         let origin = Instant::now();
         let at_mono = |seconds| Reading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
         let (sent, now) = (at_mono(0), at_mono(3));
-        let life =
-            |expiration, date| now.life(&sent, at(expiration), date, HOUR).map(|life| (life.since, life.lifetime));
+        let session = |expiration, date| {
+            now.session(&sent, at(expiration), date, HOUR).map(|session| (session.since, session.lifetime))
+        };
         let seconds = Duration::from_secs;
-        assert_eq!(life(20, None), Some((now.mono, seconds(17))), "not the 3 s of the exchange twice");
+        assert_eq!(session(20, None), Some((now.mono, seconds(17))), "not the 3 s of the exchange twice");
         assert_eq!(
-            life(7220, Some(at(7200))),
+            session(7220, Some(at(7200))),
             Some((sent.mono, seconds(20))),
             "the server's clock: from the question on"
         );
-        assert_eq!(life(9000, None), Some((sent.mono, HOUR)), "as long as asked");
+        assert_eq!(session(9000, None), Some((sent.mono, HOUR)), "as long as asked");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::clock::{Drift, Life, Reading};
+use super::clock::{Drift, Reading, Session};
 use super::events::{self, Ended, Expired, Renewed};
 use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
@@ -114,7 +114,7 @@ impl Lease {
         state.task.beat = reading.mono;
         state.attempts += 1;
         let drift = shared.check_clocks(&mut state, &reading);
-        let ended = match outcome.and_then(|grant| Ok((life_of(&shared.subject, &grant, &sent, &reading)?, grant))) {
+        let ended = match outcome.and_then(|grant| Ok((session_of(&shared.subject, &grant, &sent, &reading)?, grant))) {
             Ok((validity, grant)) => self.publish(&mut state, &reading, grant, validity),
             Err(failure) => self.failed(&mut state, &reading, failure),
         };
@@ -134,13 +134,13 @@ impl Lease {
         shared.observe(|observer| observer.exchanged(took, ended.error()));
     }
 
-    fn publish(&self, state: &mut State, reading: &Reading, grant: Grant, life: Life) -> Ended {
+    fn publish(&self, state: &mut State, reading: &Reading, grant: Grant, session: Session) -> Ended {
         let shared = &*self.shared;
         let failures = state.schedule.failures();
         let access_key_id = grant.credentials.access_key_id();
         let present = shared.slot.load();
         let other_key = present.as_ref().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
-        let taken = state.schedule.succeeded(life, other_key, fastrand::f64());
+        let taken = state.schedule.succeeded(session, other_key, fastrand::f64());
         let failing = state.telling.succeeded(reading.mono);
         state.failure = None;
         state.endpoint.clone_from(&grant.principal.endpoint);
@@ -148,7 +148,7 @@ impl Lease {
         let mut renewed = Renewed {
             generation: state.generation,
             other_key: false,
-            lifetime: life.lifetime,
+            lifetime: session.lifetime,
             next,
             principal: Arc::new(grant.principal),
             failures,
@@ -167,10 +167,10 @@ impl Lease {
             state.issued.push_back(access_key_id.to_owned());
         }
         (renewed.generation, renewed.other_key) = (state.generation, other_key);
-        let deadline = life.since + life.lifetime;
+        let deadline = session.since + session.lifetime;
         let expiry = reading.wall_at(deadline);
         let principal = Arc::clone(&renewed.principal);
-        let (generation, lifetime) = (state.generation, life.lifetime);
+        let (generation, lifetime) = (state.generation, session.lifetime);
         let snapshot = Snapshot::new(grant.credentials, principal, generation, lifetime, deadline, expiry);
         shared.slot.store(snapshot);
         shared.republish(state, reading.mono);
@@ -248,14 +248,14 @@ fn expired(state: &mut State, now: Instant) -> Option<Expired> {
 }
 
 /// When the credentials are valid.
-fn life_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<Life, Failure> {
+fn session_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<Session, Failure> {
     reading
-        .life(sent, grant.expiration, grant.date, grant.requested)
-        .filter(|life| life.since + life.lifetime > reading.mono)
-        .ok_or_else(|| no_life(subject, grant))
+        .session(sent, grant.expiration, grant.date, grant.requested)
+        .filter(|session| session.since + session.lifetime > reading.mono)
+        .ok_or_else(|| no_session(subject, grant))
 }
 
-fn no_life(subject: &str, grant: &Grant) -> Failure {
+fn no_session(subject: &str, grant: &Grant) -> Failure {
     let endpoint = grant.principal.endpoint.as_deref();
     let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
     let what = format!("the credentials that came{from} for {subject} had expired on arrival");

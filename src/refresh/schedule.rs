@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::{Failing, between, beyond, doubled};
-use super::clock::Life;
+use super::clock::Session;
 use super::rejections::Rejections;
 use super::source::{Change, Class};
 
@@ -138,26 +138,26 @@ impl Schedule {
 
     /// An attempt gave a session; `other_key`: under another access key than the present credentials. Returns whether its
     /// credentials are to be taken: those that live longer stay (P2).
-    pub(crate) fn succeeded(&mut self, life: Life, other_key: bool, random: f64) -> bool {
+    pub(crate) fn succeeded(&mut self, session: Session, other_key: bool, random: f64) -> bool {
         self.failures = None;
         self.flight = None;
         self.wishes = 0;
-        let doubtful = other_key && !life.dated && life.lifetime < SHORT;
+        let doubtful = other_key && !session.dated && session.lifetime < SHORT;
         self.short_lived = if doubtful { self.short_lived.saturating_add(1) } else { 0 };
         self.spacing = if self.short_lived < SHORT_IN_A_ROW { SPACING } else { SHORT.mul_f64(beyond(random)) };
 
         let share = between(*self.window.start(), *self.window.end(), random);
-        let deadline = life.since + life.lifetime;
+        let deadline = session.since + session.lifetime;
         let kept = self.validity.filter(|kept| other_key && !self.unwanted && kept.deadline > deadline);
         let wait = if kept.is_some() {
-            let remaining = self.remaining(life.since);
+            let remaining = self.remaining(session.since);
             remaining.mul_f64(share).max(AFTER_SHORTER.min(remaining.mul_f64(*self.window.end())))
         } else {
-            self.validity = Some(Validity { lifetime: life.lifetime, deadline });
+            self.validity = Some(Validity { lifetime: session.lifetime, deadline });
             self.unwanted = false;
-            life.lifetime.mul_f64(share)
+            session.lifetime.mul_f64(share)
         };
-        self.due = self.spaced(life.since + wait);
+        self.due = self.spaced(session.since + wait);
         kept.is_none()
     }
 
@@ -336,15 +336,15 @@ mod tests {
         Schedule::new(0.60..=0.75, now)
     }
 
-    fn life(since: Instant, lifetime: Duration) -> Life {
-        Life { since, lifetime, dated: true }
+    fn session(since: Instant, lifetime: Duration) -> Session {
+        Session { since, lifetime, dated: true }
     }
 
     /// With credentials that were got at `now`.
     fn fresh(now: Instant, lifetime: Duration) -> Schedule {
         let mut schedule = schedule(now);
         schedule.attempt_started(now);
-        assert!(schedule.succeeded(life(now, lifetime), true, 0.0));
+        assert!(schedule.succeeded(session(now, lifetime), true, 0.0));
         schedule
     }
 
@@ -365,7 +365,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(ms(fresh(now, HOUR).due() - now), 2_160_000);
         let mut schedule = fresh(now, HOUR);
-        schedule.succeeded(life(now, HOUR), true, TOP);
+        schedule.succeeded(session(now, HOUR), true, TOP);
         assert_eq!(ms(schedule.due() - now), 2_700_000);
     }
 
@@ -552,7 +552,7 @@ mod tests {
             schedule.requested(now, 0.0);
             assert_eq!(schedule.due(), now);
             schedule.attempt_started(now);
-            schedule.succeeded(life(now, HOUR), true, 0.0);
+            schedule.succeeded(session(now, HOUR), true, 0.0);
         }
         schedule.longer_requested(start + secs(5), 0.0);
         assert_eq!(schedule.due(), start + secs(14), "longer ones: 10 s after the last wish");
@@ -577,13 +577,13 @@ mod tests {
         for (random, expected) in [(0.0, 1080), (TOP, 1350)] {
             let mut schedule = fresh(start, HOUR);
             schedule.attempt_started(now);
-            assert!(!schedule.succeeded(life(now, secs(900)), true, random));
+            assert!(!schedule.succeeded(session(now, secs(900)), true, random));
             assert_eq!(schedule.remaining(now), secs(1800));
             assert_eq!(ms(schedule.due() - now), expected * 1000, "by what remains");
             assert_eq!(schedule.hold(), Hold::Fresh);
         }
-        assert!(fresh(start, HOUR).succeeded(life(now, secs(1801)), true, 0.0), "this one lives longer");
-        assert!(fresh(start, HOUR).succeeded(life(now, secs(900)), false, 0.0), "the same key is news of its end");
+        assert!(fresh(start, HOUR).succeeded(session(now, secs(1801)), true, 0.0), "this one lives longer");
+        assert!(fresh(start, HOUR).succeeded(session(now, secs(900)), false, 0.0), "the same key is news of its end");
     }
 
     #[test]
@@ -591,7 +591,7 @@ mod tests {
         let start = Instant::now();
         for (lifetime, expected) in [(40, 30_000), (20, 15_000), (100, 60_000)] {
             let mut schedule = fresh(start, secs(lifetime));
-            assert!(!schedule.succeeded(life(start, secs(lifetime - 1)), true, 0.0));
+            assert!(!schedule.succeeded(session(start, secs(lifetime - 1)), true, 0.0));
             assert_eq!(ms(schedule.due() - start), expected);
         }
     }
@@ -604,12 +604,12 @@ mod tests {
         let mut foreign = fresh(now, HOUR);
         foreign.changed(Change::Identity, false, now, 0.0);
         for mut schedule in [rejected, foreign] {
-            assert!(schedule.succeeded(life(now, secs(900)), true, 0.0));
-            assert!(!schedule.succeeded(life(now, secs(800)), true, 0.0), "the reason is gone");
+            assert!(schedule.succeeded(session(now, secs(900)), true, 0.0));
+            assert!(!schedule.succeeded(session(now, secs(800)), true, 0.0), "the reason is gone");
         }
         let mut rotated = fresh(now, HOUR);
         rotated.changed(Change::Content, false, now, 0.0);
-        assert!(!rotated.succeeded(life(now, secs(900)), true, 0.0));
+        assert!(!rotated.succeeded(session(now, secs(900)), true, 0.0));
     }
 
     /// Starts of exchanges, in ms, that all give such a session.
@@ -621,7 +621,7 @@ mod tests {
             let now = schedule.due();
             starts.push(ms(now - start));
             schedule.attempt_started(now);
-            schedule.succeeded(Life { since: now, lifetime: secs(lifetime), dated }, other_key, random);
+            schedule.succeeded(Session { since: now, lifetime: secs(lifetime), dated }, other_key, random);
             // Somebody always wants something.
             schedule.requested(now, 0.0);
         }
@@ -675,7 +675,7 @@ mod tests {
             if schedule.due() <= now {
                 jumps.push(second);
                 schedule.attempt_started(now);
-                schedule.succeeded(life(now, 12 * HOUR), true, 0.0);
+                schedule.succeeded(session(now, 12 * HOUR), true, 0.0);
             }
         }
         assert_eq!(jumps, [1, 301, 601]);
@@ -703,7 +703,7 @@ mod tests {
 
         let mut schedule = fresh(start, 12 * HOUR);
         schedule.clock_jumped(start + secs(10));
-        schedule.succeeded(life(start + secs(10), 12 * HOUR), true, 0.0);
+        schedule.succeeded(session(start + secs(10), 12 * HOUR), true, 0.0);
         schedule.slept(secs(300), start + secs(20));
         schedule.clock_jumped(start + secs(20));
         assert_eq!(schedule.due(), start + secs(20), "five minutes have passed");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use crate::refresh::clock::Life;
+use crate::refresh::clock::Session;
 use crate::refresh::schedule::{Hold, Schedule};
 use crate::refresh::source::{Change, Class};
 
@@ -230,7 +230,7 @@ impl Model {
         self.generation += 1;
         (self.failures, self.failed_last, self.asked) = (0, false, false);
         self.doubtful = if dated || lifetime >= Duration::from_secs(30) { 0 } else { self.doubtful + 1 };
-        let taken = self.schedule.succeeded(Life { since: sent, lifetime, dated }, true, self.random.f64());
+        let taken = self.schedule.succeeded(Session { since: sent, lifetime, dated }, true, self.random.f64());
         let longer = self.deadline.is_none_or(|end| sent + lifetime >= end);
         assert_eq!(taken, longer || self.unwanted, "P2: the session that lives longer stays");
         if taken {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use crate::refresh::clock::Life;
+use crate::refresh::clock::Session;
 use crate::refresh::schedule::Schedule;
 use crate::refresh::source::{Change, Class};
 
@@ -53,8 +53,8 @@ impl Provider for Ours {
     fn succeeded(&mut self, at: f64, random: &mut Rng) {
         let now = self.at(at);
         self.schedule.attempt_started(now);
-        let life = Life { since: now, lifetime: Duration::from_secs_f64(self.lifetime), dated: true };
-        self.schedule.succeeded(life, true, random.f64());
+        let session = Session { since: now, lifetime: Duration::from_secs_f64(self.lifetime), dated: true };
+        self.schedule.succeeded(session, true, random.f64());
     }
 
     fn failed(&mut self, at: f64, random: &mut Rng) {

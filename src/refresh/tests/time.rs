@@ -2,6 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use tokio::time::timeout;
+
 use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::refresh::source::Class;
 
@@ -144,4 +146,15 @@ async fn boot_clock_alone_ends_nothing() {
     rig.clock.set_by(-7200);
     rig.pass(seconds(31)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "59 min are left by wall and monotonic clock");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_ahead_without_date_is_no_storm() {
+    let rig = Rig::new(Reply::Undated(HOUR));
+    rig.clock.set_by(3590);
+    for _ in 0..3600 {
+        drop(timeout(seconds(1), rig.engine.credentials()).await);
+        rig.pass(seconds(1)).await;
+    }
+    assert!((100..=244).contains(&rig.source.calls()), "{} calls in two hours at most", rig.source.calls());
 }
