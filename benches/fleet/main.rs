@@ -1,13 +1,14 @@
 //! What a fleet asks of STS: 10 000 pods with sessions of an hour, by this crate's schedule, by the SDK's `LazyCache` and by
-//! AWS's coming cross-SDK behaviour.
+//! AWS's coming cross-SDK behaviour; and 5 000 pods that start while STS is limited, or away.
 //!
 //! `cargo bench --bench fleet --features test-util` prints calls per second, peak and mean, and draws
 //! `benches/pictures/fleet.svg`. The schedule is the crate's own file; the peers are models of their sources, told beside
-//! them. Each pod is busy: a request comes whenever one could cause a call. Of ours the worst of the runs is shown, of the
-//! peers the best.
+//! them, each with the tries of the SDK's client. Each pod has a request a second. Of ours the worst of the runs is shown, of
+//! the peers the best.
 
 mod places;
 mod refresh;
+mod start;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
@@ -17,6 +18,7 @@ mod error {
     pub(crate) use aws_web_identity::{Error, ErrorKind};
 }
 
+use start::{Obstacle, Start};
 use support::chart::{Axis, Chart, Colour, Series};
 use support::{report, short};
 use world::{LIFETIME, Load, PODS, Policy, Scenario, mean, peak};
@@ -27,6 +29,10 @@ fn main() -> std::io::Result<()> {
         rolled_out(rollout, runs);
     }
     outage(runs);
+    for limit in [20.0, 100.0, 500.0] {
+        limited_start(limit, runs);
+    }
+    start_in_an_outage(runs);
     for policy in Policy::ALL {
         let load =
             Load::of(policy, &Scenario { rollout: LIFETIME, outage: 0.0..0.0, standbys: 0, ends: 20.0 * LIFETIME }, 1);
@@ -76,10 +82,7 @@ fn outage(runs: u64) {
     for policy in Policy::ALL {
         let name = format!("outage_30min {}", policy.name());
         let runs = Runs::new(policy, &scenario, runs);
-        // Of the peers the best run, of ours the worst.
-        let shown = |figure: &dyn Fn(&Load) -> f64| {
-            if policy == Policy::Ours { runs.worst(figure) } else { runs.best(figure) }
-        };
+        let shown = |figure: &dyn Fn(&Load) -> f64| runs.shown(policy, figure);
         let of = |span: &std::ops::Range<usize>| {
             let span = span.clone();
             move |load: &Load| f64::from(peak(&load.calls[span.clone()]))
@@ -110,20 +113,71 @@ fn outage(runs: u64) {
     report(format_args!("{name} pods_without_valid_credentials_percent"), format_args!("{ran_out:.1}"));
 }
 
-/// The same with other chances.
-struct Runs(Vec<Load>);
+/// A roll-out where STS takes so many calls a second.
+fn limited_start(limit: f64, runs: u64) {
+    let name = format!("start_at_{limit}_calls_per_second");
+    let [ours, ..] = Policy::ALL.map(|policy| {
+        let runs = Runs::starts(policy, Obstacle::Limit(limit), runs);
+        [
+            runs.report(&format!("{name} {} calls_per_grant", policy.name()), policy, Start::calls_per_grant),
+            runs.report(&format!("{name} {} last_grant_seconds", policy.name()), policy, Start::last_grant),
+        ]
+    });
+    assert!(ours[0] <= 3.5, "{name}: calls per grant");
+    assert!(ours[1] <= 1.5 * f64::from(start::PODS) / limit + 60.0, "{name}: the last grant");
+}
 
-impl Runs {
+/// A roll-out at the beginning of an outage of half an hour.
+fn start_in_an_outage(runs: u64) {
+    let name = "start_in_an_outage_30min";
+    let [ours, ..] = Policy::ALL.map(|policy| {
+        let runs = Runs::starts(policy, Obstacle::Outage, runs);
+        let name = format!("{name} {}", policy.name());
+        [
+            runs.report(&format!("{name} first_10_s calls_per_pod"), policy, Start::first_calls),
+            runs.report(&format!("{name} after_5_min calls_per_second"), policy, Start::later_calls),
+            runs.report(&format!("{name} recovery_p50_seconds"), policy, |start| start.recovery(0.50)),
+            runs.report(&format!("{name} recovery_p99_seconds"), policy, |start| start.recovery(0.99)),
+        ]
+    });
+    for (figure, bound) in ours.into_iter().zip([4.0, 300.0, 15.0, 30.0]) {
+        assert!(figure <= bound, "{name}: {figure}, the bound is {bound}");
+    }
+}
+
+/// The same with other chances.
+struct Runs<T>(Vec<T>);
+
+impl Runs<Load> {
     fn new(policy: Policy, scenario: &Scenario, runs: u64) -> Self {
         Self((1..=runs).map(|seed| Load::of(policy, scenario, seed)).collect())
     }
+}
 
-    fn worst(&self, figure: impl Fn(&Load) -> f64) -> f64 {
+impl Runs<Start> {
+    fn starts(policy: Policy, obstacle: Obstacle, runs: u64) -> Self {
+        Self((1..=runs).map(|seed| Start::of(policy, obstacle, seed)).collect())
+    }
+}
+
+impl<T> Runs<T> {
+    fn worst(&self, figure: impl Fn(&T) -> f64) -> f64 {
         self.0.iter().map(figure).fold(0.0, f64::max)
     }
 
-    fn best(&self, figure: impl Fn(&Load) -> f64) -> f64 {
+    fn best(&self, figure: impl Fn(&T) -> f64) -> f64 {
         self.0.iter().map(figure).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Of the peers the best run, of ours the worst.
+    fn shown(&self, policy: Policy, figure: impl Fn(&T) -> f64) -> f64 {
+        if policy == Policy::Ours { self.worst(figure) } else { self.best(figure) }
+    }
+
+    fn report(&self, name: &str, policy: Policy, figure: impl Fn(&T) -> f64) -> f64 {
+        let shown = self.shown(policy, figure);
+        report(name, format_args!("{shown:.2}"));
+        shown
     }
 }
 

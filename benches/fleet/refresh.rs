@@ -2,6 +2,9 @@
 
 #[path = "../../src/refresh/backoff.rs"]
 mod backoff;
+#[allow(dead_code, reason = "of it the schedule needs `Session` alone")]
+#[path = "../../src/refresh/clock.rs"]
+pub(crate) mod clock;
 #[path = "../../src/refresh/rejections.rs"]
 mod rejections;
 #[allow(dead_code, reason = "its tests stay where they are")]

@@ -29,11 +29,12 @@ impl Policy {
         }
     }
 
-    fn pod(self, starts: f64) -> Box<dyn Provider> {
+    /// A pod that starts then, and the class of its failures.
+    pub(crate) fn pod(self, starts: f64, class: Class) -> Box<dyn Provider> {
         match self {
-            Self::Ours => Box::new(Ours::starting(starts, LIFETIME, Class::Transient)),
-            Self::LazyCache => Box::new(Lazy::starting(starts, LIFETIME)),
-            Self::Coming => Box::new(Coming::starting(starts, LIFETIME, false)),
+            Self::Ours => Box::new(Ours::starting(starts, LIFETIME, class)),
+            Self::LazyCache => Box::new(Lazy::starting(starts, LIFETIME, class)),
+            Self::Coming => Box::new(Coming::starting(starts, LIFETIME, class)),
         }
     }
 }
@@ -76,7 +77,7 @@ impl Load {
         let mut load = Self { calls: none(), elsewhere: none(), ..Self::default() };
         for _ in 0..PODS {
             let starts = random.f64() * scenario.rollout;
-            let mut pod = policy.pod(starts);
+            let mut pod = policy.pod(starts, Class::Transient);
             let mut places = Places::new(scenario.standbys);
             let mut cycle = 0;
             let mut expires = f64::INFINITY;

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 /// Differences up to this are the ordinary noise of two clocks.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// What a `Date` header cannot tell apart.
+/// The precision of a `Date` header.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How much longer than asked a session may last before the answer is not believed.
+/// How much longer than asked a session may last on the word of one clock.
 const LIFETIME_SLACK: Duration = Duration::from_secs(60);
 
-/// How much of a session the local clock may find gone when its answer arrives.
+/// How far the server's clock and the local one may be apart and still agree on a session.
 const AGREEMENT: Duration = Duration::from_secs(30);
 
 /// Three clocks: the wall's, which anybody may set; the monotonic one, which stands still in a suspend; the boot clock,
@@ -65,7 +65,7 @@ impl Clock {
     }
 }
 
-/// What the clocks showed at one moment.
+/// The clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) mono: Instant,
@@ -74,7 +74,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// What the wall clock will show at `then`, if nobody sets it.
+    /// The wall clock at `then`, if nobody sets it.
     pub(crate) fn wall_at(&self, then: Instant) -> SystemTime {
         let shown = match then.checked_duration_since(self.mono) {
             Some(ahead) => self.wall.checked_add(ahead),
@@ -91,57 +91,70 @@ impl Reading {
         }
     }
 
-    /// Since when credentials live that were asked for at `sent`, on the monotonic clock of now.
+    /// Start of the session that was asked for at `sent`, on the monotonic clock of now.
     ///
     /// A `date` shows the beginning of its second, and services count from there. Where the local clock was in that second
-    /// already when the request was sent, life began earlier by as much; a clock that shows another second says nothing.
+    /// already when the request was sent, the session began earlier by as much; a clock that shows another second says nothing.
     fn alive_since(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
         let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
         let asked = self.mono_of(sent);
         asked.checked_sub(into.unwrap_or_default()).unwrap_or(asked)
     }
 
-    /// Since when, and for how long, credentials live that were asked for at `sent`, came now, and end at `expiration` on the
-    /// server's clock, which showed `date` when it answered.
+    /// The time of credentials that were asked for at `sent`, came now, and end at `expiration` on the server's clock, which
+    /// showed `date` when it answered.
     ///
-    /// Without a usable `date` the local clock stands in, and tells what is left now. Where `date` is past the end, either it
-    /// is wrong or the credentials have ended: only a local clock that finds all of the session still to come contradicts it.
-    /// `None`: neither makes sense of the answer.
-    pub(crate) fn life(
+    /// Without a `date` the local clock tells what is left now. A session that is longer than `requested` is believed where
+    /// both clocks say so; else it is used for as long as was requested. Where `date` is past the end, either it is wrong or
+    /// the credentials have ended: only a local clock that finds all of the session still to come contradicts it. `None`:
+    /// the credentials have ended.
+    pub(crate) fn session(
         &self,
         sent: &Self,
         expiration: SystemTime,
         date: Option<SystemTime>,
         requested: Duration,
-    ) -> Option<(Instant, Duration)> {
+    ) -> Option<Session> {
         let left_at = |now| expiration.duration_since(now).unwrap_or_default();
-        let credible = |left: &Duration| !left.is_zero() && *left <= requested.saturating_add(LIFETIME_SLACK);
-        let by_date = date.map(left_at);
-        if let Some(left) = by_date.filter(credible) {
-            return Some((self.alive_since(sent, date), left));
+        let longest = requested.saturating_add(LIFETIME_SLACK);
+        let local = left_at(self.wall);
+        let dated = |lifetime| Some(Session { since: self.alive_since(sent, date), lifetime, dated: true });
+        match date.map(left_at) {
+            Some(Duration::ZERO) if !(requested.saturating_sub(AGREEMENT)..=longest).contains(&local) => None,
+            None | Some(Duration::ZERO) if local.is_zero() => None,
+            None if local > longest => Some(Session { since: self.mono_of(sent), lifetime: requested, dated: false }),
+            None | Some(Duration::ZERO) => Some(Session { since: self.mono, lifetime: local, dated: false }),
+            Some(left) if left > longest && left.abs_diff(local) > AGREEMENT => dated(requested),
+            Some(left) => dated(left),
         }
-        let least = by_date.filter(Duration::is_zero).map_or(Duration::ZERO, |_| requested.saturating_sub(AGREEMENT));
-        let left = Some(left_at(self.wall)).filter(credible).filter(|left| *left >= least)?;
-        Some((self.mono, left))
     }
 
-    /// What happened to the clocks between `anchor` and now.
+    /// The move of the clocks between `anchor` and now.
     pub(crate) fn since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);
-        let suspended = match (self.boot, anchor.boot) {
+        let slept = match (self.boot, anchor.boot) {
             (Some(now), Some(then)) => now.saturating_sub(then).saturating_sub(mono),
             _ => Duration::ZERO,
         };
-        if suspended > TOLERANCE {
-            return Drift::Suspended(suspended);
-        }
         let expected = anchor.wall.checked_add(mono).unwrap_or(anchor.wall);
         match self.wall.duration_since(expected) {
+            // Only as much as both clocks saw: either alone may be set, or belong to another machine.
+            Ok(ahead) if slept.min(ahead) > TOLERANCE => Drift::Suspended(slept.min(ahead)),
             Ok(ahead) if ahead > TOLERANCE => Drift::Ahead,
             Err(behind) if behind.duration() > TOLERANCE => Drift::Behind,
             _ => Drift::None,
         }
     }
+}
+
+/// A session in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Session {
+    /// Start of the session, on the monotonic clock.
+    pub(crate) since: Instant,
+    pub(crate) lifetime: Duration,
+    /// The server's clock says so, and not the local one alone.
+    pub(crate) dated: bool,
 }
 
 /// How the clocks moved against each other.
@@ -191,81 +204,105 @@ mod tests {
         make(now).since(&make(anchor))
     }
 
-    fn lifetime(
-        expiration: SystemTime,
-        date: Option<SystemTime>,
-        local: SystemTime,
-        requested: Duration,
-    ) -> Option<Duration> {
-        let now = Reading { wall: local, ..reading(10, 0, 50) };
-        now.life(&now, expiration, date, requested).map(|(_, left)| left)
+    /// The lifetime, in s, and whether the server's clock stands behind it.
+    fn lifetime(expiration: u64, date: Option<u64>, local: u64, requested: u64) -> Option<(u64, bool)> {
+        let now = Reading { wall: at(local), ..reading(10, 0, 50) };
+        let session = now.session(&now, at(expiration), date.map(at), Duration::from_secs(requested));
+        session.map(|session| (session.lifetime.as_secs(), session.dated))
     }
 
     #[test]
-    fn p7_what_the_local_clock_tells_is_left_is_left_when_the_answer_comes() {
+    fn local_clock_counts_from_arrival() {
         let origin = Instant::now();
         let at_mono = |seconds| Reading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
         let (sent, now) = (at_mono(0), at_mono(3));
-        let life = now.life(&sent, at(20), None, HOUR);
-        assert_eq!(life, Some((now.mono, Duration::from_secs(17))), "not the 3 s of the exchange twice");
-        let life = now.life(&sent, at(7220), Some(at(7200)), HOUR);
-        assert_eq!(life, Some((sent.mono, Duration::from_secs(20))), "a server's clock may be that of the question");
+        let session = |expiration, date| {
+            now.session(&sent, at(expiration), date, HOUR).map(|session| (session.since, session.lifetime))
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(session(20, None), Some((now.mono, seconds(17))), "not the 3 s of the exchange twice");
+        assert_eq!(
+            session(7220, Some(at(7200))),
+            Some((sent.mono, seconds(20))),
+            "the server's clock: from the question on"
+        );
+        assert_eq!(session(9000, None), Some((sent.mono, HOUR)), "as long as asked");
     }
 
     #[test]
-    fn p7_lifetime_comes_from_the_servers_clock_whatever_the_local_one_says() {
-        for local in [at(0), at(7200), at(3600 * 24 * 365)] {
-            assert_eq!(lifetime(at(3600), Some(at(0)), local, HOUR), Some(HOUR));
+    fn server_clock_decides_lifetime() {
+        for local in [0, 7200, 3600 * 24 * 365] {
+            assert_eq!(lifetime(3600, Some(0), local, 3600), Some((3600, true)));
         }
+        assert_eq!(lifetime(3660, Some(0), 9999, 3600), Some((3660, true)), "within the slack");
     }
 
     #[test]
-    fn p7_a_date_that_makes_no_sense_yields_to_the_local_clock() {
-        let half = Duration::from_secs(1800);
-        assert_eq!(lifetime(at(3600), None, at(1800), HOUR), Some(half), "no date");
-        assert_eq!(lifetime(at(3600), Some(at(3600)), at(0), HOUR), Some(HOUR), "nothing left");
-        assert_eq!(lifetime(at(36_000), Some(at(0)), at(34_200), HOUR), Some(half), "far longer than asked");
-        assert_eq!(lifetime(at(3660), Some(at(0)), at(0), HOUR), Some(Duration::from_secs(3660)), "within the slack");
+    fn longer_session_needs_both_clocks() {
+        assert_eq!(lifetime(86_400, Some(0), 0, 3600), Some((86_400, true)));
+        assert_eq!(lifetime(86_400, Some(0), 30, 3600), Some((86_400, true)), "they agree");
+        assert_eq!(lifetime(86_430, Some(30), 0, 3600), Some((86_400, true)), "they agree");
+        assert_eq!(lifetime(86_400, Some(0), 31, 3600), Some((3600, true)), "they do not");
+        assert_eq!(lifetime(86_431, Some(31), 0, 3600), Some((3600, true)), "they do not");
+        assert_eq!(lifetime(3661, Some(0), 9999, 3600), Some((3600, true)), "beyond the slack");
     }
 
     #[test]
-    fn p7_credentials_that_had_ended_do_not_come_to_life_by_a_local_clock_that_is_behind() {
+    fn local_clock_stands_in_for_a_date() {
+        assert_eq!(lifetime(3600, None, 1800, 3600), Some((1800, false)));
+        assert_eq!(lifetime(3660, None, 0, 3600), Some((3660, false)), "within the slack");
+        assert_eq!(lifetime(3661, None, 0, 3600), Some((3600, false)), "no longer than asked");
+        assert_eq!(lifetime(10, None, 10, 3600), None, "ended");
+    }
+
+    #[test]
+    fn ended_credentials_stay_ended() {
         // They ended a minute before the answer; the local clock is behind by this.
-        for behind in [90, 1800, 3600] {
-            assert_eq!(lifetime(at(7140), Some(at(7200)), at(7200 - behind), HOUR), None, "{behind} s");
+        for behind in [90, 1800, 3600, 7200] {
+            assert_eq!(lifetime(7140, Some(7200), 7200 - behind, 3600), None, "{behind} s");
         }
+        assert_eq!(lifetime(10, Some(10), 10, 3600), None);
     }
 
     #[test]
-    fn p7_an_answer_that_neither_clock_understands_has_no_lifetime() {
-        assert_eq!(lifetime(at(0), Some(at(10)), at(10), HOUR), None);
-        assert_eq!(lifetime(at(90_000), None, at(0), HOUR), None);
+    fn date_past_the_end_is_contradicted() {
+        assert_eq!(lifetime(3600, Some(3600), 0, 3600), Some((3600, false)));
+        assert_eq!(lifetime(3600, Some(3600), 30, 3600), Some((3570, false)), "nearly all is to come");
+        assert_eq!(lifetime(3600, Some(3600), 31, 3600), None, "some of it is gone");
     }
 
     #[test]
-    fn p7_credentials_do_not_outlive_the_whole_seconds_that_the_server_counts_in() {
+    fn credentials_end_with_the_servers_second() {
         let ms = Duration::from_millis;
         let sent = Reading { wall: at(100) + ms(650), ..reading(10, 0, 50) };
         let since = |date| sent.mono.checked_duration_since(sent.alive_since(&sent, date)).unwrap();
         assert_eq!(since(Some(at(100))), ms(650), "the answer came in the second in which it was asked for");
         assert_eq!(since(Some(at(101))), ms(0), "in the next one");
+        let early = Reading { wall: at(101) - ms(1), ..sent };
+        assert_eq!(early.mono - early.alive_since(&early, Some(at(100))), ms(999));
         assert_eq!(since(Some(at(99))), ms(0), "another clock");
         assert_eq!(since(Some(at(7300))), ms(0), "a far other clock");
         assert_eq!(since(None), ms(0));
     }
 
     #[test]
-    fn p7_suspend_and_clock_step_are_told_apart() {
+    fn suspend_and_clock_step_differ() {
+        let suspended = |seconds| Drift::Suspended(Duration::from_secs(seconds));
         assert_eq!(drift((0, 0, 50), (30, 30, 80)), Drift::None);
-        assert_eq!(drift((0, 0, 50), (30, 34, 80)), Drift::None, "noise");
-        assert_eq!(drift((0, 0, 50), (30, 630, 680)), Drift::Suspended(Duration::from_secs(600)));
-        assert_eq!(drift((0, 0, 50), (30, 630, 80)), Drift::Ahead, "the boot clock stayed: a step");
-        assert_eq!(drift((0, 7200, 50), (30, 30, 80)), Drift::Behind);
-        assert_eq!(
-            drift((0, 0, 50), (30, 30, 680)),
-            Drift::Suspended(Duration::from_secs(600)),
-            "slept, though the wall clock forgot"
-        );
+        assert_eq!(drift((0, 0, 50), (30, 35, 85)), Drift::None, "noise");
+        assert_eq!(drift((0, 0, 50), (30, 36, 86)), suspended(6));
+        assert_eq!(drift((0, 0, 50), (30, 630, 680)), suspended(600));
+        assert_eq!(drift((0, 0, 50), (30, 36, 80)), Drift::Ahead, "the boot clock stayed: a step");
+        assert_eq!(drift((0, 6, 50), (30, 30, 80)), Drift::Behind);
+        assert_eq!(drift((0, 5, 50), (30, 30, 80)), Drift::None, "noise");
+    }
+
+    #[test]
+    fn suspend_needs_both_clocks() {
+        assert_eq!(drift((0, 0, 50), (30, 30, 680)), Drift::None, "another machine's boot clock");
+        let both = Drift::Suspended(Duration::from_secs(600));
+        assert_eq!(drift((0, 0, 50), (30, 1630, 680)), both, "and then the wall clock was set");
+        assert_eq!(drift((0, 0, 50), (30, 630, 9999)), both, "and then the boot clock was lost");
     }
 
     #[cfg(target_os = "linux")]

@@ -89,9 +89,9 @@ impl Demand {
                 return Verdict::LastError;
             }
             if matches!(self.need, Need::Lasting(_)) {
-                schedule.longer_requested(now);
+                schedule.longer_requested(now, random);
             } else if first {
-                schedule.requested(now);
+                schedule.requested(now, random);
             }
             let held = schedule.throttled(now) && schedule.due() >= own_limit;
             return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
@@ -103,9 +103,9 @@ impl Demand {
             return Verdict::LastError;
         }
         if self.need == Need::Newer && first {
-            schedule.requested(now);
+            schedule.requested(now, random);
         }
-        schedule.wanted(now, random);
+        schedule.wanted(now);
         // Callers of one run of attempts share its time.
         let limit = schedule.flight().unwrap_or(now) + wait_timeout;
         match young {

@@ -1,4 +1,4 @@
-//! How soon a key that services refuse may cause the next attempt: one that no service ever takes must not become a storm.
+//! The delays of rejections: a key that no service ever accepts must not become a storm of exchanges.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ pub(super) struct Rejections {
     in_a_row: u32,
     generation: Option<u64>,
     heard: Option<Instant>,
-    /// When a rejection last caused an attempt.
+    /// Time of the last attempt that a rejection caused.
     acted: Option<Instant>,
 }
 
 impl Rejections {
-    /// A service refused the credentials of this generation.
+    /// A service rejected the credentials of this generation.
     pub(super) fn hear(&mut self, generation: u64, now: Instant) {
         if self.heard.is_some_and(|heard| now.duration_since(heard) > FORGOTTEN) {
             self.in_a_row = 0;
@@ -29,7 +29,7 @@ impl Rejections {
         }
     }
 
-    /// The first of a row may act at once, the next ones 30 s, 60 s, 120 s … after the one before.
+    /// The first rejection of a row acts at once, the next ones 30 s, 60 s, 120 s … after the one before.
     pub(super) fn earliest(&self, now: Instant) -> Instant {
         let spacing = doubled(STEP, self.in_a_row.saturating_sub(2), CAP);
         self.acted.map_or(now, |acted| now.max(acted + spacing))
@@ -46,5 +46,47 @@ impl Rejections {
 
 const STEP: Duration = Duration::from_secs(30);
 const CAP: Duration = Duration::from_secs(15 * 60);
-/// Since the last one; then a row begins anew.
+/// After so long without a rejection a row begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejections_in_a_row_back_off() {
+        let start = Instant::now();
+        let mut rejections = Rejections::default();
+        let mut now = start;
+        let mut waits = Vec::new();
+        for generation in 1..=9 {
+            rejections.hear(generation, now);
+            rejections.hear(generation, now);
+            let at = rejections.earliest(now);
+            rejections.acted_at(at);
+            waits.push((at - now).as_secs());
+            assert!(rejections.last_named(generation) && !rejections.last_named(generation + 1));
+            // Each request hears of it until the next generation is there.
+            while now < at {
+                now = at.min(now + Duration::from_secs(300));
+                rejections.hear(generation, now);
+            }
+        }
+        assert_eq!(waits, [0, 30, 60, 120, 240, 480, 900, 900, 900]);
+    }
+
+    #[test]
+    fn ten_quiet_minutes_start_over() {
+        for (quiet, expected) in [(600, 60), (601, 30)] {
+            let start = Instant::now();
+            let mut rejections = Rejections::default();
+            for generation in 1..=2 {
+                rejections.hear(generation, start);
+            }
+            let now = start + Duration::from_secs(quiet);
+            rejections.hear(3, now);
+            rejections.acted_at(now);
+            assert_eq!((rejections.earliest(now) - now).as_secs(), expected, "{quiet} s");
+        }
+    }
+}

@@ -7,38 +7,35 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backoff::{self, Failing, between, doubled};
+use super::backoff::{Failing, between, beyond, doubled};
+use super::clock::Session;
 use super::rejections::Rejections;
 use super::source::{Change, Class};
 
-/// Where the next attempt stands, and why.
+/// The time of the next attempt, and why.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     window: RangeInclusive<f64>,
-    wait_timeout: Duration,
     validity: Option<Validity>,
     due: Instant,
-    hold: Hold,
-    /// Failures in a row.
-    failures: u32,
-    /// The last answer's class, and how many in a row had it.
-    alike: Option<(Class, u32)>,
-    succeeded_once: bool,
-    /// The last answer was the first to say that other bytes are needed: those may go at once.
-    resend: bool,
-    /// When the last attempt started.
+    /// The failures since the last success.
+    failures: Option<Failures>,
+    /// Start of the last attempt.
     started: Option<Instant>,
-    /// Since when attempts are due without one having ended the run.
+    /// Start of the current run of attempts that callers wait for.
     flight: Option<Instant>,
-    /// When a caller last had nothing usable.
-    wanted: Option<Instant>,
-    /// The present wait was drawn under the caps for nobody waiting; one who comes may shorten it, though not below this.
-    relaxed: Option<Instant>,
-    /// Until when a `Config` error stands without another attempt.
-    standing_until: Option<Instant>,
+    /// The credentials were rejected, or the source's identity changed: any session is better.
+    unwanted: bool,
     rejections: Rejections,
-    /// When a longer session or a clock last caused a flight.
-    last_longer: Option<Instant>,
+    /// Sessions in a row that only the local clock calls short.
+    short_lived: u32,
+    /// Least time between the starts of two exchanges that no failure asked for.
+    spacing: Duration,
+    /// Exchanges that callers asked for since the last success.
+    wishes: u32,
+    /// Earliest start of the next such exchange.
+    next_wish: Option<Instant>,
+    /// Time of the last exchange that a clock caused.
     last_clock: Option<Instant>,
 }
 
@@ -49,7 +46,21 @@ pub(crate) struct Validity {
     pub(crate) deadline: Instant,
 }
 
-/// What the wait for the next attempt is.
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    since: Instant,
+    /// The last answer's class, and how many in a row had it.
+    alike: (Class, u32),
+    /// The class that the last failure counts as: never `Lagging` or `Unclear`.
+    class: Class,
+    /// Only a change of the source causes an attempt before this.
+    least: Instant,
+    /// A caller with nothing valid may bring the next attempt forward to this.
+    for_callers: Instant,
+}
+
+/// The reason of the present wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hold {
     /// The last attempt succeeded, or there was none yet.
@@ -59,25 +70,21 @@ pub(crate) enum Hold {
 }
 
 impl Schedule {
-    /// With an attempt due at once.
-    pub(crate) fn new(window: RangeInclusive<f64>, wait_timeout: Duration, now: Instant) -> Self {
+    /// A schedule with an attempt due at once.
+    pub(crate) fn new(window: RangeInclusive<f64>, now: Instant) -> Self {
         Self {
             window,
-            wait_timeout,
             validity: None,
             due: now,
-            hold: Hold::Fresh,
-            failures: 0,
-            alike: None,
-            succeeded_once: false,
-            resend: false,
+            failures: None,
             started: None,
             flight: None,
-            wanted: None,
-            relaxed: None,
-            standing_until: None,
+            unwanted: false,
             rejections: Rejections::default(),
-            last_longer: None,
+            short_lived: 0,
+            spacing: SPACING,
+            wishes: 0,
+            next_wish: None,
             last_clock: None,
         }
     }
@@ -87,18 +94,19 @@ impl Schedule {
     }
 
     pub(crate) fn hold(&self) -> Hold {
-        self.hold
+        self.failures.as_ref().map_or(Hold::Fresh, |failures| Hold::Failed(failures.class))
     }
 
+    /// Failures in a row.
     pub(crate) fn failures(&self) -> u32 {
-        self.failures
+        self.failures.as_ref().map_or(0, |failures| failures.count)
     }
 
     pub(crate) fn validity(&self) -> Option<Validity> {
         self.validity
     }
 
-    /// When the flight under way began.
+    /// Start of the current run of attempts.
     pub(crate) fn flight(&self) -> Option<Instant> {
         self.flight
     }
@@ -112,156 +120,133 @@ impl Schedule {
         self.validity.map_or(Duration::ZERO, |validity| validity.deadline.saturating_duration_since(now))
     }
 
-    /// Whether a `Config` error still stands for those who come now.
+    /// True while a caller gets the last `Config` error at once.
     pub(crate) fn error_stands(&self, now: Instant) -> bool {
-        self.hold == Hold::Failed(Class::Config) && self.standing_until.is_some_and(|until| now < until)
+        let stands = |failures: &Failures| failures.class == Class::Config && now < failures.for_callers;
+        self.failures.as_ref().is_some_and(stands)
     }
 
-    /// Whether the present wait is one that only the server's throttling explains.
+    /// True while the server's throttling is waited out.
     pub(crate) fn throttled(&self, now: Instant) -> bool {
-        self.hold == Hold::Failed(Class::Throttled) && now < self.due
+        self.hold() == Hold::Failed(Class::Throttled) && now < self.due
     }
 
     pub(crate) fn attempt_started(&mut self, now: Instant) {
         self.flight.get_or_insert(now);
         self.started = Some(now);
-        (self.resend, self.relaxed) = (false, None);
     }
 
-    /// The last attempt was lost with its task: it is due again, and the server may yet have heard it.
-    pub(crate) fn attempt_lost(&mut self, now: Instant) {
-        self.due = self.spaced(self.due.min(now));
-    }
-
-    /// Credentials that live for `lifetime` from `sent` on.
-    pub(crate) fn succeeded(&mut self, sent: Instant, lifetime: Duration, random: f64) {
-        let refresh_at = sent + lifetime.mul_f64(between(*self.window.start(), *self.window.end(), random));
-        self.validity = Some(Validity { lifetime, deadline: sent + lifetime });
-        self.due = self.spaced(refresh_at);
-        self.hold = Hold::Fresh;
-        self.failures = 0;
-        self.alike = None;
-        self.succeeded_once = true;
+    /// An attempt gave a session; `other_key`: under another access key than the present credentials. Returns whether its
+    /// credentials are to be taken: those that live longer stay (P2).
+    pub(crate) fn succeeded(&mut self, session: Session, other_key: bool, random: f64) -> bool {
+        self.failures = None;
         self.flight = None;
-        self.relaxed = None;
-        self.standing_until = None;
+        self.wishes = 0;
+        let doubtful = other_key && !session.dated && session.lifetime < SHORT;
+        self.short_lived = if doubtful { self.short_lived.saturating_add(1) } else { 0 };
+        self.spacing = if self.short_lived < SHORT_IN_A_ROW { SPACING } else { SHORT.mul_f64(beyond(random)) };
+
+        let share = between(*self.window.start(), *self.window.end(), random);
+        let deadline = session.since + session.lifetime;
+        let kept = self.validity.filter(|kept| other_key && !self.unwanted && kept.deadline > deadline);
+        let wait = if kept.is_some() {
+            let remaining = self.remaining(session.since);
+            remaining.mul_f64(share).max(AFTER_SHORTER.min(remaining.mul_f64(*self.window.end())))
+        } else {
+            self.validity = Some(Validity { lifetime: session.lifetime, deadline });
+            self.unwanted = false;
+            session.lifetime.mul_f64(share)
+        };
+        self.due = self.spaced(session.since + wait);
+        kept.is_none()
     }
 
-    /// An attempt failed. `callers`: somebody waits with nothing usable. Gives the class that the failure counts as.
-    pub(crate) fn failed(
-        &mut self,
-        class: Class,
-        retry_after: Option<Duration>,
-        callers: bool,
-        now: Instant,
-        random: f64,
-    ) -> Class {
-        let count = match self.alike {
-            Some((last, count)) if last == class => count.saturating_add(1),
-            _ => 1,
+    /// An attempt failed. Gives the class that the failure counts as.
+    pub(crate) fn failed(&mut self, class: Class, retry_after: Option<Duration>, now: Instant, random: f64) -> Class {
+        let (since, k, alike) = match &self.failures {
+            Some(before) if before.alike.0 == class => (before.since, before.count, before.alike.1.saturating_add(1)),
+            Some(before) => (before.since, before.count, 1),
+            None => (now, 0, 1),
         };
-        self.alike = Some((class, count));
-        self.resend = (class, count) == (Class::Blocked, 1);
-        let k = self.failures;
-        self.failures = k.saturating_add(1);
-        self.relaxed = None;
-        self.standing_until = None;
-
-        let class = match class {
-            // A new role or issuer is not known everywhere at once: seconds, as a rule.
-            Class::Lagging if !self.succeeded_once && count <= LAGGING_TRIES => {
-                self.hold = Hold::Failed(Class::Transient);
-                self.due = now + doubled(LAGGING_STEP, count - 1, Duration::MAX);
-                return Class::Transient;
+        let (row, counted) = match class {
+            // A new role or issuer is not known everywhere at once.
+            Class::Lagging if self.validity.is_none() => {
+                (class, if alike <= LAGGING_TRIES { Class::Transient } else { Class::Config })
             }
-            Class::Unclear if count <= UNCLEAR_TRIES => Class::Transient,
-            Class::Lagging | Class::Unclear => Class::Config,
-            class => class,
+            Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Transient, Class::Transient),
+            Class::Lagging | Class::Unclear => (Class::Config, Class::Config),
+            class => (class, class),
         };
-        self.hold = Hold::Failed(class);
         let remaining = self.remaining(now);
-        let failing = Failing { class, k, retry_after, random };
-        if !remaining.is_zero() {
+        let failing = Failing { class: row, k, alike: alike - 1, lasted: now - since, retry_after, random };
+        self.due = now + failing.wait(remaining);
+        let usable = !remaining.is_zero();
+        let config = counted == Class::Config;
+        if usable || config {
             self.flight = None;
-            self.due = now + failing.wait_with_usable(remaining);
-            return class;
         }
-        let callers = callers || self.wanted.is_some_and(|wanted| now < wanted + self.wait_timeout);
-        if class == Class::Config {
-            self.flight = None;
-            self.standing_until = Some(now + failing.error_stands());
-        } else if !callers && class != Class::Blocked {
-            self.relaxed = Some(now + failing.least_wait());
-        }
-        self.due = now + failing.wait_with_nothing(callers);
-        class
+        self.failures = Some(Failures {
+            count: k.saturating_add(1),
+            since,
+            alike: (class, alike),
+            class: counted,
+            least: if counted == Class::Throttled { self.due } else { now + failing.asked(remaining) },
+            // An error that was had with valid credentials is not handed out once they have ended.
+            for_callers: if usable && config { now } else { now + failing.wait_for_callers(remaining) },
+        });
+        counted
     }
 
-    /// A caller has nothing usable.
-    pub(crate) fn wanted(&mut self, now: Instant, random: f64) {
-        self.wanted = Some(now);
-        if self.error_stands(now) {
-            return;
+    /// A caller has nothing valid.
+    pub(crate) fn wanted(&mut self, now: Instant) {
+        if !self.error_stands(now) {
+            self.flight.get_or_insert(now);
         }
-        if let Some(earliest) = self.relaxed.take() {
-            let cap = backoff::cap_with_callers(self.hold == Hold::Failed(Class::Throttled));
-            self.due = self.due.min(earliest.max(now + cap.mul_f64(random)));
-        }
-        if self.flight.is_none() {
-            self.flight = Some(now);
-            match self.hold {
-                Hold::Fresh => self.due = self.due.min(self.spaced(now)),
-                Hold::Failed(Class::Config) => self.due = self.due.min(now),
-                _ => {}
-            }
-        }
-        if self.hold == Hold::Failed(Class::Blocked) {
-            let at = self.started.map_or(now, |started| now.max(started + backoff::PROBE_FOR_CALLERS));
-            self.due = self.due.min(at);
-        }
+        let at = self.failures.as_ref().map_or_else(|| self.spaced(now), |failures| now.max(failures.for_callers));
+        self.due = self.due.min(at);
     }
 
     /// A caller wants newer credentials than the present ones.
-    pub(crate) fn requested(&mut self, now: Instant) {
-        if !self.throttled(now) {
-            self.due = self.due.min(self.spaced(now));
-        }
+    pub(crate) fn requested(&mut self, now: Instant, random: f64) {
+        let from = self.next_wish.filter(|_| self.failures.is_some());
+        self.wish(from.map_or(now, |from| now.max(from)), random);
     }
 
     /// A caller wants credentials that last longer than the present ones.
-    pub(crate) fn longer_requested(&mut self, now: Instant) {
-        if self.throttled(now) {
-            return;
-        }
-        let at = self.last_longer.map_or(now, |last| now.max(last + LONGER_SPACING));
-        let at = self.spaced(at);
-        if at < self.due {
-            self.due = at;
-            self.last_longer = Some(at);
+    pub(crate) fn longer_requested(&mut self, now: Instant, random: f64) {
+        self.wish(self.next_wish.map_or(now, |from| now.max(from)), random);
+    }
+
+    fn wish(&mut self, at: Instant, random: f64) {
+        if self.hurry(self.spaced(at)) {
+            self.next_wish = Some(self.due + doubled(WISH, self.wishes, WISH_CAP).mul_f64(beyond(random)));
+            self.wishes = self.wishes.saturating_add(1);
         }
     }
 
-    /// A service refused the credentials of this generation, which are the present ones.
-    pub(crate) fn rejected(&mut self, generation: u64, now: Instant) {
+    /// A service rejected the credentials of this generation, which are the present ones.
+    pub(crate) fn rejected(&mut self, generation: u64, now: Instant, random: f64) {
         self.rejections.hear(generation, now);
-        if matches!(self.hold, Hold::Failed(Class::Throttled | Class::Blocked)) {
+        self.unwanted = true;
+        if self.hold() == Hold::Failed(Class::Blocked) {
             return;
         }
-        let at = self.spaced(self.rejections.earliest(now));
-        if at < self.due {
-            self.due = at;
-            self.rejections.acted_at(at);
+        // A revoked session reaches a whole fleet in the same second.
+        let at = self.rejections.earliest(now) + SPREAD_OF_REJECTION.mul_f64(random);
+        if self.hurry(self.spaced(at)) {
+            self.rejections.acted_at(self.due);
         }
     }
 
-    /// Whether this generation was refused by a service.
+    /// True if a service rejected this generation.
     pub(crate) fn was_rejected(&self, generation: u64) -> bool {
         self.rejections.last_named(generation)
     }
 
-    /// What a fetch rests on changed. `callers`: somebody waits with nothing usable.
+    /// The source changed. `callers`: somebody waits with nothing valid.
     pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
-        let helps = match self.hold {
+        self.unwanted |= change == Change::Identity;
+        let helps = match self.hold() {
             Hold::Failed(class) => class != Class::Throttled || !self.usable(now),
             Hold::Fresh => !self.usable(now),
         };
@@ -274,264 +259,453 @@ impl Schedule {
             remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
         };
         // Once right after the answer that asked for it; a file that never rests must not become a storm.
-        let at = if self.resend { now } else { self.spaced(now) };
+        let resend = self.failures.as_ref().is_some_and(|failures| failures.alike == (Class::Blocked, 1));
+        let at = if resend { now } else { self.spaced(now) };
         self.due = self.due.min(at + delay);
     }
 
     /// The wall clock was set ahead, or the machine slept: what we believe of time deserves a check.
     pub(crate) fn clock_jumped(&mut self, now: Instant) {
-        if self.throttled(now) || self.last_clock.is_some_and(|last| now.duration_since(last) < CLOCK_SPACING) {
-            return;
+        let lately = self.last_clock.is_some_and(|last| now.duration_since(last) < CLOCK_SPACING);
+        if !lately && self.hurry(self.spaced(now)) {
+            self.last_clock = Some(now);
         }
-        self.last_clock = Some(now);
-        self.due = self.due.min(self.spaced(now));
     }
 
     /// The machine slept for `by`, and the monotonic clock with it: everything ends sooner.
     pub(crate) fn slept(&mut self, by: Duration, now: Instant) {
-        if let Some(validity) = &mut self.validity {
-            validity.deadline = now + validity.deadline.saturating_duration_since(now).saturating_sub(by);
+        let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
+        let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);
+        ahead(&mut self.due);
+        self.validity.iter_mut().for_each(|validity| ahead(&mut validity.deadline));
+        for at in [&mut self.started, &mut self.next_wish, &mut self.last_clock] {
+            at.iter_mut().for_each(behind);
         }
-        self.due = now + self.due.saturating_duration_since(now).saturating_sub(by);
-        self.started = self.started.and_then(|started| started.checked_sub(by));
-        self.standing_until = self.standing_until.and_then(|until| until.checked_sub(by));
-        self.last_clock = self.last_clock.and_then(|last| last.checked_sub(by));
+        if let Some(failures) = &mut self.failures {
+            [&mut failures.since, &mut failures.least, &mut failures.for_callers].into_iter().for_each(behind);
+        }
+    }
+
+    /// Brings the next attempt forward to `at`, but not before the server wants one. Gives whether that made it sooner.
+    fn hurry(&mut self, at: Instant) -> bool {
+        let at = self.failures.as_ref().map_or(at, |failures| at.max(failures.least));
+        let sooner = at < self.due;
+        self.due = self.due.min(at);
+        sooner
     }
 
     fn spaced(&self, at: Instant) -> Instant {
-        self.started.map_or(at, |started| at.max(started + SPACING))
+        self.started.map_or(at, |started| at.max(started + self.spacing))
     }
 }
 
 /// Between two exchanges that no failure asked for.
 const SPACING: Duration = Duration::from_secs(1);
-/// IAM is eventually consistent: 1 s, 2 s and 4 s cover what is usually seen.
+/// A local clock that is ahead of an STS without a `Date` makes sessions look as short as this.
+const SHORT: Duration = Duration::from_secs(30);
+/// With so many of them in a row `SHORT` is the least time between two exchanges.
+const SHORT_IN_A_ROW: u32 = 3;
+/// A session that is not taken must not be asked for at once again.
+const AFTER_SHORTER: Duration = Duration::from_secs(30);
+/// IAM is eventually consistent. A caller who waits hears of the denial after so many retries.
 const LAGGING_TRIES: u32 = 3;
-const LAGGING_STEP: Duration = Duration::from_secs(1);
 /// A proxy's page may be gone in a moment.
 const UNCLEAR_TRIES: u32 = 2;
-const LONGER_SPACING: Duration = Duration::from_secs(10);
-/// A whole cluster's tokens may come anew together.
+/// Between two exchanges that callers asked for, doubling while they fail.
+const WISH: Duration = Duration::from_secs(10);
+const WISH_CAP: Duration = Duration::from_secs(60);
+const SPREAD_OF_REJECTION: Duration = Duration::from_secs(5);
+/// The sources of a whole cluster may change together.
 const SPREAD_OF_ROTATION: Duration = Duration::from_secs(2);
 /// A clock that is set all the time must not cause a storm.
 const CLOCK_SPACING: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn secs(seconds: f64) -> Duration {
-        Duration::from_secs_f64(seconds)
-    }
-
-    fn schedule(now: Instant) -> Schedule {
-        Schedule::new(0.60..=0.75, secs(30.0), now)
-    }
-
-    /// The wait after the `k + 1`-th failure of a class in a row, with `remaining` seconds of validity.
-    fn wait(class: Class, k: u32, remaining: f64, retry_after: Option<f64>, callers: bool, random: f64) -> f64 {
-        let now = Instant::now();
-        let mut schedule = schedule(now);
-        if remaining > 0.0 {
-            schedule.succeeded(now, secs(remaining), 0.0);
-        }
-        schedule.failures = k;
-        schedule.succeeded_once = true;
-        schedule.failed(class, retry_after.map(secs), callers, now, random);
-        (schedule.due() - now).as_secs_f64()
-    }
 
     /// `U(0.5, 1)` at its upper end, as near as `[0, 1)` comes.
     const TOP: f64 = 0.999_999_999;
+    const HOUR: Duration = secs(3600);
 
-    type Row = (Class, u32, f64, Option<f64>, bool, f64, f64);
-
-    #[test]
-    fn p5_each_row_of_the_policy_has_its_numbers() {
-        let rows: &[Row] = &[
-            // class, k, remaining, retry-after, callers, random, expected wait
-            (Class::Transient, 0, 1000.0, None, false, TOP, 2.0),
-            (Class::Transient, 0, 1000.0, None, false, 0.0, 1.0),
-            (Class::Transient, 3, 1000.0, None, false, TOP, 16.0),
-            (Class::Transient, 20, 1000.0, None, false, TOP, 125.0),
-            (Class::Transient, 20, 60.0, None, false, TOP, 15.0),
-            (Class::Transient, 20, 40_000.0, None, false, TOP, 300.0),
-            (Class::Transient, 20, 5.0, None, false, TOP, 5.0),
-            (Class::Throttled, 0, 1000.0, None, false, TOP, 5.0),
-            (Class::Throttled, 20, 1000.0, None, false, TOP, 250.0),
-            (Class::Throttled, 20, 60.0, None, false, TOP, 30.0),
-            (Class::Throttled, 0, 1000.0, Some(100.0), false, TOP, 100.0),
-            (Class::Throttled, 0, 1000.0, Some(9000.0), false, TOP, 300.0),
-            (Class::Throttled, 0, 100.0, Some(9000.0), false, TOP, 50.0),
-            (Class::Config, 0, 1000.0, None, false, TOP, 30.0),
-            (Class::Config, 20, 1000.0, None, false, TOP, 250.0),
-            (Class::Config, 0, 40.0, None, false, TOP, 15.0),
-            (Class::Lagging, 0, 1000.0, None, false, TOP, 30.0),
-            (Class::Blocked, 20, 1000.0, None, false, TOP, 60.0),
-            (Class::Blocked, 20, 10.0, None, false, TOP, 60.0),
-            (Class::Transient, 0, 0.0, None, true, TOP, 0.1),
-            (Class::Transient, 20, 0.0, None, true, TOP, 10.0),
-            (Class::Transient, 20, 0.0, None, false, TOP, 30.0),
-            (Class::Throttled, 0, 0.0, None, true, TOP, 1.0),
-            (Class::Throttled, 20, 0.0, None, true, TOP, 20.0),
-            (Class::Throttled, 20, 0.0, None, false, TOP, 120.0),
-            (Class::Throttled, 0, 0.0, Some(9000.0), true, TOP, 20.0),
-            (Class::Config, 0, 0.0, None, true, TOP, 300.0),
-            (Class::Blocked, 0, 0.0, None, true, TOP, 60.0),
-            (Class::Unclear, 0, 1000.0, None, false, TOP, 2.0),
-        ];
-        for row @ &(class, k, remaining, retry_after, callers, random, expected) in rows {
-            let got = wait(class, k, remaining, retry_after, callers, random);
-            assert!((got - expected).abs() < 0.01, "{row:?}: {got}");
-        }
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
-    #[derive(Clone, Debug)]
-    enum Happens {
-        Success { lifetime: u32 },
-        Failure { class: Class, retry_after: Option<u16> },
-        Wanted,
-        Requested,
-        Longer,
-        Rejected,
-        Changed(Change),
-        ClockSet,
-        Slept(u16),
+    fn schedule(now: Instant) -> Schedule {
+        Schedule::new(0.60..=0.75, now)
     }
 
-    fn class() -> impl Strategy<Value = Class> {
-        prop::sample::select(&Class::ALL[..])
+    fn session(since: Instant, lifetime: Duration) -> Session {
+        Session { since, lifetime, dated: true }
     }
 
-    fn happens() -> impl Strategy<Value = Happens> {
-        prop_oneof![
-            3 => (1..=43_200_u32).prop_map(|lifetime| Happens::Success { lifetime }),
-            8 => (class(), prop::option::of(any::<u16>()))
-                .prop_map(|(class, retry_after)| Happens::Failure { class, retry_after }),
-            2 => Just(Happens::Wanted),
-            1 => Just(Happens::Requested),
-            1 => Just(Happens::Longer),
-            1 => Just(Happens::Rejected),
-            1 => prop::sample::select(vec![Change::Content, Change::Identity]).prop_map(Happens::Changed),
-            1 => Just(Happens::ClockSet),
-            1 => any::<u16>().prop_map(Happens::Slept),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn the_promises_hold_through_any_history(
-            history in prop::collection::vec((happens(), 0.0..1.0_f64, 0.0..1.0_f64), 1..200)
-        ) {
-            let mut now = Instant::now() + secs(1_000_000.0);
-            let mut schedule = schedule(now);
-            for (happens, random, when) in history {
-                let before = schedule.validity().map(|validity| validity.deadline);
-                let due = schedule.due();
-                match happens {
-                    Happens::Success { lifetime } => {
-                        now = now.max(schedule.due());
-                        schedule.attempt_started(now);
-                        let (sent, lifetime) = (now, Duration::from_secs(lifetime.into()));
-                        now += secs(when * 8.0);
-                        schedule.succeeded(sent, lifetime, random);
-                        let share = (schedule.due() - sent).as_secs_f64() / lifetime.as_secs_f64();
-                        let spaced = schedule.due() == sent + SPACING;
-                        prop_assert!((0.599..=0.751).contains(&share) || spaced, "P4: {share}");
-                        prop_assert_eq!(schedule.failures(), 0);
-                        continue;
-                    }
-                    Happens::Failure { class, retry_after } => {
-                        now = now.max(schedule.due());
-                        schedule.attempt_started(now);
-                        now += secs(when * 8.0);
-                        let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
-                        let counted = schedule.failed(class, retry_after, false, now, random);
-                        let wait = schedule.due() - now;
-                        let remaining = schedule.remaining(now);
-                        let named = retry_after.is_some() && counted == Class::Throttled;
-                        let longest = match (remaining.is_zero(), counted) {
-                            (_, Class::Blocked) => secs(60.0),
-                            (true, Class::Config) => secs(300.0),
-                            (true, Class::Throttled) => secs(120.0),
-                            (true, _) => secs(30.0),
-                            (false, _) if named => secs(300.0).min((remaining / 2).max(secs(30.0)).max(remaining / 4)),
-                            (false, _) => secs(30.0).max(remaining / 4).min(secs(300.0)),
-                        };
-                        prop_assert!(wait <= longest, "P5: {counted:?} {wait:?} > {longest:?}, {remaining:?} left");
-                        if !remaining.is_zero() && counted != Class::Blocked {
-                            prop_assert!(wait <= remaining, "an attempt before or at the expiry");
-                        }
-                        prop_assert_eq!(before, schedule.validity().map(|validity| validity.deadline), "P2");
-                        continue;
-                    }
-                    _ => {}
-                }
-                // Something between two attempts: it may bring the next one forward, never put it off.
-                now += schedule.due().saturating_duration_since(now).mul_f64(when);
-                let held = schedule.throttled(now) && schedule.usable(now);
-                match happens {
-                    Happens::Wanted if !schedule.usable(now) => schedule.wanted(now, random),
-                    Happens::Requested => schedule.requested(now),
-                    Happens::Longer => schedule.longer_requested(now),
-                    Happens::Rejected => schedule.rejected(1, now),
-                    Happens::Changed(change) => schedule.changed(change, false, now, random),
-                    Happens::ClockSet => schedule.clock_jumped(now),
-                    Happens::Slept(seconds) => {
-                        schedule.slept(Duration::from_secs(seconds.into()), now);
-                        prop_assert!(schedule.validity().map(|validity| validity.deadline) <= before.map(|it| it.max(now)));
-                        continue;
-                    }
-                    _ => {}
-                }
-                prop_assert!(schedule.due() <= due, "nothing puts an attempt off");
-                let somebody_elses = matches!(happens, Happens::Changed(Change::Identity));
-                if held && !somebody_elses {
-                    prop_assert_eq!(schedule.due(), due, "a throttled wait is kept");
-                }
-                prop_assert_eq!(before, schedule.validity().map(|validity| validity.deadline), "P2");
-            }
-        }
-    }
-
-    #[test]
-    fn attempts_that_are_lost_with_their_runtimes_are_a_second_apart() {
-        let start = Instant::now();
-        let mut schedule = schedule(start);
-        schedule.attempt_started(start);
-        schedule.attempt_lost(start + Duration::from_millis(100));
-        assert_eq!(schedule.due(), start + secs(1.0));
-        schedule.attempt_started(start + secs(1.0));
-        schedule.attempt_lost(start + secs(9.0));
-        assert!(schedule.due() <= start + secs(9.0));
-    }
-
-    #[test]
-    fn a_caller_who_comes_into_a_throttled_wait_does_not_break_what_the_server_asked_for() {
-        let start = Instant::now();
-        let mut schedule = schedule(start);
-        for _ in 0..10 {
-            schedule.attempt_started(start);
-            schedule.failed(Class::Throttled, Some(secs(60.0)), false, start, 0.9);
-        }
-        assert!(schedule.due() >= start + secs(60.0));
-        schedule.wanted(start + secs(1.0), 0.0);
-        assert_eq!(schedule.due(), start + secs(20.0), "as if the caller had been there before");
-    }
-
-    #[test]
-    fn p6_bytes_that_differ_send_the_first_blocked_exchange_once_more_now_and_later_ones_a_second_apart() {
-        let now = Instant::now();
+    /// With credentials that were got at `now`.
+    fn fresh(now: Instant, lifetime: Duration) -> Schedule {
         let mut schedule = schedule(now);
         schedule.attempt_started(now);
-        schedule.failed(Class::Blocked, None, true, now, TOP);
+        assert!(schedule.succeeded(session(now, lifetime), true, 0.0));
+        schedule
+    }
+
+    fn failing(now: Instant, class: Class) -> Schedule {
+        let mut schedule = schedule(now);
+        schedule.attempt_started(now);
+        schedule.failed(class, None, now, TOP);
+        schedule
+    }
+
+    /// In ms, with what floating point lost.
+    fn ms(duration: Duration) -> u128 {
+        (duration + Duration::from_micros(500)).as_millis()
+    }
+
+    #[test]
+    fn refresh_point_is_drawn_from_window() {
+        let now = Instant::now();
+        assert_eq!(ms(fresh(now, HOUR).due() - now), 2_160_000);
+        let mut schedule = fresh(now, HOUR);
+        schedule.succeeded(session(now, HOUR), true, TOP);
+        assert_eq!(ms(schedule.due() - now), 2_700_000);
+    }
+
+    #[test]
+    fn new_role_is_tried_often_for_minutes() {
+        let start = Instant::now();
+        let (mut now, mut schedule) = (start, schedule(start));
+        let mut waits = Vec::new();
+        for attempt in 1..=16 {
+            schedule.attempt_started(now);
+            let class = schedule.failed(Class::Lagging, None, now, TOP);
+            assert_eq!(class, if attempt <= 3 { Class::Transient } else { Class::Config }, "{attempt}");
+            assert_eq!(schedule.flight().is_some(), attempt <= 3, "callers get the error of attempt 4");
+            let due = schedule.due();
+            schedule.wanted(now);
+            let on_demand = attempt > 14;
+            assert_eq!(schedule.due() < due, on_demand, "attempt {attempt}: a caller changes nothing");
+            assert_eq!(schedule.error_stands(now), attempt > 3);
+            waits.push(ms(due - now).div_ceil(1000));
+            now = due;
+        }
+        let even = [30; 9];
+        assert_eq!(waits[..5], [1, 2, 4, 8, 16]);
+        assert_eq!(waits[5..14], even);
+        assert_eq!(waits[14..], [300, 300]);
+    }
+
+    #[test]
+    fn denial_after_success_is_no_new_role() {
+        let now = Instant::now();
+        let mut schedule = fresh(now, HOUR);
+        assert_eq!(schedule.failed(Class::Lagging, None, now, TOP), Class::Config);
+        assert_eq!(ms(schedule.due() - now), 30_000);
+    }
+
+    #[test]
+    fn unclear_answer_is_outage_twice() {
+        let now = Instant::now();
+        let mut schedule = schedule(now);
+        let mut classes = || schedule.failed(Class::Unclear, None, now, TOP);
+        assert_eq!([classes(), classes(), classes()], [Class::Transient, Class::Transient, Class::Config]);
+        schedule.failed(Class::Transient, None, now, TOP);
+        assert_eq!(schedule.failed(Class::Unclear, None, now, TOP), Class::Transient, "counted anew");
+        assert_eq!(schedule.failures(), 5);
+    }
+
+    #[test]
+    fn outage_of_minutes_is_asked_less() {
+        let start = Instant::now();
+        let mut schedule = schedule(start);
+        schedule.failed(Class::Transient, None, start, TOP);
+        for _ in 0..10 {
+            schedule.failed(Class::Transient, None, start + secs(299), TOP);
+        }
+        assert_eq!(ms(schedule.due() - start), 309_000);
+        schedule.failed(Class::Transient, None, start + secs(300), TOP);
+        assert_eq!(ms(schedule.due() - start), 324_000);
+    }
+
+    #[test]
+    fn caller_brings_probe_forward_once() {
+        let now = Instant::now();
+        let mut schedule = failing(now, Class::Blocked);
+        assert_eq!(ms(schedule.due() - now), 60_000);
+        for second in 1..10 {
+            schedule.wanted(now + secs(second));
+            assert_eq!(ms(schedule.due() - now), 30_000);
+        }
+    }
+
+    #[test]
+    fn caller_brings_denied_attempt_forward() {
+        let now = Instant::now();
+        let mut schedule = failing(now, Class::Config);
+        assert!(schedule.error_stands(now + Duration::from_millis(900)));
+        schedule.wanted(now + Duration::from_millis(900));
+        assert_eq!(ms(schedule.due() - now), 1000);
+        assert_eq!(schedule.flight(), None, "this caller has its error");
+        assert!(!schedule.error_stands(now + secs(1)));
+    }
+
+    #[test]
+    fn error_before_expiry_does_not_stand_after_it() {
+        let now = Instant::now();
+        let mut schedule = fresh(now, secs(10));
+        schedule.failed(Class::Config, None, now + secs(9), TOP);
+        assert!(!schedule.error_stands(now + secs(9)));
+    }
+
+    #[test]
+    fn caller_waits_out_outage_and_throttling() {
+        let now = Instant::now();
+        for class in [Class::Transient, Class::Throttled] {
+            let mut schedule = failing(now, class);
+            let due = schedule.due();
+            schedule.wanted(now);
+            assert_eq!(schedule.due(), due, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn server_that_asks_for_time_gets_it() {
+        let start = Instant::now();
+        for class in [Class::Transient, Class::Throttled, Class::Config, Class::Blocked, Class::Unclear, Class::Lagging]
+        {
+            let mut schedule = fresh(start, HOUR);
+            schedule.failed(class, Some(secs(200)), start, 0.0);
+            let now = start + secs(10);
+            schedule.requested(now, 0.0);
+            schedule.longer_requested(now, 0.0);
+            schedule.clock_jumped(now);
+            schedule.rejected(1, now, 0.0);
+            assert_eq!(ms(schedule.due() - start), 200_000, "{class:?}");
+
+            let mut schedule = self::schedule(start);
+            schedule.failed(class, Some(secs(200)), start, 0.0);
+            schedule.wanted(start + secs(10));
+            assert_eq!(ms(schedule.due() - start), 60_000, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn throttled_wait_is_kept() {
+        let now = Instant::now();
+        let mut schedule = fresh(now, HOUR);
+        schedule.failed(Class::Throttled, None, now, TOP);
+        let due = schedule.due();
+        schedule.requested(now, 0.0);
+        schedule.longer_requested(now, 0.0);
+        schedule.clock_jumped(now);
+        schedule.rejected(1, now, 0.0);
+        schedule.changed(Change::Content, false, now, 0.0);
+        assert_eq!(schedule.due(), due);
+        assert!(schedule.throttled(now) && !schedule.throttled(due));
+        schedule.changed(Change::Identity, false, now, 0.0);
+        assert!(schedule.due() < due, "another identity is another matter");
+    }
+
+    /// When `wish` causes attempts, with a call of it at each second; all fail. In whole seconds.
+    fn wished(schedule: &mut Schedule, start: Instant, wish: impl Fn(&mut Schedule, Instant)) -> Vec<u64> {
+        let mut attempts = Vec::new();
+        for second in 0..300 {
+            let now = start + secs(second);
+            if schedule.due() <= now {
+                attempts.push(second);
+                schedule.attempt_started(now);
+                schedule.failed(Class::Config, None, now, TOP);
+            }
+            wish(schedule, now);
+        }
+        attempts
+    }
+
+    #[test]
+    fn wishes_in_outage_back_off() {
+        let start = Instant::now();
+        let expected = [51, 60, 80, 120, 180, 240];
+        for longer in [false, true] {
+            let mut schedule = fresh(start, 12 * HOUR);
+            for _ in 0..10 {
+                schedule.failed(Class::Config, None, start, TOP);
+            }
+            let attempts = wished(&mut schedule, start + secs(50), |schedule, now| {
+                if longer { schedule.longer_requested(now, 0.0) } else { schedule.requested(now, 0.0) }
+            });
+            assert_eq!(attempts.iter().map(|second| second + 50).collect::<Vec<_>>()[..6], expected);
+        }
+    }
+
+    #[test]
+    fn wish_delay_has_jitter() {
+        let now = Instant::now();
+        let mut schedule = fresh(now, HOUR);
+        schedule.longer_requested(now + secs(5), TOP);
+        assert_eq!(schedule.next_wish.map(|at| ms(at - now)), Some(17_500));
+    }
+
+    #[test]
+    fn wish_while_well_is_fulfilled_at_once() {
+        let start = Instant::now();
+        let mut schedule = fresh(start, HOUR);
+        for second in 1..5 {
+            let now = start + secs(second);
+            schedule.requested(now, 0.0);
+            assert_eq!(schedule.due(), now);
+            schedule.attempt_started(now);
+            schedule.succeeded(session(now, HOUR), true, 0.0);
+        }
+        schedule.longer_requested(start + secs(5), 0.0);
+        assert_eq!(schedule.due(), start + secs(14), "longer ones: 10 s after the last wish");
+    }
+
+    #[test]
+    fn rejections_spread_over_five_seconds() {
+        let now = Instant::now() + secs(60);
+        for (random, expected) in [(0.0, 0), (0.5, 2500), (TOP, 5000)] {
+            let mut schedule = fresh(now - secs(60), HOUR);
+            schedule.rejected(1, now, random);
+            assert_eq!(ms(schedule.due() - now), expected);
+            schedule.rejected(1, now, 0.0);
+            assert_eq!(ms(schedule.due() - now), expected, "drawn once");
+        }
+    }
+
+    #[test]
+    fn longer_session_stays() {
+        let start = Instant::now();
+        let now = start + secs(1800);
+        for (random, expected) in [(0.0, 1080), (TOP, 1350)] {
+            let mut schedule = fresh(start, HOUR);
+            schedule.attempt_started(now);
+            assert!(!schedule.succeeded(session(now, secs(900)), true, random));
+            assert_eq!(schedule.remaining(now), secs(1800));
+            assert_eq!(ms(schedule.due() - now), expected * 1000, "by what remains");
+            assert_eq!(schedule.hold(), Hold::Fresh);
+        }
+        assert!(fresh(start, HOUR).succeeded(session(now, secs(1801)), true, 0.0), "this one lives longer");
+        assert!(fresh(start, HOUR).succeeded(session(now, secs(900)), false, 0.0), "the same key is news of its end");
+    }
+
+    #[test]
+    fn session_not_taken_is_not_repeated_at_once() {
+        let start = Instant::now();
+        for (lifetime, expected) in [(40, 30_000), (20, 15_000), (100, 60_000)] {
+            let mut schedule = fresh(start, secs(lifetime));
+            assert!(!schedule.succeeded(session(start, secs(lifetime - 1)), true, 0.0));
+            assert_eq!(ms(schedule.due() - start), expected);
+        }
+    }
+
+    #[test]
+    fn shorter_session_replaces_unwanted_credentials() {
+        let now = Instant::now();
+        let mut rejected = fresh(now, HOUR);
+        rejected.rejected(1, now, 0.0);
+        let mut foreign = fresh(now, HOUR);
+        foreign.changed(Change::Identity, false, now, 0.0);
+        for mut schedule in [rejected, foreign] {
+            assert!(schedule.succeeded(session(now, secs(900)), true, 0.0));
+            assert!(!schedule.succeeded(session(now, secs(800)), true, 0.0), "the reason is gone");
+        }
+        let mut rotated = fresh(now, HOUR);
+        rotated.changed(Change::Content, false, now, 0.0);
+        assert!(!rotated.succeeded(session(now, secs(900)), true, 0.0));
+    }
+
+    /// Starts of exchanges, in ms, that all give such a session.
+    fn renewals(lifetime: u64, dated: bool, other_key: bool, random: f64) -> Vec<u128> {
+        let start = Instant::now();
+        let mut schedule = schedule(start);
+        let mut starts = Vec::new();
+        for _ in 0..5 {
+            let now = schedule.due();
+            starts.push(ms(now - start));
+            schedule.attempt_started(now);
+            schedule.succeeded(Session { since: now, lifetime: secs(lifetime), dated }, other_key, random);
+            // Somebody always wants something.
+            schedule.requested(now, 0.0);
+        }
+        starts
+    }
+
+    #[test]
+    fn doubtful_short_sessions_are_no_storm() {
+        assert_eq!(renewals(29, false, true, 0.0), [0, 1000, 2000, 32_000, 62_000]);
+        assert_eq!(renewals(29, false, true, TOP), [0, 1000, 2000, 39_500, 77_000]);
+        let at_will = [0, 1000, 2000, 3000, 4000];
+        assert_eq!(renewals(30, false, true, 0.0), at_will, "long enough");
+        assert_eq!(renewals(2, true, true, 0.0), at_will, "the server's clock says so");
+        assert_eq!(renewals(2, false, false, 0.0), at_will, "a cache gives the same again");
+    }
+
+    #[test]
+    fn rotation_is_spread_over_two_seconds() {
+        let now = Instant::now();
+        for (callers, expected) in [(false, 2000), (true, 0)] {
+            let mut schedule = failing(now - secs(5), Class::Config);
+            schedule.changed(Change::Content, callers, now, TOP);
+            assert_eq!(ms(schedule.due() - now), expected);
+        }
+        let mut schedule = fresh(now - secs(5), secs(6));
+        schedule.failed(Class::Config, None, now - secs(5), TOP);
+        schedule.changed(Change::Content, false, now, TOP);
+        assert_eq!(ms(schedule.due() - now), 1000, "before the expiry");
+    }
+
+    #[test]
+    fn changed_source_is_asked_once_at_once() {
+        let now = Instant::now();
+        let mut schedule = failing(now, Class::Blocked);
         schedule.changed(Change::Content, true, now, TOP);
         assert_eq!(schedule.due(), now);
         schedule.attempt_started(now);
-        schedule.failed(Class::Blocked, None, true, now, TOP);
+        schedule.failed(Class::Blocked, None, now, TOP);
         schedule.changed(Change::Content, true, now, TOP);
-        assert_eq!(schedule.due(), now + secs(1.0));
+        assert_eq!(schedule.due(), now + secs(1));
+    }
+
+    #[test]
+    fn clock_causes_one_attempt_per_five_minutes() {
+        let start = Instant::now();
+        let mut schedule = fresh(start, 12 * HOUR);
+        let mut jumps = Vec::new();
+        for second in 1..=700 {
+            let now = start + secs(second);
+            schedule.clock_jumped(now);
+            if schedule.due() <= now {
+                jumps.push(second);
+                schedule.attempt_started(now);
+                schedule.succeeded(session(now, 12 * HOUR), true, 0.0);
+            }
+        }
+        assert_eq!(jumps, [1, 301, 601]);
+    }
+
+    #[test]
+    fn sleep_shortens_all_that_was_ahead() {
+        let start = Instant::now() + secs(100_000);
+        let now = start + secs(60);
+        let mut schedule = fresh(start, HOUR);
+        schedule.longer_requested(start + secs(20), 0.0);
+        schedule.attempt_started(start + secs(20));
+        schedule.clock_jumped(start + secs(20));
+        schedule.failed(Class::Blocked, None, start + secs(20), TOP);
+        schedule.slept(secs(2), now);
+        assert_eq!(ms(schedule.due() - start), 78_000);
+        assert_eq!(ms(schedule.remaining(now)), 3_538_000);
+        assert_eq!(schedule.started, Some(start + secs(18)));
+        assert_eq!(schedule.next_wish, Some(start + secs(28)));
+        let failures = schedule.failures.as_ref().unwrap();
+        assert_eq!((failures.since, failures.least), (start + secs(18), start + secs(18)));
+        assert_eq!(ms(failures.for_callers - start), 48_000);
+        schedule.slept(2 * HOUR, now);
+        assert_eq!((schedule.due(), schedule.usable(now)), (now, false));
+
+        let mut schedule = fresh(start, 12 * HOUR);
+        schedule.clock_jumped(start + secs(10));
+        schedule.succeeded(session(start + secs(10), 12 * HOUR), true, 0.0);
+        schedule.slept(secs(300), start + secs(20));
+        schedule.clock_jumped(start + secs(20));
+        assert_eq!(schedule.due(), start + secs(20), "five minutes have passed");
     }
 }

@@ -82,7 +82,7 @@ impl Shared {
     ) -> Self {
         let anchor = clock.read();
         let now = anchor.mono;
-        let schedule = Schedule::new(policy.refresh_window.clone(), policy.wait_timeout, now);
+        let schedule = Schedule::new(policy.refresh_window.clone(), now);
         Self {
             slot: Slot::new(),
             clock,
@@ -143,7 +143,7 @@ impl Shared {
             return;
         }
         let generation = state.generation;
-        state.schedule.rejected(generation, now);
+        state.schedule.rejected(generation, now, fastrand::f64());
         self.republish(&state);
         drop(state);
         events::rejected(&self.subject, generation);

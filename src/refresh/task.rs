@@ -8,7 +8,7 @@ use std::{mem, process};
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::clock::Reading;
+use super::clock::{Reading, Session};
 use super::events::{self, Renewed};
 use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
@@ -94,8 +94,8 @@ impl Task {
         state.attempting = false;
         let drift = shared.check_clocks(&mut state, &reading);
         let ended = outcome
-            .and_then(|grant| Ok((life_of(&shared.subject, &grant, &sent, &reading)?, grant)))
-            .map(|((since, lifetime), grant)| shared.publish(&mut state, &reading, grant, since, lifetime))
+            .and_then(|grant| Ok((session_of(&shared.subject, &grant, &sent, &reading)?, grant)))
+            .map(|(session, grant)| shared.publish(&mut state, &reading, grant, session))
             .map_err(|failure| shared.failed(&mut state, reading.mono, failure));
         let standing = shared.standing_of(&state, &reading);
         drop(state);
@@ -148,48 +148,43 @@ impl Shared {
         self.lock().runs_in == Some(process::id())
     }
 
-    fn publish(
-        &self,
-        state: &mut State,
-        reading: &Reading,
-        grant: Grant,
-        since: Instant,
-        lifetime: Duration,
-    ) -> Renewed {
-        let failures = state.schedule.failures();
-        state.schedule.succeeded(since, lifetime, fastrand::f64());
-        let failing = state.telling.succeeded(reading.mono);
+    fn publish(&self, state: &mut State, reading: &Reading, grant: Grant, session: Session) -> Renewed {
+        let Grant { credentials, principal, .. } = grant;
+        let access_key_id = credentials.access_key_id();
+        let other_key = self.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
+        let mut renewed = Renewed {
+            other_key: false,
+            lifetime: session.lifetime,
+            assumed_role_arn: principal.assumed_role_arn.clone(),
+            failures: state.schedule.failures(),
+            failing: state.telling.succeeded(reading.mono),
+        };
         state.attempts += 1;
         state.failure = None;
-        state.endpoint.clone_from(&grant.principal.endpoint);
+        state.endpoint.clone_from(&principal.endpoint);
+        if !state.schedule.succeeded(session, other_key, fastrand::f64()) {
+            self.republish(state);
+            return renewed;
+        }
         state.anchor = *reading;
-
-        let access_key_id = grant.credentials.access_key_id();
-        let other_key = self.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
         if other_key {
+            renewed.other_key = true;
             state.generation += 1;
             if state.issued.len() == ISSUED_KEPT {
                 state.issued.pop_front();
             }
             state.issued.push_back(access_key_id.to_owned());
         }
-        let assumed_role_arn = grant.principal.assumed_role_arn.clone();
-        let deadline = since + lifetime;
-        self.slot.store(Snapshot::new(
-            grant.credentials,
-            Arc::new(grant.principal),
-            state.generation,
-            lifetime,
-            deadline,
-            reading.wall_at(deadline),
-        ));
-        Renewed { other_key, lifetime, assumed_role_arn, failures, failing }
+        let deadline = session.since + session.lifetime;
+        let expiry = reading.wall_at(deadline);
+        let principal = Arc::new(principal);
+        self.slot.store(Snapshot::new(credentials, principal, state.generation, session.lifetime, deadline, expiry));
+        renewed
     }
 
     fn failed(&self, state: &mut State, now: Instant, failure: Failure) -> Loudness {
         let Failure { class, error, retry_after } = failure;
-        let callers = state.callers();
-        let class = state.schedule.failed(class, retry_after, callers, now, fastrand::f64());
+        let class = state.schedule.failed(class, retry_after, now, fastrand::f64());
         let validity = state.schedule.validity().map(|it| (state.schedule.remaining(now), it.lifetime));
         let loudness = state.telling.failed(error.kind(), class, validity, now);
         state.attempts += 1;
@@ -221,32 +216,21 @@ impl Drop for Task {
     }
 }
 
-/// Since when, and for how long, the credentials are valid.
-fn life_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<(Instant, Duration), Failure> {
+/// When the credentials are valid.
+fn session_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<Session, Failure> {
     reading
-        .life(sent, grant.expiration, grant.date, grant.requested)
-        .filter(|(since, lifetime)| *since + *lifetime > reading.mono)
-        .ok_or_else(|| no_life(subject, grant, reading))
-}
-
-fn no_life(subject: &str, grant: &Grant, reading: &Reading) -> Failure {
-    let endpoint = grant.principal.endpoint.as_deref();
-    let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
-    let outlasts = |now| grant.expiration.duration_since(now).is_ok_and(|left| left > grant.requested);
-    let (what, hint) = if outlasts(reading.wall) && grant.date.is_none_or(outlasts) {
-        let asked = grant.requested.as_secs();
-        (
-            format!("are to last longer than the {asked} s that were asked for"),
-            "ask for a session as long as this endpoint gives, or compare its clock and that of this machine",
-        )
-    } else {
-        ("had expired on arrival".to_owned(), "compare the clocks of this machine and of the STS endpoint")
-    };
-    let error = Error::new(ErrorKind::Unexpected, format!("the credentials that came{from} for {subject} {what}"))
-        .with_hint(hint)
-        .with_transient(true)
-        .with_endpoint(endpoint.map(str::to_owned));
-    Failure { class: Class::Transient, error, retry_after: None }
+        .session(sent, grant.expiration, grant.date, grant.requested)
+        .filter(|session| session.since + session.lifetime > reading.mono)
+        .ok_or_else(|| {
+            let endpoint = grant.principal.endpoint.as_deref();
+            let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
+            let what = format!("the credentials that came{from} for {subject} had expired on arrival");
+            let error = Error::new(ErrorKind::Unexpected, what)
+                .with_hint("compare the clocks of this machine and of the STS endpoint")
+                .with_transient(true)
+                .with_endpoint(endpoint.map(str::to_owned));
+            Failure { class: Class::Transient, error, retry_after: None }
+        })
 }
 
 /// The clocks are compared at least this often.

@@ -111,7 +111,7 @@ async fn a_rejected_key_is_replaced_at_once_and_a_key_that_is_never_accepted_is_
     assert_eq!(rig.source.calls(), 1, "too young to be refused for good");
     rig.engine.rejected("KEY1", Duration::ZERO);
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "readable until replaced");
-    rig.pass(seconds(1)).await;
+    rig.pass(seconds(5)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY2"));
     for _ in 0..7200 {
         rig.engine.rejected(&rig.key().unwrap(), Duration::ZERO);

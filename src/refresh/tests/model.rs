@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use crate::refresh::clock::Session;
 use crate::refresh::schedule::{Hold, Schedule};
 use crate::refresh::source::{Change, Class};
 
@@ -18,14 +19,13 @@ enum Event {
     Rotate(Change),
     ClockStep,
     Suspend(Duration),
-    /// The task is lost with its runtime.
-    Lose,
 }
 
 #[derive(Clone, Debug)]
 struct Answer {
     after: Duration,
-    what: Result<Duration, (Class, Option<Duration>)>,
+    /// A lifetime, and whether the server's clock confirms it.
+    what: Result<(Duration, bool), (Class, Option<Duration>)>,
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -40,7 +40,6 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => Just(Event::Rotate(Change::Identity)),
         1 => Just(Event::ClockStep),
         1 => (6_u64..20_000).prop_map(|s| Event::Suspend(Duration::from_secs(s))),
-        1 => Just(Event::Lose),
     ];
     prop::collection::vec(event, 1..120)
 }
@@ -52,7 +51,7 @@ fn class() -> impl Strategy<Value = Class> {
 fn answers() -> impl Strategy<Value = Vec<Answer>> {
     let lifetime = prop_oneof![(1_u64..60), (900_u64..43_200)].prop_map(Duration::from_secs);
     let asked = prop::option::of((0_u64..100_000).prop_map(Duration::from_secs));
-    let what = prop_oneof![1 => lifetime.prop_map(Ok), 3 => (class(), asked).prop_map(Err)];
+    let what = prop_oneof![1 => (lifetime, any::<bool>()).prop_map(Ok), 3 => (class(), asked).prop_map(Err)];
     let answer = (0_u64..8000, what).prop_map(|(ms, what)| Answer { after: Duration::from_millis(ms), what });
     // Runs of the same answer are what outages are made of.
     prop::collection::vec((answer, 1_usize..12), 1..20)
@@ -70,18 +69,37 @@ struct Model {
     failures: u32,
     failed_last: bool,
     last_start: Option<Instant>,
+    /// The last answer asked to be left alone.
+    asked: bool,
+    /// The present credentials were rejected, or are somebody else's.
+    unwanted: bool,
+    /// Short sessions in a row by the local clock alone.
+    doubtful: u32,
     /// By when the promises want the next attempt.
     latest: Option<Instant>,
     deadline: Option<Instant>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The longest `Retry-After` with nothing valid.
+const ASKED: Duration = Duration::from_secs(75);
+
+/// The longest wait of a class, while credentials are valid for so long.
+fn longest(class: Class, valid: Duration) -> Duration {
+    Duration::from_secs(match class {
+        Class::Blocked => 60,
+        Class::Throttled if valid.is_zero() => 240,
+        Class::Config if valid.is_zero() => 300,
+        _ if valid.is_zero() => 24,
+        _ => return (valid / 4).clamp(Duration::from_secs(30), Duration::from_secs(300)),
+    })
+}
 
 impl Model {
     fn new(answers: Vec<Answer>, seed: u64) -> Self {
         let now = Instant::now();
         Self {
-            schedule: Schedule::new(0.60..=0.75, Duration::from_secs(30), now),
+            schedule: Schedule::new(0.60..=0.75, now),
             now,
             random: fastrand::Rng::with_seed(seed),
             answers: answers.into_iter().cycle(),
@@ -90,6 +108,9 @@ impl Model {
             failures: 0,
             failed_last: false,
             last_start: None,
+            asked: false,
+            unwanted: false,
+            doubtful: 0,
             latest: Some(now),
             deadline: None,
         }
@@ -98,16 +119,16 @@ impl Model {
     fn apply(&mut self, event: &Event) {
         let now = self.now;
         let due = self.schedule.due();
+        let throttled = self.schedule.throttled(now);
         match *event {
             Event::Pass(time) => return self.pass(time),
             Event::Caller => self.caller(),
-            Event::Refresh => {
-                let throttled = self.schedule.throttled(now);
-                self.schedule.requested(now);
-                assert!(!throttled || self.schedule.due() == due, "refresh() broke a throttled wait");
+            Event::Refresh => self.schedule.requested(now, self.random.f64()),
+            Event::Longer => self.schedule.longer_requested(now, self.random.f64()),
+            Event::Reject if self.generation > 0 => {
+                self.schedule.rejected(self.generation, now, self.random.f64());
+                self.unwanted = true;
             }
-            Event::Longer => self.schedule.longer_requested(now),
-            Event::Reject if self.generation > 0 => self.schedule.rejected(self.generation, now),
             Event::Reject => {}
             Event::Rotate(change) => {
                 let unusable = !self.schedule.usable(now);
@@ -115,8 +136,9 @@ impl Model {
                 self.schedule.changed(change, false, now, self.random.f64());
                 if unusable || failed || change == Change::Identity {
                     // Spread over two seconds, after the second between two exchanges.
-                    self.by(Duration::from_secs(2) + SECOND);
+                    self.by(Duration::from_secs(2) + self.spacing().mul_f64(1.25));
                 }
+                self.unwanted |= change == Change::Identity;
             }
             Event::ClockStep => self.schedule.clock_jumped(now),
             Event::Suspend(by) => {
@@ -126,14 +148,9 @@ impl Model {
                 self.deadline = self.deadline.map(|end| now + end.saturating_duration_since(now).saturating_sub(by));
                 self.schedule.clock_jumped(now);
             }
-            Event::Lose => {
-                if self.under_way.take().is_some() {
-                    self.schedule.attempt_lost(now);
-                    self.latest = Some(now + SECOND);
-                    self.failed_last = false;
-                }
-                return self.check();
-            }
+        }
+        if throttled && !matches!(event, Event::Rotate(_) | Event::Suspend(_)) {
+            assert_eq!(self.schedule.due(), due, "{event:?} broke a throttled wait");
         }
         assert!(self.schedule.due() <= due.max(now), "{event:?} put the attempt off");
         self.check();
@@ -144,19 +161,20 @@ impl Model {
         if self.schedule.usable(now) {
             return;
         }
-        self.schedule.wanted(now, self.random.f64());
+        let stands = self.schedule.error_stands(now);
+        self.schedule.wanted(now);
         let within = match self.schedule.hold() {
-            Hold::Fresh => 1,
-            Hold::Failed(Class::Config) => {
-                let stands = self.schedule.error_stands(now);
-                self.by(Duration::from_secs(if stands { 300 } else { 0 }));
-                return;
-            }
-            Hold::Failed(Class::Throttled) => 20,
-            Hold::Failed(Class::Blocked) => 30,
-            Hold::Failed(_) => 10,
+            Hold::Fresh => self.spacing().mul_f64(1.25),
+            Hold::Failed(class) if self.asked => ASKED.max(longest(class, Duration::ZERO)),
+            Hold::Failed(Class::Config) if !stands => Duration::ZERO,
+            Hold::Failed(Class::Config | Class::Blocked) => Duration::from_secs(30),
+            Hold::Failed(class) => longest(class, Duration::ZERO),
         };
-        self.by(Duration::from_secs(within));
+        self.by(within);
+    }
+
+    fn spacing(&self) -> Duration {
+        if self.doubtful < 3 { SECOND } else { Duration::from_secs(30) }
     }
 
     /// The next attempt is to come within this.
@@ -188,7 +206,7 @@ impl Model {
 
     fn start(&mut self) {
         if let (Some(last), false) = (self.last_start, self.failed_last) {
-            assert!(self.now - last >= SECOND, "two exchanges within {:?}", self.now - last);
+            assert!(self.now - last >= self.spacing(), "two exchanges within {:?}", self.now - last);
         }
         self.last_start = Some(self.now);
         self.latest = None;
@@ -202,36 +220,44 @@ impl Model {
         let sent = self.last_start.unwrap();
         match answer.what {
             // As the engine has it, what has ended on arrival is a failure.
-            Ok(lifetime) if sent + lifetime <= now => self.fail(Class::Transient, None),
-            Ok(lifetime) => {
-                self.schedule.succeeded(sent, lifetime, self.random.f64());
-                self.generation += 1;
-                (self.failures, self.failed_last) = (0, false);
-                self.deadline = Some(sent + lifetime);
-                let (early, late) = (sent + lifetime.mul_f64(0.60), sent + lifetime.mul_f64(0.751));
-                let due = self.schedule.due();
-                assert!(due >= early && due <= late.max(sent + SECOND), "P4: {:?} of {lifetime:?}", due - sent);
-                self.latest = Some(late.max(sent + SECOND));
-            }
+            Ok((lifetime, _)) if sent + lifetime <= now => self.fail(Class::Transient, None),
+            Ok((lifetime, dated)) => self.succeed(sent, lifetime, dated),
             Err((class, asked)) => self.fail(class, asked),
         }
     }
 
+    fn succeed(&mut self, sent: Instant, lifetime: Duration, dated: bool) {
+        self.generation += 1;
+        (self.failures, self.failed_last, self.asked) = (0, false, false);
+        self.doubtful = if dated || lifetime >= Duration::from_secs(30) { 0 } else { self.doubtful + 1 };
+        let taken = self.schedule.succeeded(Session { since: sent, lifetime, dated }, true, self.random.f64());
+        let longer = self.deadline.is_none_or(|end| sent + lifetime >= end);
+        assert_eq!(taken, longer || self.unwanted, "P2: the session that lives longer stays");
+        if taken {
+            self.deadline = Some(sent + lifetime);
+            self.unwanted = false;
+        }
+        let remaining = self.deadline.unwrap() - sent;
+        let spaced = sent + self.spacing();
+        let (early, late) = (sent + remaining.mul_f64(0.60), sent + remaining.mul_f64(0.751));
+        let due = self.schedule.due();
+        let jitter = if self.spacing() > SECOND { 1.25 } else { 1.0 };
+        let latest = late.max(sent + self.spacing().mul_f64(jitter));
+        assert!(due >= early.max(spaced) && due <= latest, "P4: {:?} of {remaining:?}", due - sent);
+        self.latest = Some(latest);
+    }
+
     fn fail(&mut self, class: Class, asked: Option<Duration>) {
         let now = self.now;
-        let class = self.schedule.failed(class, asked, false, now, self.random.f64());
-        (self.failures, self.failed_last) = (self.failures + 1, true);
+        let class = self.schedule.failed(class, asked, now, self.random.f64());
+        (self.failures, self.failed_last, self.asked) = (self.failures + 1, true, asked.is_some());
         let valid = self.schedule.remaining(now);
-        let seconds = Duration::from_secs;
-        let longest = match class {
-            Class::Blocked => seconds(60),
-            Class::Throttled if valid.is_zero() => seconds(120),
-            Class::Config if valid.is_zero() => seconds(300),
-            _ if valid.is_zero() => seconds(30),
-            Class::Throttled if asked.is_some() => (valid / 4).max(seconds(30)).max(valid / 2).min(seconds(300)),
-            _ => (valid / 4).max(seconds(30)).min(seconds(300)),
+        let asked = match asked {
+            None => Duration::ZERO,
+            Some(_) if valid.is_zero() => ASKED,
+            Some(_) => (valid / 2).min(Duration::from_secs(300)).mul_f64(1.25),
         };
-        self.latest = Some(now + longest);
+        self.latest = Some(now + longest(class, valid).max(asked));
     }
 
     fn check(&self) {
@@ -247,11 +273,11 @@ impl Model {
         }
         let due = self.schedule.due();
         if let Some(latest) = self.latest {
-            let spaced = self.last_start.map_or(now, |last| last + SECOND);
+            let spaced = self.last_start.map_or(now, |last| last + self.spacing());
             assert!(due <= latest.max(spaced).max(now), "P5: {:?} late", due - latest);
         }
         if self.schedule.usable(now) && self.schedule.hold() != Hold::Failed(Class::Blocked) {
-            let end = self.deadline.unwrap().max(self.last_start.unwrap() + SECOND);
+            let end = self.deadline.unwrap().max(self.last_start.unwrap() + self.spacing().mul_f64(1.25));
             assert!(due <= end, "no wait runs past the expiry");
         }
     }
@@ -262,37 +288,18 @@ impl Model {
         while let Some((end, _)) = self.under_way {
             self.pass(end - self.now);
         }
-        let hour = Answer { after: Duration::ZERO, what: Ok(Duration::from_secs(3600)) };
+        let hour = Answer { after: Duration::ZERO, what: Ok((Duration::from_secs(3600), true)) };
         self.answers = vec![hour].into_iter().cycle();
         let generation = self.generation;
         let mut waited = Duration::ZERO;
         let usable = self.schedule.usable(self.now);
         let hold = self.schedule.hold();
-        let longest = match (usable, hold) {
-            (_, Hold::Failed(Class::Blocked)) => 60,
-            (_, Hold::Fresh) => 43_200,
-            (true, _) => 300,
-            (false, Hold::Failed(Class::Config)) => {
-                if callers {
-                    30
-                } else {
-                    300
-                }
-            }
-            (false, Hold::Failed(Class::Throttled)) => {
-                if callers {
-                    20
-                } else {
-                    120
-                }
-            }
-            (false, _) => {
-                if callers {
-                    10
-                } else {
-                    30
-                }
-            }
+        let longest = match hold {
+            Hold::Fresh => Duration::from_secs(43_200),
+            Hold::Failed(_) if usable && self.asked => Duration::from_secs(375),
+            Hold::Failed(_) if self.asked => ASKED.max(longest(Class::Config, Duration::ZERO)),
+            Hold::Failed(Class::Config | Class::Blocked) if callers && !usable => Duration::from_secs(30),
+            Hold::Failed(class) => longest(class, self.schedule.remaining(self.now)),
         };
         while self.generation == generation {
             if callers {
@@ -301,7 +308,7 @@ impl Model {
             self.pass(SECOND);
             waited += SECOND;
             assert!(
-                waited <= Duration::from_secs(longest + 2),
+                waited <= longest + Duration::from_secs(2),
                 "{hold:?} usable={usable} callers={callers}: {waited:?}"
             );
         }
@@ -326,7 +333,7 @@ proptest! {
     ) {
         let mut answers = vec![Answer { after: Duration::ZERO, what: Err((class, None)) }];
         if lifetime > 0 {
-            answers.insert(0, Answer { after: Duration::ZERO, what: Ok(Duration::from_secs(lifetime)) });
+            answers.insert(0, Answer { after: Duration::ZERO, what: Ok((Duration::from_secs(lifetime), true)) });
         }
         let mut model = Model::new(answers.clone(), seed);
         model.pass(Duration::ZERO);
@@ -344,12 +351,10 @@ proptest! {
         }
         let attempts = model.failures - failures;
         let bound = match class {
-            // On average one in 5 s, and some more while they grow.
-            Class::Transient => 1000,
-            Class::Throttled => 520,
-            Class::Blocked => 122,
-            // The error stands for 15 s to 30 s.
-            _ => 270,
+            Class::Transient => 280,
+            Class::Throttled => 45,
+            // A probe for callers each 15 s to 30 s, as long as a denial stands.
+            _ => 200,
         };
         prop_assert!(attempts <= bound, "{attempts} attempts in an hour");
     }

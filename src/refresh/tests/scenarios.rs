@@ -75,7 +75,7 @@ fn rows() -> Vec<(When, Reply, Gets, &'static str)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_situations_of_awss_refresh_behaviour_end_as_this_table_says() {
+async fn situations_of_the_coming_behaviour_end_well() {
     for (when, reply, expected, why) in rows() {
         let rig = Rig::new(reply.clone());
         let passes = match when {

@@ -171,6 +171,7 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
     assert_eq!(*listener.rejections.lock().unwrap(), 0);
     rig.engine.rejected(key.access_key_id(), Duration::ZERO);
     assert_eq!(*listener.rejections.lock().unwrap(), 1);
+    rig.pass(seconds(5)).await;
     listener.agrees_with(&rig.engine).await;
     assert_eq!(rig.engine.standing().generation, 2, "the rejected ones were replaced");
 

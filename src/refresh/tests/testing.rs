@@ -33,6 +33,8 @@ pub(crate) enum Reply {
     Grant(Duration),
     /// New credentials that live this long, by a server that tells time in whole seconds.
     InWholeSeconds(Duration),
+    /// New credentials that live this long, by a server that does not tell the time.
+    Undated(Duration),
     /// The same credentials as last time.
     SameKey(Duration),
     Fail(Class),
@@ -155,6 +157,11 @@ impl Source for Scripted {
             server = UNIX_EPOCH + seconds(server.duration_since(UNIX_EPOCH).unwrap().as_secs());
             reply = Reply::Grant(lifetime);
         }
+        let mut date = Some(server);
+        if let Reply::Undated(lifetime) = reply {
+            date = None;
+            reply = Reply::Grant(lifetime);
+        }
         if let Reply::Late(lifetime, under_way) = reply {
             sleep(under_way).await;
             reply = Reply::Grant(lifetime);
@@ -162,7 +169,7 @@ impl Source for Scripted {
         let grant = |lifetime: Duration, key: u64| Grant {
             credentials: Credentials::new(format!("KEY{key}"), "secret", Some("session".into()), None, "scripted"),
             expiration: server + lifetime,
-            date: Some(server),
+            date,
             requested: lifetime.max(HOUR),
             principal: Principal::default(),
         };
@@ -174,7 +181,7 @@ impl Source for Scripted {
             Reply::Throttle(after) => Err(failure(Class::Throttled, Some(after))),
             Reply::Hang => std::future::pending().await,
             Reply::Panic => panic!("scripted panic"),
-            Reply::After(..) | Reply::Late(..) | Reply::InWholeSeconds(_) => unreachable!(),
+            Reply::After(..) | Reply::Late(..) | Reply::InWholeSeconds(_) | Reply::Undated(_) => unreachable!(),
         };
         match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
             Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(Granted { sent, sent_truly, lifetime }),

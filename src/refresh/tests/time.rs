@@ -2,11 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use tokio::time::timeout;
+
 use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::refresh::source::Class;
 
 #[tokio::test(start_paused = true)]
-async fn p4_refresh_starts_between_60_and_75_percent_of_the_lifetime_and_not_always_at_the_same_point() {
+async fn refresh_point_is_drawn_anew_each_time() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     rig.pass(40 * HOUR).await;
@@ -20,7 +22,7 @@ async fn p4_refresh_starts_between_60_and_75_percent_of_the_lifetime_and_not_alw
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_a_clock_two_hours_off_causes_neither_an_outage_nor_a_storm() {
+async fn clock_two_hours_off_does_no_harm() {
     for off in [7200, -7200] {
         let rig = Rig::new(Reply::Grant(HOUR));
         rig.clock.set_by(off);
@@ -36,7 +38,7 @@ async fn p7_a_clock_two_hours_off_causes_neither_an_outage_nor_a_storm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_credentials_end_with_the_whole_second_that_the_server_named() {
+async fn credentials_end_with_the_servers_second() {
     for into in [0, 350, 999] {
         let rig = Rig::new(Reply::InWholeSeconds(QUARTER));
         let asked = aws_smithy_async::time::TimeSource::now(&rig.clock).duration_since(UNIX_EPOCH).unwrap();
@@ -48,7 +50,7 @@ async fn p7_credentials_end_with_the_whole_second_that_the_server_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_a_clock_step_is_seen_within_30_seconds_and_the_shown_expiry_follows() {
+async fn shown_expiry_follows_a_clock_step() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     let before = rig.engine.current().unwrap().expiry().unwrap();
@@ -65,7 +67,7 @@ async fn p7_a_clock_step_is_seen_within_30_seconds_and_the_shown_expiry_follows(
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_a_clock_that_is_set_all_the_time_does_not_become_a_storm() {
+async fn restless_clock_is_no_storm() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     for _ in 0..120 {
@@ -76,7 +78,7 @@ async fn p7_a_clock_that_is_set_all_the_time_does_not_become_a_storm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_a_suspend_takes_its_time_from_the_credentials() {
+async fn suspend_ends_credentials_sooner() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Transient));
     rig.engine.credentials().await.unwrap();
@@ -86,7 +88,7 @@ async fn p7_a_suspend_takes_its_time_from_the_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_a_suspend_in_the_middle_of_an_exchange_is_taken_from_what_it_brings() {
+async fn suspend_during_an_exchange_counts() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Late(HOUR, seconds(4)));
     let engine = rig.engine.clone();
@@ -107,7 +109,7 @@ async fn p7_a_suspend_in_the_middle_of_an_exchange_is_taken_from_what_it_brings(
 }
 
 #[tokio::test(start_paused = true)]
-async fn p5_an_error_from_before_a_suspend_is_too_old_for_callers() {
+async fn error_from_before_a_suspend_is_old() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     rig.engine.credentials().await.unwrap_err();
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
@@ -125,7 +127,7 @@ async fn p5_an_error_from_before_a_suspend_is_too_old_for_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p7_a_machine_that_sleeps_again_and_again_does_not_become_a_storm() {
+async fn restless_machine_is_no_storm() {
     let rig = Rig::new(Reply::Grant(12 * HOUR));
     rig.engine.credentials().await.unwrap();
     for _ in 0..120 {
@@ -133,4 +135,26 @@ async fn p7_a_machine_that_sleeps_again_and_again_does_not_become_a_storm() {
         rig.pass(seconds(30)).await;
     }
     assert!(rig.source.calls() <= 16, "{}", rig.source.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn boot_clock_alone_ends_nothing() {
+    let rig = Rig::new(Reply::Fail(Class::Transient));
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.clock.sleep_machine(2 * HOUR);
+    rig.clock.set_by(-7200);
+    rig.pass(seconds(31)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY1"), "59 min are left by wall and monotonic clock");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_ahead_without_date_is_no_storm() {
+    let rig = Rig::new(Reply::Undated(HOUR));
+    rig.clock.set_by(3590);
+    for _ in 0..3600 {
+        drop(timeout(seconds(1), rig.engine.credentials()).await);
+        rig.pass(seconds(1)).await;
+    }
+    assert!((100..=244).contains(&rig.source.calls()), "{} calls in two hours at most", rig.source.calls());
 }
