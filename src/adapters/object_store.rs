@@ -5,6 +5,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use aws_credential_types::Credentials;
 use object_store::aws::{AwsCredential, AwsCredentialProvider};
 use object_store::{CredentialProvider, Result};
@@ -12,7 +13,7 @@ use zeroize::Zeroize;
 
 use crate::error::Error;
 use crate::provider::each_provider;
-use crate::refresh::{Derived, Supervisor};
+use crate::refresh::Supervisor;
 
 each_provider! {
     /// Credentials for `object_store`'s S3: for `AmazonS3Builder::with_credentials`.
@@ -36,19 +37,26 @@ each_provider! {
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "object_store")))]
     pub fn object_store_credentials(&self) -> AwsCredentialProvider {
-        Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: Derived::new() })
+        Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
     }
 }
 
 struct SlotCredentials {
     supervisor: Supervisor,
-    kept: Derived<Kept>,
+    /// The last credentials, as `object_store` has them: not made anew at each request.
+    kept: ArcSwapOption<Kept>,
 }
 
 impl SlotCredentials {
     fn convert(&self, credentials: &Credentials) -> Arc<AwsCredential> {
-        let kept = self.kept.get(|kept| kept.is_of(credentials), || Kept::new(credentials));
-        Arc::clone(&kept.0)
+        if let Some(kept) = self.kept.load().as_ref().filter(|kept| kept.is_of(credentials)) {
+            return Arc::clone(&kept.0);
+        }
+        // Of two that make one at the same time each gets its own.
+        let made = Kept::new(credentials);
+        let credential = Arc::clone(&made.0);
+        self.kept.store(Some(Arc::new(made)));
+        credential
     }
 }
 

@@ -32,15 +32,6 @@ pub(super) struct Demand {
     pub(super) asked: bool,
 }
 
-/// How the attempts stand.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Attempts {
-    /// Attempts that ended.
-    pub(super) ended: u64,
-    /// When the last one failed, and as what it counts. `None`: it succeeded.
-    pub(super) failed: Option<(Instant, Class)>,
-}
-
 /// What a caller gets while its need is not met.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
@@ -56,11 +47,11 @@ pub(super) enum Verdict {
 
 impl Demand {
     /// Whether credentials meet the need that are valid until `deadline` and readable.
-    pub(super) fn met(&self, deadline: Instant, attempts: Attempts, now: Instant) -> bool {
+    pub(super) fn met(&self, deadline: Instant, schedule: &Schedule, now: Instant) -> bool {
         match self.need {
             Need::Usable => true,
             Need::Ready => now < deadline,
-            Need::Newer => now < deadline && attempts.ended >= self.attempt && attempts.failed.is_none(),
+            Need::Newer => now < deadline && schedule.ended() >= self.attempt && schedule.failed_at().is_none(),
             Need::Lasting(at_least) => now < deadline && deadline - now >= at_least,
         }
     }
@@ -69,7 +60,6 @@ impl Demand {
     pub(super) fn verdict(
         &mut self,
         schedule: &mut Schedule,
-        attempts: Attempts,
         wait_timeout: Duration,
         now: Instant,
         random: f64,
@@ -85,7 +75,7 @@ impl Demand {
                     return Verdict::NeverThatLong { at_least, lifetime, most };
                 }
             }
-            if attempts.ended >= self.attempt && attempts.failed.is_some_and(|(at, _)| at >= self.joined) {
+            if schedule.ended() >= self.attempt && schedule.failed_at().is_some_and(|(at, _)| at >= self.joined) {
                 return Verdict::LastError;
             }
             if matches!(self.need, Need::Lasting(_)) {
@@ -96,7 +86,7 @@ impl Demand {
             let held = schedule.throttled(now) && schedule.due() >= own_limit;
             return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
         }
-        let young = attempts.failed.filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
+        let young = schedule.failed_at().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
         if let Some((at, Class::Config)) = young
             && (at >= self.joined || (schedule.error_stands(now) && self.need != Need::Newer))
         {

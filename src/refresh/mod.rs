@@ -15,8 +15,6 @@
 mod backoff;
 mod clock;
 mod demand;
-#[cfg(feature = "object_store")]
-mod derived;
 mod engine_thread;
 mod events;
 mod observer;
@@ -41,8 +39,6 @@ pub use standing::Phase;
 pub use updates::{Closed, Updates};
 
 pub(crate) use clock::{Clock, Monotonic};
-#[cfg(feature = "object_store")]
-pub(crate) use derived::Derived;
 pub(crate) use observer::Observer;
 pub(crate) use policy::Policy;
 pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};

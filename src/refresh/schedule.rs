@@ -18,6 +18,8 @@ pub(crate) struct Schedule {
     window: RangeInclusive<f64>,
     validity: Option<Validity>,
     due: Instant,
+    /// Attempts that ended.
+    ended: u64,
     /// The failures since the last success.
     failures: Option<Failures>,
     /// Start of the last attempt.
@@ -50,6 +52,7 @@ pub(crate) struct Validity {
 struct Failures {
     count: u32,
     since: Instant,
+    last: Instant,
     /// The last answer's class, and how many in a row had it.
     alike: (Class, u32),
     /// The class that the last failure counts as: never `Lagging` or `Unclear`.
@@ -76,6 +79,7 @@ impl Schedule {
             window,
             validity: None,
             due: now,
+            ended: 0,
             failures: None,
             started: None,
             flight: None,
@@ -104,6 +108,16 @@ impl Schedule {
 
     pub(crate) fn validity(&self) -> Option<Validity> {
         self.validity
+    }
+
+    /// Attempts that ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    /// Time and class of the last failure. `None`: the last attempt succeeded, or there was none yet.
+    pub(crate) fn failed_at(&self) -> Option<(Instant, Class)> {
+        self.failures.as_ref().map(|failures| (failures.last, failures.class))
     }
 
     /// Start of the current run of attempts.
@@ -139,6 +153,7 @@ impl Schedule {
     /// An attempt gave a session; `other_key`: under another access key than the present credentials. Returns whether its
     /// credentials are to be taken: those that live longer stay (P2).
     pub(crate) fn succeeded(&mut self, session: Session, other_key: bool, random: f64) -> bool {
+        self.ended += 1;
         self.failures = None;
         self.flight = None;
         self.wishes = 0;
@@ -185,9 +200,11 @@ impl Schedule {
         if usable || config {
             self.flight = None;
         }
+        self.ended += 1;
         self.failures = Some(Failures {
             count: k.saturating_add(1),
             since,
+            last: now,
             alike: (class, alike),
             class: counted,
             least: if counted == Class::Throttled { self.due } else { now + failing.asked(remaining) },
@@ -282,7 +299,9 @@ impl Schedule {
             at.iter_mut().for_each(behind);
         }
         if let Some(failures) = &mut self.failures {
-            [&mut failures.since, &mut failures.least, &mut failures.for_callers].into_iter().for_each(behind);
+            [&mut failures.since, &mut failures.last, &mut failures.least, &mut failures.for_callers]
+                .into_iter()
+                .for_each(behind);
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) struct Failure {
 }
 
 /// What a failure says about the next attempt.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Class {
     /// An outage, a timeout: soon.
     Transient,

@@ -64,7 +64,7 @@ impl Shared {
             next_attempt: (state.runs_in.is_some() && !self.closed.is_cancelled())
                 .then(|| reading.wall_at(schedule.due().max(now))),
             consecutive_failures: schedule.failures(),
-            last_error: state.failure.as_ref().map(|failed| failed.error.clone()),
+            last_error: state.failure.clone(),
             endpoint: state.endpoint.clone(),
         }
     }

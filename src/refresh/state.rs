@@ -32,9 +32,8 @@ pub(super) struct Shared {
     pub(super) lost: AtomicBool,
     /// Wakes the task.
     pub(super) wake: watch::Sender<()>,
-    /// Wakes those who wait: something in the state changed.
-    pub(super) news: watch::Sender<()>,
-    pub(super) generations: watch::Sender<u64>,
+    /// Wakes those who wait: something in the state changed. Carries the generation.
+    pub(super) news: watch::Sender<u64>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     state: Mutex<State>,
 }
@@ -47,9 +46,8 @@ pub(super) struct State {
     /// An attempt is under way.
     pub(super) attempting: bool,
     pub(super) generation: u64,
-    /// Attempts that ended, and how the last failure ended its attempt.
-    pub(super) attempts: u64,
-    pub(super) failure: Option<Failed>,
+    /// The last failure since the last success.
+    pub(super) failure: Option<Error>,
     pub(super) telling: Telling,
     /// Who answered last.
     pub(super) endpoint: Option<String>,
@@ -61,15 +59,6 @@ pub(super) struct State {
     pub(super) issued: VecDeque<String>,
     /// The clocks when the shown expiry was last worked out.
     pub(super) anchor: Reading,
-}
-
-/// The last failure.
-#[derive(Clone)]
-pub(super) struct Failed {
-    pub(super) at: Instant,
-    /// The class that it counts as.
-    pub(super) class: Class,
-    pub(super) error: Error,
 }
 
 impl Shared {
@@ -91,15 +80,13 @@ impl Shared {
             closed,
             lost: AtomicBool::new(false),
             wake: watch::Sender::new(()),
-            news: watch::Sender::new(()),
-            generations: watch::Sender::new(0),
+            news: watch::Sender::new(0),
             observer,
             state: Mutex::new(State {
                 schedule,
                 runs_in: None,
                 attempting: false,
                 generation: 0,
-                attempts: 0,
                 failure: None,
                 telling: Telling::default(),
                 endpoint: None,
@@ -172,9 +159,6 @@ impl Shared {
         state.anchor = *reading;
         if let Drift::Suspended(by) = drift {
             state.schedule.slept(by, reading.mono);
-            if let Some(failed) = &mut state.failure {
-                failed.at = failed.at.checked_sub(by).unwrap_or(failed.at);
-            }
         }
         if drift != Drift::Behind {
             state.schedule.clock_jumped(reading.mono);
@@ -199,13 +183,6 @@ impl Shared {
             && outage
             && !state.schedule.was_rejected(snapshot.generation);
         if served { snapshot.deadline + snapshot.lifetime.min(LONGEST_AFTER_EXPIRY) } else { snapshot.deadline }
-    }
-}
-
-impl State {
-    /// Somebody waits.
-    pub(super) fn callers(&self) -> bool {
-        self.waiting > 0
     }
 }
 

@@ -44,27 +44,13 @@ impl WeakSupervisor {
 
 struct Handle {
     shared: Arc<Shared>,
-    source: Arc<dyn Work>,
+    /// Makes the task's future.
+    run: Box<dyn Fn(Task) -> TaskFuture + Send + Sync>,
+    obstacle: Box<dyn Fn() -> Option<Error> + Send + Sync>,
     /// Where the task runs. `None`: on the engine thread.
     runtime: Option<Runtime>,
     /// The subscriber of whoever built the provider, if there was one: the task's events go there, too.
     subscriber: Option<Dispatch>,
-}
-
-/// A source, as far as a handle must know it.
-trait Work: Send + Sync {
-    fn run(self: Arc<Self>, task: Task) -> TaskFuture;
-    fn obstacle(&self) -> Option<Error>;
-}
-
-impl<S: Source> Work for S {
-    fn run(self: Arc<Self>, task: Task) -> TaskFuture {
-        Box::pin(refresher::run(task, self))
-    }
-
-    fn obstacle(&self) -> Option<Error> {
-        Source::obstacle(self)
-    }
 }
 
 impl Drop for Handle {
@@ -87,7 +73,14 @@ impl Supervisor {
         let shared = Arc::new(Shared::new(policy, clock, source.subject().to_owned(), closed, observer));
         let subscriber =
             tracing::dispatcher::get_default(|current| (!current.is::<NoSubscriber>()).then(|| current.clone()));
-        Self(Arc::new(Handle { shared, source, runtime, subscriber }))
+        let asked = Arc::clone(&source);
+        Self(Arc::new(Handle {
+            shared,
+            run: Box::new(move |task| Box::pin(refresher::run(task, Arc::clone(&source)))),
+            obstacle: Box::new(move || asked.obstacle()),
+            runtime,
+            subscriber,
+        }))
     }
 
     pub(crate) fn downgrade(&self) -> WeakSupervisor {
@@ -183,7 +176,7 @@ impl Supervisor {
     pub(crate) fn updates(&self) -> Updates {
         self.start();
         let shared = self.shared();
-        Updates::new(shared.generations.subscribe(), shared.closed.clone(), shared.lock().generation)
+        Updates::new(shared.news.subscribe(), shared.closed.clone(), shared.lock().generation)
     }
 
     /// Ends the task and waits until it is gone.
@@ -196,7 +189,7 @@ impl Supervisor {
 
     /// What the attempt under way waits for.
     pub(crate) fn obstacle(&self) -> Option<Error> {
-        self.0.source.obstacle()
+        (self.0.obstacle)()
     }
 
     /// Starts the task if there is none. Should that fail, the state tells.
@@ -207,12 +200,12 @@ impl Supervisor {
 
     /// Starts the task if there is none in this process.
     pub(super) fn ensure_task(&self) -> Result<(), Error> {
-        let Handle { shared, source, runtime, subscriber } = &*self.0;
+        let Handle { shared, run, runtime, subscriber, .. } = &*self.0;
         if !shared.claim_task() {
             return Ok(());
         }
         let task = || {
-            let task = Arc::clone(source).run(Task::new(Arc::clone(shared)));
+            let task = run(Task::new(Arc::clone(shared)));
             match subscriber {
                 Some(subscriber) => Box::pin(task.with_subscriber(subscriber.clone())),
                 None => task,

@@ -1,9 +1,9 @@
 //! The task's hand on the state: what each turn of its loop and each end of an attempt does to it.
 
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::{mem, process};
 
 use tokio::time::Instant;
 use tracing::Span;
@@ -13,7 +13,7 @@ use super::events::{self, Renewed};
 use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
 use super::standing::Phase;
-use super::state::{Failed, Shared, State};
+use super::state::{Shared, State};
 use super::telling::Loudness;
 use crate::error::{Error, ErrorKind};
 
@@ -69,7 +69,7 @@ impl Task {
         }
         shared.observe(|observer| observer.stands(&standing));
         if starts || late_callers {
-            shared.news.send_replace(());
+            shared.news.send_replace(standing.generation);
         }
         if starts {
             Step::Attempt(Attempt { usable }, events::exchange(&shared.subject, &standing))
@@ -82,7 +82,7 @@ impl Task {
     pub(super) fn changed(&self, change: Change) {
         let now = self.shared.clock.now();
         let mut state = self.shared.lock();
-        let callers = state.callers();
+        let callers = state.waiting > 0;
         state.schedule.changed(change, callers, now, fastrand::f64());
     }
 
@@ -99,8 +99,7 @@ impl Task {
             .map_err(|failure| shared.failed(&mut state, reading.mono, failure));
         let standing = shared.standing_of(&state, &reading);
         drop(state);
-        shared.news.send_replace(());
-        shared.generations.send_if_modified(|known| mem::replace(known, standing.generation) != standing.generation);
+        shared.news.send_replace(standing.generation);
         events::drifted(&shared.subject, drift);
         match ended {
             Ok(renewed) => renewed.tell(&shared.subject, &standing, reading.wall),
@@ -139,7 +138,7 @@ impl Shared {
         let loudness = self.failed(&mut state, reading.mono, failure);
         let standing = self.standing_of(&state, &reading);
         drop(state);
-        self.news.send_replace(());
+        self.news.send_replace(standing.generation);
         events::failed(&self.subject, &standing, loudness, reading.wall);
     }
 
@@ -159,7 +158,6 @@ impl Shared {
             failures: state.schedule.failures(),
             failing: state.telling.succeeded(reading.mono),
         };
-        state.attempts += 1;
         state.failure = None;
         state.endpoint.clone_from(&principal.endpoint);
         if !state.schedule.succeeded(session, other_key, fastrand::f64()) {
@@ -187,11 +185,10 @@ impl Shared {
         let class = state.schedule.failed(class, retry_after, now, fastrand::f64());
         let validity = state.schedule.validity().map(|it| (state.schedule.remaining(now), it.lifetime));
         let loudness = state.telling.failed(error.kind(), class, validity, now);
-        state.attempts += 1;
         if let Some(endpoint) = error.endpoint() {
             state.endpoint = Some(endpoint.to_owned());
         }
-        state.failure = Some(Failed { at: now, class, error });
+        state.failure = Some(error);
         self.republish(state);
         loudness
     }
@@ -212,7 +209,7 @@ impl Drop for Task {
         let standing = shared.standing_of(&state, &reading);
         drop(state);
         shared.observe(|observer| observer.stands(&standing));
-        shared.news.send_replace(());
+        shared.news.send_replace(standing.generation);
     }
 }
 

@@ -1,5 +1,6 @@
 //! How loudly to tell of a failure: pure decisions over what was told before.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use crate::error::ErrorKind;
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     /// Failures that are alike: same kind, same consequence. Those that take turns do not make each other news.
-    alike: Vec<(ErrorKind, Class, u32)>,
+    alike: HashMap<(ErrorKind, Class), u32>,
     failing_since: Option<Instant>,
     marks_passed: usize,
     expiry_told: bool,
@@ -35,23 +36,14 @@ impl Telling {
         now: Instant,
     ) -> Loudness {
         self.failing_since.get_or_insert(now);
-        let known = self.alike.iter_mut().find(|known| (known.0, known.1) == (kind, class));
-        let count = match known {
-            Some((.., count)) => {
-                *count = count.saturating_add(1);
-                *count
-            }
-            None => {
-                self.alike.push((kind, class, 1));
-                1
-            }
-        };
+        let count = self.alike.entry((kind, class)).or_insert(0_u32);
+        *count = count.saturating_add(1);
         let passed = validity.map_or(0, |(remaining, lifetime)| {
             MARKS.iter().filter(|mark| remaining <= lifetime.mul_f64(**mark)).count()
         });
         let crossed = passed > self.marks_passed;
         self.marks_passed = self.marks_passed.max(passed);
-        if crossed || count <= LOUD_ALIKE { Loudness::Loud } else { Loudness::Quiet }
+        if crossed || *count <= LOUD_ALIKE { Loudness::Loud } else { Loudness::Quiet }
     }
 
     /// Whether to tell that there were credentials and none is valid any more: once until the next success.

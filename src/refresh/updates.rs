@@ -16,15 +16,15 @@ use tokio_util::sync::CancellationToken;
 /// # }
 /// ```
 pub struct Updates {
-    generations: watch::Receiver<u64>,
+    news: watch::Receiver<u64>,
     closed: CancellationToken,
     last: u64,
 }
 
 impl Updates {
     /// `last`: the generation that is readable now, which may not have been told yet.
-    pub(crate) fn new(generations: watch::Receiver<u64>, closed: CancellationToken, last: u64) -> Self {
-        Self { generations, closed, last }
+    pub(crate) fn new(news: watch::Receiver<u64>, closed: CancellationToken, last: u64) -> Self {
+        Self { news, closed, last }
     }
 
     /// Waits for a generation newer than [`last`](Self::last). Those in between may be passed over.
@@ -37,7 +37,7 @@ impl Updates {
     pub async fn changed(&mut self) -> Result<u64, Closed> {
         tokio::select! {
             biased;
-            newer = self.generations.wait_for(|&generation| generation > self.last) => {
+            newer = self.news.wait_for(|&generation| generation > self.last) => {
                 self.last = *newer.map_err(|_| Closed(()))?;
                 Ok(self.last)
             }

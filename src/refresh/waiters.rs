@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clock::Reading;
-use super::demand::{Attempts, Demand, Need, Verdict};
+use super::demand::{Demand, Need, Verdict};
 use super::events;
 use super::slot::Snapshot;
 use super::state::Shared;
@@ -49,7 +49,7 @@ impl<'a> Caller<'a> {
         // After a suspend a caller may be here before the task: what it is told must not be from before.
         let drift = shared.check_clocks(&mut state, reading);
         state.waiting += 1;
-        let attempt = state.attempts + 1;
+        let attempt = state.schedule.ended() + 1;
         drop(state);
         events::drifted(&shared.subject, drift);
         Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } }
@@ -64,20 +64,17 @@ impl<'a> Caller<'a> {
         let shared = self.shared;
         let now = shared.clock.now();
         let mut state = shared.lock();
-        let failed = state.failure.as_ref().map(|failed| (failed.at, failed.class));
-        let attempts = Attempts { ended: state.attempts, failed };
         if let Some(snapshot) = shared.slot.load()
             && now < snapshot.readable_until
-            && self.demand.met(snapshot.deadline, attempts, now)
+            && self.demand.met(snapshot.deadline, &state.schedule, now)
         {
             return Some(Ok(take(&snapshot)));
         }
         if shared.closed.is_cancelled() {
             return Some(Err(shared.closed_error()));
         }
-        let verdict =
-            self.demand.verdict(&mut state.schedule, attempts, shared.policy.wait_timeout, now, fastrand::f64());
-        let failure = state.failure.as_ref().map(|failed| failed.error.clone());
+        let verdict = self.demand.verdict(&mut state.schedule, shared.policy.wait_timeout, now, fastrand::f64());
+        let failure = state.failure.clone();
         let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
         if let Verdict::Wait(until) = verdict {
             state.wake_at = [state.wake_at, until].into_iter().flatten().min();
