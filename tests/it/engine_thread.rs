@@ -261,6 +261,8 @@ fn process_without_threads_says_so_and_recovers() {
     let mut lifts = shell(format!("read line; {limit}=4096:"));
     let limited = shell(format!("{limit}=0:")).wait().unwrap().success();
     if !limited || thread::Builder::new().spawn(|| {}).is_ok() {
+        drop(lifts.kill());
+        drop(lifts.wait());
         return crate::isolated::skipped(test, "threads cannot be forbidden here");
     }
     let provider = rig.builder().build().unwrap();
