@@ -73,18 +73,20 @@ impl<'a> Caller<'a> {
         if shared.closed.is_cancelled() {
             return Some(Err(shared.closed_error()));
         }
+        let before = (state.schedule.due(), state.wake_at);
         let verdict = self.demand.verdict(&mut state.schedule, shared.policy.wait_timeout, now, fastrand::f64());
         let failure = state.failure.clone();
         let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
         if let Verdict::Wait(until) = verdict {
             state.wake_at = [state.wake_at, until].into_iter().flatten().min();
         }
+        let sooner = before != (state.schedule.due(), state.wake_at);
         drop(state);
+        if sooner {
+            shared.wake.send_replace(());
+        }
         let error = match (verdict, failure) {
-            (Verdict::Wait(_), _) => {
-                shared.wake.send_replace(());
-                return None;
-            }
+            (Verdict::Wait(_), _) => return None,
             (Verdict::LastError, Some(error)) => error,
             (Verdict::NeverThatLong { at_least, lifetime, most }, _) => never_that_long(at_least, lifetime, most),
             (Verdict::TimedOut | Verdict::LastError, failure) => {

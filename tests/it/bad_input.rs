@@ -54,6 +54,22 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn time_limit_names_the_obstacle_of_the_moment() {
+    let rig = Rig::start().await;
+    let missing = rig.volume.token_path().with_file_name("missing");
+    let builder = rig.builder().token_file(&missing).wait_timeout(Duration::from_millis(100));
+    let error = soon(builder.connect()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    // The file is waited for half a second, so no attempt has ended by then.
+    names(&error.to_string(), &["came within ", "projected volume"]);
+    names(&std::error::Error::source(&error).unwrap().to_string(), &[missing.to_str().unwrap(), "cannot be read"]);
+
+    rig.sts.set_fault(Fault::Hang);
+    let error = soon(rig.builder().wait_timeout(Duration::from_millis(100)).connect()).await.unwrap_err();
+    names(&error.to_string(), &["came within ", "can the STS endpoint be reached"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
     // Root may read everything, so this is somebody else's work.
     let nobody = 65_534;
