@@ -98,6 +98,7 @@
 //! | to hear of each new generation | [`updates`](WebIdentityCredentialsProvider::updates) |
 //! | logs and metrics | [`docs::telemetry`] |
 //! | to know what went wrong | [`Error::kind`], [`Error::remedy`] |
+//! | background work in a runtime of your own | [`Builder::runtime`] |
 //! | an orderly end | [`shutdown`](WebIdentityCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
 //!
 //! What both kinds of providers share they have under the same names.

@@ -1,16 +1,20 @@
 //! The engine: fresh credentials from any source, read by anyone without waiting.
 //!
-//! It has never heard of tokens or of STS. It may import `error` and nothing else of the crate. What it promises:
+//! The engine has never heard of tokens or of STS. It imports `error` and nothing else of the crate. Its invariants:
 //!
-//! 1. A read with valid credentials returns at once, takes no lock and makes no call. (`slot`, `supervisor`)
-//! 2. Only the task publishes, and only what a fetch gave: no failure replaces or hides valid credentials. (`lease`)
-//! 3. Who the task is, is one number, the lease. A task whose number is old publishes nothing and leaves. So there is one
-//!    flight at a time, whatever becomes of tasks and runtimes. (`lease`, `refresher`)
-//! 4. A flight belongs to the task. Callers wait for its end; dropping them ends nothing. (`waiters`)
-//! 5. Handles own the task's life: the last one closes it. The task holds no handle. (`supervisor`)
-//! 6. All decisions on when are made by `schedule`, which knows neither clock nor chance.
+//! - **A. A read with valid credentials takes no lock and starts nothing.** It compares one time and clones one copy.
+//!   (`slot`, `supervisor`)
+//! - **B. Only the task publishes, and only what a fetch gave.** So no failure replaces or hides valid credentials. (`task`)
+//! - **C. A provider has one task, from its first use on.** `Shared::claim_task` gives it to one caller. Its end closes the
+//!   provider, and nothing starts it again. A forked child has none, and claims one of its own. So there is one exchange
+//!   at a time. (`task`)
+//! - **D. An exchange belongs to the task.** Callers wait for its end; dropping them ends nothing. (`waiters`)
+//! - **E. The task wakes callers.** For news, for their deadlines, and when it ends. A caller subscribes before it looks, so
+//!   no news is lost. (`waiters`, `task`)
+//! - **F. Handles own the task's life.** The last one closes it, and the task holds no handle. (`supervisor`)
+//! - **G. All decisions on when are pure.** `schedule` and `demand` know neither clock nor chance.
 //!
-//! Lock order: the state's mutex alone; nothing is awaited or called back under it, and no log written.
+//! Lock order: the state's mutex alone. Nothing is awaited or called back under it, and no log is written.
 
 mod backoff;
 mod clock;
