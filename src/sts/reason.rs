@@ -79,8 +79,9 @@ impl Reason {
             | Self::Broken
             | Self::ServerFault
             | Self::StandbyDisabled
-            | Self::KeyRejected => Class::Transient,
-            Self::Throttled | Self::IssuerUnreachable => Class::Throttled,
+            | Self::KeyRejected
+            | Self::IssuerUnreachable => Class::Transient,
+            Self::Throttled => Class::Throttled,
             Self::TokenExpired | Self::ClaimRejected => Class::Blocked,
             Self::NoProvider | Self::RoleDenied => Class::Lagging,
             Self::Audience
@@ -228,8 +229,8 @@ mod tests {
         ("NobodyKnows", 502, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("RequestTimeout", 400, "", false, Class::Transient, ErrorKind::TimedOut, true),
         ("RequestTimeoutException", 408, "", false, Class::Transient, ErrorKind::TimedOut, true),
-        ("IDPCommunicationError", 400, "", false, Class::Throttled, ErrorKind::ServiceUnavailable, true),
-        ("InvalidIdentityToken", 400, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements", false, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("IDPCommunicationError", 400, "", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("InvalidIdentityToken", 400, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements", false, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("Throttling", 400, "Rate exceeded", false, Class::Throttled, ErrorKind::Throttled, true),
         ("ThrottlingException", 400, "Rate exceeded", false, Class::Throttled, ErrorKind::Throttled, true),
         ("ThrottledException", 400, "", false, Class::Throttled, ErrorKind::Throttled, true),
@@ -268,7 +269,7 @@ mod tests {
         ("InvalidIdentityToken", 400, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
         ("NobodyKnows", 400, "", true, Class::Blocked, ErrorKind::TokenRejected, true),
         ("Throttling", 400, "Rate exceeded", true, Class::Throttled, ErrorKind::Throttled, true),
-        ("IDPCommunicationError", 400, "", true, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("IDPCommunicationError", 400, "", true, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("InternalFailure", 500, "", true, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("AccessDenied", 500, "", true, Class::Lagging, ErrorKind::RoleDenied, false),
     ];

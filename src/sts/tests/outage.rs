@@ -213,7 +213,7 @@ async fn a_service_that_starts_amid_an_outage_has_credentials_after_one_failure_
         let begun = Instant::now();
         with.credentials().await.unwrap();
         println!("start {away:?} with_standby first_credentials_seconds: {:.1}", begun.elapsed().as_secs_f64());
-        assert!(begun.elapsed() <= away.seen_after() + ANSWER + Duration::from_millis(100), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= away.seen_after() + ANSWER + Duration::from_millis(500), "{:?}", begun.elapsed());
         assert_eq!(*world.went.lock().unwrap(), [HOME, 1]);
     }
 }
