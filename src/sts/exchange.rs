@@ -513,7 +513,7 @@ mod tests {
             ("fault", xml("", 500, "InternalFailure", ""), Class::Transient, ErrorKind::ServiceUnavailable),
             ("proxy", html(502), Class::Transient, ErrorKind::ServiceUnavailable),
             ("proxy throttles", html(429), Class::Throttled, ErrorKind::Throttled),
-            ("issuer", xml("", 400, "IDPCommunicationError", ""), Class::Throttled, ErrorKind::ServiceUnavailable),
+            ("issuer", xml("", 400, "IDPCommunicationError", ""), Class::Transient, ErrorKind::ServiceUnavailable),
             ("expired", xml("", 400, "ExpiredTokenException", ""), Class::Blocked, ErrorKind::TokenRejected),
             ("claim", xml("", 403, "IDPRejectedClaim", ""), Class::Blocked, ErrorKind::TokenRejected),
             ("text", xml("", 400, "InvalidIdentityToken", "New"), Class::Unclear, ErrorKind::TokenRejected),

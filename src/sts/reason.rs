@@ -102,8 +102,9 @@ impl Reason {
             | Self::NoProviderAtStandby
             | Self::StandbyDisabled
             | Self::Unexplained
-            | Self::KeyRejected => Class::Transient,
-            Self::Throttled | Self::IssuerUnreachable => Class::Throttled,
+            | Self::KeyRejected
+            | Self::IssuerUnreachable => Class::Transient,
+            Self::Throttled => Class::Throttled,
             Self::TokenExpired | Self::ClaimRejected => Class::Blocked,
             Self::NoProvider | Self::RoleDenied => Class::Lagging,
             Self::Audience
@@ -277,8 +278,8 @@ mod tests {
         ("NobodyKnows", 502, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("RequestTimeout", 400, "", Token, Class::Transient, ErrorKind::TimedOut, true),
         ("RequestTimeoutException", 408, "", Token, Class::Transient, ErrorKind::TimedOut, true),
-        ("IDPCommunicationError", 400, "", Token, Class::Throttled, ErrorKind::ServiceUnavailable, true),
-        ("InvalidIdentityToken", 400, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements", Token, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("IDPCommunicationError", 400, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
+        ("InvalidIdentityToken", 400, "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("Throttling", 400, "Rate exceeded", Token, Class::Throttled, ErrorKind::Throttled, true),
         ("ThrottlingException", 400, "Rate exceeded", Token, Class::Throttled, ErrorKind::Throttled, true),
         ("ThrottledException", 400, "", Token, Class::Throttled, ErrorKind::Throttled, true),
@@ -326,7 +327,7 @@ mod tests {
         ("InvalidParameterValue", 400, "Invalid kid value <nil>", Token, Class::Config, ErrorKind::TokenRejected, false),
         ("InvalidParameterValue", 400, "key is of invalid type", Token, Class::Config, ErrorKind::TokenRejected, false),
         ("InvalidParameterValue", 400, "token contains an invalid number of segments", Token, Class::Config, ErrorKind::TokenRejected, false),
-        ("InvalidParameterValue", 400, "Get \"https://issuer.example.com/jwks\": dial tcp: i/o timeout", Token, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("InvalidParameterValue", 400, "Get \"https://issuer.example.com/jwks\": dial tcp: i/o timeout", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("InvalidParameterValue", 400, "Role arn:minio:iam:::role/app does not exist", Token, Class::Unclear, ErrorKind::Unexpected, true),
         ("InvalidParameterValue", 400, "", Token, Class::Unclear, ErrorKind::Unexpected, true),
         // Codes that nobody knows, by the same texts.
@@ -355,7 +356,7 @@ mod tests {
         ("InvalidIdentityToken", 400, "", ExpiredToken, Class::Blocked, ErrorKind::TokenRejected, true),
         ("NobodyKnows", 400, "", ExpiredToken, Class::Blocked, ErrorKind::TokenRejected, true),
         ("Throttling", 400, "Rate exceeded", ExpiredToken, Class::Throttled, ErrorKind::Throttled, true),
-        ("IDPCommunicationError", 400, "", ExpiredToken, Class::Throttled, ErrorKind::ServiceUnavailable, true),
+        ("IDPCommunicationError", 400, "", ExpiredToken, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("InternalFailure", 500, "", ExpiredToken, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("AccessDenied", 500, "", ExpiredToken, Class::Lagging, ErrorKind::RoleDenied, false),
     ];

@@ -131,6 +131,8 @@ async fn goes_through(break_it: impl Fn(&Rig), mend: impl Fn(&Rig), kind: ErrorK
     // The same again, for longer than the credentials live.
     let last = key(&provider);
     rig.sts.set_session_length(Duration::from_millis(1500));
+    // Otherwise the longer session stays.
+    provider.invalidate(&provider.current().unwrap());
     renewed(&provider, &last).await;
     break_it(&rig);
     eventually(|| provider.status().phase == Phase::Expired && provider.status().last_error.is_some()).await;
