@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clock::Reading;
+use super::clock::{Drift, Reading};
 use super::demand::{Demand, Need, Verdict};
 use super::events;
 use super::slot::Snapshot;
@@ -52,6 +52,9 @@ impl<'a> Caller<'a> {
         let attempt = state.schedule.ended() + 1;
         drop(state);
         events::drifted(&shared.subject, drift);
+        if drift != Drift::None {
+            shared.wake.send_replace(());
+        }
         Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } }
     }
 
