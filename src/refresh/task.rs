@@ -51,11 +51,11 @@ impl Task {
         let due = state.schedule.due();
         let usable = state.schedule.usable(now);
         let starts = !state.attempting && due <= now;
-        let standing = shared.standing_of(&state, &reading);
         if starts {
             state.schedule.attempt_started(now);
             state.attempting = true;
         }
+        let standing = shared.standing_of(&state, &reading);
         let late_callers = state.wake_at.take_if(|at| *at <= now).is_some();
         let expired = standing.phase == Phase::Expired && state.telling.expired();
         // The end of the credentials is told when it comes.
