@@ -3,13 +3,13 @@
 #[allow(dead_code, unused_imports, reason = "its tests stay where they are")]
 #[path = "../../src/refresh/backoff.rs"]
 mod backoff;
-#[allow(dead_code, reason = "of it the schedule needs `Session` alone")]
+#[allow(dead_code, unused_imports, reason = "of it the schedule needs `Session` alone")]
 #[path = "../../src/refresh/clock.rs"]
 pub(crate) mod clock;
 #[allow(dead_code, unused_imports, reason = "its tests stay where they are")]
 #[path = "../../src/refresh/rejections.rs"]
 mod rejections;
-#[allow(dead_code, reason = "its tests stay where they are")]
+#[allow(dead_code, unused_imports, reason = "its tests stay where they are")]
 #[path = "../../src/refresh/schedule.rs"]
 pub(crate) mod schedule;
 #[allow(dead_code, reason = "of it the schedule needs the classes alone")]

@@ -13,7 +13,7 @@ async fn blocked_exchange_waits_for_a_change() {
     rig.source.then(Reply::Fail(Class::Blocked));
     let engine = rig.engine.clone();
     let caller = tokio::spawn(async move { engine.credentials().await });
-    rig.pass(seconds(20)).await;
+    rig.pass(seconds(14)).await;
     assert_eq!(rig.source.calls(), 1, "nothing is sent while nothing changes");
     let before = Instant::now();
     rig.source.change(Change::Content);
