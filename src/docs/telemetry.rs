@@ -13,6 +13,7 @@
 //! |---|---|---|---|
 //! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | once for each credentials that come |
 //! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | in place of the first, at the end of a run of failures: how many there were and how long it took |
+//! | `credentials that end sooner came; the present ones stay` | DEBUG | as the first | STS, or a cache before it, gave a shorter session |
 //! | `the same credentials came again` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
 //! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
 //! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |

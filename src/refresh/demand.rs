@@ -65,6 +65,7 @@ impl Demand {
         random: f64,
     ) -> Verdict {
         let own_limit = self.joined + wait_timeout;
+        let held = schedule.throttled(now) && schedule.due() >= own_limit;
         let first = !mem::replace(&mut self.asked, true);
         if schedule.usable(now) {
             // It wants others than these: the next attempt answers it, good or bad.
@@ -83,7 +84,6 @@ impl Demand {
             } else if first {
                 schedule.requested(now, random);
             }
-            let held = schedule.throttled(now) && schedule.due() >= own_limit;
             return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
         }
         let young = schedule.failed_at().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
@@ -103,7 +103,7 @@ impl Demand {
             _ if now < limit => Verdict::Wait(Some(limit)),
             Some(_) => Verdict::LastError,
             // The last error is too old to be handed out: wait for a fresh one, though not for ever.
-            None if now < own_limit => Verdict::Wait(Some(own_limit)),
+            None if now < own_limit && !held => Verdict::Wait(Some(own_limit)),
             None => Verdict::TimedOut,
         }
     }

@@ -32,6 +32,8 @@ pub(super) fn exchange(role: &str, standing: &Standing) -> Span {
 
 /// What an exchange brought.
 pub(super) struct Renewed {
+    /// The credentials are used from now on. Else the present ones live longer.
+    pub(super) taken: bool,
     /// The access key is another than before.
     pub(super) other_key: bool,
     pub(super) lifetime: Duration,
@@ -67,6 +69,9 @@ impl Renewed {
                 failures = self.failures,
                 failing_seconds = failing.as_secs(),
             ),
+            (None, _) if !self.taken => {
+                tell!(Level::DEBUG, "credentials that end sooner came; the present ones stay",);
+            }
             (None, true) => tell!(Level::INFO, "credentials renewed",),
             (None, false) => tell!(Level::DEBUG, "the same credentials came again",),
         }

@@ -151,22 +151,24 @@ impl Shared {
         let Grant { credentials, principal, .. } = grant;
         let access_key_id = credentials.access_key_id();
         let other_key = self.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
-        let mut renewed = Renewed {
-            other_key: false,
+        let failures = state.schedule.failures();
+        let taken = state.schedule.succeeded(session, other_key, fastrand::f64());
+        let renewed = Renewed {
+            taken,
+            other_key,
             lifetime: session.lifetime,
             assumed_role_arn: principal.assumed_role_arn.clone(),
-            failures: state.schedule.failures(),
+            failures,
             failing: state.telling.succeeded(reading.mono),
         };
         state.failure = None;
         state.endpoint.clone_from(&principal.endpoint);
-        if !state.schedule.succeeded(session, other_key, fastrand::f64()) {
+        if !taken {
             self.republish(state);
             return renewed;
         }
         state.anchor = *reading;
         if other_key {
-            renewed.other_key = true;
             state.generation += 1;
             if state.issued.len() == ISSUED_KEPT {
                 state.issued.pop_front();
