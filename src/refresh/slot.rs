@@ -7,8 +7,9 @@
 //! Why so, by `benches/read_path` (instructions of one read through the SDK's trait; the SDK's own default needs 2,310):
 //! - 478 for cloning an identity with no cell at all, 512 behind a `RwLock` or a `watch`, 554 behind an arc-swap guard. With
 //!   one thread the cell hardly matters, and none of them scales: two cores pass the one identity's counts to and fro.
-//! - 612 here: the guard, the clock (41), the stripe, and the checks that a read owes. A lock would save 40 of them, but a
-//!   reader that loses its core while it holds one makes the refresher wait, and a writer the readers.
+//! - 601 here: the guard, the clock (41) and the stripe. A lock would save 40 of them, but a reader that loses its core
+//!   while it holds one makes the engine thread wait, and a writer makes the readers wait. Without the clock a read would
+//!   trust the engine thread to be on time, and a forked child has none.
 //! - A copy per thread would need no guard, but would keep the secrets of dropped providers in idle threads.
 
 use std::cell::Cell;
@@ -108,7 +109,8 @@ impl Snapshot {
     }
 }
 
-/// Enough that the threads of a usual machine rarely share one; a copy costs about 3 KiB.
+/// Enough that the threads of a usual machine rarely share one; a copy costs about 3 KiB. Threads take copies in turn, so
+/// two that are busy share one by chance, and more often the fewer there are.
 const STRIPES: usize = 16;
 
 /// One copy, with reference counts and cache lines of its own.

@@ -89,12 +89,12 @@ fn p7_time_comes_from_the_clock_only() {
 fn nothing_is_named_that_the_public_interface_must_not_name() {
     for (file, source) in sources() {
         let room = room_of(&file);
-        for (name, owner) in [("arc_swap", "refresh"), ("notify::", "web_identity")] {
+        for (name, owners) in [("arc_swap", &["refresh", "adapters"][..]), ("notify::", &["web_identity"])] {
             let names = production(&source).lines().any(|line| {
                 let line = line.trim_start();
                 !line.starts_with("//") && line.starts_with("use ") && line.contains(name)
             });
-            assert!(!names || room == owner, "{}: {name} is for {owner} alone", file.display());
+            assert!(!names || owners.contains(&room.as_str()), "{}: {name} is for {owners:?} alone", file.display());
         }
     }
 }
