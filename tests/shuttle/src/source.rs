@@ -1,0 +1,144 @@
+//! A source that does as a model says, and counts what must be one.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, sleep};
+use std::world::point;
+
+use aws_credential_types::Credentials;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+
+use crate::error::Error;
+use crate::refresh::{
+    Attempt, Change, Clock, Failure, Grant, Monotonic, Observer, Policy, Principal, Source, Supervisor,
+};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// How long callers wait. Less than the task's heartbeat, which must not be what wakes them.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long each fetch takes. `None`: for ever.
+pub(crate) struct Scripted {
+    takes: Option<Duration>,
+    pub(crate) fetches: AtomicUsize,
+    fetching: AtomicUsize,
+    watching: AtomicUsize,
+}
+
+impl Scripted {
+    pub(crate) fn new(takes: Option<Duration>) -> Arc<Self> {
+        Arc::new(Self {
+            takes,
+            fetches: AtomicUsize::new(0),
+            fetching: AtomicUsize::new(0),
+            watching: AtomicUsize::new(0),
+        })
+    }
+
+    /// Whether anything of a task is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.fetching.load(Ordering::SeqCst) == 0 && self.watching.load(Ordering::SeqCst) == 0
+    }
+
+    pub(crate) fn engine(self: &Arc<Self>) -> Supervisor {
+        self.engine_with(None, None)
+    }
+
+    pub(crate) fn engine_with(
+        self: &Arc<Self>,
+        runtime: Option<tokio::runtime::Handle>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Supervisor {
+        let policy = Policy {
+            refresh_window: 0.60..=0.75,
+            wait_timeout: PATIENCE,
+            expired: crate::refresh::ExpiredPolicy::Never,
+        };
+        let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall));
+        Supervisor::new(Arc::clone(self), policy, clock, runtime, None, observer)
+    }
+}
+
+impl Source for Scripted {
+    async fn fetch(&self, _attempt: Attempt) -> Result<Grant, Failure> {
+        let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+        let _one = One::of(&self.fetching);
+        point();
+        match self.takes {
+            Some(takes) => sleep(takes).await,
+            None => pending().await,
+        }
+        let text = number.to_string();
+        let expiration = Wall.now() + HOUR;
+        Ok(Grant {
+            credentials: Credentials::new(text.clone(), text.clone(), Some(text), None, "model"),
+            expiration,
+            date: Some(Wall.now()),
+            requested: HOUR,
+            principal: Principal { account_id: Some(number.to_string()), ..Principal::default() },
+        })
+    }
+
+    async fn changed(&self) -> Change {
+        let _one = One::of(&self.watching);
+        pending().await
+    }
+
+    fn subject(&self) -> &str {
+        "model"
+    }
+}
+
+/// There is one task, so there is one of these at a time.
+struct One<'a>(&'a AtomicUsize);
+
+impl<'a> One<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        if count.fetch_add(1, Ordering::SeqCst) > 0 {
+            // The engine survives a panic of a source.
+            SECOND_TASK.set(true);
+        }
+        Self(count)
+    }
+}
+
+impl Drop for One<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+thread_local! {
+    static SECOND_TASK: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(crate) fn assert_one_task_each() {
+    assert!(!SECOND_TASK.get(), "a provider had two tasks");
+}
+
+#[derive(Debug)]
+struct Wall;
+
+impl TimeSource for Wall {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + HOUR + (Instant::now() - Instant::BEGINNING)
+    }
+}
+
+/// Takes a handle, and drops it on the thread that tells it something: it may be the last one.
+pub(crate) struct HoldsBriefly(pub(crate) std::sync::OnceLock<crate::refresh::WeakSupervisor>);
+
+impl Observer for HoldsBriefly {
+    fn stands(&self, _: &crate::refresh::Standing) {
+        let handle = self.0.get().and_then(crate::refresh::WeakSupervisor::upgrade);
+        point();
+        drop(handle);
+    }
+
+    fn exchanged(&self, _: Duration, _: Option<&Error>) {}
+
+    fn rejected(&self) {}
+}
