@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, oneshot};
 use std::task::{Context, Waker};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, sleep};
 use std::world;
 
 use aws_credential_types::Credentials;
@@ -52,21 +52,27 @@ pub(crate) const ALL: &[Model] = &[
         name: "failed_start",
         holds: "who waits for a thread that cannot start gets an error; the next use starts it",
         // Retry delays after an outage.
-        limit: PATIENCE,
+        limit: PATIENCE.saturating_sub(SECOND),
         run: failed_start,
     },
     Model {
         name: "timeouts",
         holds: "a waiter is woken for its deadline, and what comes at that moment is not lost",
-        limit: PATIENCE.saturating_mul(3),
+        limit: PATIENCE.saturating_add(SECOND),
         run: timeouts,
     },
     Model {
         name: "rejection",
         holds: "a rejection or request that races with the task's wait is seen; reads see whole snapshots",
-        // The spacing of two exchanges.
-        limit: SECOND.saturating_mul(3),
+        // The spacing of two exchanges, and the spread of rejections.
+        limit: PATIENCE.saturating_sub(SECOND),
         run: rejection,
+    },
+    Model {
+        name: "republish",
+        holds: "what a rejection changes in the old snapshot does not replace the new one",
+        limit: PATIENCE.saturating_sub(SECOND),
+        run: republish,
     },
     Model {
         name: "lost_runtime",
@@ -162,16 +168,24 @@ fn failed_start() {
     let engine = source.engine();
     world::fail_thread_starts(thread_rng().gen_range(1..4));
     let waiters = [used(&engine), used(&engine)];
-    let reader = with(&engine, |engine| drop(engine.current()));
+    let reader = with(&engine, |engine| engine.start());
+    let ender = maybe().then(|| with(&engine, |engine| block_on(engine.shutdown())));
+    let ends = ender.is_some();
     for waiter in waiters {
         if let Err(error) = waiter.join().unwrap() {
-            assert_eq!(error.kind(), ErrorKind::ServiceUnavailable, "{error}");
+            let closed = ends && error.kind() == ErrorKind::Closed;
+            assert!(closed || error.kind() == ErrorKind::ServiceUnavailable, "{error}");
         }
     }
     reader.join().unwrap();
-    world::fail_thread_starts(0);
-    block_on(engine.ready()).unwrap();
-    assert_eq!(world::threads_started(), 1, "one engine thread");
+    if let Some(ender) = ender {
+        ender.join().unwrap();
+        assert!(source.is_idle(), "the task is gone");
+    } else {
+        world::fail_thread_starts(0);
+        block_on(engine.ready()).unwrap();
+        assert_eq!(world::threads_started(), 1, "one engine thread");
+    }
     drop(engine);
     over(&[&source]);
 }
@@ -182,11 +196,14 @@ fn timeouts() {
     let engine = source.engine();
     let began = Instant::now();
     let waiters = [used(&engine), with(&engine, |engine| block_on(engine.refresh()))];
+    // So a waiter may come when the task waits already.
+    let reader = with(&engine, |engine| engine.start());
     for waiter in waiters {
         if let Err(error) = waiter.join().unwrap() {
             assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
         }
     }
+    reader.join().unwrap();
     assert_eq!(Instant::now() - began, PATIENCE);
     drop(engine);
     over(&[&source]);
@@ -197,30 +214,60 @@ fn rejection() {
     let engine = source.engine();
     let mut updates = engine.updates();
     block_on(engine.credentials()).unwrap();
-    let service = with(&engine, |engine| engine.rejected("1", Duration::ZERO));
-    let caller = maybe().then(|| with(&engine, |engine| block_on(engine.refresh()).unwrap()));
-    let reader = with(&engine, |engine| {
-        let mut last = 0;
-        for _ in 0..3 {
-            let (generation, credentials, account) = engine.read(
-                |snapshot| (snapshot.generation, snapshot.credentials(), snapshot.principal.account_id.clone()),
-                || panic!("valid credentials are readable"),
-            );
-            assert!(generation >= last, "never back");
-            last = generation;
-            let text = generation.to_string();
-            assert_eq!(credentials.access_key_id(), text);
-            assert_eq!(account, Some(text));
-        }
-    });
+    let which = thread_rng().gen_range(0..3);
+    let service = (which != 0).then(|| with(&engine, |engine| engine.rejected("1", Duration::ZERO)));
+    let caller = (which != 1).then(|| with(&engine, |engine| block_on(engine.refresh()).unwrap()));
+    let reader = with(&engine, read_thrice);
     while block_on(updates.changed()).unwrap() < 2 {}
-    service.join().unwrap();
+    if let Some(service) = service {
+        service.join().unwrap();
+    }
     if let Some(caller) = caller {
         assert_ne!(caller.join().unwrap().access_key_id(), "1", "newer ones");
     }
     reader.join().unwrap();
     drop(engine);
     over(&[&source]);
+}
+
+fn republish() {
+    let source = Scripted::failing(Some(Duration::ZERO), 2);
+    let engine = source.engine();
+    let mut updates = engine.updates();
+    block_on(engine.credentials()).unwrap();
+    // Now the first credentials may be served after their end, until they are rejected.
+    block_on(engine.refresh()).unwrap_err();
+    let service = with(&engine, |engine| {
+        // The next attempt is due then.
+        block_on(sleep(SECOND));
+        engine.rejected("1", Duration::ZERO);
+    });
+    let reader = with(&engine, |engine| {
+        block_on(sleep(SECOND));
+        read_thrice(engine);
+    });
+    drop(block_on(engine.refresh()));
+    while block_on(updates.changed()).unwrap() < 2 {}
+    service.join().unwrap();
+    reader.join().unwrap();
+    assert_eq!(engine.current().unwrap().access_key_id(), "3");
+    drop(engine);
+    over(&[&source]);
+}
+
+fn read_thrice(engine: Supervisor) {
+    let mut last = 0;
+    for _ in 0..3 {
+        let (generation, credentials, account) = engine.read(
+            |snapshot| (snapshot.generation, snapshot.credentials(), snapshot.principal.account_id.clone()),
+            || panic!("valid credentials are readable"),
+        );
+        assert!(generation >= last, "never back");
+        last = generation;
+        assert_eq!(credentials.access_key_id(), credentials.secret_access_key());
+        assert_eq!(Some(credentials.access_key_id()), account.as_deref());
+        assert_eq!(credentials.access_key_id() == "1", generation == 1);
+    }
 }
 
 fn lost_runtime() {

@@ -2,27 +2,30 @@
 
 use std::cell::Cell;
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, sleep};
 use std::world::point;
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Clock, Failure, Grant, Monotonic, Observer, Policy, Principal, Source, Supervisor,
+    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal, Source,
+    Standing, Supervisor, WeakSupervisor,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// How long callers wait. Less than the task's heartbeat, which must not be what wakes them.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long callers wait. The task's heartbeat comes later: it must not be what wakes them.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long each fetch takes. `None`: for ever.
 pub(crate) struct Scripted {
+    /// How long each fetch takes. `None`: for ever.
     takes: Option<Duration>,
+    /// Which fetch fails, as in an outage. 0: none.
+    fails: usize,
     pub(crate) fetches: AtomicUsize,
     fetching: AtomicUsize,
     watching: AtomicUsize,
@@ -30,8 +33,13 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn new(takes: Option<Duration>) -> Arc<Self> {
+        Self::failing(takes, 0)
+    }
+
+    pub(crate) fn failing(takes: Option<Duration>, fails: usize) -> Arc<Self> {
         Arc::new(Self {
             takes,
+            fails,
             fetches: AtomicUsize::new(0),
             fetching: AtomicUsize::new(0),
             watching: AtomicUsize::new(0),
@@ -52,11 +60,8 @@ impl Scripted {
         runtime: Option<tokio::runtime::Handle>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Supervisor {
-        let policy = Policy {
-            refresh_window: 0.60..=0.75,
-            wait_timeout: PATIENCE,
-            expired: crate::refresh::ExpiredPolicy::Never,
-        };
+        let policy =
+            Policy { refresh_window: 0.60..=0.75, wait_timeout: PATIENCE, expired: ExpiredPolicy::UntilRejected };
         let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall));
         Supervisor::new(Arc::clone(self), policy, clock, runtime, None, observer)
     }
@@ -70,6 +75,10 @@ impl Source for Scripted {
         match self.takes {
             Some(takes) => sleep(takes).await,
             None => pending().await,
+        }
+        if number == self.fails {
+            let error = Error::new(ErrorKind::ServiceUnavailable, "scripted outage".to_owned());
+            return Err(Failure { class: Class::Transient, error, retry_after: None });
         }
         let text = number.to_string();
         let expiration = Wall.now() + HOUR;
@@ -129,11 +138,11 @@ impl TimeSource for Wall {
 }
 
 /// Takes a handle, and drops it on the thread that tells it something: it may be the last one.
-pub(crate) struct HoldsBriefly(pub(crate) std::sync::OnceLock<crate::refresh::WeakSupervisor>);
+pub(crate) struct HoldsBriefly(pub(crate) OnceLock<WeakSupervisor>);
 
 impl Observer for HoldsBriefly {
-    fn stands(&self, _: &crate::refresh::Standing) {
-        let handle = self.0.get().and_then(crate::refresh::WeakSupervisor::upgrade);
+    fn stands(&self, _: &Standing) {
+        let handle = self.0.get().and_then(WeakSupervisor::upgrade);
         point();
         drop(handle);
     }
