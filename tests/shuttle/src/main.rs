@@ -2,7 +2,7 @@
 //! race in every order that a scheduler finds.
 //!
 //! ```text
-//! cargo run --manifest-path tests/shuttle/Cargo.toml -- 1000000
+//! cargo run --manifest-path tests/shuttle/Cargo.toml --target-dir target/shuttle -- 1000000
 //! ```
 //!
 //! runs that many schedules, shared out to the models below, half by Shuttle's random scheduler and half by its PCT one.

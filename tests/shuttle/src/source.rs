@@ -137,14 +137,14 @@ impl TimeSource for Wall {
     }
 }
 
-/// Takes a handle, and drops it on the thread that tells it something: it may be the last one.
+/// Takes a handle, asks it, and drops it on the thread that told something: it may be the last one.
 pub(crate) struct HoldsBriefly(pub(crate) OnceLock<WeakSupervisor>);
 
 impl Observer for HoldsBriefly {
     fn stands(&self, _: &Standing) {
-        let handle = self.0.get().and_then(WeakSupervisor::upgrade);
-        point();
-        drop(handle);
+        let Some(handle) = self.0.get().and_then(WeakSupervisor::upgrade) else { return };
+        // Takes the state's lock.
+        handle.issued("");
     }
 
     fn exchanged(&self, _: Duration, _: Option<&Error>) {}
