@@ -44,6 +44,7 @@ fn main() {
     let chosen: Vec<_> =
         models::ALL.iter().filter(|model| only.as_ref().is_none_or(|only| model.name == only)).collect();
     assert!(!chosen.is_empty(), "no such model");
+    world::hear_panics();
     for model in &chosen {
         let run = || world::run(model.limit, model.run);
         if let Some(schedule) = &replay {

@@ -1,6 +1,5 @@
 //! A source that does as a model says, and counts what must be one.
 
-use std::cell::Cell;
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -106,10 +105,7 @@ struct One<'a>(&'a AtomicUsize);
 
 impl<'a> One<'a> {
     fn of(count: &'a AtomicUsize) -> Self {
-        if count.fetch_add(1, Ordering::SeqCst) > 0 {
-            // The engine survives a panic of a source.
-            SECOND_TASK.set(true);
-        }
+        assert_eq!(count.fetch_add(1, Ordering::SeqCst), 0, "a provider has two tasks");
         Self(count)
     }
 }
@@ -118,14 +114,6 @@ impl Drop for One<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-thread_local! {
-    static SECOND_TASK: Cell<bool> = const { Cell::new(false) };
-}
-
-pub(crate) fn assert_one_task_each() {
-    assert!(!SECOND_TASK.get(), "a provider had two tasks");
 }
 
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! The world of one schedule: its clock, its timers, and the threads that the engine started.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(crate) const BEGINNING: Instant = Instant(Duration::from_secs(1_000_000));
 
 // All of a schedule's threads are coroutines on one thread of the system.
 thread_local! {
+    static PANICKED: Cell<bool> = const { Cell::new(false) };
     static WORLD: RefCell<World> = RefCell::new(World::new());
 }
 
@@ -60,6 +62,16 @@ pub fn run(limit: Duration, model: impl FnOnce()) {
         world.over = true;
     });
     keeper.join().unwrap();
+    assert!(!PANICKED.get(), "somebody panicked");
+}
+
+/// The engine survives a panic of an observer or a source. The model does not: Shuttle tells of a deadlock by one.
+pub fn hear_panics() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        PANICKED.set(true);
+        hook(panic);
+    }));
 }
 
 /// Waits for the end of the threads that the engine started.
