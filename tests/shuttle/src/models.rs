@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, oneshot};
 use std::task::{Context, Waker};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, sleep};
+use std::time::{Duration, Instant};
 use std::world;
 
 use aws_credential_types::Credentials;
@@ -240,15 +240,8 @@ fn republish() {
     block_on(engine.credentials()).unwrap();
     // Now the first credentials may be served after their end, until they are rejected.
     block_on(engine.refresh()).unwrap_err();
-    let service = with(&engine, |engine| {
-        // The next attempt is due then.
-        block_on(sleep(SECOND));
-        engine.rejected("1", Duration::ZERO);
-    });
-    let reader = with(&engine, |engine| {
-        block_on(sleep(SECOND));
-        read_thrice(engine);
-    });
+    let service = during_third_fetch(&source, &engine, |engine| engine.rejected("1", Duration::ZERO));
+    let reader = during_third_fetch(&source, &engine, read_thrice);
     drop(block_on(engine.refresh()));
     while block_on(updates.changed()).unwrap() < 2 {}
     service.join().unwrap();
@@ -256,6 +249,14 @@ fn republish() {
     assert_eq!(engine.current().unwrap().access_key_id(), "3");
     drop(engine);
     over(&[&source]);
+}
+
+fn during_third_fetch(source: &Arc<Scripted>, engine: &Supervisor, run: fn(Supervisor)) -> JoinHandle<()> {
+    let source = Arc::clone(source);
+    with(engine, move |engine| {
+        source.wait_for_fetch(3);
+        run(engine);
+    })
 }
 
 fn read_thrice(engine: Supervisor) {

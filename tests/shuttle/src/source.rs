@@ -2,12 +2,12 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, watch};
 use std::time::{Duration, Instant, SystemTime, sleep};
-use std::world::point;
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use shuttle::future::block_on;
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
@@ -26,6 +26,7 @@ pub(crate) struct Scripted {
     /// Which fetch fails, as in an outage. 0: none.
     fails: usize,
     pub(crate) fetches: AtomicUsize,
+    began: watch::Sender<usize>,
     fetching: AtomicUsize,
     watching: AtomicUsize,
 }
@@ -40,6 +41,7 @@ impl Scripted {
             takes,
             fails,
             fetches: AtomicUsize::new(0),
+            began: watch::Sender::new(0),
             fetching: AtomicUsize::new(0),
             watching: AtomicUsize::new(0),
         })
@@ -48,6 +50,14 @@ impl Scripted {
     /// Whether anything of a task is left.
     pub(crate) fn is_idle(&self) -> bool {
         self.fetching.load(Ordering::SeqCst) == 0 && self.watching.load(Ordering::SeqCst) == 0
+    }
+
+    /// Waits until a fetch of this number is under way.
+    pub(crate) fn wait_for_fetch(&self, number: usize) {
+        let mut began = self.began.subscribe();
+        if self.fetches.load(Ordering::SeqCst) < number {
+            block_on(began.wait_for(|began| *began >= number)).unwrap();
+        }
     }
 
     pub(crate) fn engine(self: &Arc<Self>) -> Supervisor {
@@ -70,7 +80,7 @@ impl Source for Scripted {
     async fn fetch(&self, _attempt: Attempt) -> Result<Grant, Failure> {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
         let _one = One::of(&self.fetching);
-        point();
+        self.began.send_replace(number);
         match self.takes {
             Some(takes) => sleep(takes).await,
             None => pending().await,
