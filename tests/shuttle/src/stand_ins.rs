@@ -1,0 +1,40 @@
+//! What the engine room sees as `std`, `tokio`, `tokio_util`, `arc_swap` and `fastrand` while Shuttle drives it.
+//!
+//! Every call here that another thread could notice is a scheduling point. Between two points a call is one step.
+//!
+//! | name | what stands in |
+//! |---|---|
+//! | `Mutex`, `AtomicBool`, threads | Shuttle's own |
+//! | `watch`, `oneshot`, `CancellationToken`, `ArcSwapOption` | the real ones, each call one step |
+//! | `Runtime` | a queue of tasks that `block_on` polls; a closed runtime drops what it is given, as Tokio does |
+//! | `Instant`, `sleep` | virtual time, which moves only when nobody can run |
+//! | `f64()` | Shuttle's randomness |
+//! | the rest of `std` | the real one |
+
+#![allow(ambiguous_glob_reexports)]
+
+pub use std::*;
+
+pub use real_tokio::select;
+
+pub mod runtime;
+pub mod sync;
+pub mod thread;
+pub mod time;
+pub mod world;
+
+pub use self::sync::ArcSwapOption;
+
+/// Takes the place of `fastrand::f64`.
+pub fn f64() -> f64 {
+    use shuttle::rand::Rng;
+    shuttle::rand::thread_rng().r#gen()
+}
+
+pub mod fs {
+    //! There is no boot clock here: the virtual clock and the system's would disagree.
+
+    pub fn read_to_string(_path: &str) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
