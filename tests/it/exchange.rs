@@ -351,3 +351,16 @@ async fn what_one_operation_is_given_is_its_own() {
     let config = Config::from(&rig.config()).to_builder().credentials_provider(provider);
     assert_eq!(who(&Client::from_conf(config.build())).await, ARN);
 }
+
+/// MinIO gives a session as long as the token where none was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn session_longer_than_asked_is_used() {
+    let rig = Rig::start().await;
+    let day = Duration::from_secs(86_400);
+    rig.sts.set_session_length(day);
+    let before = SystemTime::now();
+    let provider = soon(rig.builder().connect()).await.unwrap();
+    let lifetime = provider.status().expiry.unwrap().duration_since(before).unwrap();
+    assert!(lifetime > day - Duration::from_secs(60), "{lifetime:?}");
+    assert_eq!(rig.sts.calls().len(), 1);
+}
