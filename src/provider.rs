@@ -103,8 +103,8 @@ each_provider! {
     /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.
     ///
     /// # Errors
-    /// When waiting is of no use: what is wrong must be mended by somebody (see [`ErrorKind`](crate::ErrorKind)), or the
-    /// provider was shut down.
+    /// When waiting is of no use: what is wrong must be mended by somebody (see [`ErrorKind`](crate::ErrorKind)), the
+    /// provider was shut down, or the engine thread cannot be started.
     ///
     /// # Cancel safety
     /// Dropping the future ends the waiting, nothing else.
