@@ -212,3 +212,14 @@ async fn expired_credentials_are_served_for_an_hour() {
     rig.pass(seconds(1)).await;
     assert_eq!(rig.key(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokio_without_threads_is_an_outage() {
+    let rig = Rig::new(Reply::NoThread);
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ServiceUnavailable, true));
+    let text = error.to_string();
+    assert!(["no thread can be started", "os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)));
+    rig.source.always(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+}

@@ -44,6 +44,8 @@ pub(crate) enum Reply {
     Expired,
     Hang,
     Panic,
+    /// As Tokio panics where it has no blocking thread and cannot start one.
+    NoThread,
     /// The answer takes this long.
     After(Duration, Box<Self>),
     /// Credentials that live this long, made at once and under way for that long.
@@ -181,6 +183,7 @@ impl Source for Scripted {
             Reply::Throttle(after) => Err(failure(Class::Throttled, Some(after))),
             Reply::Hang => std::future::pending().await,
             Reply::Panic => panic!("scripted panic"),
+            Reply::NoThread => panic!("OS can't spawn worker thread: {}", std::io::Error::from_raw_os_error(11)),
             Reply::After(..) | Reply::Late(..) | Reply::InWholeSeconds(_) | Reply::Undated(_) => unreachable!(),
         };
         match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
