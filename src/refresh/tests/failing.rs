@@ -221,5 +221,5 @@ async fn tokio_without_threads_is_an_outage() {
     let text = error.to_string();
     assert!(["no thread can be started", "os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)));
     rig.source.always(Reply::Grant(HOUR));
-    rig.engine.credentials().await.unwrap();
+    rig.engine.ready().await.unwrap();
 }
