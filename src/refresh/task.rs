@@ -135,7 +135,10 @@ impl Shared {
         let mut state = self.lock();
         state.runs_in = None;
         let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
+        let due = state.schedule.due();
         let loudness = self.failed(&mut state, reading.mono, failure);
+        // Nothing was asked of anybody: the attempt is made as soon as the task can start.
+        state.schedule.due_by(due);
         let standing = self.standing_of(&state, &reading);
         drop(state);
         self.news.send_replace(standing.generation);

@@ -51,11 +51,12 @@ impl<'a> Caller<'a> {
         state.waiting += 1;
         let attempt = state.schedule.ended() + 1;
         drop(state);
+        let caller = Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } };
         events::drifted(&shared.subject, drift);
         if drift != Drift::None {
             shared.wake.send_replace(());
         }
-        Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } }
+        caller
     }
 
     /// What the caller gets, if that is known.

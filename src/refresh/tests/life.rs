@@ -1,6 +1,7 @@
 //! The task: who keeps it, what ends it, and what it survives.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing_subscriber::Layer;
@@ -8,6 +9,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
+use crate::refresh::engine_thread::no_thread;
 use crate::refresh::source::{Change, Class};
 use crate::refresh::standing::Phase;
 
@@ -132,6 +134,18 @@ async fn subscriber_that_panics_costs_a_pause() {
         rig.pass(HOUR).await;
         assert_eq!(rig.key().as_deref(), Some("KEY2"), "once: {once}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_starts_do_not_delay_the_attempt() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    for _ in 0..100 {
+        assert!(rig.engine.shared().claim_task());
+        rig.engine.shared().task_not_started(&no_thread(&"scripted"));
+    }
+    let start = Instant::now();
+    rig.engine.credentials().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 /// What a future gives at its first poll.
