@@ -104,7 +104,7 @@ impl<'a> Caller<'a> {
     fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
         let subject = &self.shared.subject;
         let (error, hint) = if let Some(wait) = throttled_for {
-            let message = format!("credentials for {subject} are not refreshed before {} from now", in_words(wait));
+            let message = format!("credentials for {subject} are refreshed in {} at the earliest", in_words(wait));
             let hint = "the server asked for fewer calls; valid credentials stay in use";
             (Error::new(ErrorKind::Throttled, message), hint)
         } else {

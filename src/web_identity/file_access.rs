@@ -59,8 +59,8 @@ fn thread_can_start() -> bool {
     thread::Builder::new().spawn(|| {}).is_ok()
 }
 
-/// Holds true while a job has access. Nobody gets the gate while asleep, as a semaphore would give it: a runtime that is
-/// blocked keeps no other one from the file.
+/// Holds true while a job has access. Not a semaphore: that would give its permit to the first who waits, even in a runtime
+/// that is blocked, and so keep all others from the file.
 type Gate = watch::Sender<bool>;
 
 /// Access to the file, until it is dropped.
