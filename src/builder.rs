@@ -276,9 +276,9 @@ impl Builder {
     /// The Tokio runtime that does the background work: for a [`token_source`](Self::token_source) or an HTTP client that
     /// must run there. Default: the engine thread, which this crate starts itself and shares among its providers.
     ///
-    /// The runtime needs timers and I/O (`enable_all`), and its health is yours. While it is blocked or not driven,
-    /// nothing is refreshed and callers who wait are not woken, not even by their deadlines. When it ends, the provider
-    /// is closed: valid credentials stay readable, and later waits fail with
+    /// The runtime needs timers and I/O (`enable_all`), and you answer for its health. While it is blocked or not
+    /// driven, nothing is refreshed, and callers who wait are not woken, not even at their deadlines. When the runtime
+    /// ends, the provider is closed: valid credentials stay readable, and later waits fail with
     /// [`Closed`](crate::ErrorKind::Closed). In a runtime whose time is paused, credentials age in paused time.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.settings.runtime = Some(runtime);

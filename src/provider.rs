@@ -60,9 +60,10 @@ each_provider! {
         self.handle.supervisor().current()
     }
 
-    /// Renews the credentials now: joins the exchange in progress or starts one, at least 1 s after the last.
+    /// Refreshes the credentials now: joins the exchange under way or starts one, at least 1 s after the last.
     ///
-    /// Nobody needs to call this for the credentials to stay fresh.
+    /// Nobody needs to call this for the credentials to stay fresh. While exchanges fail, this starts at most one every
+    /// 10 s, later every 60 s.
     ///
     /// # Errors
     /// That of the exchange. While STS throttles no exchange is started before its time: kind
@@ -77,8 +78,8 @@ each_provider! {
 
     /// Credentials that stay valid for at least this long: a presigned URL dies with the credentials that signed it.
     ///
-    /// The current ones if they do; else the outcome of an exchange, of which there is one per 10 s at most for this
-    /// reason. Others go on reading the current ones meanwhile.
+    /// Returns the current credentials if they last long enough. Otherwise waits for one exchange (at most one every
+    /// 10 s). Other callers read the current credentials meanwhile.
     ///
     /// # Errors
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if more than 0.9 of a session's length is asked for,
@@ -90,12 +91,11 @@ each_provider! {
         self.handle.supervisor().valid_for(at_least).await
     }
 
-    /// Says that AWS refused these credentials, though they have not expired: they are renewed, unless they were already.
+    /// Says that a service rejected these credentials before their expiry, so that they are refreshed.
     ///
-    /// Acts on the current access key only, at once for the first time and then at growing distances (30 s up to 15 min), so
-    /// that a key that one region never accepts does not become a storm of calls. Until they are replaced the old
-    /// credentials stay readable. Returns at once. For signers of your own; SDK clients have the
-    /// [`interceptor`](Self::interceptor).
+    /// Acts on the current access key only: within 5 s for the first time, then at growing distances (30 s up to 15 min).
+    /// So a key that one region never accepts causes no storm of calls. The old credentials stay readable until others
+    /// replace them. Returns at once. For signers of your own; SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
         self.handle.supervisor().rejected(rejected.access_key_id(), Duration::ZERO);
     }
@@ -103,8 +103,8 @@ each_provider! {
     /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.
     ///
     /// # Errors
-    /// When waiting is of no use: what is wrong must be mended by somebody (see [`ErrorKind`](crate::ErrorKind)), the
-    /// provider was shut down, or the engine thread cannot be started.
+    /// When waiting is of no use: somebody must mend what is wrong (see [`ErrorKind`](crate::ErrorKind)), the provider was
+    /// shut down, or the engine thread cannot be started.
     ///
     /// # Cancel safety
     /// Dropping the future ends the waiting, nothing else.
@@ -112,7 +112,7 @@ each_provider! {
         self.handle.supervisor().ready().await
     }
 
-    /// How things stand. Cheap enough for each probe of a health endpoint. Starts the attempts if none has begun.
+    /// The provider's state. Cheap enough for each probe of a health endpoint. Starts the attempts if none has begun.
     ///
     /// ```no_run
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> bool {
@@ -129,8 +129,10 @@ each_provider! {
         self.handle.status(self.token())
     }
 
-    /// A listener of its own for each new generation of credentials: for what must be built anew with them. Starts the
-    /// attempts if none has begun.
+    /// A listener for each new generation of credentials: for what must be built anew with them.
+    ///
+    /// Starts the attempts if none has begun. If the engine thread cannot be started, the listener waits until another use
+    /// of the provider starts it.
     pub fn updates(&self) -> Updates {
         self.handle.supervisor().updates()
     }
@@ -143,8 +145,8 @@ each_provider! {
         self.handle.credentials_provider()
     }
 
-    /// Ends the background task, and returns when it is gone. An exchange under way is dropped, so that takes a moment;
-    /// with [`runtime`](crate::Builder::runtime), until that runtime next runs.
+    /// Ends the background task, and returns when it is gone. This takes a moment, since an exchange under way is dropped.
+    /// With [`runtime`](crate::Builder::runtime) it takes until that runtime next runs.
     ///
     /// May be called again and by many; each waits. Credentials that are still valid stay readable, so that a draining
     /// server can go on signing; they are not refreshed any more.

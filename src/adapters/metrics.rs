@@ -84,7 +84,7 @@ fn describe() {
     describe_counter!(EXCHANGES, Unit::Count, "Exchanges that ended, by outcome and kind of error");
     describe_histogram!(DURATION, Unit::Seconds, "How long an exchange took");
     describe_gauge!(EXPIRY, Unit::Seconds, "When the credentials end; 0: there never were any");
-    describe_gauge!(NEXT_ATTEMPT, Unit::Seconds, "When the next exchange is due; 0: no task runs");
+    describe_gauge!(NEXT_ATTEMPT, Unit::Seconds, "When the next attempt is due; 0: the provider is closed");
     describe_gauge!(FAILURES, Unit::Count, "Exchanges that failed since the last success");
     describe_gauge!(GENERATION, Unit::Count, "Credentials that came so far");
     describe_counter!(REJECTIONS, Unit::Count, "Requests that a service refused for their credentials");

@@ -39,9 +39,9 @@
 //!
 //! **The engine thread.** One thread for the process, named `aws-web-identity`, runs the background work of all providers
 //! on a Tokio runtime of its own. Building starts nothing. The first use of the first provider starts the thread, the end
-//! of the last provider ends it. So a caller's runtime may be blocked, starved, shut down or absent: the refresh goes on.
-//! A caller who waits sleeps on a channel that the thread wakes, for news and for the caller's deadline. Each wait works
-//! in any executor, and in a plain thread that polls.
+//! of the last provider ends it. So the refresh goes on while a caller's runtime is blocked, starved, shut down or
+//! absent. A caller who waits sleeps on a channel. The thread wakes it for news, and at the caller's deadline. So each
+//! wait works in any executor, and in a plain thread that polls.
 //!
 //! [`Builder::runtime`](crate::Builder::runtime) puts a provider's work on a runtime of your choice instead.
 //!

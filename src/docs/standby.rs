@@ -51,12 +51,12 @@
 //!
 //! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
 //! |---|---|---|---|---|---|
-//! | fails at once | none | 75 % | 30 s | 550 | after the outage |
-//! | fails at once | one | none | none | 3 and 1.5 | 0.3 s |
-//! | drops packets | none | 76 % | 30 s | 410 | after the outage |
-//! | drops packets | one | none | none | 3 and 1.5 | 2.3 s |
-//! | hangs | none | 76 % | 30 s | 220 | after the outage |
-//! | hangs | one | none | none | 3 and 1.5 | 8.2 s |
+//! | fails at once | none | 76 % | 30 s | 160 | after the outage |
+//! | fails at once | one | none | none | 3 and 1.5 | 0.6 s |
+//! | drops packets | none | 76 % | 30 s | 150 | after the outage |
+//! | drops packets | one | none | none | 3 and 1.5 | 2.7 s |
+//! | hangs | none | 75 % | 30 s | 110 | after the outage |
+//! | hangs | one | none | none | 3 and 1.5 | 8.6 s |
 //!
 //! Without a standby an outage that is shorter than a quarter of a session costs nothing either: the refresh begins at
 //! 60 % to 75 % of the lifetime, and is tried again until the end.

@@ -26,8 +26,11 @@ pub(super) async fn run<S: Source>(task: Task, source: Arc<S>) {
     let endless = async {
         loop {
             if let Err(panic) = caught(async || turn(&task, &*source, &mut wake).await).await {
-                tracing::error!(panic = text_of(&*panic), "the background work panicked; it goes on after a pause");
                 task.attempt_lost();
+                // The subscriber may be what panics.
+                drop(catch_unwind(AssertUnwindSafe(|| {
+                    tracing::error!(panic = text_of(&*panic), "the background work panicked; it goes on after a pause");
+                })));
                 sleep(AFTER_PANIC).await;
             }
         }

@@ -214,6 +214,11 @@ impl Schedule {
         counted
     }
 
+    /// Brings the next attempt forward to `at`, whatever failed.
+    pub(crate) fn due_by(&mut self, at: Instant) {
+        self.due = self.due.min(at);
+    }
+
     /// A caller has nothing valid.
     pub(crate) fn wanted(&mut self, now: Instant) {
         if !self.error_stands(now) {

@@ -63,14 +63,14 @@ impl Task {
         let next = (!state.attempting).then_some(due);
         let until = [next, ends, state.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min);
         drop(state);
+        if starts || late_callers {
+            shared.news.send_replace(standing.generation);
+        }
         events::drifted(&shared.subject, drift);
         if expired {
             events::expired(&shared.subject, &standing);
         }
         shared.observe(|observer| observer.stands(&standing));
-        if starts || late_callers {
-            shared.news.send_replace(standing.generation);
-        }
         if starts {
             Step::Attempt(Attempt { usable }, events::exchange(&shared.subject, &standing))
         } else {
@@ -135,7 +135,10 @@ impl Shared {
         let mut state = self.lock();
         state.runs_in = None;
         let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
+        let due = state.schedule.due();
         let loudness = self.failed(&mut state, reading.mono, failure);
+        // Nothing was asked of anybody: the attempt is made as soon as the task can start.
+        state.schedule.due_by(due);
         let standing = self.standing_of(&state, &reading);
         drop(state);
         self.news.send_replace(standing.generation);

@@ -51,11 +51,12 @@ impl<'a> Caller<'a> {
         state.waiting += 1;
         let attempt = state.schedule.ended() + 1;
         drop(state);
+        let caller = Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } };
         events::drifted(&shared.subject, drift);
         if drift != Drift::None {
             shared.wake.send_replace(());
         }
-        Self { shared, demand: Demand { need, joined: reading.mono, attempt, asked: false } }
+        caller
     }
 
     /// What the caller gets, if that is known.
@@ -103,7 +104,7 @@ impl<'a> Caller<'a> {
     fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
         let subject = &self.shared.subject;
         let (error, hint) = if let Some(wait) = throttled_for {
-            let message = format!("credentials for {subject} are not refreshed before {} from now", in_words(wait));
+            let message = format!("credentials for {subject} are refreshed in {} at the earliest", in_words(wait));
             let hint = "the server asked for fewer calls; valid credentials stay in use";
             (Error::new(ErrorKind::Throttled, message), hint)
         } else {

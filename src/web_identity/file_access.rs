@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use std::{io, process, thread};
+use std::{io, mem, process, thread};
 
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,16 +23,17 @@ pub(super) async fn access<T: Send + 'static>(
     work: impl FnOnce() -> T + Clone + Send + 'static,
 ) -> Result<T, Obstacle> {
     let gate = gate(file);
+    let mut free = gate.subscribe();
     let outcome = async {
         loop {
-            drop(gate.acquire().await);
+            drop(free.wait_for(|taken| !taken).await);
             if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
                 return Err(Obstacle::NoThread);
             }
             let job = {
                 let (gate, work) = (Arc::clone(&gate), work.clone());
                 // The gate is taken here, not before: a job that never leaves the runtime's queue must not hold it.
-                move || gate.try_acquire().ok().map(|_permit| work())
+                move || Pass::take(gate).map(|_pass| work())
             };
             // Tokio panics if its first blocking thread cannot be started.
             let started = catch_unwind(AssertUnwindSafe(|| spawn_blocking(job)));
@@ -45,7 +46,7 @@ pub(super) async fn access<T: Send + 'static>(
     };
     match timeout_at(since + limit, outcome).await {
         Ok(outcome) => outcome,
-        Err(_) if gate.available_permits() == 0 => Err(Obstacle::Hung(Some(limit))),
+        Err(_) if *gate.borrow() => Err(Obstacle::Hung(Some(limit))),
         Err(_) if !thread_can_start() => Err(Obstacle::NoThread),
         Err(_) => Err(Obstacle::PoolFull(limit)),
     }
@@ -58,9 +59,28 @@ fn thread_can_start() -> bool {
     thread::Builder::new().spawn(|| {}).is_ok()
 }
 
+/// Holds true while a job has access. Not a semaphore: that would give its permit to the first who waits, even in a runtime
+/// that is blocked, and so keep all others from the file.
+type Gate = watch::Sender<bool>;
+
+/// Access to the file, until it is dropped.
+struct Pass(Arc<Gate>);
+
+impl Pass {
+    fn take(gate: Arc<Gate>) -> Option<Self> {
+        gate.send_if_modified(|taken| !mem::replace(taken, true)).then(|| Self(gate))
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
+}
+
 /// The process's one gate to this file. A forked child has gates of its own: nobody there would open those of its parent.
-fn gate(file: &Path) -> Arc<Semaphore> {
-    static ALL: Mutex<BTreeMap<(u32, PathBuf), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
+fn gate(file: &Path) -> Arc<Gate> {
+    static ALL: Mutex<BTreeMap<(u32, PathBuf), Weak<Gate>>> = Mutex::new(BTreeMap::new());
 
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (process::id(), file.to_owned());
@@ -68,15 +88,18 @@ fn gate(file: &Path) -> Arc<Semaphore> {
         return gate;
     }
     all.retain(|_, gate| gate.strong_count() > 0);
-    let gate = Arc::new(Semaphore::new(1));
+    let gate = Arc::new(Gate::new(false));
     all.insert(key, Arc::downgrade(&gate));
     gate
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
+    use std::task::Poll;
 
     use super::*;
 
@@ -146,6 +169,30 @@ mod tests {
             assert!(access.await.unwrap());
         }
         assert_eq!(all.load(Ordering::SeqCst), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn caller_that_is_not_polled_blocks_nobody() {
+        let file = Path::new("/file_access/not_polled");
+        let (release, hangs) = mpsc::channel::<()>();
+        let hangs = Arc::new(Mutex::new(hangs));
+        let begun = Arc::new(AtomicBool::new(false));
+        let first = {
+            let begun = Arc::clone(&begun);
+            tokio::spawn(access(file, (LONG, Instant::now()), move || {
+                begun.store(true, Ordering::SeqCst);
+                hangs.lock().unwrap().recv()
+            }))
+        };
+        while !begun.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        // As in a runtime that is blocked, or not driven any more.
+        let mut sleeper = pin!(access(file, (LONG, Instant::now()), || ()));
+        assert!(poll_fn(|cx| Poll::Ready(sleeper.as_mut().poll(cx).is_pending())).await);
+        drop(release);
+        assert!(first.await.unwrap().is_ok());
+        assert!(access(file, (LONG, Instant::now()), || ()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

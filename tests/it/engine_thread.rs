@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -173,6 +173,49 @@ impl ProvideToken for HoldsProvider {
             tokio::task::yield_now().await;
             Token::new(self.token.clone())
         })
+    }
+}
+
+/// A token source that calls its own provider at its first use.
+#[derive(Debug)]
+struct CallsBack {
+    token: String,
+    provider: Arc<OnceLock<WebIdentityCredentialsProvider>>,
+    ends_it: bool,
+    asked: AtomicUsize,
+}
+
+impl ProvideToken for CallsBack {
+    fn provide_token(&self) -> future::ProvideToken<'_> {
+        future::ProvideToken::new(async {
+            let provider = self.provider.get().unwrap();
+            if self.asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                assert!(provider.current().is_none());
+                assert_eq!(provider.status().phase, Phase::Empty);
+                if self.ends_it {
+                    provider.shutdown().await;
+                } else {
+                    drop(provider.refresh().await);
+                }
+            }
+            Token::new(self.token.clone())
+        })
+    }
+}
+
+#[test]
+fn token_source_may_call_its_own_provider() {
+    let (_world, rig) = world();
+    for ends_it in [false, true] {
+        let held = Arc::new(OnceLock::new());
+        let (token, provider) = (rig.issuer.mint(spec()), Arc::clone(&held));
+        let source = CallsBack { token, provider, ends_it, asked: AtomicUsize::new(0) };
+        let builder = WebIdentityCredentialsProvider::builder().configure(&rig.config()).role_arn(crate::rig::ROLE);
+        let builder = builder.attempt_timeout(Duration::from_millis(500)).token_source(source);
+        let provider = held.get_or_init(|| builder.build().unwrap());
+        let outcome = block_on(provider.ready()).map_err(|error| error.kind());
+        assert_eq!(outcome, if ends_it { Err(ErrorKind::Closed) } else { Ok(()) });
+        block_on(provider.shutdown());
     }
 }
 

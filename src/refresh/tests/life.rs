@@ -1,9 +1,15 @@
 //! The task: who keeps it, what ends it, and what it survives.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use tokio::time::Instant;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
+use crate::refresh::engine_thread::no_thread;
 use crate::refresh::source::{Change, Class};
 use crate::refresh::standing::Phase;
 
@@ -112,20 +118,34 @@ async fn each_first_use_starts_the_task() {
 
 #[tokio::test(start_paused = true)]
 async fn subscriber_that_panics_costs_a_pause() {
-    struct Panics(std::sync::atomic::AtomicBool);
-    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panics {
-        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-            if self.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
-                panic!("scripted panic");
-            }
+    struct Panics {
+        once: bool,
+        quiet: AtomicBool,
+    }
+    impl<S: tracing::Subscriber> Layer<S> for Panics {
+        fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+            assert!(self.quiet.swap(self.once, Ordering::SeqCst), "scripted panic");
         }
     }
-    use tracing_subscriber::layer::SubscriberExt;
-    let panics = tracing_subscriber::registry().with(Panics(true.into()));
-    let rig = tracing::subscriber::with_default(panics, || Rig::new(Reply::Grant(HOUR)));
+    for once in [true, false] {
+        let panics = tracing_subscriber::registry().with(Panics { once, quiet: AtomicBool::new(false) });
+        let rig = tracing::subscriber::with_default(panics, || Rig::new(Reply::Grant(HOUR)));
+        rig.engine.credentials().await.unwrap();
+        rig.pass(HOUR).await;
+        assert_eq!(rig.key().as_deref(), Some("KEY2"), "once: {once}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_starts_do_not_delay_the_attempt() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    for _ in 0..100 {
+        assert!(rig.engine.shared().claim_task());
+        rig.engine.shared().task_not_started(&no_thread(&"scripted"));
+    }
+    let start = Instant::now();
     rig.engine.credentials().await.unwrap();
-    rig.pass(HOUR).await;
-    assert_eq!(rig.key().as_deref(), Some("KEY2"));
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 /// What a future gives at its first poll.
