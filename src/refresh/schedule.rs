@@ -603,6 +603,7 @@ mod tests {
             assert_eq!(schedule.hold(), Hold::Fresh);
         }
         assert!(fresh(start, HOUR).succeeded(session(now, secs(1801)), true, 0.0), "this one lives longer");
+        assert!(fresh(start, HOUR).succeeded(session(now, secs(1800)), true, 0.0), "as long");
         assert!(fresh(start, HOUR).succeeded(session(now, secs(900)), false, 0.0), "the same key is news of its end");
     }
 
