@@ -263,10 +263,8 @@ impl Schedule {
     /// The source changed. `callers`: somebody waits with nothing valid.
     pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
         self.unwanted |= change == Change::Identity;
-        let helps = match self.hold() {
-            Hold::Failed(class) => class != Class::Throttled || !self.usable(now),
-            Hold::Fresh => !self.usable(now),
-        };
+        // After a success an attempt is due before the credentials end.
+        let helps = matches!(self.hold(), Hold::Failed(class) if class != Class::Throttled || !self.usable(now));
         if !helps && change != Change::Identity {
             return;
         }
@@ -561,6 +559,16 @@ mod tests {
         let mut schedule = fresh(now, HOUR);
         schedule.longer_requested(now + secs(5), TOP);
         assert_eq!(schedule.next_wish.map(|at| ms(at - now)), Some(17_500));
+    }
+
+    #[test]
+    fn wishes_of_one_moment_count_once() {
+        let now = Instant::now();
+        let mut schedule = fresh(now, HOUR);
+        for _ in 0..3 {
+            schedule.requested(now + secs(5), 0.0);
+        }
+        assert_eq!(schedule.next_wish, Some(now + secs(15)));
     }
 
     #[test]
