@@ -263,7 +263,7 @@ impl Schedule {
     /// The source changed. `callers`: somebody waits with nothing valid.
     pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
         self.unwanted |= change == Change::Identity;
-        // After a success an attempt is due before the credentials end.
+        // After a success the next attempt is due before the credentials end.
         let helps = matches!(self.hold(), Hold::Failed(class) if class != Class::Throttled || !self.usable(now));
         if !helps && change != Change::Identity {
             return;
@@ -564,11 +564,12 @@ mod tests {
     #[test]
     fn wishes_of_one_moment_count_once() {
         let now = Instant::now();
-        let mut schedule = fresh(now, HOUR);
-        for _ in 0..3 {
-            schedule.requested(now + secs(5), 0.0);
+        for mut schedule in [fresh(now, HOUR), failing(now, Class::Config)] {
+            for _ in 0..3 {
+                schedule.requested(now + secs(5), 0.0);
+            }
+            assert_eq!(schedule.next_wish, Some(now + secs(15)));
         }
-        assert_eq!(schedule.next_wish, Some(now + secs(15)));
     }
 
     #[test]
@@ -618,7 +619,7 @@ mod tests {
     #[test]
     fn session_not_taken_is_not_repeated_at_once() {
         let start = Instant::now();
-        for (lifetime, expected) in [(40, 30_000), (20, 15_000), (100, 60_000)] {
+        for (lifetime, expected) in [(44, 30_000), (20, 15_000), (100, 60_000)] {
             let mut schedule = fresh(start, secs(lifetime));
             assert!(!schedule.succeeded(session(start, secs(lifetime - 1)), true, 0.0));
             assert_eq!(ms(schedule.due() - start), expected);
