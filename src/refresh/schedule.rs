@@ -596,6 +596,7 @@ mod tests {
             assert_eq!(ms(schedule.due() - now), expected);
             schedule.rejected(1, now, 0.0);
             assert_eq!(ms(schedule.due() - now), expected, "drawn once");
+            assert!(schedule.was_rejected(1) && !schedule.was_rejected(2));
         }
     }
 
