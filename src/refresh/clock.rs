@@ -169,17 +169,14 @@ pub(crate) enum Drift {
     Suspended(Duration),
 }
 
-/// Time since boot, suspends included.
-#[cfg(target_os = "linux")]
+/// Time since boot, suspends included. `None`: only Linux tells it so simply.
 fn time_since_boot() -> Option<Duration> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let seconds = uptime.split_ascii_whitespace().next()?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn time_since_boot() -> Option<Duration> {
-    None
 }
 
 #[cfg(test)]
@@ -281,6 +278,8 @@ mod tests {
         let early = Reading { wall: at(101) - ms(1), ..sent };
         assert_eq!(early.mono - early.alive_since(&early, Some(at(100))), ms(999));
         assert_eq!(since(Some(at(99))), ms(0), "another clock");
+        let next = Reading { wall: at(101), ..sent };
+        assert_eq!(next.alive_since(&next, Some(at(100))), next.mono, "a whole second is another clock, too");
         assert_eq!(since(Some(at(7300))), ms(0), "a far other clock");
         assert_eq!(since(None), ms(0));
     }
@@ -295,6 +294,19 @@ mod tests {
         assert_eq!(drift((0, 0, 50), (30, 36, 80)), Drift::Ahead, "the boot clock stayed: a step");
         assert_eq!(drift((0, 6, 50), (30, 30, 80)), Drift::Behind);
         assert_eq!(drift((0, 5, 50), (30, 30, 80)), Drift::None, "noise");
+    }
+
+    #[test]
+    fn suspend_during_an_exchange_moves_its_start() {
+        let sent = reading(30, 30, 80);
+        let back = |wall, boot| {
+            let now = Reading { mono: sent.mono + Duration::from_secs(5), ..reading(0, wall, boot) };
+            sent.mono - now.mono_of(&sent)
+        };
+        assert_eq!(back(45, 95), Duration::from_secs(10));
+        for (wall, boot) in [(35, 85), (45, 85), (25, 85)] {
+            assert_eq!(back(wall, boot), Duration::ZERO, "no suspend");
+        }
     }
 
     #[test]

@@ -268,10 +268,8 @@ impl Schedule {
     /// The source changed. `callers`: somebody waits with nothing valid.
     pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
         self.unwanted |= change == Change::Identity;
-        let helps = match self.hold() {
-            Hold::Failed(class) => class != Class::Throttled || !self.usable(now),
-            Hold::Fresh => !self.usable(now),
-        };
+        // After a success the next attempt is due before the credentials end.
+        let helps = matches!(self.hold(), Hold::Failed(class) if class != Class::Throttled || !self.usable(now));
         if !helps && change != Change::Identity {
             return;
         }
@@ -569,6 +567,17 @@ mod tests {
     }
 
     #[test]
+    fn wishes_of_one_moment_count_once() {
+        let now = Instant::now();
+        for mut schedule in [fresh(now, HOUR), failing(now, Class::Config)] {
+            for _ in 0..3 {
+                schedule.requested(now + secs(5), 0.0);
+            }
+            assert_eq!(schedule.next_wish, Some(now + secs(15)));
+        }
+    }
+
+    #[test]
     fn wish_while_well_is_fulfilled_at_once() {
         let start = Instant::now();
         let mut schedule = fresh(start, HOUR);
@@ -592,6 +601,7 @@ mod tests {
             assert_eq!(ms(schedule.due() - now), expected);
             schedule.rejected(1, now, 0.0);
             assert_eq!(ms(schedule.due() - now), expected, "drawn once");
+            assert!(schedule.was_rejected(1) && !schedule.was_rejected(2));
         }
     }
 
@@ -608,13 +618,14 @@ mod tests {
             assert_eq!(schedule.hold(), Hold::Fresh);
         }
         assert!(fresh(start, HOUR).succeeded(session(now, secs(1801)), true, 0.0), "this one lives longer");
+        assert!(fresh(start, HOUR).succeeded(session(now, secs(1800)), true, 0.0), "as long");
         assert!(fresh(start, HOUR).succeeded(session(now, secs(900)), false, 0.0), "the same key is news of its end");
     }
 
     #[test]
     fn session_not_taken_is_not_repeated_at_once() {
         let start = Instant::now();
-        for (lifetime, expected) in [(40, 30_000), (20, 15_000), (100, 60_000)] {
+        for (lifetime, expected) in [(44, 30_000), (20, 15_000), (100, 60_000)] {
             let mut schedule = fresh(start, secs(lifetime));
             assert!(!schedule.succeeded(session(start, secs(lifetime - 1)), true, 0.0));
             assert_eq!(ms(schedule.due() - start), expected);

@@ -121,6 +121,18 @@ async fn a_rejected_key_is_replaced_at_once_and_a_key_that_is_never_accepted_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn last_256_keys_are_known() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    for _ in 0..255 {
+        rig.engine.refresh().await.unwrap();
+    }
+    assert!(rig.engine.issued("KEY1") && rig.engine.issued("KEY256"));
+    rig.engine.refresh().await.unwrap();
+    assert!(!rig.engine.issued("KEY1") && rig.engine.issued("KEY2") && rig.engine.issued("KEY257"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for() {
     let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
     rig.source.then(Reply::Grant(QUARTER));
