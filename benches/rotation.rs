@@ -127,7 +127,9 @@ fn idle_hour(how: &str, events: bool) {
         let kubelet = Kubelet::start(Arc::clone(&rig.volume), rig.first.clone());
         let without = Cost::of(hours, &kubelet).await;
 
-        let builder = rig.builder().session_length(Duration::from_secs(12 * 3600)).refresh_window(0.85..=0.90);
+        // In the runtime whose time is paused.
+        let builder = rig.builder().runtime(runtime::Handle::current());
+        let builder = builder.session_length(Duration::from_secs(12 * 3600)).refresh_window(0.85..=0.90);
         let builder = builder.time_source(Following::start()).watch_token(events);
         let provider = builder.connect().await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;

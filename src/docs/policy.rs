@@ -18,7 +18,7 @@
 //! | class | with valid credentials | with nothing valid |
 //! |---|---|---|
 //! | outage, timeout, issuer unreachable for STS | min(2 s·2^k, V/8 within 15 s and 300 s)·U(0.5, 1) | min(0.5 s·3^k, 10 s)·U(0.5, 1); after 5 min of failures min(0.5 s·3^k, 24 s)·U(0.5, 1) |
-//! | throttling | min(5 s·2^k, V/4 within 30 s and 300 s)·U(0.5, 1) | min(20 s·5^j, 240 s)·U(0.2, 1), where j counts the throttled answers in a row before this one |
+//! | throttling | min(5 s·2^k, V/4 within 30 s and 300 s)·U(0.5, 1) | before the first success min(20 s·5^j, 240 s)·U(0.2, 1), later min(4 s·2^j, 60 s)·U(0.2, 1); j counts the throttled answers in a row before this one |
 //! | only a human can mend it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | 300 s·U(0.5, 1). Callers get the error for min(1 s·2^k, 30 s)·U(0.5, 1); a caller makes the next attempt come right after that |
 //! | a role or issuer that IAM may not know yet, before the first success | | 1 s, 2 s, 4 s, 8 s and 16 s, then 30 s until 5 min have passed, each ·U(0.5, 1); then as the row above. Callers get the error after the third retry |
 //! | the token is not accepted or not there | when the token changes, and after 60 s·U(0.5, 1) | the same; a caller makes the next attempt come 30 s·U(0.5, 1) after the last failure |

@@ -13,6 +13,8 @@ pub(crate) struct Failing {
     pub(crate) k: u32,
     /// Those of them that came last and were of this class.
     pub(crate) alike: u32,
+    /// There never were credentials.
+    pub(crate) new: bool,
     /// Time since the first failure in a row.
     pub(crate) lasted: Duration,
     /// The server's `Retry-After`.
@@ -55,10 +57,13 @@ impl Failing {
             (Class::Throttled, false) => Row::doubling(self.k, seconds(5), within(4, 30)),
             (Class::Config, false) => Row::doubling(self.k, seconds(30), within(4, 15)),
             (_, false) => Row::doubling(self.k, seconds(2), within(8, 15)),
-            // The fleet bench defends these: fewer calls in vain, or an earlier last pod, cost the other.
-            (Class::Throttled, true) => {
+            // A roll-out: all pods at once. The fleet bench defends these: fewer calls in vain, or an earlier last pod, cost
+            // the other.
+            (Class::Throttled, true) if self.new => {
                 Row { factor: 5, least: 0.2, ..Row::doubling(self.alike, seconds(20), seconds(240)) }
             }
+            // Sessions of a fleet that ran end at their own times, and requests wait for it.
+            (Class::Throttled, true) => Row { least: 0.2, ..Row::doubling(self.alike, seconds(4), seconds(60)) },
             (Class::Config, true) => Row::even(CONFIG),
             (_, true) => {
                 let cap = if self.lasted < LONG_OUTAGE { seconds(10) } else { seconds(24) };
@@ -147,7 +152,7 @@ mod tests {
     const TOP: f64 = 0.999_999_999;
 
     fn failing(class: Class, k: u32) -> Failing {
-        Failing { class, k, alike: k, lasted: Duration::ZERO, retry_after: None, random: 0.0 }
+        Failing { class, k, alike: k, new: true, lasted: Duration::ZERO, retry_after: None, random: 0.0 }
     }
 
     /// The least and the longest delay, in ms.
@@ -199,6 +204,15 @@ mod tests {
         for row @ (class, k, lasted, remaining, expected) in rows {
             let failing = Failing { lasted: seconds(lasted), ..failing(class, k) };
             assert_eq!(range(failing, |failing| failing.wait(seconds(remaining))), expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn throttled_refresh_comes_sooner_than_throttled_start() {
+        for (k, expected) in [(0, (800, 4000)), (1, (1600, 8000)), (3, (6400, 32_000)), (20, (12_000, 60_000))] {
+            let ran = Failing { new: false, ..failing(Throttled, k) };
+            assert_eq!(range(ran, |failing| failing.wait(Duration::ZERO)), expected, "{k}");
+            assert_eq!(range(ran, |failing| failing.wait_for_callers(Duration::ZERO)), expected, "{k}");
         }
     }
 

@@ -193,7 +193,8 @@ impl Schedule {
             class => (class, class),
         };
         let remaining = self.remaining(now);
-        let failing = Failing { class: row, k, alike: alike - 1, lasted: now - since, retry_after, random };
+        let new = self.validity.is_none();
+        let failing = Failing { class: row, k, alike: alike - 1, new, lasted: now - since, retry_after, random };
         self.due = now + failing.wait(remaining);
         let usable = !remaining.is_zero();
         let config = counted == Class::Config;

@@ -352,7 +352,8 @@ proptest! {
         let attempts = model.failures - failures;
         let bound = match class {
             Class::Transient => 280,
-            Class::Throttled => 45,
+            // 4 s doubling to 60 s after a success, which is 36 s in the mean.
+            Class::Throttled => 130,
             // A probe for callers each 15 s to 30 s, as long as a denial stands.
             _ => 200,
         };
