@@ -9,7 +9,6 @@ use tracing::{Level, Span, field};
 
 use super::clock::Drift;
 use super::standing::Standing;
-use super::telling::Loudness;
 
 /// Of each event and span here, whatever file it stands in.
 const TARGET: &str = "aws_web_identity";
@@ -79,7 +78,7 @@ impl Renewed {
 }
 
 /// An attempt failed: with the standing's last error.
-pub(super) fn failed(role: &str, standing: &Standing, loudness: Loudness, now: SystemTime) {
+pub(super) fn failed(role: &str, standing: &Standing, loud: bool, now: SystemTime) {
     let Some(error) = &standing.last_error else { return };
     let kind = error.kind().label();
     Span::current().record("outcome", "error").record("kind", kind);
@@ -102,10 +101,7 @@ pub(super) fn failed(role: &str, standing: &Standing, loudness: Loudness, now: S
             )
         };
     }
-    match loudness {
-        Loudness::Loud => tell!(Level::WARN),
-        Loudness::Quiet => tell!(Level::DEBUG),
-    }
+    if loud { tell!(Level::WARN) } else { tell!(Level::DEBUG) }
 }
 
 /// The last credentials ended, and no others are there.

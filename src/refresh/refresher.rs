@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::engine_thread::no_thread;
 use super::source::{Attempt, Change, Class, Failure, Grant, Source};
-use super::task::{Step, Task};
+use super::task::Task;
 use crate::error::{Error, ErrorKind};
 
 /// Runs until the provider is closed.
@@ -49,15 +49,12 @@ async fn turn<S: Source>(task: &Task, source: &S, wake: &mut watch::Receiver<()>
     let mut change_meanwhile = None;
     let mut under_way: Option<UnderWay> = None;
     loop {
-        let until = match task.step() {
-            Step::Attempt(attempt, span) => {
-                let sent = task.shared().clock.read();
-                let fetch = Box::pin(fetch_from(source, attempt).instrument(span.clone()));
-                under_way = Some(UnderWay { sent, span, fetch });
-                continue;
-            }
-            Step::Wait(until) => until,
-        };
+        let (attempt, until) = task.step();
+        if let Some((attempt, span)) = attempt {
+            let sent = task.shared().clock.read();
+            let fetch = Box::pin(fetch_from(source, attempt).instrument(span.clone()));
+            under_way = Some(UnderWay { sent, span, fetch });
+        }
         tokio::select! {
             biased;
             outcome = poll_fn(|cx| under_way.as_mut().map_or(Poll::Pending, |it| it.fetch.as_mut().poll(cx))) => {

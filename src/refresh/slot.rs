@@ -24,29 +24,8 @@ use tokio::time::Instant;
 
 use super::source::Principal;
 
-/// Where the present snapshot is found.
-pub(crate) struct Slot(ArcSwapOption<Snapshot>);
-
-impl Slot {
-    pub(crate) fn new() -> Self {
-        Self(ArcSwapOption::empty())
-    }
-
-    /// What `look` makes of the present snapshot: the way of a request, by which nothing is moved.
-    #[inline]
-    pub(crate) fn with<T>(&self, look: impl FnOnce(Option<&Snapshot>) -> T) -> T {
-        look(self.0.load().as_deref())
-    }
-
-    /// The present snapshot, for whoever has time.
-    pub(crate) fn load(&self) -> Option<Arc<Snapshot>> {
-        self.0.load_full()
-    }
-
-    pub(crate) fn store(&self, snapshot: Snapshot) {
-        self.0.store(Some(Arc::new(snapshot)));
-    }
-}
+/// Where the present snapshot is found. `load` is the way of a request: nothing is moved.
+pub(crate) type Slot = ArcSwapOption<Snapshot>;
 
 /// All that derives from one exchange, swapped by one pointer.
 #[derive(Clone)]
@@ -170,15 +149,15 @@ mod tests {
     #[test]
     fn readers_never_see_a_mix_of_two_generations() {
         const GENERATIONS: u64 = 2000;
-        let slot = Slot::new();
-        slot.store(snapshot(1));
+        let slot = Slot::empty();
+        slot.store(Some(Arc::new(snapshot(1))));
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let mut last = 0;
                     while last < GENERATIONS {
                         let (generation, credentials) = {
-                            let lent = slot.load().unwrap();
+                            let lent = slot.load_full().unwrap();
                             (lent.generation, lent.credentials())
                         };
                         assert!(generation >= last, "never back");
@@ -191,7 +170,7 @@ mod tests {
                 });
             }
             for generation in 2..=GENERATIONS {
-                slot.store(snapshot(generation));
+                slot.store(Some(Arc::new(snapshot(generation))));
             }
         });
     }

@@ -39,12 +39,6 @@ pub(crate) struct Standing {
 }
 
 impl Shared {
-    /// How the engine stands now.
-    pub(super) fn standing(&self) -> Standing {
-        let reading = self.clock.read();
-        self.standing_of(&self.lock(), &reading)
-    }
-
     pub(super) fn standing_of(&self, state: &State, reading: &Reading) -> Standing {
         let now = reading.mono;
         let schedule = &state.schedule;
@@ -60,7 +54,7 @@ impl Shared {
         Standing {
             phase,
             generation: state.generation,
-            expiry: self.slot.load().map(|snapshot| snapshot.expiry),
+            expiry: self.slot.load_full().map(|snapshot| snapshot.expiry),
             next_attempt: (state.runs_in.is_some() && !self.closed.is_cancelled())
                 .then(|| reading.wall_at(schedule.due().max(now))),
             consecutive_failures: schedule.failures(),

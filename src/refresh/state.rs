@@ -73,7 +73,7 @@ impl Shared {
         let now = anchor.mono;
         let schedule = Schedule::new(policy.refresh_window.clone(), now);
         Self {
-            slot: Slot::new(),
+            slot: Slot::empty(),
             clock,
             policy,
             subject,
@@ -123,7 +123,7 @@ impl Shared {
     pub(super) fn rejected(&self, access_key_id: &str, least_age: Duration) {
         let now = self.clock.now();
         let mut state = self.lock();
-        let concerns = self.slot.load().is_some_and(|snapshot| {
+        let concerns = self.slot.load_full().is_some_and(|snapshot| {
             snapshot.access_key_id() == access_key_id && now + snapshot.lifetime >= snapshot.deadline + least_age
         });
         if !concerns {
@@ -140,12 +140,17 @@ impl Shared {
 
     /// Publishes how long the present snapshot is readable, as the schedule has it now.
     pub(super) fn republish(&self, state: &State) {
-        let Some(snapshot) = self.slot.load() else { return };
-        let readable_until = self.readable_until(state, &snapshot);
+        let Some(snapshot) = self.slot.load_full() else { return };
+        let outage = matches!(state.schedule.hold(), Hold::Failed(Class::Transient | Class::Throttled));
+        let served = self.policy.expired == ExpiredPolicy::UntilRejected
+            && outage
+            && !state.schedule.was_rejected(snapshot.generation);
+        let longer = if served { snapshot.lifetime.min(LONGEST_AFTER_EXPIRY) } else { Duration::ZERO };
+        let readable_until = snapshot.deadline + longer;
         if readable_until != snapshot.readable_until {
             let mut snapshot = Snapshot::clone(&snapshot);
             snapshot.readable_until = readable_until;
-            self.slot.store(snapshot);
+            self.slot.store(Some(Arc::new(snapshot)));
         }
     }
 
@@ -163,8 +168,9 @@ impl Shared {
         if drift != Drift::Behind {
             state.schedule.clock_jumped(reading.mono);
         }
-        if let (Some(snapshot), Some(validity)) = (self.slot.load(), state.schedule.validity()) {
-            self.slot.store(snapshot.showing(validity.deadline, reading.wall_at(validity.deadline)));
+        if let (Some(snapshot), Some(validity)) = (self.slot.load_full(), state.schedule.validity()) {
+            let snapshot = snapshot.showing(validity.deadline, reading.wall_at(validity.deadline));
+            self.slot.store(Some(Arc::new(snapshot)));
             self.republish(state);
         }
         drift
@@ -175,14 +181,6 @@ impl Shared {
         if let Some(observer) = &self.observer {
             drop(catch_unwind(AssertUnwindSafe(|| tell(&**observer))));
         }
-    }
-
-    fn readable_until(&self, state: &State, snapshot: &Snapshot) -> Instant {
-        let outage = matches!(state.schedule.hold(), Hold::Failed(Class::Transient | Class::Throttled));
-        let served = self.policy.expired == ExpiredPolicy::UntilRejected
-            && outage
-            && !state.schedule.was_rejected(snapshot.generation);
-        if served { snapshot.deadline + snapshot.lifetime.min(LONGEST_AFTER_EXPIRY) } else { snapshot.deadline }
     }
 }
 

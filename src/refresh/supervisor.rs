@@ -122,10 +122,10 @@ impl Supervisor {
         wait: impl FnOnce() -> T,
     ) -> T {
         let shared = &*self.0.shared;
-        shared.slot.with(|snapshot| match snapshot {
+        match &*shared.slot.load() {
             Some(snapshot) if shared.clock.now() < end(snapshot) => take(snapshot),
             _ => wait(),
-        })
+        }
     }
 
     /// Waits for usable credentials as long as a caller waits.
@@ -162,11 +162,12 @@ impl Supervisor {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        self.0.shared.standing()
+        let reading = self.0.shared.clock.read();
+        self.0.shared.standing_of(&self.0.shared.lock(), &reading)
     }
 
     pub(crate) fn principal(&self) -> Option<Arc<Principal>> {
-        self.0.shared.slot.load().map(|snapshot| Arc::clone(&snapshot.principal))
+        self.0.shared.slot.load_full().map(|snapshot| Arc::clone(&snapshot.principal))
     }
 
     pub(crate) fn subject(&self) -> &str {
@@ -176,7 +177,8 @@ impl Supervisor {
     pub(crate) fn updates(&self) -> Updates {
         self.start();
         let shared = self.shared();
-        Updates::new(shared.news.subscribe(), shared.closed.clone(), shared.lock().generation)
+        let news = shared.news.subscribe();
+        Updates { news, closed: shared.closed.clone(), last: shared.lock().generation }
     }
 
     /// Ends the task and waits until it is gone.

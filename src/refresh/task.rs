@@ -14,7 +14,6 @@ use super::slot::Snapshot;
 use super::source::{Attempt, Change, Class, Failure, Grant};
 use super::standing::Phase;
 use super::state::{Shared, State};
-use super::telling::Loudness;
 use crate::error::{Error, ErrorKind};
 
 /// The one task of a provider. Its drop tells that the task is gone.
@@ -23,13 +22,6 @@ use crate::error::{Error, ErrorKind};
 /// dropped unfinished, or never polled.
 pub(super) struct Task {
     shared: Arc<Shared>,
-}
-
-/// What the task is to do next.
-pub(super) enum Step {
-    /// Make an attempt, in this span.
-    Attempt(Attempt, Span),
-    Wait(Instant),
 }
 
 impl Task {
@@ -41,8 +33,9 @@ impl Task {
         &self.shared
     }
 
-    /// Looks at the clocks, tells what is due to be told, and says what to do.
-    pub(super) fn step(&self) -> Step {
+    /// Looks at the clocks and tells what is due to be told. Gives the attempt to be made now, in its span, and when to look
+    /// again.
+    pub(super) fn step(&self) -> (Option<(Attempt, Span)>, Instant) {
         let shared = &*self.shared;
         let reading = shared.clock.read();
         let now = reading.mono;
@@ -71,11 +64,7 @@ impl Task {
             events::expired(&shared.subject, &standing);
         }
         shared.observe(|observer| observer.stands(&standing));
-        if starts {
-            Step::Attempt(Attempt { usable }, events::exchange(&shared.subject, &standing))
-        } else {
-            Step::Wait(until)
-        }
+        (starts.then(|| (Attempt { usable }, events::exchange(&shared.subject, &standing))), until)
     }
 
     /// What a fetch rests on changed.
@@ -103,7 +92,7 @@ impl Task {
         events::drifted(&shared.subject, drift);
         match ended {
             Ok(renewed) => renewed.tell(&shared.subject, &standing, reading.wall),
-            Err(loudness) => events::failed(&shared.subject, &standing, loudness, reading.wall),
+            Err(loud) => events::failed(&shared.subject, &standing, loud, reading.wall),
         }
         let took = reading.mono.saturating_duration_since(sent.mono);
         shared.observe(|observer| observer.exchanged(took, standing.last_error.as_ref()));
@@ -136,13 +125,13 @@ impl Shared {
         state.runs_in = None;
         let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
         let due = state.schedule.due();
-        let loudness = self.failed(&mut state, reading.mono, failure);
+        let loud = self.failed(&mut state, reading.mono, failure);
         // Nothing was asked of anybody: the attempt is made as soon as the task can start.
         state.schedule.due_by(due);
         let standing = self.standing_of(&state, &reading);
         drop(state);
         self.news.send_replace(standing.generation);
-        events::failed(&self.subject, &standing, loudness, reading.wall);
+        events::failed(&self.subject, &standing, loud, reading.wall);
     }
 
     /// Whether the task is there, in this process.
@@ -153,7 +142,7 @@ impl Shared {
     fn publish(&self, state: &mut State, reading: &Reading, grant: Grant, session: Session) -> Renewed {
         let Grant { credentials, principal, .. } = grant;
         let access_key_id = credentials.access_key_id();
-        let other_key = self.slot.load().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
+        let other_key = self.slot.load_full().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
         let failures = state.schedule.failures();
         let taken = state.schedule.succeeded(session, other_key, fastrand::f64());
         let renewed = Renewed {
@@ -181,21 +170,22 @@ impl Shared {
         let deadline = session.since + session.lifetime;
         let expiry = reading.wall_at(deadline);
         let principal = Arc::new(principal);
-        self.slot.store(Snapshot::new(credentials, principal, state.generation, session.lifetime, deadline, expiry));
+        let snapshot = Snapshot::new(credentials, principal, state.generation, session.lifetime, deadline, expiry);
+        self.slot.store(Some(Arc::new(snapshot)));
         renewed
     }
 
-    fn failed(&self, state: &mut State, now: Instant, failure: Failure) -> Loudness {
+    fn failed(&self, state: &mut State, now: Instant, failure: Failure) -> bool {
         let Failure { class, error, retry_after } = failure;
         let class = state.schedule.failed(class, retry_after, now, fastrand::f64());
         let validity = state.schedule.validity().map(|it| (state.schedule.remaining(now), it.lifetime));
-        let loudness = state.telling.failed(error.kind(), class, validity, now);
+        let loud = state.telling.failed(error.kind(), class, validity, now);
         if let Some(endpoint) = error.endpoint() {
             state.endpoint = Some(endpoint.to_owned());
         }
         state.failure = Some(error);
         self.republish(state);
-        loudness
+        loud
     }
 }
 

@@ -18,23 +18,16 @@ pub(super) struct Telling {
     expiry_told: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Loudness {
-    /// Somebody should know.
-    Loud,
-    /// It was said before.
-    Quiet,
-}
-
 impl Telling {
-    /// An attempt failed while so much of a lifetime remained. `None`: there never were credentials.
+    /// An attempt failed while so much of a lifetime remained. `None`: there never were credentials. True: somebody should
+    /// know; false: it was said before.
     pub(super) fn failed(
         &mut self,
         kind: ErrorKind,
         class: Class,
         validity: Option<(Duration, Duration)>,
         now: Instant,
-    ) -> Loudness {
+    ) -> bool {
         self.failing_since.get_or_insert(now);
         let count = self.alike.entry((kind, class)).or_insert(0_u32);
         *count = count.saturating_add(1);
@@ -43,7 +36,7 @@ impl Telling {
         });
         let crossed = passed > self.marks_passed;
         self.marks_passed = self.marks_passed.max(passed);
-        if crossed || *count <= LOUD_ALIKE { Loudness::Loud } else { Loudness::Quiet }
+        crossed || *count <= LOUD_ALIKE
     }
 
     /// Whether to tell that there were credentials and none is valid any more: once until the next success.
@@ -65,16 +58,18 @@ const MARKS: [f64; 3] = [0.50, 0.25, 0.10];
 mod tests {
     use proptest::prelude::*;
 
-    use super::Loudness::{Loud, Quiet};
     use super::*;
+
+    const LOUD: bool = true;
+    const QUIET: bool = false;
 
     #[test]
     fn three_failures_that_are_alike_are_loud_and_the_next_ones_quiet() {
         let mut story = Story::new();
-        assert_eq!(story.outages(6), [Loud, Loud, Loud, Quiet, Quiet, Quiet]);
-        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), Loud, "another sort is news");
-        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), Loud, "of another consequence, too");
-        assert_eq!(story.outages(1), [Quiet], "the first sort is not");
+        assert_eq!(story.outages(6), [LOUD, LOUD, LOUD, QUIET, QUIET, QUIET]);
+        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), LOUD, "another sort is news");
+        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), LOUD, "of another consequence, too");
+        assert_eq!(story.outages(1), [QUIET], "the first sort is not");
     }
 
     #[test]
@@ -84,7 +79,7 @@ mod tests {
             let kind = if turn % 2 == 0 { ErrorKind::TimedOut } else { ErrorKind::ServiceUnavailable };
             story.fail(kind, Class::Transient, 60)
         });
-        assert_eq!(told.filter(|told| *told == Loud).count(), 6);
+        assert_eq!(told.filter(|told| *told == LOUD).count(), 6);
     }
 
     #[test]
@@ -92,21 +87,21 @@ mod tests {
         let mut story = Story::new();
         story.outages(5);
         let told = [51, 50, 49, 26, 25, 24, 11, 10, 9, 0, 0].map(|percent| story.outage_at(percent));
-        assert_eq!(told, [Quiet, Loud, Quiet, Quiet, Loud, Quiet, Quiet, Loud, Quiet, Quiet, Quiet]);
+        assert_eq!(told, [QUIET, LOUD, QUIET, QUIET, LOUD, QUIET, QUIET, LOUD, QUIET, QUIET, QUIET]);
     }
 
     #[test]
     fn several_marks_passed_at_once_are_told_together() {
         let mut story = Story::new();
         story.outages(5);
-        assert_eq!([story.outage_at(5), story.outage_at(4)], [Loud, Quiet]);
+        assert_eq!([story.outage_at(5), story.outage_at(4)], [LOUD, QUIET]);
     }
 
     #[test]
     fn without_credentials_there_are_no_marks() {
         let mut story = Story::new();
         let mut fail = || story.telling.failed(ErrorKind::TimedOut, Class::Transient, None, story.now);
-        assert_eq!([fail(), fail(), fail(), fail()], [Loud, Loud, Loud, Quiet]);
+        assert_eq!([fail(), fail(), fail(), fail()], [LOUD, LOUD, LOUD, QUIET]);
     }
 
     #[test]
@@ -116,7 +111,7 @@ mod tests {
         story.outages(4);
         story.now += Duration::from_secs(90);
         assert_eq!(story.telling.succeeded(story.now), Some(Duration::from_secs(90)));
-        assert_eq!(story.outages(4), [Loud, Loud, Loud, Quiet]);
+        assert_eq!(story.outages(4), [LOUD, LOUD, LOUD, QUIET]);
     }
 
     #[test]
@@ -142,8 +137,8 @@ mod tests {
                 let told = story.fail(KINDS[kind], Class::ALL[class], percent);
                 let times = seen.entry((kind, class)).or_insert(0);
                 *times += 1;
-                prop_assert!(*times > 3 || told == Loud, "number {} of its sort", times);
-                loud += usize::from(told == Loud);
+                prop_assert!(*times > 3 || told == LOUD, "number {} of its sort", times);
+                loud += usize::from(told == LOUD);
             }
             prop_assert!(loud <= 3 * seen.len() + MARKS.len());
         }
@@ -159,16 +154,16 @@ mod tests {
             Self { telling: Telling::default(), now: Instant::now() }
         }
 
-        fn fail(&mut self, kind: ErrorKind, class: Class, percent: u32) -> Loudness {
+        fn fail(&mut self, kind: ErrorKind, class: Class, percent: u32) -> bool {
             let lifetime = Duration::from_secs(3600);
             self.telling.failed(kind, class, Some((lifetime * percent / 100, lifetime)), self.now)
         }
 
-        fn outage_at(&mut self, percent: u32) -> Loudness {
+        fn outage_at(&mut self, percent: u32) -> bool {
             self.fail(ErrorKind::ServiceUnavailable, Class::Transient, percent)
         }
 
-        fn outages(&mut self, times: usize) -> Vec<Loudness> {
+        fn outages(&mut self, times: usize) -> Vec<bool> {
             (0..times).map(|_| self.outage_at(60)).collect()
         }
     }

@@ -16,17 +16,13 @@ use tokio_util::sync::CancellationToken;
 /// # }
 /// ```
 pub struct Updates {
-    news: watch::Receiver<u64>,
-    closed: CancellationToken,
-    last: u64,
+    pub(super) news: watch::Receiver<u64>,
+    pub(super) closed: CancellationToken,
+    /// The generation that is readable now, which may not have been told yet.
+    pub(super) last: u64,
 }
 
 impl Updates {
-    /// `last`: the generation that is readable now, which may not have been told yet.
-    pub(crate) fn new(news: watch::Receiver<u64>, closed: CancellationToken, last: u64) -> Self {
-        Self { news, closed, last }
-    }
-
     /// Waits for a generation newer than [`last`](Self::last). Those in between may be passed over.
     ///
     /// # Errors

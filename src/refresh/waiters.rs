@@ -68,7 +68,7 @@ impl<'a> Caller<'a> {
         let shared = self.shared;
         let now = shared.clock.now();
         let mut state = shared.lock();
-        if let Some(snapshot) = shared.slot.load()
+        if let Some(snapshot) = shared.slot.load_full()
             && now < snapshot.readable_until
             && self.demand.met(snapshot.deadline, &state.schedule, now)
         {
