@@ -30,11 +30,11 @@
 //!
 //! | | instructions | allocations |
 //! |---|---|---|
-//! | this crate, through the SDK's identity cache | 601 | 1 |
+//! | this crate, through the SDK's identity cache | 595 | 1 |
 //! | the SDK's default cache | 2312 | 3 |
 //! | the least that the SDK's trait allows: a prebuilt identity, cloned | 478 | 1 |
 //! | [`current`](crate::WebIdentityCredentialsProvider::current) | 217 | 0 |
-//! | `provide_credentials` | 302 | 0 |
+//! | `provide_credentials` | 294 | 0 |
 //!
 //! At the refresh, 64 tasks with real SDK clients over real sockets, `cargo bench --bench refresh_boundary
 //! --all-features`:

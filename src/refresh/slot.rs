@@ -7,7 +7,7 @@
 //! Why so, by `benches/read_path` (instructions of one read through the SDK's trait; the SDK's own default needs 2,310):
 //! - 478 for cloning an identity with no cell at all, 512 behind a `RwLock` or a `watch`, 554 behind an arc-swap guard. With
 //!   one thread the cell hardly matters, and none of them scales: two cores pass the one identity's counts to and fro.
-//! - 601 here: the guard, the clock (41) and the stripe. A lock would save 40 of them, but a reader that loses its core
+//! - 595 here: the guard, the clock (41) and the stripe. A lock would save 40 of them, but a reader that loses its core
 //!   while it holds one makes the engine thread wait, and a writer makes the readers wait. Without the clock a read would
 //!   trust the engine thread to be on time, and a forked child has none.
 //! - A copy per thread would need no guard, but would keep the secrets of dropped providers in idle threads.
