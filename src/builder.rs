@@ -293,6 +293,12 @@ impl Builder {
         self
     }
 
+    /// As [`build`](Self::build), in another environment.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn build_in(self, env: &Environment) -> Result<WebIdentityCredentialsProvider, BuildError> {
+        Ok(self.settings.resolve(env)?.build())
+    }
+
     /// A provider without credentials as yet: the first to ask makes it fetch them. Reads environment variables, but no
     /// file; needs no runtime.
     ///

@@ -84,7 +84,7 @@ fn without_secrets(url: &str) -> String {
         None => url.to_owned(),
         Some((before, after)) => {
             let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
-            format!("{scheme}...@{after}")
+            format!("{scheme}[redacted]@{after}")
         }
     };
     shown + query
@@ -170,7 +170,7 @@ mod tests {
         }
         assert_eq!(
             endpoint("https://me:canary@sts.example/x").err().unwrap(),
-            "AWS_ENDPOINT_URL_STS is \"https://...@sts.example/x\", with a user name in it: STS is asked with the token \
+            "AWS_ENDPOINT_URL_STS is \"https://[redacted]@sts.example/x\", with a user name in it: STS is asked with the token \
              alone; take out what stands before the @"
         );
     }

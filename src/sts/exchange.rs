@@ -90,6 +90,20 @@ impl Sts {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Sts {
+    /// As if this answer had come.
+    pub(crate) async fn judge(
+        &self,
+        session: &Session,
+        proof: &Proof<'_>,
+        response: aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+    ) -> Result<Grant, Box<Refusal>> {
+        let answer = Answer::read(response, self.time.now()).await;
+        Exchange { sts: self, session, proof, tap: &Tap::default() }.judge(&answer, &self.place)
+    }
+}
+
 impl fmt::Debug for Sts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The client's own is pages long.

@@ -22,6 +22,8 @@ mod tests;
 
 pub(crate) use config::{Place, Session, Site, StsConfig};
 pub(crate) use endpoints::Endpoints;
+#[cfg(any(test, fuzzing))]
+pub(crate) use exchange::Sts;
 pub(crate) use hints::{Asked, account_text, hint};
 pub(crate) use proof::Proof;
 pub(crate) use reason::Reason;
