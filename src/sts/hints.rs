@@ -2,6 +2,7 @@
 
 use super::config::Session;
 use super::reason::Reason;
+use crate::blocking::RAISE_LIMIT;
 
 /// Who was asked for what.
 pub(crate) struct Asked<'a> {
@@ -24,6 +25,7 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
             "the certificate of {endpoint} is not trusted here: check the container's CA certificates, its clock, and a \
              proxy that opens TLS, whose CA must be given to the HTTP client"
         ),
+        Reason::NoThread => format!("{RAISE_LIMIT}; it is tried again"),
         Reason::NoAnswer => format!(
             "check the way to {endpoint} (a firewall that drops packets, a proxy, a VPC endpoint of STS in {region}); an \
              STS that is merely slow is tried again"

@@ -9,8 +9,20 @@ use crate::refresh::Class;
 pub(crate) enum Reason {
     /// No connection: refused, reset, no such name.
     Unreachable,
-    /// TLS failed on the certificate.
+    /// TLS failed on the certificate, in a way that no other reason names.
     Certificate,
+    /// The certificate is for another host.
+    CertificateHost,
+    /// Nobody whom this machine trusts has signed the certificate.
+    CertificateAuthority,
+    /// The certificate has expired, or is not valid yet.
+    CertificateTime,
+    /// One side speaks TLS, the other plain http.
+    NotTls,
+    /// This machine has no CA certificates.
+    NoCertificates,
+    /// No thread could be started to look the host up.
+    NoThread,
     /// No answer in time.
     NoAnswer,
     /// The answer broke off.
@@ -95,6 +107,12 @@ impl Reason {
         match self {
             Self::Unreachable
             | Self::Certificate
+            | Self::CertificateHost
+            | Self::CertificateAuthority
+            | Self::CertificateTime
+            | Self::NotTls
+            | Self::NoCertificates
+            | Self::NoThread
             | Self::NoAnswer
             | Self::Broken
             | Self::ServerFault
@@ -125,6 +143,12 @@ impl Reason {
         match self {
             Self::Unreachable
             | Self::Certificate
+            | Self::CertificateHost
+            | Self::CertificateAuthority
+            | Self::CertificateTime
+            | Self::NotTls
+            | Self::NoCertificates
+            | Self::NoThread
             | Self::Broken
             | Self::ServerFault
             | Self::IssuerUnreachable
@@ -156,7 +180,19 @@ impl Reason {
 
     /// Whether somebody answered.
     pub(crate) fn is_answer(self) -> bool {
-        !matches!(self, Self::Unreachable | Self::Certificate | Self::NoAnswer | Self::NotSent)
+        !matches!(
+            self,
+            Self::Unreachable
+                | Self::Certificate
+                | Self::CertificateHost
+                | Self::CertificateAuthority
+                | Self::CertificateTime
+                | Self::NotTls
+                | Self::NoCertificates
+                | Self::NoThread
+                | Self::NoAnswer
+                | Self::NotSent
+        )
     }
 
     /// Whether nobody was found who answers as STS does, or one who fails: elsewhere it may be otherwise.
@@ -165,6 +201,12 @@ impl Reason {
             self,
             Self::Unreachable
                 | Self::Certificate
+                | Self::CertificateHost
+                | Self::CertificateAuthority
+                | Self::CertificateTime
+                | Self::NotTls
+                | Self::NoCertificates
+                | Self::NoThread
                 | Self::NoAnswer
                 | Self::Broken
                 | Self::ServerFault
