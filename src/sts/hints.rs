@@ -93,6 +93,10 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
             "something else answers at {endpoint}: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
              firewall in between"
         ),
+        Reason::Encoded => format!(
+            "something between here and {endpoint} compresses the answers, such as a proxy, a gateway or a service mesh: \
+             switch compression off there for answers of STS"
+        ),
         Reason::BadGrant => format!(
             "{endpoint} does not keep to STS's protocol, or something in between changes its answers: check \
              AWS_ENDPOINT_URL_STS and any proxy"

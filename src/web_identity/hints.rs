@@ -249,6 +249,7 @@ mod tests {
         (Reason::UnknownCode, "check that https://sts.eu-central-1.amazonaws.com is the STS that is meant (AWS_ENDPOINT_URL_STS), that it can read the keys of https://issuer.example.com/cluster, and that it trusts this issuer for the audience sts.amazonaws.com; then mend what the answer names, which may also be the role, the session_length or the policy"),
         (Reason::Unexplained, "the answer gives no reason; most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster: check that it can fetch the issuer's /.well-known/openid-configuration; if it can, check role_arn, session_length and policy; the token is sent again within seconds"),
         (Reason::NotSts, "something else answers at https://sts.eu-central-1.amazonaws.com: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
+        (Reason::Encoded, "something between here and https://sts.eu-central-1.amazonaws.com compresses the answers, such as a proxy, a gateway or a service mesh: switch compression off there for answers of STS"),
         (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not keep to STS's protocol, or something in between changes its answers: check AWS_ENDPOINT_URL_STS and any proxy"),
     ];
 
