@@ -16,16 +16,17 @@ use aws_sdk_sts::types::PolicyDescriptorType;
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, Granted, Says};
+use super::answer::{Answer, Foreign, Granted, Says};
 use super::client;
 use super::config::{Session, Site, StsConfig};
+use super::no_answer;
 use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
 use crate::key_refusal::clock_off;
 use crate::refresh::{Grant, Principal};
-use crate::scrub::{chain, printable};
+use crate::scrub::printable;
 
 /// An STS. Clones share its client, and so its connections.
 #[derive(Clone)]
@@ -168,16 +169,31 @@ impl Exchange<'_> {
                 let why = printable(&why, secret, 256);
                 (reason, format!("the answer of STS at {endpoint} (HTTP {status}) broke off: {why}"))
             }
-            Says::BadGrant(why) => (
-                Reason::BadGrant,
-                format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}"),
-            ),
-            Says::Foreign(what) => {
+            Says::BadGrant(why) => {
+                let why = printable(&why, secret, 160);
+                let text = format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}");
+                (Reason::BadGrant, text)
+            }
+            Says::Encoded(encoding) => {
+                let encoding = printable(&encoding, secret, 40);
+                let reason = Reason::of_status(status, sent);
+                let text = format!(
+                    "the answer of {endpoint} (HTTP {status}) for {role_arn} is compressed or encoded ({encoding}), which \
+                     was not asked for, and so was not read"
+                );
+                (if reason == Reason::NotSts { Reason::Encoded } else { reason }, text)
+            }
+            Says::Foreign(Foreign { what, quote }) => {
                 let kind = answer.content_type.as_deref().unwrap_or("no content type");
                 let kind = printable(kind, secret, 80);
-                let quote = answer.quotable().map(|text| printable(&text, secret, 120)).filter(|text| !text.is_empty());
-                let quote = quote.map_or_else(String::new, |text| format!(", beginning {text:?}"));
-                let text = format!("{endpoint} does not answer as STS does: HTTP {status}, {kind}, {what}{quote}");
+                let from = answer.server.as_deref().map(|server| printable(server, secret, 40));
+                let from = from.map_or_else(String::new, |server| format!(" from {server:?}"));
+                let quote = quote.map(|text| printable(&text, secret, 120)).filter(|text| !text.is_empty());
+                let quote = quote.map_or_else(String::new, |text| format!(": {text:?}"));
+                let login = if status == 407 { ", a proxy that wants a login" } else { "" };
+                let text = format!(
+                    "{endpoint} does not answer as STS does: HTTP {status}{from}{login}, {kind}, {what}{quote}"
+                );
                 (Reason::of_status(status, sent), text)
             }
         };
@@ -219,23 +235,20 @@ impl Exchange<'_> {
     /// If there is no answer: nothing was sent, or nothing came back.
     fn unless_sent<O, E, R>(&self, sent: Result<O, SdkError<E, R>>) -> Result<(), Box<Refusal>> {
         let Err(error) = sent else { return Ok(()) };
-        let text = match &error {
-            SdkError::DispatchFailure(failure) => failure.as_connector_error().map(|error| chain(error)),
+        // The connector's error, or the text alone: the rest of an `SdkError` may print keys.
+        let (reason, text) = match &error {
             SdkError::TimeoutError(_) => return Err(self.late()),
-            _ => None,
+            SdkError::DispatchFailure(failure) => {
+                failure.as_connector_error().map_or((Reason::Unreachable, error.to_string()), no_answer::reason)
+            }
+            _ => (Reason::Unreachable, error.to_string()),
         };
-        // The text alone: the rest of the error may print keys.
-        let text = text.unwrap_or_else(|| error.to_string());
-        let timed_out = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout());
-        let lower = text.to_ascii_lowercase();
-        let reason = match () {
-            () if self.tap.endpoint().is_none() || lower.contains("no http client") => Reason::NotSent,
-            () if timed_out => Reason::NoAnswer,
-            () if lower.contains("certificate") => Reason::Certificate,
-            () => Reason::Unreachable,
-        };
+        let reason = if self.tap.endpoint().is_none() { Reason::NotSent } else { reason };
         let text = printable(&text, self.proof.secret(), 512);
-        let what = if reason == Reason::NotSent { "nothing could be sent to" } else { "no answer from" };
+        let what = match reason {
+            Reason::NotSent | Reason::NoCertificates | Reason::NoThread => "nothing could be sent to",
+            _ => "no answer from",
+        };
         Err(self.refusal(reason, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.session.role_arn)))
     }
 
@@ -536,7 +549,7 @@ mod tests {
             ("region", xml("", 403, "RegionDisabledException", ""), Class::Config, ErrorKind::InvalidConfiguration),
             ("portal", html(200), Class::Unclear, ErrorKind::Unexpected),
             ("firewall", html(403), Class::Unclear, ErrorKind::Unexpected),
-            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::Unclear, ErrorKind::Unexpected),
+            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::Lagging, ErrorKind::RoleDenied),
             ("redirect", http(302, "Location: http://127.0.0.1:1/\r\n", ""), Class::Unclear, ErrorKind::Unexpected),
             ("empty", http(200, "", ""), Class::Unclear, ErrorKind::Unexpected),
             ("other xml", http(200, "", "<ListAllMyBucketsResult/>"), Class::Unclear, ErrorKind::Unexpected),
@@ -572,36 +585,27 @@ mod tests {
     async fn p12_an_answer_that_is_not_of_sts_is_described() {
         for (reply, message) in [
             (
-                http(200, "Content-Type: text/html\r\n", "<html>\r\n<title>Sign in</title>"),
-                "ENDPOINT does not answer as STS does: HTTP 200, text/html, XML of another kind, beginning \"<html> \
-                 <title>Sign in</title>\"",
+                http(200, "Content-Type: text/html\r\nServer: portal\r\n", "<html>\r\n<title>Sign in</title>"),
+                "ENDPOINT does not answer as STS does: HTTP 200 from \"portal\", text/html, an HTML page: \"Sign in\"",
             ),
             (
                 http(307, "Location: https://elsewhere.example.com/\r\n", ""),
-                "ENDPOINT does not answer as STS does: HTTP 307, no content type, an empty body",
+                "ENDPOINT does not answer as STS does: HTTP 307, no content type, a redirect: \
+                 \"https://elsewhere.example.com\"",
             ),
             (
-                http(400, "Content-Type: application/json\r\n", &format!("{{\"you sent\": \"{JWT}\"}}")),
-                "ENDPOINT does not answer as STS does: HTTP 400, application/json, not XML, beginning \"{\\\"you sent\\\": \
-                 \\\"[redacted]\\\"}\"",
+                http(400, "Content-Type: application/json\r\n", &format!("{{\"message\": \"you sent {JWT}\"}}")),
+                "ENDPOINT does not answer as STS does: HTTP 400, application/json, JSON: \"you sent [redacted]\"",
             ),
             (
-                http(200, "", &format!("{{\"Credentials\": {{\"SecretAccessKey\": \"{SECRET}\"}}}}")),
-                "ENDPOINT does not answer as STS does: HTTP 200, no content type, not XML",
-            ),
-            (
-                http(200, "Content-Type: text/plain\r\n", &"a ".repeat(32 * 1024 + 1)),
-                "ENDPOINT does not answer as STS does: HTTP 200, text/plain, more than 64 KiB, beginning \"a a a a a a a a a a \
+                http(400, "Content-Type: text/plain\r\n", &"a ".repeat(32 * 1024 + 1)),
+                "ENDPOINT does not answer as STS does: HTTP 400, text/plain, more than 64 KiB: \"a a a a a a a a a a \
                  a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a …\"",
             ),
             (
-                http(200, "", &success().replace(SECRET, "half<![CDATA[the rest]]>")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has CDATA sections",
-            ),
-            (
-                http(200, "", &success().replace(SECRET, "half<!-- -->the rest")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no secret access \
-                 key",
+                http(200, "Content-Encoding: gzip\r\n", "x"),
+                "the answer of ENDPOINT (HTTP 200) for arn:aws:iam::123456789012:role/app is compressed or encoded (gzip), \
+                 which was not asked for, and so was not read",
             ),
             (
                 http(200, "", &success().replace(SESSION, "")),
@@ -652,10 +656,10 @@ mod tests {
             async move { Sts::new(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap() }
         };
         let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
-        assert_eq!(refusal.reason, Reason::Certificate);
+        assert_eq!(refusal.reason, Reason::CertificateAuthority);
         assert_eq!(
             refusal.message,
-            "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: io error: invalid peer \
+            "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: invalid peer \
              certificate: UnknownIssuer"
         );
         let refusal = failure(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;
@@ -813,6 +817,8 @@ mod tests {
                 date: None,
                 retry_after: None,
                 content_type: None,
+                server: None,
+                location: None,
                 request_id: None,
                 body: body.clone().into(),
                 end: End::Whole,
@@ -822,7 +828,7 @@ mod tests {
             match exchange.judge(&answer, "endpoint") {
                 Ok(grant) => {
                     prop_assert!((200..300).contains(&status));
-                    prop_assert!(body.trim_ascii_end().ends_with(b"</AssumeRoleWithWebIdentityResponse>"));
+                    prop_assert!(String::from_utf8_lossy(&body).contains("</AssumeRoleWithWebIdentityResponse"));
                     let keys = grant.credentials;
                     prop_assert!(!keys.access_key_id().is_empty());
                     prop_assert!(!keys.secret_access_key().is_empty());

@@ -223,7 +223,6 @@ mod tests {
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
         (Reason::Unreachable, "check that the pod may reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1; it is tried again until then"),
-        (Reason::Certificate, "the certificate of https://sts.eu-central-1.amazonaws.com is not trusted here: check the container's CA certificates, its clock, and a proxy that opens TLS, whose CA must be given to the HTTP client"),
         (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com (a firewall that drops packets, a proxy, a VPC endpoint of STS in eu-central-1); an STS that is merely slow is tried again"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
@@ -250,6 +249,7 @@ mod tests {
         (Reason::UnknownCode, "check that https://sts.eu-central-1.amazonaws.com is the STS that is meant (AWS_ENDPOINT_URL_STS), that it can read the keys of https://issuer.example.com/cluster, and that it trusts this issuer for the audience sts.amazonaws.com; then mend what the answer names, which may also be the role, the session_length or the policy"),
         (Reason::Unexplained, "the answer gives no reason; most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster: check that it can fetch the issuer's /.well-known/openid-configuration; if it can, check role_arn, session_length and policy; the token is sent again within seconds"),
         (Reason::NotSts, "something else answers at https://sts.eu-central-1.amazonaws.com: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
+        (Reason::Encoded, "something between here and https://sts.eu-central-1.amazonaws.com compresses the answers, such as a proxy, a gateway or a service mesh: switch compression off there for answers of STS"),
         (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not keep to STS's protocol, or something in between changes its answers: check AWS_ENDPOINT_URL_STS and any proxy"),
     ];
 
@@ -298,6 +298,31 @@ mod tests {
         let origin = TokenOrigin::Source(SourceConfig { name: "app::Vault", ..SourceConfig::new(Vault) });
         for (reason, expected) in ASKED {
             assert_eq!(hint(*reason, &Known { origin: &origin, ..known(&session, Some(&claims)) }), *expected);
+        }
+    }
+
+    #[test]
+    fn each_tls_failure_names_its_remedy() {
+        let (session, claims) = (session(ROLE), ours());
+        let of = |reason, endpoint| {
+            let known = known(&session, Some(&claims));
+            hint(reason, &Known { asked: Asked { endpoint, ..known.asked }, ..known })
+        };
+        for (reason, endpoint, parts) in [
+            (Reason::Certificate, "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
+            (Reason::CertificateHost, "https://sts.a", ["another host", "AWS_ENDPOINT_URL_STS", "must name the host"]),
+            (
+                Reason::CertificateAuthority,
+                "https://sts.a",
+                ["private CA", "SSL_CERT_FILE", "AWS_CA_BUNDLE is not read"],
+            ),
+            (Reason::CertificateTime, "https://sts.a", ["expired", "not valid yet", "clock of this machine"]),
+            (Reason::NotTls, "https://sts.a:8080", ["does not speak TLS", "https://sts.a:8080", "URL with http"]),
+            (Reason::NotTls, "http://sts.a", ["http://sts.a speaks TLS", "AWS_ENDPOINT_URL_STS", "with https"]),
+            (Reason::NoCertificates, "https://sts.a", ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"]),
+        ] {
+            let hint = of(reason, endpoint);
+            assert!(parts.iter().all(|part| hint.contains(part)), "{reason:?}: {hint}");
         }
     }
 
