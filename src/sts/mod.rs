@@ -22,7 +22,7 @@ mod tests;
 
 pub(crate) use config::{Place, Session, Site, StsConfig};
 pub(crate) use endpoints::Endpoints;
-pub(crate) use hints::{Asked, account_text, hint};
+pub(crate) use hints::{Asked, account_text, hint, missing_actions};
 pub(crate) use proof::Proof;
 pub(crate) use reason::Reason;
 pub(crate) use refusal::Refusal;
