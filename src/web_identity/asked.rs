@@ -106,10 +106,7 @@ impl AskedTokens {
 
 fn unavailable(message: String) -> Error {
     Error::new(ErrorKind::TokenUnavailable, message)
-        .with_hint(
-            "see the cause below, if there is one: it is the source's own error. The source is asked again until it gives a \
-             token",
-        )
+        .with_hint("see the source's own error below, or its log. The source is asked again until it gives a token")
         .with_transient(true)
 }
 
