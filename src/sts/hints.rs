@@ -2,6 +2,7 @@
 
 use super::config::Session;
 use super::reason::Reason;
+use crate::blocking::RAISE_LIMIT;
 use crate::error::in_words;
 
 /// Who was asked for what.
@@ -52,18 +53,19 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
              that speaks plain HTTP needs a URL with http. If HTTPS_PROXY is set, its own URL often must begin with http"
         ),
         Reason::NoCertificates => format!(
-            "this machine has no CA certificates, so {endpoint} cannot be trusted. Install the package ca-certificates in the \
+            "{endpoint} cannot be trusted without them. Install the package ca-certificates in the \
              base image, or set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to where certificates are. If one of \
              these is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
         ),
+        Reason::NoThread => format!("{RAISE_LIMIT}. The exchange is tried again"),
         Reason::NoAnswer => format!(
             "check the way to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in \
              {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
             fips(endpoint)
         ),
         Reason::Broken | Reason::ServerFault => format!(
-            "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health \
-             Dashboard for {region}, or at the log of your own STS"
+            "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the \
+             AWS Health Dashboard for {region}, or at the log of your own STS"
         ),
         Reason::Throttled => format!(
             "STS limits the calls of {account} in {region}, and the limit cannot be raised. Share one provider per process, \

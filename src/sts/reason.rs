@@ -6,7 +6,6 @@ use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[allow(dead_code, reason = "until the exchange tells failures of TLS apart")]
 pub(crate) enum Reason {
     /// No connection: refused, reset, no such name.
     Unreachable,
@@ -22,6 +21,8 @@ pub(crate) enum Reason {
     NotTls,
     /// This machine has no CA certificates.
     NoCertificates,
+    /// No thread could be started to look the host up.
+    NoThread,
     /// No answer in time.
     NoAnswer,
     /// The answer broke off.
@@ -111,6 +112,7 @@ impl Reason {
             | Self::CertificateTime
             | Self::NotTls
             | Self::NoCertificates
+            | Self::NoThread
             | Self::NoAnswer
             | Self::Broken
             | Self::ServerFault
@@ -146,6 +148,7 @@ impl Reason {
             | Self::CertificateTime
             | Self::NotTls
             | Self::NoCertificates
+            | Self::NoThread
             | Self::Broken
             | Self::ServerFault
             | Self::IssuerUnreachable
@@ -177,28 +180,27 @@ impl Reason {
 
     /// Whether somebody answered.
     pub(crate) fn is_answer(self) -> bool {
-        !self.is_tls() && !matches!(self, Self::Unreachable | Self::NoAnswer | Self::NotSent)
+        !self.is_unconnected() && !matches!(self, Self::NoAnswer | Self::NotSent)
     }
 
     /// Whether nobody was found who answers as STS does, or one who fails: elsewhere it may be otherwise.
     pub(crate) fn is_outage(self) -> bool {
-        self.is_tls()
-            || matches!(
-                self,
-                Self::Unreachable | Self::NoAnswer | Self::Broken | Self::ServerFault | Self::NotSts | Self::BadGrant
-            )
+        self.is_unconnected()
+            || matches!(self, Self::NoAnswer | Self::Broken | Self::ServerFault | Self::NotSts | Self::BadGrant)
     }
 
-    /// Whether no secure connection came about.
-    fn is_tls(self) -> bool {
+    /// Whether no connection came about.
+    fn is_unconnected(self) -> bool {
         matches!(
             self,
-            Self::Certificate
+            Self::Unreachable
+                | Self::Certificate
                 | Self::CertificateHost
                 | Self::CertificateAuthority
                 | Self::CertificateTime
                 | Self::NotTls
                 | Self::NoCertificates
+                | Self::NoThread
         )
     }
 

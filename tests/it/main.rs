@@ -3,6 +3,8 @@
 
 mod autotraits;
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod bare_worlds;
 mod ceph_rgw;
 mod chained;
 mod chains;
@@ -17,6 +19,7 @@ mod faults;
 mod federation;
 mod field_bugs;
 mod held;
+mod http_client;
 #[cfg(target_os = "linux")]
 mod hung_token;
 #[path = "../../src/web_identity/testing/isolated.rs"]
