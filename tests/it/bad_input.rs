@@ -157,7 +157,7 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
     let seconds = Duration::from_secs;
     let cases: Vec<(Builder, &str)> = vec![
         (rig.builder().role_arn("checkout"), "checkout"),
-        (rig.builder().role_arn("arn:aws:iam::123456789012:user/checkout"), "user/checkout"),
+        (rig.builder().role_arn(format!("{ROLE},arn:aws:iam::123456789012:saml-provider/idp")), "SAML pair"),
         (rig.builder().session_name("a"), "session name"),
         (rig.builder().session_name("no spaces"), "no spaces"),
         (rig.builder().session_name("x".repeat(65)), "64"),
@@ -172,11 +172,17 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
     for (builder, named) in cases {
         let error = builder.build().unwrap_err();
         assert!(error.is_invalid() && !error.is_not_configured() && !error.is_not_injected(), "{error:?}");
-        names(&error.to_string(), &[named]);
+        names(&error.to_string(), &[named, error.setting().unwrap(), &format!(": {}", error.remedy())]);
     }
     let error = soon(rig.builder().role_arn("checkout").connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
-    names(&std::error::Error::source(&error).unwrap().to_string(), &["checkout"]);
+    assert_eq!(
+        error.to_string(),
+        "Builder::role_arn is \"checkout\", which is no role's ARN: STS takes 20 to 2048 characters; at AWS write it whole \
+         and without blanks, as arn:aws:iam::123456789012:role/NAME"
+    );
+    let remedy = error.remedy().unwrap();
+    assert!(error.to_string().ends_with(&format!(": {remedy}")) && std::error::Error::source(&error).is_none());
     assert!(rig.sts.calls().is_empty());
 }
 
