@@ -47,9 +47,11 @@ fn without_secrets(text: &str, token: &str) -> String {
     let mut secrets = echoes(text, &letters, token);
     secrets.extend(labelled(text));
     secrets.extend(by_looks(&letters));
-    // What looks like an escape may be the beginning of a key.
-    let as_it_is = text.char_indices().map(|(at, is)| Letter { is, at: at..at + is.len_utf8() }).collect::<Vec<_>>();
-    secrets.extend(by_looks(&as_it_is));
+    if letters.iter().any(|letter| letter.at.len() != letter.is.len_utf8()) {
+        // What looks like an escape may be the beginning of a key.
+        let as_it_is = text.char_indices().map(|(at, is)| Letter { is, at: at..at + is.len_utf8() });
+        secrets.extend(by_looks(&as_it_is.collect::<Vec<_>>()));
+    }
     secrets.sort_by_key(|secret| secret.start);
     let mut out = String::with_capacity(text.len());
     let mut end = 0;
@@ -106,23 +108,33 @@ fn escaped(text: &str) -> Option<(char, usize)> {
 
 /// Where the text repeats the token, or a part of it. White space, quotes and separators within do not matter.
 fn echoes(text: &str, letters: &[Letter], token: &str) -> Vec<Range<usize>> {
-    let known: Vec<char> = token.chars().filter(char::is_ascii_alphanumeric).collect();
-    if known.len() < GRAIN {
+    let known = grains(token.bytes());
+    if known.is_empty() {
         let whole = (!token.is_empty()).then(|| text.match_indices(token));
         return whole.into_iter().flatten().map(|(at, found)| at..at + found.len()).collect();
     }
-    let grains: HashSet<&[char]> = known.windows(GRAIN).collect();
-    let (said, places): (Vec<char>, Vec<&Range<usize>>) =
-        letters.iter().filter(|letter| letter.is.is_ascii_alphanumeric()).map(|letter| (letter.is, &letter.at)).unzip();
+    let known: HashSet<u128> = known.into_iter().collect();
+    let said: Vec<_> = letters.iter().filter(|letter| letter.is.is_ascii_alphanumeric()).collect();
+    let heard = grains(said.iter().filter_map(|letter| letter.is.try_into().ok()));
     let mut found: Vec<Range<usize>> = Vec::new();
-    for (first, _) in said.windows(GRAIN).enumerate().filter(|(_, grain)| grains.contains(grain)) {
-        let echo = places[first].start..places[first + GRAIN - 1].end;
+    for (first, _) in heard.iter().enumerate().filter(|(_, grain)| known.contains(grain)) {
+        let echo = said[first].at.start..said[first + GRAIN - 1].at.end;
         match found.last_mut() {
             Some(last) if echo.start <= last.end => last.end = echo.end,
             _ => found.push(echo),
         }
     }
     found
+}
+
+/// Each [`GRAIN`] letters and digits in a row, as one number.
+fn grains(bytes: impl Iterator<Item = u8>) -> Vec<u128> {
+    let mut grain = 0;
+    let letters = bytes.filter(u8::is_ascii_alphanumeric).map(|byte| {
+        grain = (grain << 8 | u128::from(byte)) & (u128::MAX >> (128 - 8 * GRAIN));
+        grain
+    });
+    letters.skip(GRAIN - 1).collect()
 }
 
 /// What stands where a secret is written: after `Bearer`, `password=` or `"token":`, and before the `@` of a URL.
@@ -172,7 +184,7 @@ fn by_looks(letters: &[Letter]) -> Vec<Range<usize>> {
         let (path, tail) = rest.split_at(length(true)(rest));
         let (between, tail) = tail.split_at(length(false)(tail));
         let next_line_is_one_word = between.first().is_none_or(|c| c.is.is_ascii_control() || "=<.\"'".contains(c.is));
-        let secrets = if is_base64(path) || wrapped && next_line_is_one_word && path.len() >= 8 {
+        let secrets = if is_base64(path) || wrapped && next_line_is_one_word {
             vec![whole(path)]
         } else {
             path.split(|c| c.is == '/').filter(|word| is_secret(word, of_token)).map(whole).collect()

@@ -288,11 +288,7 @@ fn account(arn: &str) -> Option<&str> {
 
 fn is_request_id(id: &str, secret: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    let echo = || {
-        id.len() >= 16 && secret.contains(id)
-            || secret.split(['.', '/']).any(|part| part.len() >= 16 && id.contains(part))
-    };
-    !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) && !id.contains("eyJ") && !echo()
+    id.len() <= 128 && id.bytes().all(plain) && !id.is_empty() && printable(id, secret, id.len()) == id
 }
 
 /// What STS gives when it is not asked for a length.
