@@ -43,6 +43,7 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn without_secrets(text: &str, token: &str) -> String {
+    let text = beginning(text);
     let letters = decoded(text);
     let mut secrets = echoes(text, &letters, token);
     secrets.extend(labelled(text));
@@ -64,6 +65,12 @@ fn without_secrets(text: &str, token: &str) -> String {
     }
     out.push_str(&text[end..]);
     out
+}
+
+/// As much as is looked at: many times what is printed. It does not end within a secret.
+fn beginning(text: &str) -> &str {
+    let head = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    if head.len() == text.len() { text } else { head.trim_end_matches(|c: char| !c.is_whitespace()) }
 }
 
 /// A character, and where it stands in the text.
@@ -97,7 +104,7 @@ fn escaped(text: &str) -> Option<(char, usize)> {
         return Some((ascii(rest.get(..2)?, 16)?, 6));
     }
     if let Some(number) = text.strip_prefix("&#") {
-        let (number, _) = number.get(..number.len().min(8))?.split_once(';')?;
+        let number = &number[..number.bytes().take(8).position(|byte| byte == b';')?];
         let (digits, radix) = number.strip_prefix(['x', 'X']).map_or((number, 10), |digits| (digits, 16));
         return Some((ascii(digits, radix)?, "&#;".len() + number.len()));
     }
@@ -189,12 +196,13 @@ fn by_looks(letters: &[Letter]) -> Vec<Range<usize>> {
         } else {
             path.split(|c| c.is == '/').filter(|word| is_secret(word, of_token)).map(whole).collect()
         };
-        let redacted = secrets.last().is_some_and(|last| path.last().is_some_and(|c| c.at.end == last.end));
+        // A part that is too short to be redacted continues a token nevertheless.
+        let in_token = of_token || secrets.last().is_some_and(|last| path.last().is_some_and(|c| c.at.end == last.end));
         found.extend(secrets);
         // The parts of a JWT after the first one, and of a Vault token.
         of_token =
-            matches!(between, [Letter { is: '.', .. }]) && (redacted || VAULT.iter().any(|name| ends(path, name)));
-        wrapped = redacted && between.iter().any(|c| c.is == '\n') && between.iter().all(|c| c.is.is_whitespace());
+            matches!(between, [Letter { is: '.', .. }]) && (in_token || VAULT.iter().any(|name| ends(path, name)));
+        wrapped = in_token && between.iter().any(|c| c.is == '\n') && between.iter().all(|c| c.is.is_whitespace());
         rest = tail;
     }
     found
@@ -234,8 +242,11 @@ fn steps(letters: &[Letter]) -> (usize, usize) {
 fn is_base64(path: &[Letter]) -> bool {
     path.windows(LONGEST_NAME).any(|path| {
         let (cases, digits) = steps(path);
-        let of_name = path.iter().any(|c| matches!(c.is, '-' | '_'));
-        !of_name && digits > 0 && cases > 3 && (cases + digits) * 10 >= path.len() * 3
+        let has = |kind: fn(char) -> bool| path.iter().any(|c| kind(c.is));
+        !has(|c| matches!(c, '-' | '_'))
+            && has(|c| c.is_ascii_digit())
+            && cases > 3
+            && (cases + digits) * 10 >= path.len() * 3
     })
 }
 
@@ -293,6 +304,8 @@ fn cut(text: &str, limit: usize) -> String {
 
 const REDACTED: &str = "[redacted]";
 
+const LONGEST_TEXT: usize = 16 * 1024;
+
 /// A thumbprint has 40.
 const LONGEST_NAME: usize = 40;
 
@@ -343,11 +356,14 @@ mod tests {
         for escape in ["%2F", "%252f", r"\/", r"\u002f", "&#47;", "&#x2F;"] {
             assert_eq!(printable(&format!("key={};", key.replace('/', escape)), "", 200), "key=[redacted];");
         }
+        assert_eq!(printable("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMP&#x2F;EKEY€", "", 200), "[redacted]");
         // What is before a key is no part of it.
         assert_eq!(printable("%ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+", "", 200), "%[redacted]");
         let wrapped =
             format!("-----BEGIN KEY-----\n{}\n{}\nAb1+Ab1+Ab==\n-----END", "Ab1+".repeat(16), "cD2/".repeat(16));
         assert_eq!(printable(&wrapped, "", 200), "-----BEGIN KEY----- [redacted] [redacted] [redacted]== -----END");
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3\nMiOiJodHRwczovL2V4YW1wbGUu\nY29tIn0.c2ln\nbmF0dXJlLWNhbmFyeQ\nend";
+        assert_eq!(printable(jwt, "", 200), "[redacted].eyJpc3 [redacted] [redacted].c2ln [redacted] [redacted]");
     }
 
     #[test]
@@ -435,7 +451,11 @@ mod tests {
 
     #[test]
     fn p9_a_key_with_slashes_in_it_is_not_printed_and_a_path_is() {
-        for key in ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "/J4lrXUtnFEMIsK7MDENG+bPxRfiCYEX4MPLEK3Y"] {
+        for key in [
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "/J4lrXUtnFEMIsK7MDENG+bPxRfiCYEX4MPLEK3Y",
+            "4+vfvFjrLaEuXCVNGcp/debyGWEaEVTkNWwBjTgd",
+        ] {
             for (said, printed) in [
                 (format!("\"{key}\","), "\"[redacted]\","),
                 (format!("secretaccesskey={key}&x=y"), "secretaccesskey=[redacted]&x=y"),
@@ -478,6 +498,7 @@ mod tests {
     fn the_result_is_one_bounded_line() {
         assert_eq!(printable(" a\r\n\tb\u{1b}[31m\u{202e}c\0 ", "", 200), "a b [31m c");
         assert_eq!(printable("äöü", "", 2), "äö…");
+        assert_eq!(printable(&format!("a {}", "x".repeat(LONGEST_TEXT)), "", 25), "a");
         // The token ends beyond the limit.
         assert_eq!(printable(&format!("{} {JWT}", "x".repeat(20)), JWT, 25), "xxxxxxxxxxxxxxxxxxxx [red…");
     }

@@ -66,7 +66,7 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
         _ => return Ok(()),
     };
     Err(BuildError::invalid(
-        format!("the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine"),
+        format!("the STS endpoint is {} and {variant} is on, which the SDK does not combine", quoted(endpoint)),
         format!("take the endpoint out, or turn {variant} off ({variable}) and name an endpoint that has it"),
     ))
 }
