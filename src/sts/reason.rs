@@ -6,7 +6,6 @@ use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[allow(dead_code, reason = "until the exchange tells failures of TLS apart")]
 pub(crate) enum Reason {
     /// No connection: refused, reset, no such name.
     Unreachable,
