@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Builder;
 use super::settings::Parts;
-use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::{WeakProvider, WebIdentityCredentialsProvider};
 use crate::sts::{Place, Session};
@@ -60,7 +59,7 @@ impl Registry {
     /// # Errors
     /// Those of [`Builder::build`].
     pub fn build(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        let parts = builder.settings.resolve(&Environment::real())?;
+        let parts = builder.settings.parts()?;
         let key = Key::of(&parts);
         let mut providers = self.providers();
         if let Some(provider) = providers.get(&key).and_then(WeakProvider::upgrade) {
@@ -165,6 +164,19 @@ mod tests {
         let one = registry.build(asking()).unwrap();
         assert!(!is_same(&one, &registry.build(asking()).unwrap()), "it looks alike");
         assert!(is_same(&one, &registry.build(one.to_builder()).unwrap()));
+    }
+
+    #[test]
+    fn many_providers_warn_of_one_setting_once() {
+        let (log, _guard) = crate::sts::testing::Log::capture();
+        let registry = Registry::default();
+        for _ in 0..10 {
+            registry.build(builder().endpoint_url("http://registry.example")).unwrap();
+            builder().endpoint_url("http://registry.example").build().unwrap();
+        }
+        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 1, "{}", log.text());
+        registry.build(builder().endpoint_url("http://other.registry.example")).unwrap();
+        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 2, "{}", log.text());
     }
 
     #[test]
