@@ -6,6 +6,8 @@ mod bad_input;
 mod ceph_rgw;
 mod chained;
 mod chains;
+#[cfg(target_os = "linux")]
+mod diagnosis;
 mod doctor;
 mod engine_thread;
 mod example;
