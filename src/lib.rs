@@ -128,6 +128,7 @@
 
 mod adapters;
 mod assume_role;
+mod blocking;
 mod builder;
 pub mod docs;
 mod environment;

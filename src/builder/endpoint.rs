@@ -1,13 +1,13 @@
 //! The STS endpoint.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use http::Uri;
 
 use super::parse::{quoted, refused};
 use crate::environment::Given;
 use crate::error::BuildError;
+use crate::sts::is_loopback;
 
 /// An endpoint as it was given. It may hold what is not for everyone's eyes until it was parsed.
 #[derive(Clone, Eq, PartialEq)]
@@ -69,12 +69,6 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
         "the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine: take the endpoint out, \
          or turn {variant} off ({variable}) and name an endpoint that has it"
     )))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// Blanks what may be secret in a URL: the part before the last `@`, and a query.

@@ -35,6 +35,9 @@ pub(super) fn of(config: &StsConfig, site: &Site) -> Client {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(IdentityCache::no_cache());
     settings.set_endpoint_url(site.endpoint_url.clone());
+    #[cfg(feature = "default-https-client")]
+    settings.set_http_client(config.http_client.clone().or_else(|| Some(super::http_client::new())));
+    #[cfg(not(feature = "default-https-client"))]
     settings.set_http_client(config.http_client.clone());
     settings.set_app_name(config.app_name.clone());
     Client::from_conf(settings.build())

@@ -1,5 +1,6 @@
 //! Where STS is and what to ask it for. Valid by construction: `builder` parses, nobody checks again.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -66,4 +67,11 @@ impl StsConfig {
             && self.app_name == other.app_name
             && self.attempt_timeout == other.attempt_timeout
     }
+}
+
+/// Whether what is sent to this host never leaves the machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

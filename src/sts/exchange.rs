@@ -19,13 +19,14 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{Answer, Granted, Says};
 use super::client;
 use super::config::{Session, Site, StsConfig};
+use super::no_answer;
 use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
 use crate::key_refusal::clock_off;
 use crate::refresh::{Grant, Principal};
-use crate::scrub::{chain, printable};
+use crate::scrub::printable;
 
 /// An STS. Clones share its client, and so its connections.
 #[derive(Clone)]
@@ -205,21 +206,15 @@ impl Exchange<'_> {
     /// If there is no answer: nothing was sent, or nothing came back.
     fn unless_sent<O, E, R>(&self, sent: Result<O, SdkError<E, R>>) -> Result<(), Box<Refusal>> {
         let Err(error) = sent else { return Ok(()) };
-        let text = match &error {
-            SdkError::DispatchFailure(failure) => failure.as_connector_error().map(|error| chain(error)),
+        // The connector's error, or the text alone: the rest of an `SdkError` may print keys.
+        let (reason, text) = match &error {
             SdkError::TimeoutError(_) => return Err(self.late()),
-            _ => None,
+            SdkError::DispatchFailure(failure) => {
+                failure.as_connector_error().map_or((Reason::Unreachable, error.to_string()), no_answer::reason)
+            }
+            _ => (Reason::Unreachable, error.to_string()),
         };
-        // The text alone: the rest of the error may print keys.
-        let text = text.unwrap_or_else(|| error.to_string());
-        let timed_out = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout());
-        let lower = text.to_ascii_lowercase();
-        let reason = match () {
-            () if self.tap.endpoint().is_none() || lower.contains("no http client") => Reason::NotSent,
-            () if timed_out => Reason::NoAnswer,
-            () if lower.contains("certificate") => Reason::Certificate,
-            () => Reason::Unreachable,
-        };
+        let reason = if self.tap.endpoint().is_none() { Reason::NotSent } else { reason };
         let text = printable(&text, self.proof.secret(), 512);
         let what = if reason == Reason::NotSent { "nothing could be sent to" } else { "no answer from" };
         Err(self.refusal(reason, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.session.role_arn)))

@@ -2,6 +2,7 @@
 
 use super::config::Session;
 use super::reason::Reason;
+use crate::blocking::RAISE_LIMIT;
 
 /// Who was asked for what.
 pub(crate) struct Asked<'a> {
@@ -21,9 +22,38 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
              STS in {region}; it is tried again until then"
         ),
         Reason::Certificate => format!(
-            "the certificate of {endpoint} is not trusted here: check the container's CA certificates, its clock, and a \
-             proxy that opens TLS, whose CA must be given to the HTTP client"
+            "TLS with {endpoint} fails. A proxy or firewall on the way may break it. A server that is not AWS's may lack \
+             TLS 1.2 or 1.3. {OWN_CLIENT}"
         ),
+        Reason::CertificateHost => format!(
+            "another host answers at {endpoint}. Check the host name in AWS_ENDPOINT_URL_STS, the DNS entry, and any proxy on \
+             the way. If that is your own STS, its certificate must name the host in this URL"
+        ),
+        Reason::CertificateAuthority => format!(
+            "the CA that signed the certificate of {endpoint} is not trusted here. Find out whether a proxy opens TLS or the \
+             server has a private CA. If so, write that CA (PEM) into a file together with the system's CAs, and set \
+             SSL_CERT_FILE to the file. SSL_CERT_FILE replaces the system's set; SSL_CERT_DIR names a directory instead. \
+             AWS_CA_BUNDLE is not read. {OWN_CLIENT}"
+        ),
+        Reason::CertificateTime => format!(
+            "the certificate of {endpoint} has expired, or is not valid yet, by the clock of this machine. Compare this clock \
+             with a time server first. If the clock is right, whoever runs {endpoint} (or a proxy that opens TLS) must renew \
+             the certificate"
+        ),
+        Reason::NotTls if endpoint.starts_with("http://") => format!(
+            "the server at {endpoint} speaks TLS, but the URL begins with http. Set AWS_ENDPOINT_URL_STS to the same URL with \
+             https"
+        ),
+        Reason::NotTls => format!(
+            "the server at {endpoint} does not speak TLS. Check the port in AWS_ENDPOINT_URL_STS; a server in your own network \
+             that speaks plain HTTP needs a URL with http. If HTTPS_PROXY is set, its own URL often must begin with http"
+        ),
+        Reason::NoCertificates => format!(
+            "this machine has no CA certificates, so {endpoint} cannot be trusted. Install the package ca-certificates in the \
+             base image, or set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to where certificates are. If one of \
+             these is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
+        ),
+        Reason::NoThread => format!("{RAISE_LIMIT}; it is tried again"),
         Reason::NoAnswer => format!(
             "check the way to {endpoint} (a firewall that drops packets, a proxy, a VPC endpoint of STS in {region}); an \
              STS that is merely slow is tried again"
@@ -72,6 +102,8 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
         ),
     }
 }
+
+const OWN_CLIENT: &str = "An HTTP client that the program gives to the builder must be given the CA itself";
 
 /// The account of a role, in words.
 pub(crate) fn account_text(role_arn: &str) -> String {

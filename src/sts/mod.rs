@@ -10,6 +10,9 @@ mod config;
 mod endpoints;
 mod exchange;
 mod hints;
+#[cfg(feature = "default-https-client")]
+mod http_client;
+mod no_answer;
 mod proof;
 mod reason;
 mod refusal;
@@ -20,7 +23,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{Place, Session, Site, StsConfig};
+pub(crate) use config::{Place, Session, Site, StsConfig, is_loopback};
 pub(crate) use endpoints::Endpoints;
 pub(crate) use hints::{Asked, account_text, hint};
 pub(crate) use proof::Proof;

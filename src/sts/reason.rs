@@ -6,11 +6,24 @@ use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[allow(dead_code, reason = "until the exchange tells failures of TLS apart")]
 pub(crate) enum Reason {
     /// No connection: refused, reset, no such name.
     Unreachable,
-    /// TLS failed on the certificate.
+    /// TLS failed for another reason than the next five.
     Certificate,
+    /// The certificate is another host's.
+    CertificateHost,
+    /// No CA that we know signed the certificate.
+    CertificateAuthority,
+    /// The certificate has expired, or is not valid yet.
+    CertificateTime,
+    /// One side speaks TLS, the other plain HTTP.
+    NotTls,
+    /// This machine has no CA certificates.
+    NoCertificates,
+    /// No thread could be started to look the host up.
+    NoThread,
     /// No answer in time.
     NoAnswer,
     /// The answer broke off.
@@ -95,6 +108,12 @@ impl Reason {
         match self {
             Self::Unreachable
             | Self::Certificate
+            | Self::CertificateHost
+            | Self::CertificateAuthority
+            | Self::CertificateTime
+            | Self::NotTls
+            | Self::NoCertificates
+            | Self::NoThread
             | Self::NoAnswer
             | Self::Broken
             | Self::ServerFault
@@ -125,6 +144,12 @@ impl Reason {
         match self {
             Self::Unreachable
             | Self::Certificate
+            | Self::CertificateHost
+            | Self::CertificateAuthority
+            | Self::CertificateTime
+            | Self::NotTls
+            | Self::NoCertificates
+            | Self::NoThread
             | Self::Broken
             | Self::ServerFault
             | Self::IssuerUnreachable
@@ -156,20 +181,27 @@ impl Reason {
 
     /// Whether somebody answered.
     pub(crate) fn is_answer(self) -> bool {
-        !matches!(self, Self::Unreachable | Self::Certificate | Self::NoAnswer | Self::NotSent)
+        !self.is_unconnected() && !matches!(self, Self::NoAnswer | Self::NotSent)
     }
 
     /// Whether nobody was found who answers as STS does, or one who fails: elsewhere it may be otherwise.
     pub(crate) fn is_outage(self) -> bool {
+        self.is_unconnected()
+            || matches!(self, Self::NoAnswer | Self::Broken | Self::ServerFault | Self::NotSts | Self::BadGrant)
+    }
+
+    /// Whether no connection came about.
+    fn is_unconnected(self) -> bool {
         matches!(
             self,
             Self::Unreachable
                 | Self::Certificate
-                | Self::NoAnswer
-                | Self::Broken
-                | Self::ServerFault
-                | Self::NotSts
-                | Self::BadGrant
+                | Self::CertificateHost
+                | Self::CertificateAuthority
+                | Self::CertificateTime
+                | Self::NotTls
+                | Self::NoCertificates
+                | Self::NoThread
         )
     }
 
@@ -392,6 +424,11 @@ mod tests {
         for (reason, class, kind) in [
             (Reason::Unreachable, Class::Transient, ErrorKind::ServiceUnavailable),
             (Reason::Certificate, Class::Transient, ErrorKind::ServiceUnavailable),
+            (Reason::CertificateHost, Class::Transient, ErrorKind::ServiceUnavailable),
+            (Reason::CertificateAuthority, Class::Transient, ErrorKind::ServiceUnavailable),
+            (Reason::CertificateTime, Class::Transient, ErrorKind::ServiceUnavailable),
+            (Reason::NotTls, Class::Transient, ErrorKind::ServiceUnavailable),
+            (Reason::NoCertificates, Class::Transient, ErrorKind::ServiceUnavailable),
             (Reason::NoAnswer, Class::Transient, ErrorKind::TimedOut),
             (Reason::Broken, Class::Transient, ErrorKind::ServiceUnavailable),
             (Reason::NotSent, Class::Config, ErrorKind::InvalidConfiguration),
@@ -399,6 +436,20 @@ mod tests {
             (Reason::BadGrant, Class::Unclear, ErrorKind::Unexpected),
         ] {
             assert_eq!((reason.class(), reason.kind()), (class, kind), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn tls_failure_is_an_outage_without_answer() {
+        for reason in [
+            Reason::Certificate,
+            Reason::CertificateHost,
+            Reason::CertificateAuthority,
+            Reason::CertificateTime,
+            Reason::NotTls,
+            Reason::NoCertificates,
+        ] {
+            assert!(reason.is_outage() && !reason.is_answer() && reason.is_transient(), "{reason:?}");
         }
     }
 }

@@ -1,18 +1,16 @@
 //! Access to a file that may hang: on a thread that may block, bounded in time, one at a time for each file.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use std::{io, mem, process, thread};
+use std::{io, mem, process};
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::obstacle::Obstacle;
+use crate::blocking;
 
 /// Runs `work`, which reads the file, on a thread that may block. Gives up `limit` after `since`; `work` goes on alone.
 ///
@@ -27,18 +25,12 @@ pub(super) async fn access<T: Send + 'static>(
     let outcome = async {
         loop {
             drop(free.wait_for(|taken| !taken).await);
-            if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
-                return Err(Obstacle::NoThread);
-            }
             let job = {
                 let (gate, work) = (Arc::clone(&gate), work.clone());
                 // The gate is taken here, not before: a job that never leaves the runtime's queue must not hold it.
                 move || Pass::take(gate).map(|_pass| work())
             };
-            // Tokio panics if its first blocking thread cannot be started.
-            let started = catch_unwind(AssertUnwindSafe(|| spawn_blocking(job)));
-            REFUSED.store(started.is_err(), Ordering::Relaxed);
-            let ended = started.map_err(|_| Obstacle::NoThread)?.await;
+            let ended = blocking::start(job).ok_or(Obstacle::NoThread)?.await;
             if let Some(value) = ended.map_err(io::Error::from)? {
                 return Ok(value);
             }
@@ -47,16 +39,9 @@ pub(super) async fn access<T: Send + 'static>(
     match timeout_at(since + limit, outcome).await {
         Ok(outcome) => outcome,
         Err(_) if *gate.borrow() => Err(Obstacle::Hung(Some(limit))),
-        Err(_) if !thread_can_start() => Err(Obstacle::NoThread),
+        Err(_) if !blocking::thread_can_start() => Err(Obstacle::NoThread),
         Err(_) => Err(Obstacle::PoolFull(limit)),
     }
-}
-
-/// Tokio panicked for want of a thread. It is not asked again before a thread can start: each panic is printed.
-static REFUSED: AtomicBool = AtomicBool::new(false);
-
-fn thread_can_start() -> bool {
-    thread::Builder::new().spawn(|| {}).is_ok()
 }
 
 /// Holds true while a job has access. Not a semaphore: that would give its permit to the first who waits, even in a runtime
@@ -97,9 +82,12 @@ fn gate(file: &Path) -> Arc<Gate> {
 mod tests {
     use std::future::poll_fn;
     use std::pin::pin;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::task::Poll;
+    use std::thread;
+
+    use tokio::task::spawn_blocking;
 
     use super::*;
 

@@ -223,7 +223,6 @@ mod tests {
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
         (Reason::Unreachable, "check that the pod may reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1; it is tried again until then"),
-        (Reason::Certificate, "the certificate of https://sts.eu-central-1.amazonaws.com is not trusted here: check the container's CA certificates, its clock, and a proxy that opens TLS, whose CA must be given to the HTTP client"),
         (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com (a firewall that drops packets, a proxy, a VPC endpoint of STS in eu-central-1); an STS that is merely slow is tried again"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
@@ -298,6 +297,31 @@ mod tests {
         let origin = TokenOrigin::Source(SourceConfig { name: "app::Vault", ..SourceConfig::new(Vault) });
         for (reason, expected) in ASKED {
             assert_eq!(hint(*reason, &Known { origin: &origin, ..known(&session, Some(&claims)) }), *expected);
+        }
+    }
+
+    #[test]
+    fn each_tls_failure_names_its_remedy() {
+        let (session, claims) = (session(ROLE), ours());
+        let of = |reason, endpoint| {
+            let known = known(&session, Some(&claims));
+            hint(reason, &Known { asked: Asked { endpoint, ..known.asked }, ..known })
+        };
+        for (reason, endpoint, parts) in [
+            (Reason::Certificate, "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
+            (Reason::CertificateHost, "https://sts.a", ["another host", "AWS_ENDPOINT_URL_STS", "must name the host"]),
+            (
+                Reason::CertificateAuthority,
+                "https://sts.a",
+                ["private CA", "SSL_CERT_FILE", "AWS_CA_BUNDLE is not read"],
+            ),
+            (Reason::CertificateTime, "https://sts.a", ["expired", "not valid yet", "clock of this machine"]),
+            (Reason::NotTls, "https://sts.a:8080", ["does not speak TLS", "https://sts.a:8080", "URL with http"]),
+            (Reason::NotTls, "http://sts.a", ["http://sts.a speaks TLS", "AWS_ENDPOINT_URL_STS", "with https"]),
+            (Reason::NoCertificates, "https://sts.a", ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"]),
+        ] {
+            let hint = of(reason, endpoint);
+            assert!(parts.iter().all(|part| hint.contains(part)), "{reason:?}: {hint}");
         }
     }
 

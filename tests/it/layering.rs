@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["assume_role", "web_identity", "wrapped"],
     &["sts"],
     &["refresh"],
-    &["key_refusal", "scrub"],
+    &["blocking", "key_refusal", "scrub"],
     &["error"],
 ];
 

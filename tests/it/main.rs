@@ -21,6 +21,7 @@ mod field_bugs;
 mod held;
 #[cfg(target_os = "linux")]
 mod hung_token;
+mod http_client;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
 mod layering;

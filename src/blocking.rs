@@ -1,0 +1,29 @@
+//! Work that may block, on a thread that may.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Starts the work on a blocking thread of the current runtime. `None` if no thread can be started.
+pub(crate) fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
+    if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
+        return None;
+    }
+    // Tokio panics if its first blocking thread cannot be started.
+    let started = catch_unwind(AssertUnwindSafe(|| spawn_blocking(work)));
+    REFUSED.store(started.is_err(), Ordering::Relaxed);
+    started.ok()
+}
+
+pub(crate) fn thread_can_start() -> bool {
+    thread::Builder::new().spawn(|| {}).is_ok()
+}
+
+/// Tokio panicked for want of a thread. It is not asked again before a thread can start: each panic is printed.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// What to do about a thread that cannot be started.
+pub(crate) const RAISE_LIMIT: &str = "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, \
+                                      podPidsLimit of the kubelet) or RLIMIT_NPROC";

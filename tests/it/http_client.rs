@@ -1,0 +1,201 @@
+//! The HTTP client of a provider that was given none: addresses, proxies, certificates.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_types::region::Region;
+use aws_web_identity::{Builder, Error, ErrorKind, WebIdentityCredentialsProvider};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+use crate::isolated::Isolated;
+use crate::rig::{ClosedPort, ROLE, Rig, soon};
+
+/// Nothing but the endpoint: no `SdkConfig`, and so no HTTP client.
+fn builder(rig: &Rig, endpoint: &str) -> Builder {
+    WebIdentityCredentialsProvider::builder()
+        .role_arn(ROLE)
+        .token_file(rig.volume.token_path())
+        .session_name("checkout-0")
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(endpoint)
+}
+
+/// The error of the first attempt that the provider tells of.
+async fn refused(rig: &Rig, endpoint: &str) -> Error {
+    let provider = builder(rig, endpoint).build().unwrap();
+    let mut updates = provider.updates();
+    loop {
+        if let Some(error) = provider.status().last_error {
+            provider.shutdown().await;
+            return error;
+        }
+        soon(updates.changed()).await.unwrap();
+    }
+}
+
+/// A name of two hosts, one of which lets each packet vanish.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_address_does_not_block_every_attempt() {
+    let isolated = Isolated {
+        test: concat!(module_path!(), "::dead_address_does_not_block_every_attempt"),
+        wrapper: &[
+            "sh",
+            "-c",
+            r#"unshare -Urm true || exit 97
+               hosts=$(mktemp) && printf '127.0.0.1 localhost\n127.0.0.2 sts.test\n127.0.0.3 sts.test\n' >$hosts
+               exec unshare -Urm sh -c 'mount --bind "$0" /etc/hosts || exit 97; exec "$@"' "$hosts" "$0" "$@""#,
+        ],
+        uid: None,
+    };
+    if !isolated.is_here() {
+        return;
+    }
+    let rig = Rig::start().await;
+    let (port, _packets_vanish) = silent(SocketAddr::from(([127, 0, 0, 2], 0))).await;
+    let sts: SocketAddr = rig.sts.endpoint_url().strip_prefix("http://").unwrap().parse().unwrap();
+    let alive = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = alive.accept().await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut stream, &mut TcpStream::connect(sts).await?).await });
+        }
+    });
+    for _ in 0..6 {
+        // The first address is drawn: some of these begin with the dead one.
+        let provider = soon(builder(&rig, &format!("http://sts.test:{port}")).connect()).await.unwrap();
+        let failures = provider.status().consecutive_failures;
+        assert_eq!(failures, 0);
+        provider.shutdown().await;
+    }
+}
+
+/// A port whose queue is full: the system lets each further SYN vanish.
+#[cfg(target_os = "linux")]
+async fn silent(at: SocketAddr) -> (u16, impl Sized) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(at).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
+        queue.push(stream);
+    }
+    (at.port(), (listener, queue))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loopback_endpoint_never_goes_through_a_proxy() {
+    // Nobody listens there.
+    let isolated = Isolated {
+        test: concat!(module_path!(), "::loopback_endpoint_never_goes_through_a_proxy"),
+        wrapper: &["env", "-u", "NO_PROXY", "-u", "no_proxy", "HTTP_PROXY=http://127.0.0.1:9", "http_proxy=http://127.0.0.1:9"],
+        uid: None,
+    };
+    if !isolated.is_here() {
+        return;
+    }
+    let rig = Rig::start().await;
+    let provider = soon(builder(&rig, &rig.sts.endpoint_url()).connect()).await.unwrap();
+    assert!(provider.current().is_some());
+    // The proxy is heeded elsewhere.
+    let error = refused(&rig, "http://sts.test").await;
+    assert!(error.to_string().contains("onnection refused"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_certificates_are_an_error_of_https_only() {
+    let isolated = Isolated {
+        test: concat!(module_path!(), "::missing_certificates_are_an_error_of_https_only"),
+        wrapper: &["env", "SSL_CERT_FILE=/nowhere", "SSL_CERT_DIR=/nowhere"],
+        uid: None,
+    };
+    if !isolated.is_here() {
+        return;
+    }
+    let rig = Rig::start().await;
+    let error = refused(&rig, &ClosedPort::new().url.replace("http:", "https:")).await;
+    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    for part in ["this machine has no CA certificates", "SSL_CERT_FILE", "ca-certificates"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    soon(builder(&rig, &rig.sts.endpoint_url()).connect()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_failure_names_its_cause() {
+    let isolated = Isolated {
+        test: concat!(module_path!(), "::tls_failure_names_its_cause"),
+        wrapper: &["sh", "-c", r#"export SSL_CERT_FILE=$(mktemp); unset SSL_CERT_DIR; exec "$0" "$@""#],
+        uid: None,
+    };
+    if !isolated.is_here() {
+        return;
+    }
+    let rig = Rig::start().await;
+    let authority = authority("the authority of this test");
+    fs::write(std::env::var("SSL_CERT_FILE").unwrap(), authority.pem()).unwrap();
+
+    let params = |name: &str| CertificateParams::new([name.to_owned()]).unwrap();
+    let good = tls(&rig, &authority, params("localhost")).await;
+    let provider = soon(builder(&rig, &good).connect()).await.unwrap();
+    assert_eq!(provider.status().endpoint.as_deref(), Some(good.as_str()));
+
+    let mut expired = params("localhost");
+    (expired.not_before, expired.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
+    let mut early = params("localhost");
+    early.not_before = date_time_ymd(2090, 1, 1);
+    let plain = rig.sts.endpoint_url().replace("http://127.0.0.1", "https://localhost");
+    for (endpoint, cause, remedy) in [
+        (tls(&rig, &authority, params("elsewhere.test")).await, "elsewhere.test", "another host"),
+        (tls(&rig, &self::authority("a stranger"), params("localhost")).await, "UnknownIssuer", "SSL_CERT_FILE"),
+        (tls(&rig, &authority, expired).await, "expired", "clock"),
+        (tls(&rig, &authority, early).await, "not valid yet", "clock"),
+        (plain, "corrupt message", "http://"),
+        (good.replace("https://", "http://"), "invalid HTTP version", "https://"),
+    ] {
+        let error = refused(&rig, &endpoint).await;
+        assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+        let text = error.to_string();
+        assert!(text.contains(cause) && text.contains(remedy), "{cause}: {text}");
+    }
+}
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// An endpoint at `localhost` that speaks TLS, and has the rig's STS behind it.
+async fn tls(rig: &Rig, authority: &Authority, params: CertificateParams) -> String {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.into()], key.into());
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let sts = rig.sts.endpoint_url().strip_prefix("http://").unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, sts) = (acceptor.clone(), sts.clone());
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await?;
+                copy_bidirectional(&mut stream, &mut TcpStream::connect(sts).await?).await?;
+                stream.shutdown().await
+            });
+        }
+    });
+    format!("https://localhost:{port}")
+}
