@@ -96,7 +96,15 @@ async fn loopback_endpoint_never_goes_through_a_proxy() {
     // Nobody listens there.
     let isolated = Isolated {
         test: concat!(module_path!(), "::loopback_endpoint_never_goes_through_a_proxy"),
-        wrapper: &["env", "-u", "NO_PROXY", "-u", "no_proxy", "HTTP_PROXY=http://127.0.0.1:9", "http_proxy=http://127.0.0.1:9"],
+        wrapper: &[
+            "env",
+            "-u",
+            "NO_PROXY",
+            "-u",
+            "no_proxy",
+            "HTTP_PROXY=http://127.0.0.1:9",
+            "http_proxy=http://127.0.0.1:9",
+        ],
         uid: None,
     };
     if !isolated.is_here() {

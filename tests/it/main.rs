@@ -19,9 +19,9 @@ mod faults;
 mod federation;
 mod field_bugs;
 mod held;
+mod http_client;
 #[cfg(target_os = "linux")]
 mod hung_token;
-mod http_client;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
 mod layering;

@@ -39,6 +39,7 @@ worlds![
     own_certificate_of_another_host,
     own_endpoint_is_an_object_store,
     own_endpoint_of_a_private_ca,
+    own_endpoint_with_tls,
     own_endpoint_without_tls,
     own_issuer_not_registered,
     own_issuer_only_in_the_cluster,
@@ -136,8 +137,8 @@ async fn eks_tls_opened_by_a_proxy() -> World {
     let pod = Pod::of(Rig::start().await).without("AWS_ENDPOINT_URL_STS").with("HTTPS_PROXY", &proxy);
     let statement = "On EKS. HTTPS_PROXY names a proxy that opens TLS; the image does not have the proxy's CA.";
     World::new(statement, pod.called(&proxy, "{proxy}"))
-        .whoami(&["certificate", "a proxy that opens TLS", "CA"])
-        .doctor(&["fail     endpoint", "certificate", "CA certificates"])
+        .whoami(&["UnknownIssuer", "a proxy opens TLS", "SSL_CERT_FILE"])
+        .doctor(&["fail     endpoint", "UnknownIssuer", "SSL_CERT_FILE"])
 }
 
 async fn eks_token_of_the_api_server() -> World {
@@ -212,7 +213,9 @@ async fn own_certificate_of_another_host() -> World {
     let pod = pod.called(directory.path().to_str().unwrap(), "{config}").keeping(directory);
     let statement =
         "On a cluster of one's own. STS is asked by another name than its certificate has: sts.storage.svc.";
-    World::new(statement, pod).whoami(&["certificate", "sts.storage.svc"]).doctor(&["certificate", "sts.storage.svc"])
+    World::new(statement, pod)
+        .whoami(&["only valid for DnsName(\"sts.storage.svc\")", "Check the host name in AWS_ENDPOINT_URL_STS"])
+        .doctor(&["only valid for DnsName(\"sts.storage.svc\")", "Check the host name in AWS_ENDPOINT_URL_STS"])
 }
 
 async fn own_endpoint_is_an_object_store() -> World {
@@ -233,8 +236,17 @@ async fn own_endpoint_of_a_private_ca() -> World {
         "On a cluster of one's own. The certificate of STS is of a private CA that the image does not have.",
         pod,
     )
-    .whoami(&["certificate", "check the container's CA certificates"])
+    .whoami(&["UnknownIssuer", "private CA", "SSL_CERT_FILE"])
     .doctor(&["certificate", "the container's CA certificates"])
+}
+
+async fn own_endpoint_with_tls() -> World {
+    let (sts, _) = servers::tls("localhost").await;
+    let url = sts.replace("https:", "http:");
+    let pod = Pod::of(Rig::start().await).with("AWS_ENDPOINT_URL_STS", &url).called(&url, "{sts}");
+    World::new("On a cluster of one's own. The endpoint's URL begins with http, and the port speaks TLS.", pod)
+        .whoami(&["speaks TLS, but the URL begins with http", "the same URL with https"])
+        .doctor(&["speaks TLS, but the URL begins with http", "the same URL with https"])
 }
 
 async fn own_endpoint_without_tls() -> World {
@@ -242,8 +254,8 @@ async fn own_endpoint_without_tls() -> World {
     let url = rig.sts.endpoint_url().replace("http:", "https:");
     let pod = Pod::of(rig).with("AWS_ENDPOINT_URL_STS", url);
     World::new("On a cluster of one's own. The endpoint's URL begins with https, and the port speaks plain http.", pod)
-        .whoami(&["https://{sts}", "check"])
-        .doctor(&["https://{sts} cannot be reached", "check"])
+        .whoami(&["the server at https://{sts} does not speak TLS", "a URL with http"])
+        .doctor(&["the server at https://{sts} does not speak TLS", "a URL with http"])
 }
 
 async fn own_issuer_not_registered() -> World {
