@@ -4,6 +4,9 @@
 //! `BUCKET` and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with
 //! the reason.
 
+#[macro_use]
+mod output;
+
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,14 +18,10 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else { return ExitCode::SUCCESS };
-    eprintln!("object_store: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because {cause}");
-        source = cause.source();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed("object_store", &*error),
     }
-    ExitCode::FAILURE
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
@@ -47,7 +46,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if read != text {
         return Err("what was read is not what was written".into());
     }
-    println!("{} bytes went to {bucket}/{key} and came back", read.len());
+    say!("{} bytes went to {bucket}/{key} and came back", read.len());
     identity.shutdown().await;
     Ok(())
 }

@@ -3,6 +3,9 @@
 //! `cargo run --example opendal --features reqsign`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`
 //! and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with the reason.
 
+#[macro_use]
+mod output;
+
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
@@ -13,14 +16,10 @@ use opendal::services::S3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else { return ExitCode::SUCCESS };
-    eprintln!("opendal: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because {cause}");
-        source = cause.source();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed("opendal", &*error),
     }
-    ExitCode::FAILURE
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
@@ -41,10 +40,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let outcome = round_trip(&operator, &key, &text).await;
     // A signer of OpenDAL's does not say why it got no credentials; we do.
     if let (Err(_), Some(error)) = (&outcome, identity.status().last_error) {
-        eprintln!("opendal: the credentials: {error}");
+        complain!("opendal: the credentials: {error}");
     }
     outcome?;
-    println!("{} bytes went to {bucket}/{key} and came back", text.len());
+    say!("{} bytes went to {bucket}/{key} and came back", text.len());
     identity.shutdown().await;
     Ok(())
 }

@@ -8,6 +8,9 @@
 //! last, so that links can be made at any rate. A link also is a secret: who has it, may read, and its query holds the session
 //! token. So links go to stdout, to be handed to whom they are for; what goes to stderr, as to a log, is without the query.
 
+#[macro_use]
+mod output;
+
 use std::env;
 use std::error::Error;
 use std::fmt::Write;
@@ -24,14 +27,10 @@ use aws_web_identity::WebIdentityCredentialsProvider;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else { return ExitCode::SUCCESS };
-    eprintln!("presign: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because {cause}");
-        source = cause.source();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed("presign", &*error),
     }
-    ExitCode::FAILURE
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
@@ -49,9 +48,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     for _ in 0..count {
         // At once, but for the rare link for which the credentials would not last.
         let credentials = identity.valid_for(lifetime).await?;
-        println!("{}", presigned(&url, &region, credentials, lifetime)?);
+        say!("{}", presigned(&url, &region, credentials, lifetime)?);
     }
-    eprintln!("presign: {count} x {url}, good for {} s", lifetime.as_secs());
+    complain!("presign: {count} x {url}, good for {} s", lifetime.as_secs());
     identity.shutdown().await;
     Ok(())
 }

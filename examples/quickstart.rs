@@ -3,6 +3,9 @@
 //!
 //! `cargo run --example quickstart --features test-util`
 
+#[macro_use]
+mod output;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -22,9 +25,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let role = TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout").audience("sts.amazonaws.com");
     // Sessions of 4 s, so that a refresh can be watched; AWS gives 15 min at least.
     let sts = MockSts::builder().issuer(&issuer).role(role).session_length(Duration::from_secs(4)).start().await;
-    println!("issuer          {}", issuer.url());
-    println!("token file      {}", volume.token_path().display());
-    println!("STS             {}", sts.endpoint_url());
+    say!("issuer          {}", issuer.url());
+    say!("token file      {}", volume.token_path().display());
+    say!("STS             {}", sts.endpoint_url());
 
     // What a service does. In a pod `role_arn` and `token_file` come from the environment.
     let base = sts.sdk_config();
@@ -38,41 +41,41 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = aws_sdk_sts::Client::new(&identity.install(base));
 
     let who = client.get_caller_identity().send().await?;
-    println!("\nwe are          {}", who.arn().unwrap_or_default());
+    say!("\nwe are          {}", who.arn().unwrap_or_default());
     report("connected", &identity);
 
     // The token is replaced: seen at once, and no reason for an exchange.
     let mut updates = identity.updates();
     volume.write(token())?;
-    println!("\nthe kubelet replaced the token; the credentials are good, so nothing is asked of STS");
+    say!("\nthe kubelet replaced the token; the credentials are good, so nothing is asked of STS");
 
     for _ in 0..2 {
         let generation = updates.changed().await?;
-        println!("\nrefreshed in the background: generation {generation}; nobody waited");
+        say!("\nrefreshed in the background: generation {generation}; nobody waited");
         report("now", &identity);
         client.get_caller_identity().send().await?;
-        println!("the client's next request was signed with the new key");
+        say!("the client's next request was signed with the new key");
     }
 
     // STS fails: what is valid stays in use.
     sts.set_fault(Fault::InternalFailure);
     if let Err(error) = identity.refresh().await {
-        println!("\nSTS is down: {error}");
+        say!("\nSTS is down: {error}");
     }
     client.get_caller_identity().send().await?;
     report("requests go on", &identity);
     sts.set_fault(None);
     updates.changed().await?;
-    println!("\nSTS is back: generation {}", updates.last());
+    say!("\nSTS is back: generation {}", updates.last());
 
     identity.shutdown().await;
     let exchanges = sts.calls().iter().filter(|call| call.action == "AssumeRoleWithWebIdentity").count();
-    println!("\ndone: {exchanges} exchanges, each beside the requests");
+    say!("\ndone: {exchanges} exchanges, each beside the requests");
     Ok(())
 }
 
 fn report(when: &str, identity: &WebIdentityCredentialsProvider) {
     let status = identity.status();
     let key = identity.current().map(|credentials| credentials.access_key_id().to_owned());
-    println!("{when:<16}{:?}, generation {}, key {}", status.phase, status.generation, key.unwrap_or_default());
+    say!("{when:<16}{:?}, generation {}, key {}", status.phase, status.generation, key.unwrap_or_default());
 }

@@ -4,6 +4,9 @@
 //!
 //! `cargo run --example roles --features test-util`
 
+#[macro_use]
+mod output;
+
 use std::error::Error;
 
 use aws_config::meta::credentials::CredentialsProviderChain;
@@ -43,15 +46,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let orders = builder().connect().await?;
-    println!("the pod's role          {}", who(orders.install(base.clone())).await?);
+    say!("the pod's role          {}", who(orders.install(base.clone())).await?);
 
     // A second role that trusts the same token.
     let billing = orders.to_builder().role_arn(BILLING).connect().await?;
-    println!("another, same token     {}", who(billing.install(base.clone())).await?);
+    say!("another, same token     {}", who(billing.install(base.clone())).await?);
 
     // A role in another account, assumed with the first one's credentials.
     let lake = orders.assume_role(LAKE).external_id("shop").connect().await?;
-    println!("chained, other account  {}", who(lake.install(base.clone())).await?);
+    say!("chained, other account  {}", who(lake.install(base.clone())).await?);
 
     // Parts of a program that each build their own share one.
     let registry = Registry::default();
@@ -59,11 +62,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (one, other) = tokio::try_join!(registry.connect(builder()), registry.connect(builder()))?;
     let key =
         |provider: &WebIdentityCredentialsProvider| provider.current().map(|keys| keys.access_key_id().to_owned());
-    println!("two of a registry       {} exchange, one key: {}", sts.calls().len() - before, key(&one) == key(&other));
+    say!("two of a registry       {} exchange, one key: {}", sts.calls().len() - before, key(&one) == key(&other));
 
     // Any provider of the SDK's traits: here a chain, which then never fetches inside a request.
     let chain = CredentialsProviderChain::first_try("Orders", orders);
     let any = BackgroundCredentialsProvider::builder(chain).name("a chain").configure(&base).connect().await?;
-    println!("a chain behind it       {}", who(any.install(base.clone())).await?);
+    say!("a chain behind it       {}", who(any.install(base.clone())).await?);
     Ok(())
 }

@@ -5,6 +5,9 @@
 //! `AWS_ENDPOINT_URL_STS`. `LISTEN_ADDR` is `0.0.0.0:8080` unless set. `GET /livez` is 200 while it serves, `/readyz` while there
 //! are usable credentials, else 503; `/metrics` is Prometheus text.
 
+#[macro_use]
+mod output;
+
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
@@ -23,7 +26,12 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO)
+        // It would tell of a closed standard error there, and panic.
+        .log_internal_errors(false)
+        .init();
     let outcome = Runtime::new().map_err(Into::into).and_then(|runtime| {
         let outcome = runtime.block_on(run());
         // To drop it would be to wait for threads that resolve a name or read a file.
@@ -55,18 +63,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // What signs requests would be made here: `aws_sdk_s3::Client::new(&identity.install(base))`.
 
     // `build` starts nothing. This does, and waits so that nobody else must.
-    let starting = identity.clone();
-    tokio::spawn(async move {
-        match starting.ready().await {
-            Ok(()) => tracing::info!("ready"),
-            Err(error) if error.kind() == ErrorKind::Closed => {}
-            Err(error) => tracing::error!(%error, "not ready until somebody mends this"),
-        }
-    });
+    tokio::spawn(tell_readiness(identity.clone()));
 
     let address = env::var("LISTEN_ADDR").unwrap_or_else(|_| "0.0.0.0:8080".to_owned());
     let listener = TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
-    println!("listening on {}", listener.local_addr()?);
+    say!("listening on {}", listener.local_addr()?);
     let app = Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
@@ -89,13 +90,28 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Ends with the first credentials. What somebody must mend is told once for each time that it ends the waiting.
+async fn tell_readiness(identity: WebIdentityCredentialsProvider) {
+    let mut updates = identity.updates();
+    while let Err(error) = identity.ready().await {
+        if error.kind() == ErrorKind::Closed {
+            return;
+        }
+        tracing::error!(%error, "not ready until somebody mends this");
+        if updates.changed().await.is_err() {
+            return;
+        }
+    }
+    tracing::info!("ready");
+}
+
 async fn readyz(State(app): State<App>) -> impl IntoResponse {
     if app.identity.current().is_some() {
         return (StatusCode::OK, "ready\n".to_owned());
     }
     let status = app.identity.status();
     let why = status.last_error.map_or_else(String::new, |error| format!(": {error}"));
-    (StatusCode::SERVICE_UNAVAILABLE, format!("no usable credentials ({:?}){why}\n", status.phase))
+    (StatusCode::SERVICE_UNAVAILABLE, format!("no valid credentials ({:?}){why}\n", status.phase))
 }
 
 async fn scrape(State(app): State<App>) -> impl IntoResponse {

@@ -7,6 +7,9 @@
 //! What GitHub's endpoint expects and answers:
 //! <https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token>
 
+#[macro_use]
+mod output;
+
 use std::env;
 use std::error::Error;
 use std::fmt;
@@ -65,18 +68,10 @@ impl fmt::Debug for GithubActions {
 async fn main() -> ExitCode {
     match run().await {
         Ok(arn) => {
-            println!("{arn}");
+            say!("{arn}");
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("token_source: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprintln!("  because {error}");
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => output::failed("token_source", &*error),
     }
 }
 

@@ -3,41 +3,86 @@
 //! `cargo run --example whoami [-- --json]`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and, for an STS
 //! that is not AWS's, `AWS_ENDPOINT_URL_STS`. Exit status 0, or 1 with the reason and what to do.
 
+#[macro_use]
+mod output;
+
+use std::env;
 use std::error::Error as _;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use aws_web_identity::{Error, Status, WebIdentityCredentialsProvider};
+use aws_web_identity::{Error, ErrorKind, Status, WebIdentityCredentialsProvider};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let as_json = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+    let as_json = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
         [] => false,
         [flag] if flag == "--json" => true,
         _ => {
-            eprintln!("usage: whoami [--json]");
+            complain!("usage: whoami [--json]");
             return ExitCode::FAILURE;
         }
     };
-    let outcome = WebIdentityCredentialsProvider::builder().connect().await;
-    let succeeded = outcome.is_ok();
-    match outcome {
-        Ok(identity) => print(as_json, &identity_of(&identity.status())),
-        Err(error) if as_json => print(true, &json!({ "error": failure_of(&error) })),
-        Err(error) => {
-            eprintln!("whoami: {error}");
-            let mut source = error.source();
-            while let Some(cause) = source {
-                eprintln!("  because {cause}");
-                source = cause.source();
+    match connect().await {
+        Ok(identity) => {
+            print(as_json, &identity_of(&identity.status()));
+            ExitCode::SUCCESS
+        }
+        Err(error) if as_json => {
+            print(true, &json!({ "error": failure_of(&error) }));
+            ExitCode::FAILURE
+        }
+        Err(error) => output::failed("whoami", &error),
+    }
+}
+
+/// As `Builder::connect`, but it says what is waited for, and does not wait for what only somebody else can mend.
+async fn connect() -> Result<WebIdentityCredentialsProvider, Error> {
+    let identity = WebIdentityCredentialsProvider::builder().wait_timeout(PATIENCE).build()?;
+    let outcome = tokio::select! {
+        // Without credentials any will do.
+        outcome = identity.valid_for(Duration::ZERO) => outcome.map(drop),
+        error = hopeless(&identity) => Err(error),
+    };
+    outcome.map(|()| identity)
+}
+
+/// Resolves with an error that waiting does not mend. Says of each other one that it is waited out.
+async fn hopeless(identity: &WebIdentityCredentialsProvider) -> Error {
+    let (start, mut told) = (Instant::now(), None);
+    loop {
+        sleep(Duration::from_millis(20)).await;
+        let left = PATIENCE.saturating_sub(start.elapsed()).as_secs();
+        match identity.status().last_error {
+            Some(error) if error.kind() == ErrorKind::TokenUnavailable && !error.is_transient() && has_token_file() => {
+                return error;
             }
+            // It ends the waiting by itself.
+            Some(error) if error.kind() == ErrorKind::InvalidConfiguration => {}
+            Some(error) if told != Some(error.kind()) => {
+                told = Some(error.kind());
+                complain!("whoami: waiting up to {left} s more: {error}");
+            }
+            None if told.is_none() && start.elapsed() > Duration::from_secs(1) => {
+                told = Some(ErrorKind::TimedOut);
+                complain!("whoami: waiting up to {left} s more: the token or STS has not answered yet");
+            }
+            _ => {}
         }
     }
-    if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+/// A file that is there stays what it is; one that is missing may still be written.
+fn has_token_file() -> bool {
+    env::var_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some_and(|file| Path::new(&file).exists())
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn identity_of(status: &Status) -> Value {
     let token = status.token.as_ref();
@@ -73,7 +118,7 @@ fn failure_of(error: &Error) -> Value {
 
 fn print(as_json: bool, value: &Value) {
     if as_json {
-        println!("{value:#}");
+        say!("{value:#}");
         return;
     }
     let show = |name: &str, value: &Value| {
@@ -82,7 +127,7 @@ fn print(as_json: bool, value: &Value) {
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             _ => "(not known)".to_owned(),
         };
-        println!("{name:<20}{text}");
+        say!("{name:<20}{text}");
     };
     show("we are", &value["arn"]);
     show("account", &value["account"]);

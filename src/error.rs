@@ -3,9 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 
 /// Why there are no credentials, or why the last attempt to renew them failed.
 ///
@@ -192,13 +194,21 @@ impl From<Error> for CredentialsError {
     }
 }
 
-/// A duration as error texts show it: in whole seconds, below one in milliseconds.
+/// A duration as texts show it: in seconds, below one in milliseconds. Cut, never rounded up.
 pub(crate) fn in_words(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        format!("{} ms", duration.as_millis())
-    } else {
-        format!("{} s", duration.as_secs())
+    let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..10 if hundredths % 10 > 0 => format!("{seconds}.{hundredths:02} s"),
+        1..100 if hundredths >= 10 => format!("{seconds}.{} s", hundredths / 10),
+        _ => format!("{seconds} s"),
     }
+}
+
+/// A time as texts show it: RFC 3339, to the second.
+pub(crate) fn date(time: SystemTime) -> String {
+    let seconds = DateTime::from_secs(DateTime::from(time).secs());
+    seconds.fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
 }
 
 /// What sort of failure an [`Error`] is, by what its reader can do about it.
@@ -316,5 +326,37 @@ impl fmt::Debug for BuildError {
 impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duration_is_told_in_one_unit() {
+        for (millis, text) in [
+            (0, "0 ms"),
+            (120, "120 ms"),
+            (999, "999 ms"),
+            (1000, "1 s"),
+            (1004, "1 s"),
+            (1500, "1.5 s"),
+            (1250, "1.25 s"),
+            (8000, "8 s"),
+            (9999, "9.99 s"),
+            (10_500, "10.5 s"),
+            (30_050, "30 s"),
+            (99_950, "99.9 s"),
+            (608_230, "608 s"),
+        ] {
+            assert_eq!(in_words(Duration::from_millis(millis)), text, "{millis}");
+        }
+    }
+
+    #[test]
+    fn time_is_told_to_the_second() {
+        assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_millis(1_893_456_000_999)), "2030-01-01T00:00:00Z");
+        assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)), "a time out of range");
     }
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::{sleep, timeout};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::scrub::{chain, printable};
 
@@ -39,11 +39,13 @@ impl Wrapped {
             return self.failure_of_ours(ours.clone());
         }
         let (class, kind, hint) = match &error {
-            CredentialsError::CredentialsNotLoaded(_) => {
-                (Class::Config, ErrorKind::InvalidConfiguration, "it has nothing to load them from: configure it")
-            }
+            CredentialsError::CredentialsNotLoaded(_) => (
+                Class::Config,
+                ErrorKind::InvalidConfiguration,
+                "it found no credentials to load. Give it a source (variables, a file, a profile, an endpoint)",
+            ),
             CredentialsError::InvalidConfiguration(_) => {
-                (Class::Config, ErrorKind::InvalidConfiguration, "mend its configuration")
+                (Class::Config, ErrorKind::InvalidConfiguration, "correct its configuration as the text says")
             }
             CredentialsError::ProviderTimedOut(_) => (Class::Transient, ErrorKind::TimedOut, AGAIN),
             CredentialsError::ProviderError(_) => (Class::Transient, ErrorKind::ServiceUnavailable, AGAIN),
@@ -60,30 +62,32 @@ impl Wrapped {
     /// It says best what is wrong, and what that means, and holds no secret.
     fn failure_of_ours(&self, cause: Error) -> Failure {
         let class = Class::of(&cause);
+        let remedy = cause.remedy().unwrap_or("see its own error below").to_owned();
         let error = Error::new(cause.kind(), format!("{} gave no credentials", self.name))
-            .with_hint("do as its own error says")
+            .with_hint(remedy)
             .with_transient(cause.is_transient())
             .with_source(cause);
         Failure { class, error, retry_after: None }
     }
 
     fn late(&self) -> Failure {
-        let message = format!("{} gave no credentials within {:?}", self.name, self.attempt_timeout);
-        let hint = "it is asked again; raise attempt_timeout if it is merely slow";
+        let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
+        let hint = "check what it calls (a process, a file system, an endpoint). If it is only slow, raise attempt_timeout. The provider is asked again";
         let error = Error::new(ErrorKind::TimedOut, message).with_hint(hint);
         Failure { class: Class::Transient, error, retry_after: None }
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
-        let hint = "it hands on what it keeps, or this machine's clock is ahead; it is asked again";
+        let hint = "either it hands out old credentials from a cache, or the clock of this machine is ahead. Compare the clock with a \
+             time server first. The provider is asked again";
         let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
         Failure { class: Class::Transient, error, retry_after: None }
     }
 
     fn incomplete(&self) -> Failure {
-        let message = format!("{} gave credentials without a key or without a secret", self.name);
-        let hint = "what it asked gave it half an answer, and it took that; it is asked again";
+        let message = format!("{} gave credentials without an access key or without a secret key", self.name);
+        let hint = "the answer that it received was incomplete; see its own log. The provider is asked again";
         let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
         Failure { class: Class::Transient, error, retry_after: None }
     }
@@ -139,7 +143,7 @@ fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     None
 }
 
-const AGAIN: &str = "it is asked again; what it needs may be away for a while";
+const AGAIN: &str = "check what it calls, if this lasts. The provider is asked again";
 /// As good as for ever, and far from the end of any clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// How long keys that never expire may be used after they were replaced.
@@ -240,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn p12_an_error_of_this_crate_stays_the_cause_and_counts_as_what_it_is() {
         fn fails(kind: ErrorKind) -> Result<Credentials, CredentialsError> {
-            Err(CredentialsError::provider_error(Error::new(kind, "what it says")))
+            Err(CredentialsError::provider_error(Error::new(kind, "what it says").with_hint("what to do")))
         }
         for (failing, kind, class) in [
             ((|| fails(ErrorKind::RoleDenied)) as fn() -> _, ErrorKind::RoleDenied, Class::Config),
@@ -251,7 +255,7 @@ mod tests {
             let failure = source(Gives(failing)).fetch(CALM).await.err().unwrap();
             let error = failure.error;
             assert_eq!((failure.class, error.kind(), error.is_transient()), (class, kind, class != Class::Config));
-            assert_eq!(error.to_string(), "the vault gave no credentials: do as its own error says");
+            assert_eq!(error.to_string(), "the vault gave no credentials: what to do");
             let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
             assert_eq!(cause.kind(), kind);
         }

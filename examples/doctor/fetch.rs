@@ -47,6 +47,55 @@ pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
     .unwrap_or_else(|_| Err(format!("no answer within {} s", WHOLE.as_secs())))
 }
 
+/// What went wrong with TLS, by the text of an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tls {
+    Authority,
+    Host,
+    Time,
+    NoTls,
+    NoCertificates,
+}
+
+impl Tls {
+    pub(crate) fn of(error: &str) -> Option<Self> {
+        let error = error.to_ascii_lowercase();
+        let says = |texts: &[&str]| texts.iter().any(|text| error.contains(text));
+        Some(match () {
+            () if says(&["unknownissuer", "unknown issuer", "badsignature", "causedasendentity"]) => Self::Authority,
+            () if says(&["not valid for name", "notvalidforname"]) => Self::Host,
+            () if says(&["certificate expired", "certificate not valid yet"]) => Self::Time,
+            () if says(&["invalidcontenttype", "corrupt message", "invalid http version"]) => Self::NoTls,
+            () if says(&["no ca certificates"]) => Self::NoCertificates,
+            () => return None,
+        })
+    }
+
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Self::Authority => {
+                "no CA that this pod trusts signed the certificate: write the private CA, or that of a proxy that opens TLS, \
+                 into a PEM file together with the system's CAs, and set SSL_CERT_FILE to it (SSL_CERT_FILE replaces the \
+                 system's set; SSL_CERT_DIR names a directory instead; AWS_CA_BUNDLE is not read)"
+            }
+            Self::Host => {
+                "the certificate is another host's: check the host name in the URL, the DNS entry, and any proxy on the way"
+            }
+            Self::Time => {
+                "the certificate has expired or is not valid yet by this clock: compare the clock with a time server, then \
+                 renew the certificate"
+            }
+            Self::NoTls => {
+                "the port does not speak TLS: check the port, or write http in the URL if plain HTTP is meant"
+            }
+            Self::NoCertificates => {
+                "this pod has no CA certificates: install the package ca-certificates in the base image, or set SSL_CERT_FILE \
+                 or SSL_CERT_DIR to where they are"
+            }
+        }
+    }
+}
+
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,14 +1,16 @@
 //! The issuer, as STS walks to it: its discovery document, its keys, and the token's signature under them.
 
+use std::net::IpAddr;
+
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::fetch::{self, is_loopback};
+use crate::fetch::{self, Tls, is_loopback};
 use crate::report::Finding;
 use crate::token::Token;
-use crate::words::Ahead;
+use crate::words::{Ahead, BYTE_ORDER_MARK, WITHOUT_MARK, claim};
 
 /// What was found on the way.
 pub(crate) struct Walk {
@@ -20,7 +22,7 @@ pub(crate) struct Walk {
 }
 
 /// As far as it goes.
-pub(crate) async fn walk(token: Option<&Token>) -> Walk {
+pub(crate) async fn walk(token: Option<&Token>, for_aws: bool) -> Walk {
     let mut walk = Walk {
         issuer: Finding::unknown("there is no token that names its issuer"),
         discovery: Finding::unknown("the issuer gave no discovery document"),
@@ -33,7 +35,7 @@ pub(crate) async fn walk(token: Option<&Token>) -> Walk {
         walk.signature = finding;
     }
     let Some(issuer) = token.claims.as_ref().and_then(|claims| claims.issuer.as_deref()) else { return walk };
-    let Some(document) = walk.discover(issuer).await else { return walk };
+    let Some(document) = walk.discover(issuer, for_aws).await else { return walk };
     let (discovery, keys_url) = discovery(&document, issuer, token);
     walk.discovery = discovery;
     let Some(keys_url) = keys_url else { return walk };
@@ -47,17 +49,19 @@ pub(crate) async fn walk(token: Option<&Token>) -> Walk {
 
 impl Walk {
     /// Fetches the discovery document; says of the issuer, and of the document if there is none, what is wrong.
-    async fn discover(&mut self, issuer: &str) -> Option<Value> {
-        if let Err(finding) = allowed(issuer, "the issuer") {
+    async fn discover(&mut self, issuer: &str, for_aws: bool) -> Option<Value> {
+        let allowed = allowed(issuer, "the issuer").and_then(|url| if for_aws { public(issuer, &url) } else { Ok(()) });
+        if let Err(finding) = allowed {
             self.issuer = finding;
             return None;
         }
         let page = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let Ok(url) = Url::parse(&page) else { return None };
+        let issuer = &claim(issuer);
         let answer = match fetch::get(&url).await {
             Ok(answer) => answer,
             Err(error) => {
-                self.issuer = Finding::fail(format!("{issuer} cannot be reached: {error}"), REACHABLE);
+                self.issuer = unreachable(issuer, &error, REACHABLE);
                 return None;
             }
         };
@@ -69,11 +73,17 @@ impl Walk {
         }
         self.issuer = Finding::pass(format!("{issuer} answers"));
         if answer.status != 200 {
-            self.discovery = Finding::fail(
-                format!("{url} answers {}, not 200", answer.status),
+            self.discovery = refused(
+                &url,
+                answer.status,
                 "publish the API server's /.well-known/openid-configuration under this very URL, readable by anyone, \
                  without a redirect",
             );
+            return None;
+        }
+        if answer.body.starts_with(BYTE_ORDER_MARK) {
+            self.discovery =
+                Finding::fail(format!("{url} begins with a byte-order mark, which JSON has not"), WITHOUT_MARK);
             return None;
         }
         let document = serde_json::from_slice(&answer.body).ok().filter(Value::is_object);
@@ -96,7 +106,7 @@ fn discovery(document: &Value, issuer: &str, token: &Token) -> (Finding, Option<
     let named = document["issuer"].as_str().unwrap_or_default();
     if named != issuer {
         let finding = Finding::fail(
-            format!("the document's issuer is {named:?}, the token's is {issuer:?}"),
+            format!("the document's issuer is {:?}, the token's is {:?}", claim(named), claim(issuer)),
             "both must be the API server's first --service-account-issuer, to the last character: publish the document of \
              this cluster, unchanged, and see that no other cluster publishes there",
         );
@@ -111,7 +121,7 @@ fn discovery(document: &Value, issuer: &str, token: &Token) -> (Finding, Option<
     if algorithms.is_some_and(|algorithms| !algorithms.iter().any(|known| known == algorithm)) {
         let finding = Finding::fail(
             format!("the document does not list {algorithm}, with which the token is signed"),
-            "publish the document anew: the API server lists the algorithms of all its keys",
+            "publish the API server's present document: it lists the algorithms of all keys",
         );
         return (finding, Some(keys_url));
     }
@@ -122,9 +132,12 @@ fn discovery(document: &Value, issuer: &str, token: &Token) -> (Finding, Option<
 async fn signing_key(url: &Url, token: &Token) -> (Finding, Option<Value>) {
     let answer = match fetch::get(url).await {
         Ok(answer) if answer.status == 200 => answer,
-        Ok(answer) => return (Finding::fail(format!("{url} answers {}, not 200", answer.status), KEYS), None),
-        Err(error) => return (Finding::fail(format!("{url} cannot be reached: {error}"), KEYS), None),
+        Ok(answer) => return (refused(url, answer.status, KEYS), None),
+        Err(error) => return (unreachable(url.as_str(), &error, KEYS), None),
     };
+    if answer.body.starts_with(BYTE_ORDER_MARK) {
+        return (Finding::fail(format!("{url} begins with a byte-order mark, which JSON has not"), WITHOUT_MARK), None);
+    }
     let set: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let Some(keys) = set["keys"].as_array() else {
         return (Finding::fail(format!("{url} is not a JSON Web Key Set"), KEYS), None);
@@ -137,10 +150,12 @@ async fn signing_key(url: &Url, token: &Token) -> (Finding, Option<Value>) {
     };
     match keys.iter().find(|key| key["kid"] == **key_id) {
         Some(key) => {
+            let key_id = claim(key_id);
             (Finding::pass(format!("{key_id} is published ({} in all)", counted(keys.len()))), Some(key.clone()))
         }
         None => {
-            let detail = format!("the token's key {key_id} is not among the {} at {url}", counted(keys.len()));
+            let (key_id, keys) = (claim(key_id), counted(keys.len()));
+            let detail = format!("the token's key {key_id} is not among the {keys} at {url}");
             (Finding::fail(detail, KEYS), None)
         }
     }
@@ -188,7 +203,7 @@ fn unsigned(token: &Token) -> Option<Finding> {
 fn allowed(url: &str, what: &str) -> Result<Url, Finding> {
     let refuse = |why: &str| {
         let remedy = "STS asks by https alone: correct --service-account-issuer and --service-account-jwks-uri";
-        Err(Finding::fail(format!("{what} {url} {why}"), remedy))
+        Err(Finding::fail(format!("{what} {} {why}", claim(url)), remedy))
     };
     let Ok(parsed) = Url::parse(url) else { return refuse("is not a URL") };
     match parsed.scheme() {
@@ -205,11 +220,54 @@ fn allowed(url: &str, what: &str) -> Result<Url, Finding> {
     Ok(parsed)
 }
 
+/// Whether AWS can have an OIDC provider for it: by the name alone, for this pod may reach what AWS does not.
+fn public(issuer: &str, url: &Url) -> Result<(), Finding> {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let private = [".default", ".svc", ".local", ".localhost", ".internal", ".lan", ".test"];
+    let fault = if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        "has an IP address as its host"
+    } else if !host.contains('.') || host.contains(".svc.") || private.iter().any(|end| host.ends_with(end)) {
+        "has a host that is not known on the internet"
+    } else if url.port().is_some() {
+        "has a port"
+    } else {
+        return Ok(());
+    };
+    Err(Finding::fail(
+        format!("the issuer {} {fault}: AWS cannot trust it", claim(issuer)),
+        "set the API server's --service-account-issuer to a public https URL without a port, publish \
+         /.well-known/openid-configuration and the JWKS there, and create an IAM OIDC provider for it",
+    ))
+}
+
+/// A private CA says nothing of what STS finds.
+fn unreachable(url: &str, error: &str, remedy: &'static str) -> Finding {
+    match Tls::of(error) {
+        Some(Tls::Authority | Tls::NoCertificates) => Finding::unknown(format!(
+            "{url} cannot be checked from here, which the exchange does not need: {error}. If the issuer has a private CA, set \
+             SSL_CERT_FILE to a PEM file with it (SSL_CERT_FILE replaces the system's CAs) or SSL_CERT_DIR to a directory; STS \
+             must trust that CA too"
+        )),
+        tls => Finding::fail(format!("{url} cannot be reached: {error}"), tls.map_or(remedy, Tls::remedy)),
+    }
+}
+
+/// An API server shows its documents to nobody unless told to.
+fn refused(url: &Url, status: u16, remedy: &str) -> Finding {
+    let remedy = if matches!(status, 401 | 403) {
+        "let anyone read it. If this is the API server itself: kubectl create clusterrolebinding oidc-discovery \
+         --clusterrole=system:service-account-issuer-discovery --group=system:unauthenticated"
+    } else {
+        remedy
+    };
+    Finding::fail(format!("{url} answers {status}, not 200"), remedy)
+}
+
 fn counted(keys: usize) -> String {
     if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") }
 }
 
 const REACHABLE: &str = "STS must read this URL from the internet within 5 s, and so should this pod: check that the server is \
-                         up and public, its name, its certificate, and this pod's egress";
+                         up and public, its name, and this pod's egress";
 const KEYS: &str = "publish the API server's present /openid/v1/jwks there, readable by anyone; when keys are rotated, publish \
                     the new one before tokens are signed with it";

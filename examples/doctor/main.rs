@@ -6,13 +6,16 @@
 
 mod fetch;
 mod issuer;
+#[macro_use]
+#[path = "../output/mod.rs"]
+mod output;
 mod report;
 mod settings;
 mod sts;
 mod token;
 mod words;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -24,14 +27,16 @@ fn main() -> ExitCode {
         [] => false,
         [flag] if flag == "--json" => true,
         _ => {
-            eprintln!("usage: doctor [--json]");
+            complain!("usage: doctor [--json]");
             return ExitCode::FAILURE;
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("doctor: no runtime: {error}");
+            complain!(
+                "doctor: no thread can be started ({error}): raise the pod's pids limit (pids.max) or RLIMIT_NPROC"
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -40,8 +45,8 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
 
     let text = if as_json { report.json() } else { report.text(wants_colour()) };
-    let printed = writeln!(io::stdout().lock(), "{text}");
-    if report.is_ok() && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    say!("{text}");
+    if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn examine() -> Report {
@@ -49,16 +54,19 @@ async fn examine() -> Report {
     let role = settings.role();
     let variables = settings.variables();
     let (token_file, token) = token::read(settings.token_file.clone()).await;
-    let (walk, reached, session) =
-        tokio::join!(issuer::walk(token.as_ref()), sts::reach(&settings), sts::session(&settings, token.is_some()));
+    let (walk, reached, session) = tokio::join!(
+        issuer::walk(token.as_ref(), settings.asks_aws()),
+        sts::reach(&settings),
+        sts::session(&settings, token.is_some())
+    );
 
     let ahead = reached.ahead.or(walk.ahead);
     let now = ahead.as_ref().map_or_else(SystemTime::now, words::Ahead::server_time);
     let claims = token.as_ref().and_then(|token| token.claims.as_ref());
     let arn = settings.role_arn.as_deref().filter(|_| !role.is_fail());
     let policy = claims.zip(arn).and_then(|(claims, arn)| claims.trust_policy(arn));
-    Report {
-        checks: vec![
+    Report::new(
+        vec![
             ("variables", variables),
             ("token_file", token_file),
             ("token_claims", token::claims(token.as_ref())),
@@ -73,8 +81,8 @@ async fn examine() -> Report {
             ("identity", session.identity),
             ("clock", sts::clock(ahead.as_ref())),
         ],
-        trust_policy: policy.and_then(|policy| serde_json::from_str(&policy).ok()),
-    }
+        policy.and_then(|policy| serde_json::from_str(&policy).ok()),
+    )
 }
 
 /// As <https://no-color.org> has it.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::words::one_line;
+use crate::words::{escaped, one_line};
 
 /// What a check found.
 #[derive(Debug)]
@@ -43,12 +43,25 @@ impl Finding {
 /// All findings, in the order of the road.
 #[derive(Debug)]
 pub(crate) struct Report {
-    pub(crate) checks: Vec<(&'static str, Finding)>,
+    checks: Vec<(&'static str, Finding)>,
     /// What the role must have.
-    pub(crate) trust_policy: Option<Value>,
+    trust_policy: Option<Value>,
 }
 
 impl Report {
+    /// What failed first may be why the exchange fails: its remedy comes first.
+    pub(crate) fn new(mut checks: Vec<(&'static str, Finding)>, trust_policy: Option<Value>) -> Self {
+        let exchange = checks.iter().position(|(name, _)| *name == "exchange").unwrap_or_default();
+        let (before, after) = checks.split_at_mut(exchange);
+        let first = before.iter().find(|(_, finding)| finding.is_fail());
+        if let (Some((name, first)), Some((_, exchange))) = (first, after.first_mut())
+            && let (Some(first), Some(own)) = (&first.remedy, &mut exchange.remedy)
+        {
+            *own = format!("first mend {name}: {first}. If the exchange fails after that: {own}");
+        }
+        Self { checks, trust_policy }
+    }
+
     /// No check failed, and there were credentials.
     pub(crate) fn is_ok(&self) -> bool {
         let exchanged = self.checks.iter().any(|(name, finding)| *name == "exchange" && finding.status == Status::Pass);
@@ -60,10 +73,10 @@ impl Report {
             .checks
             .iter()
             .map(|(name, Finding { status, detail, remedy })| {
-                json!({ "name": name, "status": status.word(), "detail": detail, "remedy": remedy })
+                json!({ "name": name, "status": status.word(), "detail": one_line(detail), "remedy": remedy.as_deref().map(one_line) })
             })
             .collect();
-        format!("{:#}", json!({ "ok": self.is_ok(), "checks": checks, "trust_policy": self.trust_policy }))
+        escaped(&format!("{:#}", json!({ "ok": self.is_ok(), "checks": checks, "trust_policy": self.trust_policy })))
     }
 
     pub(crate) fn text(&self, coloured: bool) -> String {
@@ -78,7 +91,10 @@ impl Report {
             }
         }
         match &self.trust_policy {
-            Some(policy) => _ = write!(out, "\nThe trust policy that this token needs:\n{policy:#}\n"),
+            Some(policy) => {
+                let policy = escaped(&format!("{policy:#}"));
+                _ = write!(out, "\nThe trust policy that this token needs:\n{policy}\n");
+            }
             None => out.push_str("\nWhat trust policy this token needs cannot be said.\n"),
         }
         out.push('\n');

@@ -32,6 +32,11 @@ impl Settings {
         }
     }
 
+    /// Whether AWS is to trust the issuer, and not an STS of one's own.
+    pub(crate) fn asks_aws(&self) -> bool {
+        self.endpoint_url.as_deref().is_none_or(|url| url.contains(".amazonaws."))
+    }
+
     pub(crate) fn variables(&self) -> Finding {
         let wanted = [
             ("AWS_ROLE_ARN", "the role's ARN", self.role_arn.is_some()),
@@ -42,6 +47,17 @@ impl Settings {
         if !missing.is_empty() {
             let names: Vec<_> = missing.iter().map(|(name, ..)| *name).collect();
             let steps: Vec<_> = missing.iter().map(|(name, what, _)| format!("{name} to {what}")).collect();
+            if self.role_arn.is_none() && self.token_file.is_none() && pod_identity() {
+                return Finding::fail(
+                    format!(
+                        "not set: {}; this pod has EKS Pod Identity (AWS_CONTAINER_CREDENTIALS_FULL_URI)",
+                        names.join(", ")
+                    ),
+                    "EKS Pod Identity gives credentials without a web identity token: take them from aws-config's default \
+                     chain, kept fresh by BackgroundCredentialsProvider. For web identity instead, delete the pod identity \
+                     association, annotate the service account with eks.amazonaws.com/role-arn and create the pod anew",
+                );
+            }
             let webhook = if self.role_arn.is_none() && self.token_file.is_none() {
                 "; where the EKS webhook does that, annotate the service account with eks.amazonaws.com/role-arn and \
                  create the pod anew"
@@ -110,7 +126,8 @@ impl Settings {
         resolved.map(|endpoint| endpoint.url().to_owned()).map_err(|reason| {
             Finding::fail(
                 format!("there is no STS endpoint for region {region}: {reason}"),
-                "correct AWS_REGION, AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT",
+                "correct AWS_REGION, AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT: the region may \
+                 have no such endpoint",
             )
         })
     }
@@ -125,7 +142,7 @@ impl Settings {
         if let Some(url) = &self.endpoint_url {
             facts.push_str(&format!(", STS at {url}"));
         }
-        if text("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
+        if pod_identity() {
             facts.push_str("; EKS Pod Identity is set up beside it, which other programs here may prefer");
         }
         facts
@@ -135,6 +152,10 @@ impl Settings {
 /// An empty variable is an absent one, as everywhere in the crate.
 fn text(name: &str) -> Option<String> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn pod_identity() -> bool {
+    text("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some()
 }
 
 fn flag(name: &str) -> bool {

@@ -30,16 +30,21 @@ pub(crate) async fn reach(settings: &Settings) -> Reached {
         Err(finding) => return failed(finding),
     };
     let region = settings.region.as_deref().unwrap_or_default();
+    let fips =
+        if settings.use_fips { ", and whether the region has a FIPS endpoint (AWS_USE_FIPS_ENDPOINT)" } else { "" };
     let remedy = format!(
-        "check AWS_REGION and AWS_ENDPOINT_URL_STS, and that the pod may reach it: DNS, network policy, HTTPS_PROXY and \
-         NO_PROXY, the VPC endpoint of STS in {region}, the container's CA certificates"
+        "check AWS_REGION and AWS_ENDPOINT_URL_STS{fips}, and that the pod can reach it: DNS, network policy, HTTPS_PROXY and \
+         NO_PROXY, the VPC endpoint of STS in {region}"
     );
     match Url::parse(&url) {
         Ok(parsed) if parsed.username().is_empty() && parsed.password().is_none() => match fetch::get(&parsed).await {
             Ok(answer) => {
                 Reached { endpoint: Finding::pass(format!("{url} of {region} answers")), ahead: answer.ahead }
             }
-            Err(error) => failed(Finding::fail(format!("{url} cannot be reached: {error}"), remedy)),
+            Err(error) => {
+                let remedy = fetch::Tls::of(&error).map_or(remedy, |tls| tls.remedy().to_owned());
+                failed(Finding::fail(format!("{url} cannot be reached: {error}"), remedy))
+            }
         },
         _ => failed(Finding::fail("the STS endpoint is not a URL of a host alone", remedy)),
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::report::Finding;
-use crate::words::{date, span};
+use crate::words::{BYTE_ORDER_MARK, WITHOUT_MARK, claim, date, span};
 
 pub(crate) struct Token {
     pub(crate) text: Zeroizing<String>,
@@ -56,23 +56,37 @@ pub(crate) fn claims(token: Option<&Token>) -> Finding {
         return Finding::fail("the file does not hold a JWT", format!("name the token's own file; {PROJECT}"));
     };
     let audience = claims.audience.join(", ");
-    let named = [
-        ("iss", claims.issuer.as_deref().unwrap_or_default()),
-        ("sub", claims.subject.as_deref().unwrap_or_default()),
-        ("aud", audience.as_str()),
-    ];
+    let [issuer, subject] = [&claims.issuer, &claims.subject].map(|text| claim(text.as_deref().unwrap_or_default()));
+    let (audience, key) = (claim(&audience), claim(token.key_id.as_deref().unwrap_or("none")));
+    let named = [("iss", issuer.as_str()), ("sub", subject.as_str()), ("aud", audience.as_str())];
     let missing: Vec<_> = named.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name).collect();
     let [issuer, subject, audience] = named.map(|(_, value)| if value.is_empty() { "none" } else { value });
     let detail = format!(
-        "issuer {issuer}, subject {subject}, audience {audience}, algorithm {}, key {}",
-        token.algorithm.as_deref().unwrap_or("none"),
-        token.key_id.as_deref().unwrap_or("none")
+        "issuer {issuer}, subject {subject}, audience {audience}, algorithm {}, key {key}",
+        claim(token.algorithm.as_deref().unwrap_or("none")),
     );
-    if missing.is_empty() {
+    if is_for_api_server(claims) {
+        Finding::fail(
+            format!("the token is for the API server, not for STS: {detail}"),
+            format!(
+                "never let AWS trust the audience {audience}; {PROJECT}, and name its path in AWS_WEB_IDENTITY_TOKEN_FILE"
+            ),
+        )
+    } else if missing.is_empty() {
         Finding::pass(detail)
     } else {
         Finding::fail(format!("the token has no {}: {detail}", missing.join(", no ")), PROJECT)
     }
+}
+
+/// By default the API server takes tokens for the issuer's name.
+fn is_for_api_server(claims: &TokenClaims) -> bool {
+    let of_pod = claims.subject.as_deref().is_some_and(|subject| subject.starts_with("system:serviceaccount:"));
+    let is_its_own = |audience: &String| {
+        audience.strip_prefix("https://").unwrap_or(audience).starts_with("kubernetes.default")
+            || of_pod && claims.issuer.as_ref() == Some(audience)
+    };
+    !claims.audience.is_empty() && claims.audience.iter().all(is_its_own)
 }
 
 /// How long it lasts by STS's clock, as far as that is known.
@@ -137,6 +151,9 @@ fn look(path: &Path) -> (Finding, Option<Token>) {
     };
     let facts = format!("{file}: {}, {}", facts(&metadata), link_kind(path));
     let text = match str::from_utf8(bytes.trim_ascii()) {
+        _ if bytes.starts_with(BYTE_ORDER_MARK) => {
+            return (Finding::fail(format!("{facts}; it begins with a byte-order mark"), WITHOUT_MARK), None);
+        }
         _ if bytes.len() > MAX_BYTES => {
             return (Finding::fail(format!("{facts}; longer than {MAX_BYTES} bytes, STS's limit"), PROJECT), None);
         }

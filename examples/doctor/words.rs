@@ -64,5 +64,40 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 
 /// Somebody's text shall not command the terminal, nor fill it.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4000).collect()
+    printable(text).chars().take(2000).collect()
 }
+
+/// Without what moves the cursor, or turns the direction of the text.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_visible(c) { c } else { ' ' }).collect()
+}
+
+/// JSON that means the same and is as harmless.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_visible(c) || c == ' ' || c == '\n' {
+            out.push(c);
+        } else {
+            // Only strings hold such a character.
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}
+
+fn is_visible(c: char) -> bool {
+    c.is_alphanumeric() || c.is_ascii_graphic() || c == '…'
+}
+
+/// A claim, cut to what a reader can take in.
+pub(crate) fn claim(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => printable(&text[..end]) + "…",
+        None => printable(text),
+    }
+}
+
+/// Some programs begin a text file with it. JSON and tokens have none.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const WITHOUT_MARK: &str = "write the file as UTF-8 without a byte-order mark";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sts::{self, Asked, Reason};
+use crate::sts::{self, Asked, Reason, account_text};
 
 /// What a hint can name.
 pub(super) struct Known<'a> {
@@ -18,33 +18,42 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let Known { base_role_arn: base, base_session_arn, .. } = *known;
     let role = &known.asked.session.role_arn;
     match reason {
-        Reason::RoleDenied => format!(
-            "the trust policy of {role} must have this statement: {} - and a policy of {base} must allow sts:AssumeRole on \
-             {role}; if both do, check that the role exists, that the statement has no further condition, and that no service \
-             control policy, permissions boundary, session policy or VPC endpoint policy denies it",
-            trust_statement(known)
-        ),
+        Reason::RoleDenied => {
+            let actions: Vec<_> = ["sts:AssumeRole"].into_iter().chain(sts::missing_actions(&known.asked)).collect();
+            format!(
+                "the trust policy of {role} must have this statement: {} - and a policy of {base} must allow {} on {role}. If \
+                 both do, check in turn: (1) {role} exists; (2) the statement has no further condition; (3) no session policy or \
+                 permissions boundary of {base}, resource control policy, service control policy or VPC endpoint policy denies \
+                 it",
+                trust_statement(known, &actions),
+                actions.join(" and "),
+            )
+        }
         Reason::KeyRejected => format!(
-            "STS refused the credentials of {} that signed; they are renewed, and it is tried again: if it lasts, check this \
-             machine's clock, and that the sessions of {base} were not revoked",
-            base_session_arn.unwrap_or(base)
+            "STS refused the credentials of {} that signed. New ones are fetched, and the exchange is tried again. If this lasts, check in \
+             turn: (1) the clock of this machine; (2) the sessions of {base} were not revoked; (3) the region {} is enabled for \
+             {}, the base's; (4) AWS_ENDPOINT_URL_STS is the STS that gave the base its credentials",
+            base_session_arn.unwrap_or(base),
+            known.asked.region,
+            account_text(base),
         ),
         Reason::SessionTooLong => format!(
             "a chained session lasts one hour at most, whatever {role} allows by itself, and no longer than the role's \
-             MaxSessionDuration: ask for less with session_length"
+             MaxSessionDuration. Ask for less with session_length"
         ),
         other => sts::hint(other, &known.asked),
     }
 }
 
 /// The statement that lets the base assume the role, in the order in which people write it.
-fn trust_statement(known: &Known<'_>) -> String {
+fn trust_statement(known: &Known<'_>, actions: &[&str]) -> String {
     let principal = Value::from(known.base_role_arn);
+    let action = if let [one] = actions { Value::from(*one) } else { Value::from(actions) };
     let condition = known.external_id.map_or_else(String::new, |id| {
         let condition = json!({ "StringEquals": { "sts:ExternalId": id } });
         format!(r#","Condition":{condition}"#)
     });
-    format!(r#"{{"Effect":"Allow","Principal":{{"AWS":{principal}}},"Action":"sts:AssumeRole"{condition}}}"#)
+    format!(r#"{{"Effect":"Allow","Principal":{{"AWS":{principal}}},"Action":{action}{condition}}}"#)
 }
 
 #[cfg(test)]
@@ -55,8 +64,12 @@ mod tests {
     const BASE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
 
     fn of(reason: Reason, external_id: Option<&str>) -> String {
+        said(reason, external_id, "STS answered AccessDenied")
+    }
+
+    fn said(reason: Reason, external_id: Option<&str>, said: &str) -> String {
         let session = session("arn:aws:iam::210987654321:role/data");
-        let asked = Asked { session: &session, endpoint: "https://sts.example.com", region: "eu-central-1" };
+        let asked = Asked { session: &session, endpoint: "https://sts.example.com", region: "eu-central-1", said };
         hint(reason, &Known { asked, base_role_arn: BASE, base_session_arn: None, external_id })
     }
 
@@ -64,12 +77,37 @@ mod tests {
     fn p12_a_denial_names_the_base_and_the_statement_that_must_be_there() {
         let hint = of(Reason::RoleDenied, None);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
-        assert!(hint.contains(&format!("the trust policy of arn:aws:iam::210987654321:role/data must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data;")), "{hint}");
+        assert!(hint.contains(&format!("the trust policy of arn:aws:iam::210987654321:role/data must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
 
         let hint = of(Reason::RoleDenied, Some(r#"a"b"#));
         let statement = hint.split_once("statement: ").unwrap().1.split_once(" - ").unwrap().0;
         let statement: Value = serde_json::from_str(statement).unwrap();
         assert_eq!(statement["Condition"], json!({ "StringEquals": { "sts:ExternalId": "a\"b" } }));
+    }
+
+    #[test]
+    fn denied_session_tags_are_named() {
+        let text =
+            "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sts:TagSession on resource: data";
+        let hint = said(Reason::RoleDenied, None, text);
+        assert!(hint.contains(r#""Action":["sts:AssumeRole","sts:TagSession"]}"#), "{hint}");
+        assert!(hint.contains("must allow sts:AssumeRole and sts:TagSession on arn:"), "{hint}");
+    }
+
+    #[test]
+    fn denial_of_a_chain_names_every_sort_of_policy() {
+        let hint = of(Reason::RoleDenied, None);
+        for part in ["session policy", "permissions boundary", "resource control", "service control", "VPC endpoint"] {
+            assert!(hint.contains(part), "{part}: {hint}");
+        }
+    }
+
+    #[test]
+    fn rejected_base_key_names_its_region() {
+        let hint = of(Reason::KeyRejected, None);
+        for part in ["clock", "revoked", "eu-central-1 is enabled for account 123456789012", "AWS_ENDPOINT_URL_STS"] {
+            assert!(hint.contains(part), "{part}: {hint}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl AssumeRole {
         let (role, base) = (&self.session.role_arn, self.base.subject());
         let message = format!("{role} could not be assumed without credentials of {base}");
         let error = Error::new(cause.kind(), message)
-            .with_hint("mend the base first, as its own error says")
+            .with_hint(cause.remedy().unwrap_or("see the base's own error below").to_owned())
             .with_transient(cause.is_transient())
             .with_source(cause);
         Failure { class, error, retry_after: None }
@@ -55,7 +55,7 @@ impl AssumeRole {
     fn base_obstacle(&self) -> Error {
         self.base.obstacle().or_else(|| self.base.standing().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
-                .with_hint("its own attempts go on; its status() says how they end")
+                .with_hint("the base goes on trying; its own status() has its last error")
         })
     }
 

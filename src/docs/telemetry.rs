@@ -41,8 +41,8 @@
 //! |---|---|---|
 //! | `exchange` | INFO | `role`, `attempt` (since the last success, from 1), `generation` (that is to be replaced), and when it ends `outcome` (`ok`, `error`) and `kind` |
 //!
-//! It is a root, since the exchange belongs to no caller. The events of its outcome and those of the SDK's STS call are
-//! in it.
+//! The span is a root, since the exchange belongs to no caller. The events of the SDK's STS call are in it. The events of
+//! the outcome are roots, too: each holds all fields that it needs, and a log line holds each field once.
 //!
 //! # Metrics
 //!

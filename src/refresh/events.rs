@@ -1,6 +1,7 @@
 //! What the engine says of itself. Stable: names, levels and fields are listed in `docs::telemetry`.
 //!
-//! Never called under the state's lock: a subscriber may call us.
+//! Never called under the state's lock: a subscriber may call us. Events are roots, outside the span of their exchange: it
+//! has most of their fields, and a line of the log would have them twice.
 
 use std::error::Error as _;
 use std::time::{Duration, SystemTime};
@@ -49,13 +50,14 @@ impl Renewed {
             ($level:expr, $message:literal, $($more:tt)*) => {
                 tracing::event!(
                     target: TARGET,
+                    parent: None,
                     $level,
                     role,
                     assumed_role_arn = self.assumed_role_arn.as_deref(),
                     endpoint = standing.endpoint.as_deref(),
                     generation = standing.generation,
                     lifetime_seconds = self.lifetime.as_secs(),
-                    next_attempt_seconds = from_now(standing.next_attempt, now).as_secs_f64(),
+                    next_attempt_seconds = tenths(from_now(standing.next_attempt, now)),
                     $($more)*
                     $message
                 )
@@ -86,6 +88,7 @@ pub(super) fn failed(role: &str, standing: &Standing, loud: bool, now: SystemTim
         ($level:expr) => {
             tracing::event!(
                 target: TARGET,
+                parent: None,
                 $level,
                 role,
                 kind,
@@ -94,7 +97,7 @@ pub(super) fn failed(role: &str, standing: &Standing, loud: bool, now: SystemTim
                 failures = standing.consecutive_failures,
                 generation = standing.generation,
                 valid_seconds = from_now(standing.expiry, now).as_secs(),
-                next_attempt_seconds = from_now(standing.next_attempt, now).as_secs_f64(),
+                next_attempt_seconds = tenths(from_now(standing.next_attempt, now)),
                 %error,
                 cause = error.source().map(field::display),
                 "credentials could not be renewed"
@@ -135,6 +138,11 @@ pub(super) fn drifted(role: &str, drift: Drift) {
 /// A service refused the present credentials.
 pub(super) fn rejected(role: &str, generation: u64) {
     tracing::debug!(target: TARGET, role, generation, "a service refused the credentials");
+}
+
+/// Retry delays are short: whole seconds would say nothing.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
 }
 
 fn from_now(time: Option<SystemTime>, now: SystemTime) -> Duration {

@@ -99,7 +99,10 @@ async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Result<Grant, Fa
         // Name resolution and file access of Tokio take threads, and panic where there is none.
         Some(cause) => no_thread(&cause),
         None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
-            .with_hint("this is a bug of the crate or of a client that it was given; the exchange is tried again")
+            .with_hint(
+                "report this bug, with the panic's backtrace: of this crate, or of the HTTP client, token source or provider \
+                 that it was given. The exchange is tried again",
+            )
             .with_transient(true),
     };
     Err(Failure { class: Class::Transient, error, retry_after: None })

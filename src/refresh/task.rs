@@ -218,7 +218,7 @@ fn session_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -
             let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
             let what = format!("the credentials that came{from} for {subject} had expired on arrival");
             let error = Error::new(ErrorKind::Unexpected, what)
-                .with_hint("compare the clocks of this machine and of the STS endpoint")
+                .with_hint("compare the clock of this machine and that of the server with a time server. The exchange is tried again")
                 .with_transient(true)
                 .with_endpoint(endpoint.map(str::to_owned));
             Failure { class: Class::Transient, error, retry_after: None }

@@ -105,7 +105,7 @@ impl<'a> Caller<'a> {
         let subject = &self.shared.subject;
         let (error, hint) = if let Some(wait) = throttled_for {
             let message = format!("credentials for {subject} are refreshed in {} at the earliest", in_words(wait));
-            let hint = "the server asked for fewer calls; valid credentials stay in use";
+            let hint = "the server asked for fewer calls. Start fewer pods at once. Valid credentials stay in use";
             (Error::new(ErrorKind::Throttled, message), hint)
         } else {
             let wanted = match self.demand.need {
@@ -115,7 +115,8 @@ impl<'a> Caller<'a> {
             };
             let waited = in_words(now.duration_since(self.demand.joined));
             let message = format!("no {wanted} for {subject} came within {waited}");
-            let hint = "no attempt was answered yet: can the STS endpoint be reached from here?";
+            let hint = "the first attempt is still under way. Check that its endpoint can be reached from here (DNS, network \
+                        policy, proxy); raise wait_timeout if it is only slow";
             (Error::new(ErrorKind::TimedOut, message), hint)
         };
         match cause {

@@ -108,7 +108,7 @@ fn turns(place: &str) -> Arc<Semaphore> {
 fn waits_for_turn(place: &str) -> Error {
     let message = format!("{MOST_AT_ONCE} exchanges of this process with STS at {place} are under way, others wait");
     Error::new(ErrorKind::TimedOut, message)
-        .with_hint("share one provider for each role; see to the network if STS does not answer")
+        .with_hint("share one provider for each role. If STS does not answer, check the network")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -144,8 +144,8 @@ fn at_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
             tracing::warn!(
                 role = session.role_arn,
                 endpoint = refusal.endpoint,
-                "STS is not activated at a standby for the role's account: it is not asked there any more; activate it (IAM, \
-                 Account settings), or name another standby"
+                "STS is not activated at a standby for the role's account: this standby is not asked any more. Activate STS \
+                 there (IAM, Account settings), or name another standby"
             );
             refusal.reason = Reason::StandbyDisabled;
         }

@@ -24,6 +24,7 @@ use super::proof::Proof;
 use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
+use crate::error::in_words;
 use crate::key_refusal::clock_off;
 use crate::refresh::{Grant, Principal};
 use crate::scrub::printable;
@@ -222,7 +223,8 @@ impl Exchange<'_> {
 
     fn late(&self) -> Box<Refusal> {
         self.refusal(Reason::NoAnswer, |endpoint| {
-            format!("no answer from STS at {endpoint} for {} within {:?}", self.session.role_arn, self.sts.timeout)
+            let within = in_words(self.sts.timeout);
+            format!("no answer from STS at {endpoint} for {} within {within}", self.session.role_arn)
         })
     }
 

@@ -3,23 +3,27 @@
 use super::config::Session;
 use super::reason::Reason;
 use crate::blocking::RAISE_LIMIT;
+use crate::error::in_words;
 
 /// Who was asked for what.
 pub(crate) struct Asked<'a> {
     pub(crate) session: &'a Session,
     pub(crate) endpoint: &'a str,
     pub(crate) region: &'a str,
+    /// What failed, with the words of the answer.
+    pub(crate) said: &'a str,
 }
 
 /// The next step of whoever reads the error, where the proof that was sent has nothing to do with it.
 pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
-    let Asked { session, endpoint, region } = *asked;
+    let Asked { session, endpoint, region, .. } = *asked;
     let role = &session.role_arn;
     let account = account_text(role);
     match reason {
         Reason::Unreachable => format!(
-            "check that the pod may reach {endpoint}: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of \
-             STS in {region}; it is tried again until then"
+            "check that this pod can reach {endpoint}: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC \
+             endpoint of STS in {region}.{} The exchange is tried again",
+            fips(endpoint)
         ),
         Reason::Certificate => format!(
             "TLS with {endpoint} fails. A proxy or firewall on the way may break it. A server that is not AWS's may lack \
@@ -55,52 +59,71 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
         ),
         Reason::NoThread => format!("{RAISE_LIMIT}; it is tried again"),
         Reason::NoAnswer => format!(
-            "check the way to {endpoint} (a firewall that drops packets, a proxy, a VPC endpoint of STS in {region}); an \
-             STS that is merely slow is tried again"
+            "check the way to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in \
+             {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
+            fips(endpoint)
         ),
         Reason::Broken | Reason::ServerFault => format!(
-            "this is an outage of {endpoint} or of a proxy before it, and is tried again; if it lasts, look at the AWS \
-             Health Dashboard for {region}"
+            "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health \
+             Dashboard for {region}, or at the log of your own STS"
         ),
         Reason::Throttled => format!(
-            "STS limits the calls of {account} in {region}, and the limit cannot be raised: share one provider per process, \
-             lengthen the sessions (session_length), start fewer pods at once"
+            "STS limits the calls of {account} in {region}, and the limit cannot be raised. Share one provider per process, \
+             lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"
         ),
         Reason::SessionTooLong => format!(
-            "{} is longer than {role} allows: raise the role's MaxSessionDuration, or ask for less with session_length",
-            session.length.map_or_else(|| "the session length".to_owned(), |length| format!("{} s", length.as_secs()))
+            "{} is longer than {role} allows. Raise the role's MaxSessionDuration, or ask for less with session_length",
+            session.length.map_or_else(|| "the session length".to_owned(), in_words)
         ),
-        Reason::Setting => {
-            format!("mend role_arn ({role}), session_name, session_length or policy, whichever the answer names")
+        Reason::Setting => format!(
+            "correct the setting that the answer names: role_arn ({role}), session_name, session_length or policy"
+        ),
+        Reason::Policy => {
+            "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"
+                .to_owned()
         }
-        Reason::Policy => "mend the session policy (policy, policy_arns) as the answer says".to_owned(),
         Reason::PolicyTooLarge => {
-            "shorten the session policy, or name fewer policies (policy, policy_arns); the answer says by how much"
+            "shorten the session policy (policy), or name fewer policies (policy_arns). The answer says by how much"
                 .to_owned()
         }
         Reason::RegionDisabled => format!(
-            "activate STS in {region} for {account} (IAM, Account settings), or use another region (AWS_REGION)"
+            "activate STS in {region} for {account} (IAM, Account settings), or set AWS_REGION to a region that is active there"
         ),
         Reason::StandbyDisabled => format!(
-            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another; it is not asked \
-             there again, and tried elsewhere"
+            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another standby. This one is \
+             not asked again; the next endpoint is"
         ),
         Reason::NotSent => format!(
-            "check the region ({region}), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature \
-             default-https-client an HTTP client must be given by configure"
+            "check the region ({region}), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region \
+             may have no such endpoint. Without the feature default-https-client, give an HTTP client by configure"
         ),
         Reason::NotSts => format!(
-            "something else answers at {endpoint}: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
-             firewall in between"
+            "something else than STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
+             firewall on the way"
         ),
         Reason::BadGrant => format!(
-            "{endpoint} does not keep to STS's protocol, or something in between changes its answers: check \
-             AWS_ENDPOINT_URL_STS and any proxy"
+            "{endpoint} does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy \
+             on the way"
         ),
         _ => format!(
-            "the answer's own words say what to mend; if {endpoint} is not meant to be STS, correct AWS_ENDPOINT_URL_STS"
+            "correct what the answer names. If {endpoint} is not the STS that you mean, correct AWS_ENDPOINT_URL_STS"
         ),
     }
+}
+
+/// For an endpoint that exists in few regions.
+fn fips(endpoint: &str) -> &'static str {
+    if endpoint.contains("//sts-fips.") {
+        " FIPS endpoints are on, and STS has them in few regions: set AWS_USE_FIPS_ENDPOINT=false, or choose a region that has \
+         one."
+    } else {
+        ""
+    }
+}
+
+/// Permissions beside that of the operation itself which the answer misses.
+pub(crate) fn missing_actions(asked: &Asked<'_>) -> impl Iterator<Item = &'static str> {
+    ["sts:TagSession", "sts:SetSourceIdentity"].into_iter().filter(|action| asked.said.contains(action))
 }
 
 const OWN_CLIENT: &str = "An HTTP client that the program gives to the builder must be given the CA itself";

@@ -25,7 +25,7 @@ mod tests;
 
 pub(crate) use config::{Place, Session, Site, StsConfig, is_loopback};
 pub(crate) use endpoints::Endpoints;
-pub(crate) use hints::{Asked, account_text, hint};
+pub(crate) use hints::{Asked, account_text, hint, missing_actions};
 pub(crate) use proof::Proof;
 pub(crate) use reason::Reason;
 pub(crate) use refusal::Refusal;

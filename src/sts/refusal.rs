@@ -27,7 +27,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What its hint can name.
     pub(crate) fn asked<'a>(&'a self, session: &'a Session) -> Asked<'a> {
-        Asked { session, endpoint: &self.endpoint, region: &self.region }
+        Asked { session, endpoint: &self.endpoint, region: &self.region, said: &self.message }
     }
 
     /// For the engine, with the next step of whoever reads the error.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::claims::TokenClaims;
 use super::config::SourceConfig;
 use super::token::{Digest, Token};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::refresh::Change;
 
 /// One source, and what its last token was.
@@ -45,7 +45,10 @@ impl AskedTokens {
                 Ok(token)
             }
             Ok(Err(cause)) => Err(unavailable(format!("the token source {name} gave no token")).with_source(cause)),
-            Err(_) => Err(unavailable(format!("the token source {name} gave no token within {:?}", self.timeout))),
+            Err(_) => {
+                let within = in_words(self.timeout);
+                Err(unavailable(format!("the token source {name} gave no token within {within}")))
+            }
         }
     }
 
@@ -103,7 +106,7 @@ impl AskedTokens {
 
 fn unavailable(message: String) -> Error {
     Error::new(ErrorKind::TokenUnavailable, message)
-        .with_hint("the cause, if one is given, is the source's own; it is asked again until it gives a token")
+        .with_hint("see the source's own error below, or its log. The source is asked again until it gives a token")
         .with_transient(true)
 }
 

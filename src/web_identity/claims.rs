@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_types::base64;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 /// What the token in the file says of itself: read, not verified. For people and for timing; only STS judges it.
@@ -26,6 +26,10 @@ pub struct TokenClaims {
     not_before: Option<SystemTime>,
     /// `kubernetes.io.warnafter`: a token whose `exp` the API server has put off is meant to be replaced by then.
     warn_after: Option<SystemTime>,
+    /// `azp`: the client that the token was issued to. Where it stands, AWS takes it for `aud`.
+    authorized_party: Option<String>,
+    /// `kid` of the header: the key that signed.
+    key_id: Option<String>,
 }
 
 impl TokenClaims {
@@ -33,11 +37,12 @@ impl TokenClaims {
     /// to do with it.
     pub fn parse(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
-        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return None;
         };
-        let payload = Zeroizing::new(base64::decode(&*standard_alphabet(payload)).ok()?);
-        let Value::Object(claims) = serde_json::from_slice(&payload).ok()? else { return None };
+        let claims = object(payload)?;
+        let header = object(header).unwrap_or_default();
         let time = |value: Option<&Value>| value.and_then(numeric_date);
         Some(Self {
             issuer: claims.get("iss").and_then(text),
@@ -51,6 +56,8 @@ impl TokenClaims {
             expires_at: time(claims.get("exp")),
             not_before: time(claims.get("nbf")),
             warn_after: time(claims.get("kubernetes.io").and_then(|claims| claims.get("warnafter"))),
+            authorized_party: claims.get("azp").and_then(text),
+            key_id: header.get("kid").and_then(text),
         })
     }
 
@@ -61,6 +68,16 @@ impl TokenClaims {
         let issued_at = self.issued_at?;
         let life = self.replace_by()?.duration_since(issued_at).unwrap_or_default();
         issued_at.checked_add(life.mul_f64(ROTATION))
+    }
+
+    /// Which of the issuer's keys signed.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// `azp`, which AWS takes for `aud` where it stands.
+    pub(crate) fn authorized_party(&self) -> Option<&str> {
+        self.authorized_party.as_deref()
     }
 
     /// From when on every STS accepts it.
@@ -84,6 +101,12 @@ impl TokenClaims {
 
 /// When a kubelet replaces a token, as a share of its life.
 const ROTATION: f64 = 0.8;
+
+/// A part of a JWT.
+fn object(part: &str) -> Option<Map<String, Value>> {
+    let json = Zeroizing::new(base64::decode(&*standard_alphabet(part)).ok()?);
+    serde_json::from_slice(&json).ok()
+}
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
@@ -131,6 +154,17 @@ mod tests {
         assert_eq!(claims.issued_at, Some(at(1_700_077_413.0)));
         assert_eq!(claims.expires_at, Some(at(1_731_613_413.0)));
         assert_eq!(claims.replace_by(), Some(at(1_700_081_020.0)), "an extended token is due before it expires");
+    }
+
+    #[test]
+    fn signing_key_and_client_are_read() {
+        let token = crate::web_identity::testing::jwt(r#"{"azp":"client"}"#);
+        let payload = token.split('.').nth(1).unwrap();
+        // {"alg":"RS256","kid":"key-1"}
+        let claims = TokenClaims::parse(&format!("eyJhbGciOiJSUzI1NiIsImtpZCI6ImtleS0xIn0.{payload}.c")).unwrap();
+        assert_eq!((claims.key_id(), claims.authorized_party()), (Some("key-1"), Some("client")));
+        let claims = parse("{}").unwrap();
+        assert_eq!((claims.key_id(), claims.authorized_party()), (None, None));
     }
 
     #[test]

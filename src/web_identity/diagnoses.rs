@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use aws_smithy_types::DateTime;
+use tracing::field::display;
 
 use super::token::{Digest, Token};
 use super::watch_error::WatchError;
-use crate::error::Error;
+use crate::error::{Error, date};
 
 #[derive(Default)]
 pub(super) struct Diagnoses {
@@ -60,7 +60,7 @@ impl Diagnoses {
             tracing::warn!(
                 %file,
                 "the token file changed and its watch did not say so, as under gVisor, Kata or on a network file system: \
-                 it is polled more often",
+                 the file is polled more often",
             );
         }
     }
@@ -92,8 +92,8 @@ impl Diagnoses {
             Orphan::Suspect(before) if before == digest => {
                 tracing::warn!(
                     file = %file.display(),
-                    "the token file is a subPath mount, which is never updated: the token will expire and not be replaced; \
-                     mount the volume's directory instead",
+                    "the token file is a subPath mount, which is never updated: the token will expire and not be replaced. \
+                     Mount the volume's directory instead",
                 );
                 Orphan::Told
             }
@@ -108,28 +108,32 @@ impl Diagnoses {
             return;
         }
         let file = file.display();
-        let changed_at = token.modified().map(DateTime::from);
-        let unchanged_for = token.modified().and_then(|modified| now.duration_since(modified).ok());
+        let shown = |time: Option<SystemTime>| time.map(date).map(display);
+        let changed_at = shown(token.modified());
+        let unchanged_seconds = token
+            .modified()
+            .and_then(|modified| now.duration_since(modified).ok())
+            .map(|unchanged| unchanged.as_secs());
         let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
         let overdue = claims.rotation_due().and_then(|due| due.checked_add(GRACE)).is_some_and(|due| due <= now);
 
         if expired && !self.expired && matches!(self.orphan, Orphan::Told) {
             tracing::warn!(
-                %file, expires_at = ?claims.expires_at.map(DateTime::from), ?changed_at, ?unchanged_for,
-                "the token has expired in a subPath mount, which is never updated: mount the volume's directory instead",
+                %file, expires_at = shown(claims.expires_at), changed_at, unchanged_seconds,
+                "the token has expired in a subPath mount, which is never updated. Mount the volume's directory instead",
             );
         } else if expired && !self.expired {
             tracing::warn!(
-                %file, expires_at = ?claims.expires_at.map(DateTime::from), ?changed_at, ?unchanged_for,
-                "the token has expired and was not replaced: does the kubelet (or whoever writes it) still run, is this pod \
-                 terminating, is our clock right?",
+                %file, expires_at = shown(claims.expires_at), changed_at, unchanged_seconds,
+                "the token has expired and was not replaced: check that this pod is not terminating, that the kubelet (or \
+                 whoever writes the file) runs, and the clock of this machine",
             );
         } else if overdue && !self.overdue && !expired {
             tracing::warn!(
-                %file, issued_at = ?claims.issued_at.map(DateTime::from),
-                replace_by = ?claims.replace_by().map(DateTime::from), ?changed_at, ?unchanged_for,
-                "the token should have been replaced by now: kubelets do so at 80 % of its life, but not in a terminating \
-                 pod, nor while one of its volumes is in trouble",
+                %file, issued_at = shown(claims.issued_at), replace_by = shown(claims.replace_by()), changed_at,
+                unchanged_seconds,
+                "the token should have been replaced by now: a kubelet does so at 80 % of its lifetime, but not in a \
+                 terminating pod, nor while a volume of the pod fails",
             );
         } else if (self.overdue || self.expired) && !overdue && !expired {
             tracing::info!(%file, "the token was replaced");
@@ -171,7 +175,7 @@ mod tests {
         assert_eq!(at(80_000, day), (1, 0), "once");
         assert_eq!(at(87_400, day), (1, 1));
         assert_eq!(at(90_000, day), (1, 1), "once");
-        assert_eq!(log.count(&["expires_at=Some(1970-01-02T00:16:40Z)"]), 1, "{}", log.text());
+        assert_eq!(log.count(&["expires_at=1970-01-02T00:16:40Z"]), 1, "{}", log.text());
         assert_eq!(at(90_000, r#"{"iat":90000,"exp":176400}"#), (1, 1));
         assert_eq!(log.count(&["INFO", "was replaced"]), 1, "{}", log.text());
         assert_eq!(at(176_400, r#"{"iat":90000,"exp":176400}"#), (1, 2), "a new state is told anew");

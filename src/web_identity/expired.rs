@@ -15,13 +15,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use tokio::time::Instant;
 
 use super::config::TokenOrigin;
 use super::token::Token;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, date, in_words};
 use crate::refresh::Grant;
 
 /// STS's clock, as far as its answers tell.
@@ -70,29 +68,25 @@ pub(super) fn vouched_for(grant: &Grant) -> Option<SystemTime> {
 }
 
 fn explain(token: &Token, origin: &TokenOrigin, expires_at: SystemTime, theirs: SystemTime, ours: SystemTime) -> Error {
-    let ago = |then: SystemTime, now: SystemTime| now.duration_since(then).map_or(0, |age| age.as_secs());
+    let ago = |then: SystemTime, now: SystemTime| in_words(now.duration_since(then).unwrap_or_default());
     let written = token.modified().map_or_else(String::new, |modified| {
-        format!("; the file was last written at {}, {} s ago", date(modified), ago(modified, ours))
+        format!("; the file was last written at {}, {} ago", date(modified), ago(modified, ours))
     });
     let message = format!(
-        "the token {origin} expired at {}, {} s ago by the clock of STS, which was not asked{written}",
+        "the token {origin} expired at {}, {} ago by the clock of STS, which was not asked{written}",
         date(expires_at),
         ago(expires_at, theirs),
     );
     let hint = if matches!(origin, TokenOrigin::Source(_)) {
-        "the source hands out what has ended: it must ask for a new token, or keep one no longer than it lives"
+        "the source handed out an expired token. It must ask for a new token, or keep one no longer than it is valid"
     } else if token.is_orphan() {
-        "it is a subPath mount, which is never updated: mount the volume's directory instead"
+        "the file is a subPath mount, which never changes. Mount the volume's directory instead, and start the pod anew"
     } else {
-        "check that it still is mounted as a projected volume, that the node's kubelet (or whoever writes it) is healthy, and \
-         that this pod is not terminating, when kubelets stop to replace tokens; a new token is taken up at once"
+        "check in turn: (1) this pod is not terminating, since kubelets replace no token of a terminating pod; (2) the token is \
+         mounted as the directory of a projected volume; (3) the kubelet of this node (or whoever writes the file) is healthy. A \
+         new token is used at once"
     };
     Error::new(ErrorKind::TokenRejected, message).with_hint(hint).with_transient(true)
-}
-
-fn date(time: SystemTime) -> String {
-    let time = DateTime::from_secs(DateTime::from(time).secs());
-    time.fmt(Format::DateTime).unwrap_or_else(|_| "an unknown time".to_owned())
 }
 
 /// Between the beginning of a session and the answer that brings it.

@@ -1,12 +1,8 @@
 //! What an error about a token tells its reader to do. Pure: from what is known to a sentence.
 
-use std::time::SystemTime;
-
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
-
-use super::trust::{provider_arn, trust_statement};
+use super::trust::{issuer_faults, provider_name, trust_statement};
 use super::{TokenClaims, TokenOrigin};
+use crate::error::date;
 use crate::scrub::plain;
 use crate::sts::{self, Asked, Reason, account_text};
 
@@ -22,87 +18,105 @@ pub(crate) struct Known<'a> {
 pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let role = known.role_arn();
     let from = known.origin;
+    let account = account_text(role);
+    let endpoint = known.asked.endpoint;
     let (issuer, subject, audience) = (known.issuer(), known.subject(), known.audience());
     match reason {
-        Reason::IssuerUnreachable => format!(
-            "STS must be able to read the keys of {issuer} from the internet within 5 s: check that its \
-             /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"
+        Reason::IssuerUnreachable | Reason::NoProvider if known.issuer_faults().is_some() => format!(
+            "AWS cannot trust the issuer {issuer}: {}. Set the issuer (in Kubernetes: --service-account-issuer of the API \
+             server) to a public https URL. Publish /.well-known/openid-configuration and the JWKS there. Then create an IAM \
+             OIDC provider for that URL in {account}",
+            known.issuer_faults().unwrap_or_default()
         ),
-        Reason::TokenExpired if known.is_asked_for() => {
-            format!("the token {from}{}: see that it gives one that is still good; it is asked again", known.expired())
-        }
+        Reason::IssuerUnreachable => format!(
+            "STS must be able to read the keys of {issuer} from the internet within 5 s. Check in turn: (1) the JWKS lists the \
+             key that signed the token{}: a new signing key that is not published yet is the common cause; (2) \
+             /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of \
+             requests. The exchange is tried again",
+            known.key(" (kid ", ")")
+        ),
+        Reason::TokenExpired if known.is_asked_for() => format!(
+            "the token {from}{}. The source must give a token that is still valid. It is asked again",
+            known.expired()
+        ),
         Reason::TokenExpired => format!(
-            "the token {from}{} and must be replaced by the kubelet: check that it still is mounted as a projected \
-             volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once",
+            "the token {from}{}, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace \
+             no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount \
+             never changes); (3) the kubelet of this node is healthy. A new token is used at once",
             known.expired()
         ),
         Reason::TooEarly => format!(
-            "the token {from} {} by the clock of STS at {}: compare the clock of {issuer} (the cluster's control plane) and \
-             that of STS with a time server; the token is sent again within seconds",
+            "the token {from} {} by the clock of STS at {endpoint}. Compare the clock of {issuer} (the cluster's control plane) \
+             and that of STS with a time server. The token is sent again within seconds",
             known.begins(),
-            known.asked.endpoint
         ),
         Reason::ClaimRejected if known.is_asked_for() => format!(
-            "{issuer} rejected the token {from}: who it is for ({subject}) may have been deleted; it is asked for another"
+            "{issuer} rejected the token {from}. Its subject ({subject}) may have been deleted. The source is asked for another \
+             token"
         ),
         Reason::ClaimRejected => format!(
-            "{issuer} rejected the token {from}: its pod or service account ({subject}) may have been deleted; a new \
-             token is taken up at once"
+            "{issuer} rejected the token {from}. Its pod or service account ({subject}) may have been deleted. A new token is \
+             used at once"
         ),
         Reason::NoProvider => format!(
-            "create an IAM OIDC provider for {issuer} in {}, where {role} is, with the token's audience ({audience}) \
-             as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the \
-             role's",
-            account_text(role)
+            "create an IAM OIDC provider for {issuer} in {account}, where {role} is, with {} as client ID. If there is a \
+             provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with \
+             the role's",
+            known.client_id()
         ),
         Reason::NoProviderAtStandby => format!(
-            "the standby {} knows no OIDC provider for {issuer} in {account}, or the region is not active for this account: \
-             create the provider, or activate STS in {} (IAM, Account settings); the next endpoint is asked",
-            known.asked.endpoint,
+            "the standby {endpoint} knows no OIDC provider for {issuer} in {account}, or the region is not active for this \
+             account. Create the provider, or activate STS in {} (IAM, Account settings). The next endpoint is asked",
             known.asked.region,
-            account = account_text(role)
         ),
-        Reason::Audience => format!(
-            "the audience of the token {from} ({audience}) is no client ID of the OIDC provider {}: add it there, or \
-             project the token with an audience that is one (usually sts.amazonaws.com)",
-            known.provider()
-        ),
+        Reason::Audience if known.is_for_api_server() => known.for_api_server(),
+        Reason::Audience => {
+            let next = if audience.starts_with(USUAL_AUDIENCE) {
+                "Add it there, or make the token for an audience that is one".to_owned()
+            } else {
+                known.is_meant("First ask whether this audience is meant.")
+                    + "If so, add it to the client IDs of the provider"
+            };
+            format!(
+                "the audience of the token {from} ({audience}) is no client ID of the OIDC provider {}. {next}",
+                known.provider()
+            )
+        }
         Reason::Signature => format!(
-            "the keys that {issuer} publishes did not sign the token {from}: check that its jwks_uri holds the \
-             cluster's present keys, and that no other cluster uses the same issuer URL"
+            "the keys that {issuer} publishes did not sign the token {from}{}. Check that its jwks_uri lists the key that signs \
+             now (publish a new key before tokens are signed with it), and that no other cluster uses the same issuer URL",
+            known.key(", which names the key (kid) ", "")
         ),
         Reason::Thumbprint => format!(
-            "the certificate of {issuer} has changed: update the thumbprint of the OIDC provider {}",
+            "the certificate of {issuer} has changed. Update the thumbprint of the OIDC provider {}",
             known.provider()
         ),
         Reason::Malformed => {
             let check = match known.origin {
-                TokenOrigin::File(_) => {
-                    "check that AWS_WEB_IDENTITY_TOKEN_FILE names the projected service-account token"
-                }
-                TokenOrigin::Source(_) => "it must be a JWT",
+                TokenOrigin::File(_) => "Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token",
+                TokenOrigin::Source(_) => "The source must give a JWT",
             };
             format!(
-                "the token {from} is not one that STS can read: {check}, signed with RS256, RS384, RS512, ES256, ES384 or \
-                 ES512"
+                "the token {from} is not one that STS can read. {check}. STS takes the \
+                 algorithms RS256, RS384, RS512, ES256, ES384 and ES512"
             )
         }
         Reason::TokenUnclear => format!(
-            "compare the token {from} ({}) with the OIDC provider {}: its URL, its client IDs, its keys",
+            "compare the token {from} ({}) with the OIDC provider {}: its URL with the issuer, its client IDs with the audience, \
+             and the published keys with the token's key{}",
             known.bearer(),
-            known.provider()
+            known.provider(),
+            known.key(" (kid ", ")")
         ),
         Reason::UnknownCode => format!(
-            "check that {} is the STS that is meant (AWS_ENDPOINT_URL_STS), that it can read the keys of {issuer}, and that \
-             it trusts this issuer for the audience {audience}; then mend what the answer names, which may also be the role, \
-             the session_length or the policy",
-            known.asked.endpoint
+            "check in turn: (1) {endpoint} is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of \
+             {issuer}; (3) it trusts this issuer and the audience {audience}; (4) role_arn, session_length and policy, if the \
+             answer names one of these"
         ),
         Reason::Unexplained => format!(
-            "the answer gives no reason; most often the server at {} cannot read the keys of {issuer}: check that it can \
-             fetch the issuer's /.well-known/openid-configuration; if it can, check role_arn, session_length and policy; the \
-             token is sent again within seconds",
-            known.asked.endpoint
+            "the answer gives no reason. Most often the server at {endpoint} cannot read the keys of {issuer}. Check in turn: (1) \
+             the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and \
+             policy. The token is sent again within seconds"
         ),
         Reason::RoleDenied => role_denied(known),
         other => sts::hint(other, &known.asked),
@@ -111,17 +125,43 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
 
 fn role_denied(known: &Known<'_>) -> String {
     let role = known.role_arn();
-    match known.claims.and_then(|claims| trust_statement(role, claims)) {
-        Some(statement) => format!(
-            "the trust policy of {role} must have this statement: {statement} - if it has, check that the role exists, \
-             that the statement has no further condition, and that no service control policy or VPC endpoint policy denies it"
-        ),
-        None => format!(
-            "the trust policy of {role} must name the issuer, subject and audience of the token {} ({})",
+    if known.is_for_api_server() {
+        return known.for_api_server();
+    }
+    let actions: Vec<_> =
+        ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(sts::missing_actions(&known.asked)).collect();
+    let claims = known.claims.filter(|claims| is_printable(claims));
+    let Some(statement) = claims.and_then(|claims| trust_statement(role, claims, &actions)) else {
+        return format!(
+            "the trust policy of {role} must name the issuer, subject and audience of the token {} ({}). Check also that {role} \
+             exists",
             known.origin,
             known.bearer()
-        ),
-    }
+        );
+    };
+    let (subject, audience) = (known.subject(), known.audience());
+    let ask = if audience.starts_with(USUAL_AUDIENCE) {
+        String::new()
+    } else {
+        known.is_meant(&format!("first ask whether the audience {audience} is meant.")) + "If so, "
+    };
+    let other = if subject.starts_with("system:serviceaccount:") {
+        "run the pod under the service account that the role names"
+    } else {
+        "send the token of a subject that the role names"
+    };
+    format!(
+        "{ask}the trust policy of {role} must have this statement: {statement} - if {subject} is not meant to have this role, \
+         {other} instead. If the statement is there, check in turn: (1) {role} exists; (2) the statement has no further \
+         condition; (3) no resource control policy, service control policy or VPC endpoint policy denies it"
+    )
+}
+
+/// What is pasted must be whole. A statement of strange or endless claims is not shown.
+fn is_printable(claims: &TokenClaims) -> bool {
+    let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party()];
+    let named = named.into_iter().flatten().chain(claims.audience.iter().map(String::as_str));
+    claims.audience.len() <= MAX_AUDIENCES && named.into_iter().all(|claim| plain(claim, MAX_CLAIM) == claim)
 }
 
 impl Known<'_> {
@@ -147,6 +187,26 @@ impl Known<'_> {
         claim(audience.as_deref(), "not readable")
     }
 
+    fn client_id(&self) -> String {
+        if self.is_for_api_server() {
+            let audience = self.audience();
+            return format!(
+                "sts.amazonaws.com (not the token's audience {audience}, which is the API server's: project a token for \
+                 sts.amazonaws.com)"
+            );
+        }
+        match self.claims.and_then(TokenClaims::authorized_party) {
+            Some(client) => format!("the token's azp ({})", plain(client, MAX_CLAIM)),
+            None => format!("the token's audience ({})", self.audience()),
+        }
+    }
+
+    /// The key that signed, between two texts; nothing if the token does not name it.
+    fn key(&self, before: &str, after: &str) -> String {
+        let key = self.claims.and_then(TokenClaims::key_id);
+        key.map_or_else(String::new, |key| format!("{before}{}{after}", plain(key, MAX_CLAIM)))
+    }
+
     fn bearer(&self) -> String {
         match self.claims {
             Some(_) => format!("issuer {}, subject {}, audience {}", self.issuer(), self.subject(), self.audience()),
@@ -154,22 +214,52 @@ impl Known<'_> {
         }
     }
 
+    fn issuer_faults(&self) -> Option<String> {
+        issuer_faults(self.role_arn(), self.claims?.issuer.as_deref()?)
+    }
+
+    fn is_for_api_server(&self) -> bool {
+        self.claims.is_some_and(TokenClaims::is_for_api_server)
+    }
+
+    fn for_api_server(&self) -> String {
+        format!(
+            "the token {} is for the API server (audience {}), not for STS. Do not make a role or an OIDC provider trust this \
+             audience. Project a serviceAccountToken with the audience of the OIDC provider (usually sts.amazonaws.com) into the \
+             pod, and set AWS_WEB_IDENTITY_TOKEN_FILE to its path",
+            self.origin,
+            self.audience()
+        )
+    }
+
+    /// What to do if the audience is not meant, after the question.
+    fn is_meant(&self, question: &str) -> String {
+        let place = match self.origin {
+            TokenOrigin::File(_) => "in `audience` of the volume's serviceAccountToken",
+            TokenOrigin::Source(_) => "where the source asks for the token",
+        };
+        format!("{question} If not, correct it {place}, usually to {USUAL_AUDIENCE}. ")
+    }
+
     /// The IAM provider that vouches for the token's issuer.
     fn provider(&self) -> String {
         match self.claims.and_then(|claims| claims.issuer.as_deref()) {
-            Some(issuer) => plain(&provider_arn(self.role_arn(), issuer), MAX_CLAIM),
+            Some(issuer) => plain(&provider_name(self.role_arn(), issuer), MAX_CLAIM),
             None => format!("of the token's issuer in {}", account_text(self.role_arn())),
         }
     }
 
     fn begins(&self) -> String {
-        let start = self.claims.and_then(TokenClaims::valid_from).and_then(date);
-        start.map_or_else(|| "is not valid yet".to_owned(), |date| format!("is valid from {date}, which has not come"))
+        let start = self.claims.and_then(TokenClaims::valid_from);
+        start.map_or_else(
+            || "is not valid yet".to_owned(),
+            |start| format!("is valid from {}, which has not come", date(start)),
+        )
     }
 
     fn expired(&self) -> String {
         let expiry = self.claims.and_then(|claims| claims.expires_at);
-        expiry.and_then(date).map_or_else(|| " has expired".to_owned(), |date| format!(" expired at {date}"))
+        expiry.map_or_else(|| " has expired".to_owned(), |expiry| format!(" expired at {}", date(expiry)))
     }
 }
 
@@ -178,11 +268,10 @@ fn claim(value: Option<&str>, absent: &str) -> String {
     value.map_or_else(|| absent.to_owned(), |value| plain(value, MAX_CLAIM))
 }
 
-fn date(time: SystemTime) -> Option<String> {
-    DateTime::from(time).fmt(Format::DateTime).ok()
-}
-
-const MAX_CLAIM: usize = 512;
+/// The beginning of the one for China, too.
+const USUAL_AUDIENCE: &str = "sts.amazonaws.com";
+const MAX_CLAIM: usize = 200;
+const MAX_AUDIENCES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +296,13 @@ mod tests {
         )
     }
 
+    /// Signed with the key `key-1`.
+    fn signed(payload: &str) -> TokenClaims {
+        let token = jwt(payload);
+        TokenClaims::parse(&format!("eyJhbGciOiJSUzI1NiIsImtpZCI6ImtleS0xIn0.{}", token.split_once('.').unwrap().1))
+            .unwrap()
+    }
+
     fn session(role_arn: &str) -> Session {
         Session { length: Some(Duration::from_secs(7200)), ..server::session(role_arn) }
     }
@@ -217,54 +313,55 @@ mod tests {
             TokenOrigin::File(TokenConfig { file, poll_interval: Duration::from_secs(30), watch: false })
         });
         let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
-        Known { asked: Asked { session, endpoint, region }, origin: &FILE, claims }
+        let said = "STS answered AccessDenied";
+        Known { asked: Asked { session, endpoint, region, said }, origin: &FILE, claims }
     }
 
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
-        (Reason::Unreachable, "check that the pod may reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1; it is tried again until then"),
-        (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com (a firewall that drops packets, a proxy, a VPC endpoint of STS in eu-central-1); an STS that is merely slow is tried again"),
-        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
-        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com or of a proxy before it, and is tried again; if it lasts, look at the AWS Health Dashboard for eu-central-1"),
-        (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised: share one provider per process, lengthen the sessions (session_length), start fewer pods at once"),
-        (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s: check that its /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"),
-        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z and must be replaced by the kubelet: check that it still is mounted as a projected volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once"),
-        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token in /var/run/secrets/token: its pod or service account (system:serviceaccount:shop:orders) may have been deleted; a new token is taken up at once"),
-        (Reason::NoProvider, "create an IAM OIDC provider for https://issuer.example.com/cluster in account 123456789012, where arn:aws:iam::123456789012:role/app is, with the token's audience (sts.amazonaws.com) as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the role's"),
-        (Reason::Audience, "the audience of the token in /var/run/secrets/token (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
-        (Reason::Signature, "the keys that https://issuer.example.com/cluster publishes did not sign the token in /var/run/secrets/token: check that its jwks_uri holds the cluster's present keys, and that no other cluster uses the same issuer URL"),
-        (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed: update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
-        (Reason::Malformed, "the token in /var/run/secrets/token is not one that STS can read: check that AWS_WEB_IDENTITY_TOKEN_FILE names the projected service-account token, signed with RS256, RS384, RS512, ES256, ES384 or ES512"),
-        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: its URL, its client IDs, its keys"),
-        (Reason::RoleDenied, r#"the trust policy of arn:aws:iam::123456789012:role/app must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if it has, check that the role exists, that the statement has no further condition, and that no service control policy or VPC endpoint policy denies it"#),
-        (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows: raise the role's MaxSessionDuration, or ask for less with session_length"),
-        (Reason::Setting, "mend role_arn (arn:aws:iam::123456789012:role/app), session_name, session_length or policy, whichever the answer names"),
-        (Reason::Policy, "mend the session policy (policy, policy_arns) as the answer says"),
-        (Reason::PolicyTooLarge, "shorten the session policy, or name fewer policies (policy, policy_arns); the answer says by how much"),
-        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or use another region (AWS_REGION)"),
-        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another; it is not asked there again, and tried elsewhere"),
-        (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, and the FIPS and dual-stack settings; without the feature default-https-client an HTTP client must be given by configure"),
-        (Reason::TooEarly, "the token in /var/run/secrets/token is valid from 2029-12-31T23:00:00Z, which has not come by the clock of STS at https://sts.eu-central-1.amazonaws.com: compare the clock of https://issuer.example.com/cluster (the cluster's control plane) and that of STS with a time server; the token is sent again within seconds"),
-        (Reason::NoProviderAtStandby, "the standby https://sts.eu-central-1.amazonaws.com knows no OIDC provider for https://issuer.example.com/cluster in account 123456789012, or the region is not active for this account: create the provider, or activate STS in eu-central-1 (IAM, Account settings); the next endpoint is asked"),
-        (Reason::UnknownCode, "check that https://sts.eu-central-1.amazonaws.com is the STS that is meant (AWS_ENDPOINT_URL_STS), that it can read the keys of https://issuer.example.com/cluster, and that it trusts this issuer for the audience sts.amazonaws.com; then mend what the answer names, which may also be the role, the session_length or the policy"),
-        (Reason::Unexplained, "the answer gives no reason; most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster: check that it can fetch the issuer's /.well-known/openid-configuration; if it can, check role_arn, session_length and policy; the token is sent again within seconds"),
-        (Reason::NotSts, "something else answers at https://sts.eu-central-1.amazonaws.com: check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
-        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not keep to STS's protocol, or something in between changes its answers: check AWS_ENDPOINT_URL_STS and any proxy"),
+        (Reason::Unreachable, "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
+        (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
+        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1, or at the log of your own STS"),
+        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1, or at the log of your own STS"),
+        (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
+        (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token: a new signing key that is not published yet is the common cause; (2) /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of requests. The exchange is tried again"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount never changes); (3) the kubelet of this node is healthy. A new token is used at once"),
+        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token in /var/run/secrets/token. Its pod or service account (system:serviceaccount:shop:orders) may have been deleted. A new token is used at once"),
+        (Reason::NoProvider, "create an IAM OIDC provider for https://issuer.example.com/cluster in account 123456789012, where arn:aws:iam::123456789012:role/app is, with the token's audience (sts.amazonaws.com) as client ID. If there is a provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with the role's"),
+        (Reason::Audience, "the audience of the token in /var/run/secrets/token (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster. Add it there, or make the token for an audience that is one"),
+        (Reason::Signature, "the keys that https://issuer.example.com/cluster publishes did not sign the token in /var/run/secrets/token. Check that its jwks_uri lists the key that signs now (publish a new key before tokens are signed with it), and that no other cluster uses the same issuer URL"),
+        (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed. Update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
+        (Reason::Malformed, "the token in /var/run/secrets/token is not one that STS can read. Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token. STS takes the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
+        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: its URL with the issuer, its client IDs with the audience, and the published keys with the token's key"),
+        (Reason::RoleDenied, r#"the trust policy of arn:aws:iam::123456789012:role/app must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under the service account that the role names instead. If the statement is there, check in turn: (1) arn:aws:iam::123456789012:role/app exists; (2) the statement has no further condition; (3) no resource control policy, service control policy or VPC endpoint policy denies it"#),
+        (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows. Raise the role's MaxSessionDuration, or ask for less with session_length"),
+        (Reason::Setting, "correct the setting that the answer names: role_arn (arn:aws:iam::123456789012:role/app), session_name, session_length or policy"),
+        (Reason::Policy, "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"),
+        (Reason::PolicyTooLarge, "shorten the session policy (policy), or name fewer policies (policy_arns). The answer says by how much"),
+        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or set AWS_REGION to a region that is active there"),
+        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another standby. This one is not asked again; the next endpoint is"),
+        (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region may have no such endpoint. Without the feature default-https-client, give an HTTP client by configure"),
+        (Reason::TooEarly, "the token in /var/run/secrets/token is valid from 2029-12-31T23:00:00Z, which has not come by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clock of https://issuer.example.com/cluster (the cluster's control plane) and that of STS with a time server. The token is sent again within seconds"),
+        (Reason::NoProviderAtStandby, "the standby https://sts.eu-central-1.amazonaws.com knows no OIDC provider for https://issuer.example.com/cluster in account 123456789012, or the region is not active for this account. Create the provider, or activate STS in eu-central-1 (IAM, Account settings). The next endpoint is asked"),
+        (Reason::UnknownCode, "check in turn: (1) https://sts.eu-central-1.amazonaws.com is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of https://issuer.example.com/cluster; (3) it trusts this issuer and the audience sts.amazonaws.com; (4) role_arn, session_length and policy, if the answer names one of these"),
+        (Reason::Unexplained, "the answer gives no reason. Most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster. Check in turn: (1) the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and policy. The token is sent again within seconds"),
+        (Reason::NotSts, "something else than STS answers at https://sts.eu-central-1.amazonaws.com. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall on the way"),
+        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy on the way"),
     ];
 
     /// Of a token that is no JWT, and a role without account.
     #[rustfmt::skip]
     const LESS_KNOWN: &[(Reason, &str)] = &[
-        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired and must be replaced by the kubelet: check that it still is mounted as a projected volume (a subPath mount never changes), and that the node's kubelet is healthy; a new token is taken up at once"),
-        (Reason::TooEarly, "the token in /var/run/secrets/token is not valid yet by the clock of STS at https://sts.eu-central-1.amazonaws.com: compare the clock of the token's issuer (the cluster's control plane) and that of STS with a time server; the token is sent again within seconds"),
-        (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s: check that its /.well-known/openid-configuration and the jwks_uri in that are public, quick, and not rate-limited"),
-        (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID; if there is one, compare its URL with the issuer to the last character, and its account with the role's"),
-        (Reason::Audience, "the audience of the token in /var/run/secrets/token (not readable) is no client ID of the OIDC provider of the token's issuer in the role's account: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
-        (Reason::Thumbprint, "the certificate of the token's issuer has changed: update the thumbprint of the OIDC provider of the token's issuer in the role's account"),
-        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable) with the OIDC provider of the token's issuer in the role's account: its URL, its client IDs, its keys"),
-        (Reason::RoleDenied, "the trust policy of arn:aws:iam:::role/app must name the issuer, subject and audience of the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable)"),
-        (Reason::Throttled, "STS limits the calls of the role's account in eu-central-1, and the limit cannot be raised: share one provider per process, lengthen the sessions (session_length), start fewer pods at once"),
-        (Reason::ClaimRejected, "the token's issuer rejected the token in /var/run/secrets/token: its pod or service account (not readable) may have been deleted; a new token is taken up at once"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount never changes); (3) the kubelet of this node is healthy. A new token is used at once"),
+        (Reason::TooEarly, "the token in /var/run/secrets/token is not valid yet by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clock of the token's issuer (the cluster's control plane) and that of STS with a time server. The token is sent again within seconds"),
+        (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token: a new signing key that is not published yet is the common cause; (2) /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of requests. The exchange is tried again"),
+        (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID. If there is a provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with the role's"),
+        (Reason::Audience, "the audience of the token in /var/run/secrets/token (not readable) is no client ID of the OIDC provider of the token's issuer in the role's account. First ask whether this audience is meant. If not, correct it in `audience` of the volume's serviceAccountToken, usually to sts.amazonaws.com. If so, add it to the client IDs of the provider"),
+        (Reason::Thumbprint, "the certificate of the token's issuer has changed. Update the thumbprint of the OIDC provider of the token's issuer in the role's account"),
+        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable) with the OIDC provider of the token's issuer in the role's account: its URL with the issuer, its client IDs with the audience, and the published keys with the token's key"),
+        (Reason::RoleDenied, "the trust policy of arn:aws:iam:::role/app must name the issuer, subject and audience of the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable). Check also that arn:aws:iam:::role/app exists"),
+        (Reason::Throttled, "STS limits the calls of the role's account in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
+        (Reason::ClaimRejected, "the token's issuer rejected the token in /var/run/secrets/token. Its pod or service account (not readable) may have been deleted. A new token is used at once"),
     ];
 
     #[test]
@@ -278,10 +375,10 @@ mod tests {
     /// Of a token that a source gave.
     #[rustfmt::skip]
     const ASKED: &[(Reason, &str)] = &[
-        (Reason::TokenExpired, "the token from the source app::Vault expired at 2030-01-01T00:00:00Z: see that it gives one that is still good; it is asked again"),
-        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token from the source app::Vault: who it is for (system:serviceaccount:shop:orders) may have been deleted; it is asked for another"),
-        (Reason::Malformed, "the token from the source app::Vault is not one that STS can read: it must be a JWT, signed with RS256, RS384, RS512, ES256, ES384 or ES512"),
-        (Reason::Audience, "the audience of the token from the source app::Vault (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: add it there, or project the token with an audience that is one (usually sts.amazonaws.com)"),
+        (Reason::TokenExpired, "the token from the source app::Vault expired at 2030-01-01T00:00:00Z. The source must give a token that is still valid. It is asked again"),
+        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token from the source app::Vault. Its subject (system:serviceaccount:shop:orders) may have been deleted. The source is asked for another token"),
+        (Reason::Malformed, "the token from the source app::Vault is not one that STS can read. The source must give a JWT. STS takes the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
+        (Reason::Audience, "the audience of the token from the source app::Vault (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster. Add it there, or make the token for an audience that is one"),
     ];
 
     #[test]
@@ -322,6 +419,80 @@ mod tests {
         ] {
             let hint = of(reason, endpoint);
             assert!(parts.iter().all(|part| hint.contains(part)), "{reason:?}: {hint}");
+        }
+    }
+
+    /// Claims, and what the hint must and must not say.
+    #[rustfmt::skip]
+    const CASES: &[(Reason, &str, &[&str], &[&str])] = &[
+        (Reason::IssuerUnreachable, r#"{"iss":"https://a.example"}"#, &["keys of https://a.example", "(kid key-1)", "not published yet"], &[]),
+        (Reason::IssuerUnreachable, r#"{"iss":"https://kubernetes.default.svc.cluster.local"}"#, &["AWS cannot trust the issuer https://kubernetes.default.svc.cluster.local: its host is not known on the internet", "--service-account-issuer"], &[]),
+        (Reason::NoProvider, r#"{"iss":"https://10.0.0.1:6443","aud":"a"}"#, &["AWS cannot trust the issuer https://10.0.0.1:6443: its host is an IP address, it has a port", "JWKS", "account 123456789012"], &["create an IAM OIDC provider for https://10"]),
+        (Reason::NoProvider, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for https://a.example", "with sts.amazonaws.com (not the token's audience"], &[]),
+        (Reason::NoProvider, r#"{"iss":"https://a.example","aud":"a","azp":"client"}"#, &["with the token's azp (client) as client ID"], &[]),
+        (Reason::Signature, r#"{"iss":"https://a.example"}"#, &["which names the key (kid) key-1", "jwks_uri"], &[]),
+        (Reason::TokenUnclear, r#"{"iss":"https://a.example"}"#, &["(kid key-1)"], &[]),
+        (Reason::Audience, r#"{"iss":"https://a.example","aud":"vault"}"#, &["(vault)", "First ask whether", "`audience`"], &[]),
+        (Reason::Audience, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for the API server", "Do not make", "AWS_WEB_IDENTITY_TOKEN_FILE"], &["add it to"]),
+        (Reason::RoleDenied, r#"{"iss":"https://a.example","sub":"system:serviceaccount:a:b","aud":"https://kubernetes.default.svc"}"#, &["for the API server", "Do not make"], &["{", "must have"]),
+        (Reason::RoleDenied, r#"{"iss":"https://a.example","sub":"system:serviceaccount:a:b","aud":"vault"}"#, &["first ask whether the audience vault is meant", "run the pod under the service account", "resource control policy"], &["TagSession"]),
+        (Reason::RoleDenied, r#"{"iss":"https://accounts.google.com","sub":"1","aud":"sts.amazonaws.com","azp":"2"}"#, &[r#""Federated":"accounts.google.com""#, r#""accounts.google.com:aud":"2""#], &["oidc-provider", "the pod"]),
+        (Reason::TokenExpired, r#"{"exp":1893456000}"#, &["2030-01-01T00:00:00Z", "terminating", "subPath"], &[]),
+    ];
+
+    #[test]
+    fn each_case_is_told_its_own_way() {
+        let session = session(ROLE);
+        for (reason, payload, says, not) in CASES {
+            let claims = signed(payload);
+            let hint = hint(*reason, &known(&session, Some(&claims)));
+            for part in *says {
+                assert!(hint.contains(part), "{reason:?} {part}: {hint}");
+            }
+            for part in *not {
+                assert!(!hint.contains(part), "{reason:?} {part}: {hint}");
+            }
+        }
+    }
+
+    #[test]
+    fn fips_switch_is_named_where_it_is_on() {
+        let session = session(ROLE);
+        for (endpoint, named) in [("https://sts-fips.eu-central-1.amazonaws.com", true), ("https://sts.a", false)] {
+            for reason in [Reason::Unreachable, Reason::NoAnswer] {
+                let known = known(&session, None);
+                let hint = hint(reason, &Known { asked: Asked { endpoint, ..known.asked }, ..known });
+                assert_eq!(hint.contains("AWS_USE_FIPS_ENDPOINT=false"), named, "{hint}");
+            }
+        }
+    }
+
+    #[test]
+    fn denied_session_tags_are_named() {
+        let (session, claims) = (session(ROLE), ours());
+        let known = known(&session, Some(&claims));
+        let said = "Not authorized to perform sts:TagSession";
+        let hint = hint(Reason::RoleDenied, &Known { asked: Asked { said, ..known.asked }, ..known });
+        assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
+    }
+
+    /// Ten thousand letters, control and bidi characters, in every claim.
+    #[test]
+    fn every_hint_is_bounded_and_printable() {
+        let strange = format!(r"https://\u001b[31m\u202e{}", "x".repeat(10_000));
+        let payload = format!(
+            r#"{{"iss":"{strange}","sub":"system:serviceaccount:{strange}","aud":["{strange}","b"],"azp":"{strange}","exp":1}}"#
+        );
+        let payload = jwt(&payload);
+        let header = aws_smithy_types::base64::encode(format!(r#"{{"kid":"{strange}"}}"#));
+        let claims = TokenClaims::parse(&format!("{header}.{}", payload.split_once('.').unwrap().1)).unwrap();
+        assert!(claims.key_id().is_some());
+        let session = session(ROLE);
+        let reasons = HINTS.iter().map(|(reason, _)| *reason);
+        for reason in reasons {
+            let hint = hint(reason, &known(&session, Some(&claims)));
+            assert!(hint.chars().count() < 1500, "{reason:?}: {}", hint.len());
+            assert!(!hint.contains(|c: char| c.is_control() || c == '\u{202e}'), "{reason:?}: {hint}");
         }
     }
 

@@ -249,8 +249,10 @@ mod tests {
              statement: {\"Effect\":\"Allow\",\"Principal\":{\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/\
              issuer.example.com\"},\"Action\":\"sts:AssumeRoleWithWebIdentity\",\"Condition\":{\"StringEquals\":\
              {\"issuer.example.com:sub\":\"system:serviceaccount:shop:orders\",\"issuer.example.com:aud\":\
-             \"sts.amazonaws.com\"}}} - if it has, check that the role exists, that the statement has no further condition, \
-             and that no service control policy or VPC endpoint policy denies it"
+             \"sts.amazonaws.com\"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under \
+             the service account that the role names instead. If the statement is there, check in turn: (1) \
+             arn:aws:iam::123456789012:role/app exists; (2) the statement has no further condition; (3) no resource control \
+             policy, service control policy or VPC endpoint policy denies it"
         );
     }
 
@@ -443,7 +445,7 @@ mod tests {
         let (outcome, ()) = tokio::join!(source.fetch(CALM), early);
         let Failure { class, error, .. } = outcome.err().unwrap();
         assert_eq!((class, error.kind()), (Class::Transient, ErrorKind::TokenUnavailable));
-        assert!(error.to_string().contains("gave no token within 8s"), "{error}");
+        assert!(error.to_string().contains("gave no token within 8 s"), "{error}");
         assert!(source.obstacle().is_none());
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::token::MAX_BYTES;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 
 /// Why there is no token. Knows no byte of the file.
 pub(super) enum Obstacle {
@@ -77,7 +77,8 @@ impl Obstacle {
                 match limit {
                     Some(limit) => {
                         format!(
-                            "the token file {file} cannot be read: its file system does not answer within {limit:?}"
+                            "the token file {file} cannot be read: its file system does not answer within {}",
+                            in_words(limit)
                         )
                     }
                     None => format!("the token file {file} is being read: its file system has not answered yet"),
@@ -86,7 +87,7 @@ impl Obstacle {
             )
             .with_transient(true),
             Self::PoolFull(limit) => error(
-                format!("the token file {file} cannot be read: the runtime's blocking pool is full for {limit:?}"),
+                format!("the token file {file} cannot be read: the runtime's blocking pool is full for {}", in_words(limit)),
                 "find what blocks the pool's threads (spawn_blocking, tokio::fs, stdin), or raise \
                  max_blocking_threads of the runtime"
                     .to_owned(),

@@ -1,5 +1,7 @@
 //! The trust that a role must have in a token. Pure: from claims to a policy.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use super::TokenClaims;
@@ -9,7 +11,10 @@ impl TokenClaims {
     ///
     /// One statement: the issuer's OIDC provider in the role's account and partition as principal, and `StringEquals` on the
     /// provider's [`sub` and `aud`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif).
-    /// `None` if the token lacks `iss`, `sub` or `aud`, or if this is not a role's ARN.
+    /// AWS takes `azp` for `aud` where the token has both, and names some issuers (`accounts.google.com`) without an ARN.
+    ///
+    /// `None` if the token lacks `iss`, `sub` or `aud`, if it is for the Kubernetes API server alone, which no role should
+    /// trust, or if this is not a role's ARN.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -25,38 +30,98 @@ impl TokenClaims {
         let parts: Vec<&str> = role_arn.splitn(6, ':').collect();
         let ["arn", _, "iam", "", _, role] = parts.as_slice() else { return None };
         role.strip_prefix("role/").filter(|name| !name.is_empty())?;
-        let statement = trust_statement(role_arn, self)?;
+        let statement = trust_statement(role_arn, self, &["sts:AssumeRoleWithWebIdentity"])?;
         Some(format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#))
+    }
+
+    /// Whether the token is for nobody but the Kubernetes API server.
+    pub(super) fn is_for_api_server(&self) -> bool {
+        !self.audience.is_empty() && self.audiences().next().is_none()
+    }
+
+    /// Without the API server's own: whoever gets a token for it could act as the pod there.
+    fn audiences(&self) -> impl Iterator<Item = &str> {
+        let of_pod = self.subject.as_deref().is_some_and(|subject| subject.starts_with("system:serviceaccount:"));
+        self.audience.iter().map(String::as_str).filter(move |audience| {
+            let host = audience.strip_prefix("https://").unwrap_or(audience);
+            // Unless told otherwise the API server takes tokens for the issuer's name.
+            !(host.starts_with("kubernetes.default") || of_pod && self.issuer.as_deref() == Some(audience))
+        })
     }
 }
 
 /// The statement that lets `claims` assume `role_arn`, in the order in which people write it; none if the token does not say
 /// whose it is.
-pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims) -> Option<String> {
+pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims, actions: &[&str]) -> Option<String> {
     let issuer = claims.issuer.as_deref()?;
     let subject = claims.subject.as_deref()?;
-    let audience = match claims.audience.as_slice() {
-        [] => return None,
-        [one] => Value::from(one.as_str()),
-        several => Value::from(several),
+    let audience: Vec<_> = match claims.authorized_party().filter(|_| is_aws(role_arn)) {
+        Some(client) => vec![client],
+        None => claims.audiences().collect(),
     };
+    let one_or_list = |list: &[&str]| if let [one] = list { Value::from(*one) } else { Value::from(list) };
+    if audience.is_empty() {
+        return None;
+    }
     let key = bare(issuer);
     // `Value` escapes whatever a claim may hold.
     let [federated, sub_key, aud_key, subject] =
-        [provider_arn(role_arn, issuer), format!("{key}:sub"), format!("{key}:aud"), subject.to_owned()]
+        [provider_name(role_arn, issuer), format!("{key}:sub"), format!("{key}:aud"), subject.to_owned()]
             .map(Value::from);
+    let (action, audience) = (one_or_list(actions), one_or_list(&audience));
     Some(format!(
-        r#"{{"Effect":"Allow","Principal":{{"Federated":{federated}}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":{{{sub_key}:{subject},{aud_key}:{audience}}}}}}}"#
+        r#"{{"Effect":"Allow","Principal":{{"Federated":{federated}}},"Action":{action},"Condition":{{"StringEquals":{{{sub_key}:{subject},{aud_key}:{audience}}}}}}}"#
     ))
 }
 
-/// Of the IAM provider that vouches for the issuer, in the role's account.
-pub(super) fn provider_arn(role_arn: &str, issuer: &str) -> String {
+/// The IAM provider that vouches for the issuer: its ARN in the role's account, or the name of one that IAM has built in.
+pub(super) fn provider_name(role_arn: &str, issuer: &str) -> String {
+    let bare = bare(issuer);
+    if is_aws(role_arn) && BUILT_IN.contains(&bare) {
+        return bare.to_owned();
+    }
     let mut parts = role_arn.split(':');
     let partition = parts.nth(1).unwrap_or("aws");
     // Servers other than AWS have no accounts: the part stays empty.
     let account = parts.nth(2).unwrap_or_default();
-    format!("arn:{partition}:iam::{account}:oidc-provider/{}", bare(issuer))
+    format!("arn:{partition}:iam::{account}:oidc-provider/{bare}")
+}
+
+/// Why AWS can have no OIDC provider for this issuer. Other servers may.
+pub(super) fn issuer_faults(role_arn: &str, issuer: &str) -> Option<String> {
+    if !is_aws(role_arn) || BUILT_IN.contains(&bare(issuer)) {
+        return None;
+    }
+    let authority = bare(issuer).split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    let address: Option<IpAddr> = host.parse().ok();
+    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+        // A test's own: what it calls AWS can reach it.
+        return None;
+    }
+    let mut faults = Vec::new();
+    if !issuer.starts_with("https://") {
+        faults.push("it does not begin with https://");
+    }
+    if address.is_some() {
+        faults.push("its host is an IP address");
+    } else if !host.contains('.') || host.contains(".svc.") || PRIVATE.iter().any(|end| host.ends_with(end)) {
+        faults.push("its host is not known on the internet");
+    }
+    if port.is_some() {
+        faults.push("it has a port");
+    }
+    (!faults.is_empty()).then(|| faults.join(", "))
+}
+
+/// Other servers leave the account empty, or name a tenant.
+fn is_aws(role_arn: &str) -> bool {
+    let account = role_arn.split(':').nth(4).unwrap_or_default();
+    account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// IAM names an issuer without its scheme.
@@ -64,12 +129,18 @@ fn bare(issuer: &str) -> &str {
     issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(issuer)
 }
 
+/// Issuers of JWTs that every account trusts without an OIDC provider.
+const BUILT_IN: [&str; 2] = ["accounts.google.com", "cognito-identity.amazonaws.com"];
+/// How names end that no public name server knows.
+const PRIVATE: [&str; 7] = [".default", ".svc", ".local", ".localhost", ".internal", ".lan", ".test"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::web_identity::testing::jwt;
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
+    const ACTION: &[&str] = &["sts:AssumeRoleWithWebIdentity"];
 
     fn claims(payload: &str) -> TokenClaims {
         TokenClaims::parse(&jwt(payload)).unwrap()
@@ -94,13 +165,84 @@ mod tests {
                 r#"{"Effect":"Allow","Principal":{"Federated":"arn:minio:iam:::oidc-provider/issuer.example.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com:sub":"app","issuer.example.com:aud":"minio"}}}"#,
             ),
         ] {
-            let policy = trust_statement(role, &claims(payload)).unwrap();
+            let policy = trust_statement(role, &claims(payload), ACTION).unwrap();
             assert_eq!(policy, expected);
             serde_json::from_str::<Value>(&policy).unwrap();
         }
         for payload in [r#"{"sub":"a","aud":"b"}"#, r#"{"iss":"a","aud":"b"}"#, r#"{"iss":"a","sub":"b"}"#] {
-            assert_eq!(trust_statement(ROLE, &claims(payload)), None, "{payload}");
+            assert_eq!(trust_statement(ROLE, &claims(payload), ACTION), None, "{payload}");
         }
+    }
+
+    #[test]
+    fn built_in_issuer_is_named_without_arn() {
+        let token = claims(r#"{"iss":"https://accounts.google.com","sub":"1","aud":"me","azp":"2"}"#);
+        assert_eq!(
+            trust_statement(ROLE, &token, ACTION).unwrap(),
+            r#"{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"accounts.google.com:sub":"1","accounts.google.com:aud":"2"}}}"#
+        );
+        assert_eq!(
+            trust_statement("arn:minio:iam:::role/app", &token, &["a", "b"]).unwrap(),
+            r#"{"Effect":"Allow","Principal":{"Federated":"arn:minio:iam:::oidc-provider/accounts.google.com"},"Action":["a","b"],"Condition":{"StringEquals":{"accounts.google.com:sub":"1","accounts.google.com:aud":"me"}}}"#
+        );
+    }
+
+    #[test]
+    fn api_servers_audience_is_never_trusted() {
+        let pod = "system:serviceaccount:shop:orders";
+        for (issuer, subject, audience, policy) in [
+            ("https://a.example", pod, r#""https://kubernetes.default.svc""#, None),
+            ("https://a.example", pod, r#""https://kubernetes.default.svc.cluster.local""#, None),
+            ("https://a.example", pod, r#"["https://a.example","kubernetes.default"]"#, None),
+            (
+                "https://a.example",
+                pod,
+                r#"["https://kubernetes.default.svc","sts.amazonaws.com"]"#,
+                Some("sts.amazonaws.com"),
+            ),
+            ("https://a.example", "ci", r#""https://a.example""#, Some("https://a.example")),
+        ] {
+            let claims = claims(&format!(r#"{{"iss":"{issuer}","sub":"{subject}","aud":{audience}}}"#));
+            let given = claims.trust_policy(ROLE).map(|policy| serde_json::from_str::<Value>(&policy).unwrap());
+            let trusted =
+                given.map(|given| given["Statement"][0]["Condition"]["StringEquals"]["a.example:aud"].clone());
+            assert_eq!(trusted, policy.map(Value::from), "{audience}");
+            assert_eq!(claims.is_for_api_server(), policy.is_none(), "{audience}");
+        }
+        assert!(!claims("{}").is_for_api_server());
+    }
+
+    #[test]
+    fn issuer_that_aws_cannot_reach_is_told() {
+        let private = "its host is not known on the internet";
+        for (issuer, faults) in [
+            ("https://oidc.example.com/cluster", None),
+            ("https://accounts.google.com", None),
+            ("accounts.google.com", None),
+            ("https://kubernetes.default.svc", Some(private)),
+            ("https://kubernetes.default.svc.cluster.local", Some(private)),
+            ("https://kubernetes.default.svc.shop.example.com", Some(private)),
+            ("https://shop.local/", Some(private)),
+            ("http://127.0.0.1:6443", None),
+            ("https://localhost:6443/", None),
+            ("https://oidc.example.com:6443", Some("it has a port")),
+            ("https://10.0.0.1:6443/a:b", Some("its host is an IP address, it has a port")),
+            ("https://[fd00::1]/", Some("its host is an IP address")),
+            ("https://[fd00::1]:6443/", Some("its host is an IP address, it has a port")),
+            ("http://oidc.example.com", Some("it does not begin with https://")),
+            ("oidc.example.com", Some("it does not begin with https://")),
+            (
+                "kubernetes/serviceaccount",
+                Some("it does not begin with https://, its host is not known on the internet"),
+            ),
+        ] {
+            assert_eq!(issuer_faults(ROLE, issuer).as_deref(), faults, "{issuer}");
+        }
+        assert_eq!(
+            issuer_faults("arn:aws:iam:::role/app", "https://kubernetes.default.svc"),
+            None,
+            "Ceph may reach it"
+        );
     }
 
     #[test]
@@ -109,7 +251,7 @@ mod tests {
             r#"{"iss":"https://issuer.example.com","sub":"system:serviceaccount:shop:orders","aud":"sts.amazonaws.com"}"#,
         );
         let policy: Value = serde_json::from_str(&claims.trust_policy(ROLE).unwrap()).unwrap();
-        let statement: Value = serde_json::from_str(&trust_statement(ROLE, &claims).unwrap()).unwrap();
+        let statement: Value = serde_json::from_str(&trust_statement(ROLE, &claims, ACTION).unwrap()).unwrap();
         assert_eq!(policy, serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }));
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::scrub::plain;
+
 /// Why there are no file events.
 #[derive(Debug)]
 pub(super) enum WatchError {
@@ -29,9 +31,14 @@ impl fmt::Display for WatchError {
                 "no inotify watch is left (ENOSPC): all processes of this uid on the node share \
                  fs.inotify.max_user_watches; raise it on the node",
             ),
-            Self::Thread(error) => write!(f, "no thread can be had for the watcher: {error}"),
-            Self::Broken => f.write_str("the watcher failed, and is not tried again"),
-            Self::Other(error) => f.write_str(error),
+            Self::Thread(error) => write!(
+                f,
+                "no thread can be started for the watcher ({error}): raise the pod's pids limit (pids.max) or RLIMIT_NPROC"
+            ),
+            Self::Broken => f.write_str(
+                "the watcher failed and is not started again: the file is polled until the process restarts",
+            ),
+            Self::Other(error) => f.write_str(&plain(error, 200)),
         }
     }
 }

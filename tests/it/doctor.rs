@@ -1,12 +1,13 @@
 //! The example that walks the whole road, run as a user runs it: each check passes, and fails, for its own reason.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 use aws_web_identity::TokenClaims;
@@ -307,6 +308,7 @@ async fn a_key_that_is_not_published_and_a_signature_that_it_did_not_make_are_to
     assert_eq!(report.failing(), ["signing_key", "exchange"], "{report:?}");
     assert!(report.remedy("signing_key").contains("/openid/v1/jwks"), "{report:?}");
     assert_eq!(report.check("signature")["status"], "unknown");
+    assert!(report.remedy("exchange").starts_with("first mend signing_key: publish"), "{report:?}");
 
     for (spec, detail) in
         [(spec().forged(), "does not match"), (spec().forged().algorithm(Algorithm::Rs256), "does not match")]
@@ -320,6 +322,117 @@ async fn a_key_that_is_not_published_and_a_signature_that_it_did_not_make_are_to
     rig.rotate(spec().unsigned());
     let report = Doctor::of(&rig).report().await;
     assert!(report.detail("signature").contains("algorithm is none, which STS does not take"), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pod_identity_alone_is_named() {
+    let rig = Rig::start().await;
+    let report = Doctor::of(&rig)
+        .without("AWS_ROLE_ARN")
+        .without("AWS_WEB_IDENTITY_TOKEN_FILE")
+        .with("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
+        .report()
+        .await;
+    assert!(report.detail("variables").contains("EKS Pod Identity"), "{report:?}");
+    for part in ["aws-config", "BackgroundCredentialsProvider", "eks.amazonaws.com/role-arn"] {
+        assert!(report.remedy("variables").contains(part), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn byte_order_mark_is_named_wherever_it_stands() {
+    let rig = Rig::start().await;
+    let token = rig.issuer.mint(spec());
+    rig.volume.write(format!("\u{feff}{token}")).unwrap();
+    let report = Doctor::of(&rig).report().await;
+    assert_eq!(report.failing(), ["token_file"], "{report:?}");
+    assert!(report.detail("token_file").contains("byte-order mark"), "{report:?}");
+
+    for (check, marked_discovery) in [("discovery", true), ("signing_key", false)] {
+        let url = issuer_that_answers(200, marked_discovery, "\u{feff}{\"keys\":[]}").await;
+        rig.rotate(spec().issuer(url));
+        let report = Doctor::of(&rig).report().await;
+        assert_eq!(report.failing(), [check, "exchange"], "{report:?}");
+        assert!(report.detail(check).contains("byte-order mark"), "{report:?}");
+        assert!(report.remedy(check).contains("without a byte-order mark"), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_server_that_hides_its_discovery_gets_a_binding() {
+    let rig = Rig::start().await;
+    rig.rotate(spec().issuer(issuer_that_answers(403, false, "").await));
+    let report = Doctor::of(&rig).report().await;
+    assert_eq!(report.failing(), ["discovery", "exchange"], "{report:?}");
+    for part in ["system:service-account-issuer-discovery", "system:unauthenticated"] {
+        assert!(report.remedy("discovery").contains(part), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_for_the_api_server_is_never_to_be_trusted() {
+    let rig = Rig::start().await;
+    rig.rotate(spec().audience("https://kubernetes.default.svc"));
+    let report = Doctor::of(&rig).report().await;
+    assert_eq!(report.failing(), ["token_claims", "exchange"], "{report:?}");
+    assert!(report.detail("token_claims").starts_with("the token is for the API server"), "{report:?}");
+    assert!(report.remedy("token_claims").starts_with("never let AWS trust the audience"), "{report:?}");
+    assert!(report.remedy("exchange").starts_with("first mend token_claims: never let"), "{report:?}");
+    assert!(!report.remedy("exchange").contains("add it"), "{report:?}");
+    assert_eq!(report.value["trust_policy"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issuer_that_aws_cannot_trust_is_told_by_its_name() {
+    let rig = Rig::start().await;
+    for (issuer, fault) in [
+        ("https://kubernetes.default.svc.cluster.local", "a host that is not known on the internet"),
+        ("https://127.0.0.1:6443", "an IP address"),
+        ("https://oidc.example.com:6443", "has a port"),
+    ] {
+        rig.rotate(spec().issuer(issuer));
+        // Where there is no STS, so that nothing leaves this machine.
+        let report = Doctor::of(&rig).without("AWS_ENDPOINT_URL_STS").with("AWS_REGION", "nowhere-1").report().await;
+        assert!(report.detail("issuer").contains(fault), "{report:?}");
+        assert!(report.remedy("issuer").contains("--service-account-issuer"), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_ca_of_the_issuer_is_no_failure_of_the_exchange() {
+    let rig = Rig::start().await;
+    let Some((_server, url)) = tls_server() else { return skipped("openssl is not here") };
+    rig.rotate(spec().issuer(&*url));
+    let report = Doctor::of(&rig).report().await;
+    assert_eq!(report.check("issuer")["status"], "unknown", "{report:?}");
+    for part in ["which the exchange does not need", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        assert!(report.detail("issuer").contains(part), "{report:?}");
+    }
+    assert!(!report.detail("issuer").contains("internet"), "{report:?}");
+    let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &url).report().await;
+    for part in ["SSL_CERT_FILE", "AWS_CA_BUNDLE is not read"] {
+        assert!(report.remedy("endpoint").contains(part), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn port_without_tls_is_told_from_a_network_fault() {
+    let rig = Rig::start().await;
+    let https = rig.sts.endpoint_url().replace("http:", "https:");
+    let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &https).report().await;
+    assert!(report.remedy("endpoint").contains("does not speak TLS"), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strange_claims_are_cut_and_printable() {
+    let rig = Rig::start().await;
+    rig.rotate(spec().subject(format!("\u{1b}[31m\u{202e}{}", "x".repeat(10_000))));
+    for arguments in [&["--json"][..], &[]] {
+        let text = String::from_utf8(Doctor::of(&rig).run(arguments).await.stdout).unwrap();
+        let report = text.split("rust_policy\"").next().and_then(|text| text.split("The trust policy").next()).unwrap();
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+        assert!(report.len() < 10_000, "{}", report.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -459,6 +572,57 @@ async fn credentials_that_sign_nothing_are_found_out_unless_the_sts_cannot_be_as
         assert!(report.detail("identity").contains(detail), "{report:?}");
         assert_eq!(report.value["ok"], expected == "unknown", "{report:?}");
     }
+}
+
+/// Publishes an empty key set, or what is given.
+async fn issuer_that_answers(status: u16, marked: bool, keys: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mark = if marked { "\u{feff}" } else { "" };
+    let document = format!("{mark}{}", json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }));
+    let status = http::StatusCode::from_u16(status).unwrap();
+    let answer =
+        move |uri: http::Uri| async move { (status, if uri.path() == "/keys" { keys.to_owned() } else { document }) };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    url
+}
+
+/// Ends with this.
+struct TlsServer(Child);
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A certificate of its own making, which nobody trusts.
+fn tls_server() -> Option<(TlsServer, String)> {
+    let directory = tempfile::tempdir().unwrap();
+    let [key, certificate] = ["key", "certificate"].map(|name| directory.path().join(name));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=nobody's"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .ok()?;
+    assert!(made.status.success(), "{made:?}");
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-key"])
+        .arg(key)
+        .arg("-cert")
+        .arg(certificate)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let accepts = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned));
+    let port = accepts.as_deref().and_then(|address| address.rsplit(':').next()).expect("a port").to_owned();
+    Some((TlsServer(server), format!("https://localhost:{port}")))
 }
 
 /// Grants all exchanges, and answers so to everything else.

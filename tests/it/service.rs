@@ -5,10 +5,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use aws_web_identity::test_util::Fault;
+use tempfile::NamedTempFile;
 
 use crate::example::example;
 use crate::metrics::{NAMES, names_in};
-use crate::rig::{ROLE, Rig, eventually, soon};
+use crate::rig::{ROLE, Rig, eventually, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
@@ -50,6 +51,19 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readiness_is_logged_after_a_mended_mistake() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::ValidationError);
+    let mut service = Service::start(&rig);
+    eventually(|| service.log().contains("not ready until somebody mends this")).await;
+    rig.sts.set_fault(None);
+    // Ends the failure; else the next attempt is minutes away.
+    rig.rotate(spec().subject("system:serviceaccount:shop:checkout"));
+    eventually(|| service.log().contains(" ready\n") || service.log().contains(": ready")).await;
+    service.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_it_while_an_exchange_hangs() {
     let rig = Rig::start().await;
     rig.sts.set_fault(Fault::Hang);
@@ -82,10 +96,13 @@ struct Service {
     child: Child,
     address: String,
     client: reqwest::Client,
+    /// Its standard error.
+    log: NamedTempFile,
 }
 
 impl Service {
     fn start(rig: &Rig) -> Self {
+        let log = NamedTempFile::new().unwrap();
         let mut child = example("service")
             .env("AWS_ROLE_ARN", ROLE)
             .env("AWS_WEB_IDENTITY_TOKEN_FILE", rig.volume.token_path())
@@ -93,14 +110,19 @@ impl Service {
             .env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .env("NO_COLOR", "1")
+            .stderr(log.reopen().unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, address, client }
+        Self { child, address, client, log }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 
     async fn get(&self, path: &str) -> (u16, String) {

@@ -161,8 +161,8 @@ async fn p2_a_source_that_is_down_hides_nothing_and_is_asked_again_soon() {
     assert!(error.is_transient());
     assert_eq!(
         error.to_string(),
-        "the token source it::token_source::Scripted gave no token: the cause, if one is given, is the source's own; it \
-         is asked again until it gives a token"
+        "the token source it::token_source::Scripted gave no token: see the source's own error below, or its log. The \
+         source is asked again until it gives a token"
     );
     let cause = error.source().unwrap();
     assert!(cause.is::<TokenError>() && cause.to_string() == "the agent is asleep", "{cause}");
@@ -188,7 +188,7 @@ async fn a_source_that_hangs_or_panics_costs_one_attempt() {
     let provider = builder.wait_timeout(Duration::from_secs(2)).build().unwrap();
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
-    assert!(error.to_string().contains("gave no token within 500ms"), "{error}");
+    assert!(error.to_string().contains("gave no token within 500 ms"), "{error}");
 
     source.set(Does::Panic);
     eventually(|| provider.status().last_error.is_some_and(|error| error.kind() == ErrorKind::Unexpected)).await;
