@@ -27,7 +27,6 @@ use self::endpoint::RawUrl;
 pub use self::registry::Registry;
 use self::settings::{Settings, Shared};
 use self::standby::RawStandby;
-use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::WebIdentityCredentialsProvider;
 use crate::refresh::ExpiredPolicy;
@@ -112,8 +111,9 @@ impl Builder {
     /// The role to assume, by its ARN. Default: `AWS_ROLE_ARN`, which the EKS webhook sets from the service account's
     /// annotation `eks.amazonaws.com/role-arn`.
     ///
-    /// `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`; another STS server may have roles without account. An error: any
-    /// other ARN; at AWS's own endpoints, a role of another partition than the region's.
+    /// At AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, of the region's partition. At an [endpoint](Self::endpoint_url) of
+    /// another server, what that calls its roles: 20 to 2048 characters without blanks, with a colon. An error: anything else, a SAML pair
+    /// of role and provider, a placeholder that was not replaced.
     pub fn role_arn(mut self, arn: impl Into<String>) -> Self {
         self.settings.role_arn = Some(arn.into());
         self
@@ -122,8 +122,9 @@ impl Builder {
     /// The file with the service account's token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS webhook sets.
     ///
     /// The kubelet [projects it](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken)
-    /// into the pod and replaces it when 80 % of the token's life are over. It need not exist yet. An error: an empty
-    /// path, or a token in the place of one.
+    /// into the pod and replaces it when 80 % of the token's life are over. It need not exist yet. An error: what
+    /// cannot be a file's path, such as a URL, a path with `~` or a variable that nobody replaced, quotes around it, or a
+    /// token.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.token_file = Some(path.into());
         self
@@ -174,7 +175,8 @@ impl Builder {
     }
 
     /// The region whose STS is asked. Default: the region of [`configure`](Self::configure), else `AWS_REGION`, else
-    /// `AWS_DEFAULT_REGION`. There is no further default, least of all us-east-1: without a region, an error.
+    /// `AWS_DEFAULT_REGION`. There is no further default, least of all us-east-1: without a region, an error. At AWS an error, too: what is
+    /// not called as its regions are, such as `us-east-1-fips`, `aws-global` or a zone.
     ///
     /// The credentials are good in every region of the partition.
     pub fn region(mut self, region: Region) -> Self {
@@ -303,7 +305,7 @@ impl Builder {
     /// [`is_invalid`](BuildError::is_invalid): the role or where tokens come from is missing, there is no region, or a value breaks its
     /// rule; the text says which and what to do.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        Ok(self.settings.resolve(&Environment::real())?.build())
+        Ok(self.settings.parts()?.build())
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.

@@ -11,6 +11,7 @@ use crate::scrub::printable;
 const ROLE_ARN: &str = "AWS_ROLE_ARN";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const POD_IDENTITY: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
 const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 const POD_NAME: &str = "HOSTNAME";
 const REGION: &str = "AWS_REGION";
@@ -25,10 +26,11 @@ const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
 const PROFILE: &str = "AWS_PROFILE";
 const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 
-const ALL: [&str; 16] = [
+const ALL: [&str; 17] = [
     ROLE_ARN,
     TOKEN_FILE,
     POD_IDENTITY,
+    ACCESS_KEY,
     SESSION_NAME,
     POD_NAME,
     REGION,
@@ -119,9 +121,19 @@ impl Environment {
         [PROFILE, CONFIG_FILE].into_iter().find(|name| self.0.contains_key(name))
     }
 
-    /// Both of AWS's ways to give a pod a role are set up here.
-    pub(crate) fn has_pod_identity_too(&self) -> bool {
-        self.0.contains_key(POD_IDENTITY) && (self.0.contains_key(ROLE_ARN) || self.0.contains_key(TOKEN_FILE))
+    /// EKS Pod Identity gives this pod credentials. ECS and others use the same variable outside of pods.
+    pub(crate) fn has_pod_identity(&self) -> bool {
+        self.0.contains_key(POD_IDENTITY)
+    }
+
+    /// A variable of web identity is set.
+    pub(crate) fn has_web_identity(&self) -> bool {
+        self.0.contains_key(ROLE_ARN) || self.0.contains_key(TOKEN_FILE)
+    }
+
+    /// The SDK's default chain would take this key before anything else.
+    pub(crate) fn has_access_key(&self) -> bool {
+        self.0.contains_key(ACCESS_KEY)
     }
 
     /// Somebody asks for STS's global endpoint.
@@ -142,7 +154,10 @@ impl Environment {
         match value.to_str() {
             Some(text) => Ok(Some(Given { by: name, value: text.to_owned() })),
             // Not shown: whoever mistook the variable may have put a token there.
-            None => Err(BuildError::invalid(format!("{name} is not UTF-8: write it anew as plain text"))),
+            None => {
+                Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it anew as plain text")
+                    .with_setting(name))
+            }
         }
     }
 
@@ -152,10 +167,11 @@ impl Environment {
             None => Ok(false),
             Some(given) if given.value.eq_ignore_ascii_case("true") => Ok(true),
             Some(given) if given.value.eq_ignore_ascii_case("false") => Ok(false),
-            Some(given) => Err(BuildError::invalid(format!(
-                "{name} is {:?}: set it to true or false, or leave it out",
-                printable(&given.value, "", 40)
-            ))),
+            Some(given) => Err(BuildError::invalid(
+                format!("{name} is {:?}", printable(&given.value, "", 40)),
+                "set it to true or false, or leave it out",
+            )
+            .with_setting(name)),
         }
     }
 }
@@ -230,9 +246,9 @@ mod tests {
     fn both_ways_to_give_a_pod_a_role_are_seen() {
         let pod_identity = (POD_IDENTITY, "http://169.254.170.23/v1/credentials");
 
-        assert!(!of([pod_identity]).has_pod_identity_too());
-        assert!(of([pod_identity, (ROLE_ARN, "x")]).has_pod_identity_too());
-        assert!(of([pod_identity, (TOKEN_FILE, "x")]).has_pod_identity_too());
+        assert!(of([pod_identity]).has_pod_identity() && !of([pod_identity]).has_web_identity());
+        assert!(of([(ROLE_ARN, "x")]).has_web_identity() && of([(TOKEN_FILE, "x")]).has_web_identity());
+        assert!(of([(ACCESS_KEY, "x")]).has_access_key() && !of([pod_identity]).has_access_key());
         assert!(of([(STS_REGIONAL, "legacy")]).wants_global_sts());
         assert!(!of([(STS_REGIONAL, "regional")]).wants_global_sts());
     }

@@ -39,6 +39,8 @@ struct Inner {
     request_id: Option<String>,
     endpoint: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Of the `BuildError` that this was.
+    build: Option<BuildErrorKind>,
 }
 
 impl Error {
@@ -72,23 +74,19 @@ impl Error {
     ///
     /// The same as [`BuildError::is_not_configured`], for those who use [`connect`](crate::Builder::connect).
     pub fn is_not_configured(&self) -> bool {
-        self.build_error().is_some_and(BuildError::is_not_configured)
+        self.0.build == Some(BuildErrorKind::NotConfigured)
     }
 
     /// Neither variable of web identity is set although we are in a pod: the webhook did not inject them.
     ///
     /// The same as [`BuildError::is_not_injected`], for those who use [`connect`](crate::Builder::connect).
     pub fn is_not_injected(&self) -> bool {
-        self.build_error().is_some_and(BuildError::is_not_injected)
+        self.0.build == Some(BuildErrorKind::NotInjected)
     }
 
     /// Who answered, if anybody did.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         self.0.endpoint.as_deref()
-    }
-
-    fn build_error(&self) -> Option<&BuildError> {
-        self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -102,6 +100,7 @@ impl Error {
             request_id: None,
             endpoint: None,
             source: None,
+            build: None,
         }))
     }
 
@@ -179,8 +178,11 @@ impl StdError for Error {
 }
 
 impl From<BuildError> for Error {
-    fn from(error: BuildError) -> Self {
-        Self::new(ErrorKind::InvalidConfiguration, "no credentials provider could be built").with_source(error)
+    fn from(BuildError { kind, setting: _, message, remedy, source }: BuildError) -> Self {
+        let mut error = Self::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
+        let inner = error.inner();
+        (inner.build, inner.source) = (Some(kind), source.map(Arc::from));
+        error
     }
 }
 
@@ -256,9 +258,14 @@ impl ErrorKind {
 }
 
 /// Why [`build`](crate::Builder::build) gave no provider. Nothing was read but the environment, nothing was sent.
+///
+/// `Display` says which setting has which value, why that cannot be, and what to do; the underlying cause, if there is one,
+/// is [`source`](StdError::source) and is not repeated.
 pub struct BuildError {
     kind: BuildErrorKind,
+    setting: Option<&'static str>,
     message: String,
+    remedy: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -289,16 +296,34 @@ impl BuildError {
         self.kind == BuildErrorKind::Invalid
     }
 
-    pub(crate) fn not_configured(message: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::NotConfigured, message: message.into(), source: None }
+    /// What to do next: the part of `Display` after what is wrong.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
     }
 
-    pub(crate) fn not_injected(message: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::NotInjected, message: message.into(), source: None }
+    /// The variable or method whose value is wrong: `AWS_REGION`, `Builder::role_arn`. `None` if none is given, or if two of
+    /// them contradict each other.
+    pub fn setting(&self) -> Option<&str> {
+        self.setting
     }
 
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::Invalid, message: message.into(), source: None }
+    /// `remedy`: a sentence or more, without the final full stop.
+    pub(crate) fn not_configured(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { kind: BuildErrorKind::NotConfigured, ..Self::invalid(message, remedy) }
+    }
+
+    pub(crate) fn not_injected(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { kind: BuildErrorKind::NotInjected, ..Self::invalid(message, remedy) }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (message, remedy) = (message.into(), remedy.into());
+        Self { kind: BuildErrorKind::Invalid, setting: None, message, remedy, source: None }
+    }
+
+    pub(crate) fn with_setting(mut self, setting: &'static str) -> Self {
+        self.setting = Some(setting);
+        self
     }
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
@@ -309,7 +334,7 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        write!(f, "{}: {}", self.message, self.remedy)
     }
 }
 
@@ -317,7 +342,9 @@ impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BuildError")
             .field("kind", &self.kind)
+            .field("setting", &self.setting)
             .field("message", &self.message)
+            .field("remedy", &self.remedy)
             .field("source", &self.source)
             .finish()
     }

@@ -1,58 +1,23 @@
 //! ARNs, and the partitions in them.
 
-use super::parse::{is_name_byte, quoted, refused};
+use super::parse::{bare, is_name_byte, is_placeholder, is_token, quoted, refused};
 use crate::environment::Given;
 use crate::error::BuildError;
 
 const FORM: &str = "write it whole and without blanks, as arn:aws:iam::123456789012:role/NAME";
 
-/// What the rules here accept: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
+/// A role that STS can know: at AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, elsewhere what the server calls its roles.
 pub(super) struct RoleArn(String);
 
 impl RoleArn {
-    /// With `at_aws` the role is to be one that AWS can know. Other STS servers have roles without account or of
-    /// accounts that are names.
+    /// With `at_aws` the role is to be one that AWS can know.
     pub(super) fn parse(arn: &Given<String>, at_aws: bool) -> Result<Self, BuildError> {
-        let refuse = |remedy: &str| {
-            Err(refused(arn.by, format_args!("{}, which is not an IAM role's ARN", quoted(&arn.value)), remedy))
-        };
-        let parts: Vec<&str> = arn.value.splitn(6, ':').collect();
-        let &["arn", partition, service, "", account, resource] = parts.as_slice() else {
-            return refuse(FORM);
-        };
-        match (service, resource.split_once('/')) {
-            ("iam", Some(("role", name))) if is_role_name(name) => {}
-            ("sts", Some(("assumed-role", name))) => {
-                let role = name.split('/').next().unwrap_or_default();
-                return refuse(&format!(
-                    "this is a session of the role; use the role's own ARN, arn:{partition}:iam::{account}:role/{role} \
-                     (and its path, if it has one)"
-                ));
+        match flaw(&arn.value, at_aws) {
+            None => Ok(Self(arn.value.clone())),
+            Some(remedy) => {
+                Err(refused(arn.by, format_args!("{}, which is no role's ARN", quoted(&arn.value)), remedy))
             }
-            ("iam", Some(("instance-profile", _))) => {
-                return refuse(
-                    "this is an instance profile; use the ARN of the role in it, with role/ in its last part",
-                );
-            }
-            ("iam", Some(("user", _))) => {
-                return refuse("a user cannot be assumed; make a role that trusts the issuer and use its ARN");
-            }
-            _ => return refuse(FORM),
         }
-        let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if partition.is_empty() || !is_plain(partition) || !is_plain(account) {
-            return refuse(FORM);
-        }
-        let is_number = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
-        if at_aws && is_number && account.len() != 12 {
-            return refuse(
-                "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?",
-            );
-        }
-        if arn.value.len() > 2048 {
-            return refuse("STS takes at most 2048 characters");
-        }
-        Ok(Self(arn.value.clone()))
     }
 
     pub(super) fn into_string(self) -> String {
@@ -64,7 +29,7 @@ impl RoleArn {
     }
 
     /// STS knows only the roles of its own partition. A partition that we do not know may be newer than we are.
-    pub(super) fn check_region(&self, by: &str, region: &Given<String>) -> Result<(), BuildError> {
+    pub(super) fn check_region(&self, by: &'static str, region: &Given<String>) -> Result<(), BuildError> {
         let (of_role, of_region) = (self.partition(), partition_of(&region.value));
         let is_known = of_role == "aws" || PARTITIONS.iter().any(|(_, partition)| *partition == of_role);
         if !is_known || of_role == of_region {
@@ -83,6 +48,82 @@ impl RoleArn {
     }
 }
 
+/// What to do about text that is no role.
+fn flaw(arn: &str, at_aws: bool) -> Option<String> {
+    if let Some((role, _)) = arn.split_once(",arn:") {
+        // SAML's login pages give the two together, in either order.
+        let role = [role, &arn[role.len() + 1..]].into_iter().find(|part| part.contains(":role/")).unwrap_or(role);
+        return Some(format!(
+            "this is a SAML pair of role and provider; give the role alone, {}, and let it trust the token's OIDC issuer",
+            quoted(role)
+        ));
+    }
+    if bare(arn) != arn {
+        return Some(format!("take the quotes and blanks around it out: {}", quoted(bare(arn))));
+    }
+    if is_placeholder(arn) {
+        return Some(
+            "nothing has replaced the placeholder in it; write the value out, as arn:aws:iam::123456789012:role/NAME"
+                .to_owned(),
+        );
+    }
+    if arn.chars().any(|c| !(c.is_alphanumeric() || c.is_ascii_graphic())) {
+        return Some(FORM.to_owned());
+    }
+    if at_aws {
+        return flaw_at_aws(arn);
+    }
+    if !(20..=2048).contains(&arn.chars().count()) {
+        return Some(format!("STS takes 20 to 2048 characters; at AWS {FORM}"));
+    }
+    // No secret has a colon in it: it would stand in logs and errors.
+    (is_token(arn) || !arn.contains(':')).then(|| FORM.to_owned())
+}
+
+fn flaw_at_aws(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let &["arn", partition, service, "", account, resource] = parts.as_slice() else {
+        let is_name = !arn.contains(':') && is_role_name(arn);
+        return Some(if is_name { format!("this is a role's name alone; {FORM}") } else { FORM.to_owned() });
+    };
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    let remedy = match (service, kind) {
+        ("iam", "role") if is_role_name(name) => None,
+        ("sts", "assumed-role") => {
+            let role = name.split('/').next().unwrap_or_default();
+            return Some(format!(
+                "this is a session of the role; use the role's own ARN, {} (and its path, if it has one)",
+                quoted(&format!("arn:{partition}:iam::{account}:role/{role}"))
+            ));
+        }
+        ("iam", "instance-profile") => {
+            Some("this is an instance profile; use the ARN of the role in it, with role/ in its last part")
+        }
+        ("iam", "user" | "group" | "root") => {
+            Some("a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN")
+        }
+        ("iam", "policy") => Some("this is a policy; use the ARN of the role that it is attached to"),
+        ("iam", "oidc-provider" | "saml-provider") => {
+            Some("this is an identity provider; use the ARN of a role that trusts it")
+        }
+        _ => Some(FORM),
+    };
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let remedy = remedy.or_else(|| {
+        if partition.is_empty() || !is_plain(partition) {
+            Some(FORM)
+        } else if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+            Some(
+                "an AWS account has 12 digits; did a template take it for a number and drop a leading zero? For a server that \
+                 is not AWS's, give its endpoint (AWS_ENDPOINT_URL_STS)",
+            )
+        } else {
+            (arn.len() > 2048).then_some("STS takes at most 2048 characters")
+        }
+    });
+    remedy.map(str::to_owned)
+}
+
 /// The prefixes by which the SDK's endpoint rules tell partitions; any other region is of `aws` to them.
 const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "aws-cn"),
@@ -95,10 +136,7 @@ const PARTITIONS: [(&str, &str); 7] = [
 ];
 
 pub(super) fn partition_of(region: &str) -> &str {
-    let by_prefix =
-        || PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map(|(_, partition)| *partition);
-    // Pseudo regions: aws-global, aws-cn-global.
-    region.strip_suffix("-global").filter(|name| name.starts_with("aws")).or_else(by_prefix).unwrap_or("aws")
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| *partition)
 }
 
 /// With its path, if it has one.
@@ -142,65 +180,131 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_any_server_is_a_role() {
+    fn role_of_another_server_is_any_name() {
+        let longest = format!("urn:{}", "x".repeat(2044));
         for arn in [
-            "arn:aws:iam::123456789012:role/app",
-            "arn:aws:iam::123456789012:role/team/web/app_1+=,.@-",
-            "arn:aws-cn:iam::123456789012:role/app",
-            "arn:aws-us-gov:iam::123456789012:role/app",
             "arn:aws:iam:::role/app",
             "arn:aws:iam::RGW00000000000000001:role/app",
-            "arn:minio:iam:::role/a",
+            "arn:aws:iam::77:role/app",
+            "arn:aws:iam::role/ClientRole",
+            "arn:minio:iam:::role/nOybJqMNzNmroqEKq5D0EUsRZw0",
+            "urn:ecs:iam::s3:role/x",
+            "urn:sgws:identity::12345:group/x",
+            "arn:aws:iam::123456789012:role/a,b",
+            &longest,
         ] {
-            assert_eq!(role(arn, true).map(RoleArn::into_string), Ok(arn.to_owned()));
+            assert_eq!(role(arn, false).map(RoleArn::into_string), Ok(arn.to_owned()));
         }
-        assert!(role("arn:aws:iam::77:role/app", false).is_ok(), "an account of another server may be a number");
+        for arn in ["arn:aws:iam:::role/app", "urn:ecs:iam::s3:role/x", "arn:aws:iam::role/ClientRole"] {
+            assert!(role(arn, true).is_err(), "AWS has none of these: {arn}");
+        }
+        for secret in ["eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjIn0.canary:canary", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY1"]
+        {
+            assert!(role(secret, false).err().unwrap().ends_with(FORM));
+        }
+        let too_long = format!("{longest}x");
+        for arn in ["app", "arn:x:iam::a:role/a", &too_long] {
+            assert!(
+                role(arn, false).err().unwrap().contains(": STS takes 20 to 2048 characters; at AWS write it whole")
+            );
+        }
     }
 
     #[test]
-    fn p12_what_is_no_role_is_refused_with_the_way_out() {
-        let form = "write it whole and without blanks, as arn:aws:iam::123456789012:role/NAME";
-        let long_name = format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65));
+    fn what_no_server_has_is_refused_everywhere() {
+        let whole = "arn:aws:iam::123456789012:role/app";
+        let saml = "arn:aws:iam::123456789012:saml-provider/idp";
         for (arn, remedy) in [
-            ("", form),
-            ("app", form),
-            ("arn:aws:iam::123456789012:role/", form),
-            ("arn:aws:iam::123456789012:role", form),
-            ("arn:aws:iam::123456789012:role/app\n", form),
-            (" arn:aws:iam::123456789012:role/app", form),
-            ("arn:aws:iam::123456789012:role/a b/app", form),
-            ("arn:aws:iam:eu-west-1:123456789012:role/app", form),
-            ("arn::iam::123456789012:role/app", form),
-            ("arn:aws:s3:::bucket/role/app", form),
-            ("arn:aws:iam::123456789012:group/app", form),
-            ("arn:aws:iam::<account>:role/app", form),
-            (&long_name, form),
             (
-                "arn:aws:iam::12345678901:role/app",
-                "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?",
+                format!("{whole},{saml}"),
+                "this is a SAML pair of role and provider; give the role alone, \"arn:aws:iam::123456789012:role/app\"",
             ),
             (
+                format!("{saml},{whole}"),
+                "this is a SAML pair of role and provider; give the role alone, \"arn:aws:iam::123456789012:role/app\"",
+            ),
+            (
+                format!("\"{whole}\""),
+                "take the quotes and blanks around it out: \"arn:aws:iam::123456789012:role/app\"",
+            ),
+            (format!("'{whole}'"), "take the quotes and blanks around it out: "),
+            (format!("{whole}\n"), "take the quotes and blanks around it out: "),
+            (format!(" {whole}"), "take the quotes and blanks around it out: "),
+            (whole.replace("123456789012", "<ACCOUNT_ID>"), "nothing has replaced the placeholder in it; write"),
+            (whole.replace("123456789012", "${ACCOUNT}"), "nothing has replaced the placeholder in it; write"),
+            (whole.replace("123456789012", "$(ACCOUNT)"), "nothing has replaced the placeholder in it; write"),
+            (whole.replace("app", "{{ .Values.role }}"), "nothing has replaced the placeholder in it; write"),
+            (whole.replace("app", "a b"), FORM),
+            (whole.replace("app", "a\u{202e}b"), FORM),
+        ] {
+            for at_aws in [true, false] {
+                let error = role(&arn, at_aws).err().unwrap();
+                assert!(error.contains(&format!("which is no role's ARN: {remedy}")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn p12_what_is_no_role_of_aws_is_refused_with_the_way_out() {
+        let account = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero? For a \
+                       server that is not AWS's, give its endpoint (AWS_ENDPOINT_URL_STS)";
+        let nobody =
+            "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN";
+        let alone = format!("this is a role's name alone; {FORM}");
+        let long_name = format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65));
+        for (arn, remedy) in [
+            ("", FORM),
+            ("app", &alone),
+            ("role/app", &alone),
+            ("123456789012:role/app", FORM),
+            ("arn:aws:iam::123456789012:role/", FORM),
+            ("arn:aws:iam::123456789012:role", FORM),
+            ("arn:aws:iam:eu-west-1:123456789012:role/app", FORM),
+            ("arn::iam::123456789012:role/app", FORM),
+            ("arn:aws:s3:::bucket/role/app", FORM),
+            (&long_name, FORM),
+            ("arn:aws:iam::12345678901:role/app", account),
+            ("arn:aws:iam::ACCOUNT_ID:role/app", account),
+            ("arn:aws:iam:::role/app", account),
+            (
                 "arn:aws:sts::123456789012:assumed-role/app/pod-1",
-                "this is a session of the role; use the role's own ARN, arn:aws:iam::123456789012:role/app (and its \
-                 path, if it has one)",
+                "this is a session of the role; use the role's own ARN, \"arn:aws:iam::123456789012:role/app\" (and \
+                 its path, if it has one)",
             ),
             (
                 "arn:aws:iam::123456789012:instance-profile/app",
                 "this is an instance profile; use the ARN of the role in it, with role/ in its last part",
             ),
+            ("arn:aws:iam::123456789012:user/app", nobody),
+            ("arn:aws:iam::123456789012:group/app", nobody),
+            ("arn:aws:iam::123456789012:root", nobody),
             (
-                "arn:aws:iam::123456789012:user/app",
-                "a user cannot be assumed; make a role that trusts the issuer and use its ARN",
+                "arn:aws:iam::123456789012:policy/app",
+                "this is a policy; use the ARN of the role that it is attached to",
+            ),
+            (
+                "arn:aws:iam::123456789012:oidc-provider/oidc.example/id",
+                "this is an identity provider; use the ARN of a role that trusts it",
             ),
         ] {
-            let expected = format!("AWS_ROLE_ARN is {arn:?}, which is not an IAM role's ARN: {remedy}");
+            let expected = format!("AWS_ROLE_ARN is {arn:?}, which is no role's ARN: {remedy}");
             assert_eq!(role(arn, true).err(), Some(expected));
         }
+        for arn in [
+            "arn:aws:iam::123456789012:role/app",
+            "arn:aws:iam::123456789012:role/team/web/app_1+=,.@-",
+            "arn:aws-cn:iam::123456789012:role/app",
+            "arn:aws-us-gov:iam::123456789012:role/app",
+        ] {
+            assert_eq!(role(arn, true).map(RoleArn::into_string), Ok(arn.to_owned()));
+        }
         let long_path = format!("arn:aws:iam::123456789012:role/{}/app", "x".repeat(2048));
-        assert!(role(&long_path, true).err().unwrap().ends_with(
-            "... (2083 bytes), which is not an IAM role's ARN: STS takes \
-            at most 2048 characters"
-        ));
+        assert!(
+            role(&long_path, true)
+                .err()
+                .unwrap()
+                .ends_with("... (2083 bytes), which is no role's ARN: STS takes at most 2048 characters")
+        );
     }
 
     #[test]
@@ -212,9 +316,7 @@ mod tests {
         };
         for (partition, region) in [
             ("aws", "eu-central-1"),
-            ("aws", "aws-global"),
             ("aws-cn", "cn-north-1"),
-            ("aws-cn", "aws-cn-global"),
             ("aws-eusc", "eusc-de-east-1"),
             ("aws-iso", "us-iso-east-1"),
             ("aws-iso-b", "us-isob-east-1"),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
 use super::parse::{self, Shown, quoted, refused};
+use super::standby::is_aws;
 use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::Given;
@@ -140,7 +141,7 @@ impl AssumeRoleBuilder {
         let base = self.base.source().config();
         let role_arn = Given { by: "WebIdentityCredentialsProvider::assume_role", value: self.role_arn };
         let at_aws = base.sts.home.endpoint_url.is_none();
-        let role = RoleArn::parse(&role_arn, at_aws)?;
+        let role = RoleArn::parse(&role_arn, is_aws(base.sts.home.endpoint_url.as_deref()))?;
         if at_aws {
             let region = Given { by: "the base's region", value: base.sts.home.region.to_string() };
             role.check_region(role_arn.by, &region)?;
@@ -268,9 +269,7 @@ mod tests {
     #[test]
     fn p12_each_value_that_sts_would_refuse_is_refused() {
         let builder = || base().assume_role(ROLE);
-        assert!(
-            refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is not an IAM role's ARN")
-        );
+        assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is no role's ARN"));
         assert!(refusal(builder().session_name("a b")).contains("AssumeRoleBuilder::session_name is \"a b\""));
         assert!(refusal(builder().external_id("x")).contains("AssumeRoleBuilder::external_id is \"x\""));
         assert!(refusal(builder().external_id("a b")).contains("2 to 1224"));

@@ -65,10 +65,10 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
         (_, true) => ("dual stack", "AWS_USE_DUALSTACK_ENDPOINT"),
         _ => return Ok(()),
     };
-    Err(BuildError::invalid(format!(
-        "the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine: take the endpoint out, \
-         or turn {variant} off ({variable}) and name an endpoint that has it"
-    )))
+    Err(BuildError::invalid(
+        format!("the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine"),
+        format!("take the endpoint out, or turn {variant} off ({variable}) and name an endpoint that has it"),
+    ))
 }
 
 /// Blanks what may be secret in a URL: the part before the last `@`, and a query.

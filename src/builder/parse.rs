@@ -13,24 +13,64 @@ pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
 }
 
+/// By its text alone: the file need not be there yet. A relative path is one, too.
 pub(super) fn token_file(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
-    if path.value.as_os_str().is_empty() {
-        return Err(refused(path.by, "empty", "give the path of the projected token, as mounted in this container"));
+    let by = path.by;
+    let text = path.value.to_string_lossy();
+    let refuse = |remedy: &str| Err(refused(by, format_args!("{}, which is no path of a file", quoted(&text)), remedy));
+    if text.is_empty() {
+        return Err(refused(by, "empty", "give the path of the projected token, as mounted in this container"));
     }
-    if is_token(&path.value.to_string_lossy()) {
+    if is_token(&text) {
         // Neither shown nor used: what it is given for is a secret.
         return Err(refused(
-            path.by,
+            by,
             "a token itself",
             "give the path of the file that holds it; treat this token as leaked",
         ));
     }
+    if bare(&text) != text {
+        return refuse("take the quotes and blanks around it out");
+    }
+    if text.contains("://") || text.starts_with("file:") {
+        // A URL may hold a password.
+        let remedy = "write the path alone, without file://; for a token from elsewhere implement ProvideToken and call \
+                      Builder::token_source";
+        return Err(refused(by, "a URL", remedy));
+    }
+    if text == "~" || text.starts_with("~/") {
+        return refuse("no shell replaces ~ here; write the path out, from the / on");
+    }
+    if is_placeholder(&text) {
+        return refuse(
+            "nothing has replaced the variable in it; Kubernetes replaces $(NAME) if NAME is set before it in the same \
+             container, and no $NAME or ${NAME}; write the path out",
+        );
+    }
+    if text.contains(char::is_control) {
+        return refuse("take the control characters out");
+    }
+    if text.ends_with('/') {
+        return refuse("this is a directory; name the file in it, which is called token in most pods");
+    }
+    drop(text);
     Ok(path.value)
+}
+
+/// Without the quotes and white space that a file or a template leaves around a value.
+pub(super) fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || "\"'`".contains(c))
+}
+
+/// Whether something was to be put in by a shell, a template, or a person.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let tagged = text.split_once('<').is_some_and(|(_, rest)| rest.contains('>'));
+    tagged || text.starts_with('$') || ["$(", "${", "{{"].iter().any(|mark| text.contains(mark))
 }
 
 /// The look of a JWT: a JSON object in base64, three parts; five if it is encrypted. Quotes or a `Bearer` before it, or
 /// whatever else it was copied with, do not hide it.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '=');
     text.match_indices("eyJ").any(|(at, _)| {
         let (before, token) = text.split_at(at);
@@ -100,39 +140,63 @@ pub(super) fn policy(policy: Given<String>) -> Result<String, BuildError> {
 /// With `at_aws` the region becomes part of a host name. Other STS servers call theirs what they like.
 pub(super) fn region(region: Given<String>, at_aws: bool) -> Result<Given<String>, BuildError> {
     let name = region.value.as_str();
-    let is_label = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && (1..=63).contains(&name.len())
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    let refuse = |remedy: String| Err(refused(region.by, format_args!("{}, which is no region", quoted(name)), remedy));
     if name.is_empty() {
         return Err(refused(region.by, "empty", "name a region, such as eu-central-1"));
     }
-    if !at_aws {
-        return if name.chars().any(char::is_control) {
-            refuse("take the control characters out".to_owned())
-        } else if is_token(name) {
-            // Else it would stand in logs and errors.
-            refuse("name a region, such as eu-central-1".to_owned())
-        } else {
-            Ok(region)
-        };
-    }
-    if !is_label {
-        return refuse("write it as AWS does, such as eu-central-1".to_owned());
-    }
-    if let Some(of_zone) = region_of_zone(name) {
-        return refuse(format!("it is an availability zone of {of_zone}"));
-    }
-    Ok(region)
+    let remedy = if at_aws {
+        if is_region(name) {
+            return Ok(region);
+        }
+        like_aws(name)
+    } else if name.contains(char::is_control) {
+        "take the control characters out".to_owned()
+    } else if is_token(name) {
+        // Else it would stand in logs and errors.
+        "name a region, such as eu-central-1".to_owned()
+    } else {
+        return Ok(region);
+    };
+    Err(refused(region.by, format_args!("{}, which is no region", quoted(name)), remedy))
 }
 
-/// `eu-central-1` for `eu-central-1a`.
+/// `AREA-DIRECTION-NUMBER`, as all of AWS's are called, with one part more in some partitions.
+fn is_region(name: &str) -> bool {
+    let Some((words, number)) = name.rsplit_once('-') else { return false };
+    let is_word = |word: &str| (1..=20).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
+    (2..=3).contains(&words.split('-').count())
+        && words.split('-').all(|word| is_word(word) && word != "fips")
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What to write instead of this.
+fn like_aws(name: &str) -> String {
+    let plain = bare(name).to_ascii_lowercase();
+    let without_fips = plain.strip_prefix("fips-").or_else(|| plain.strip_suffix("-fips"));
+    if is_region(&plain) {
+        format!("write it as {plain}")
+    } else if let Some(region) = without_fips.filter(|region| is_region(region)) {
+        format!("write it as {region}, and set AWS_USE_FIPS_ENDPOINT to true")
+    } else if let Some(region) = region_of_zone(&plain) {
+        format!("it is an availability zone; write its region, {region}")
+    } else if plain.ends_with("-global") {
+        "it stands for no region of its own; name the one that this runs in, such as eu-central-1".to_owned()
+    } else if is_placeholder(name) || ["null", "none", "nil", "undefined"].contains(&plain.as_str()) {
+        "it stands for a value that was not filled in; name the region that this runs in, such as eu-central-1"
+            .to_owned()
+    } else {
+        "write it as AWS does, such as eu-central-1".to_owned()
+    }
+}
+
+/// `eu-central-1` for `eu-central-1a`, `us-west-2` for the local zone `us-west-2-lax-1a`.
 fn region_of_zone(name: &str) -> Option<&str> {
-    let region = name.strip_suffix(|c: char| c.is_ascii_lowercase())?;
-    let (area, number) = region.rsplit_once('-')?;
-    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    (is_number && area.contains('-')).then_some(region)
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let mut ends = name.char_indices().map(|(end, _)| name.split_at(end));
+    let (region, _) = ends.find(|(region, rest)| {
+        is_region(region) && !rest.starts_with(|c: char| c.is_ascii_digit()) && is_plain(rest)
+    })?;
+    Some(region)
 }
 
 pub(super) fn refresh_window(window: Given<RangeInclusive<f64>>) -> Result<RangeInclusive<f64>, BuildError> {
@@ -172,7 +236,12 @@ pub(super) fn token_poll_interval(interval: Duration) -> Result<Duration, BuildE
     bounded("Builder::token_poll_interval", interval, bounds, "30s by default, a look costs microseconds")
 }
 
-fn bounded(by: &str, value: Duration, bounds: RangeInclusive<Duration>, hint: &str) -> Result<Duration, BuildError> {
+fn bounded(
+    by: &'static str,
+    value: Duration,
+    bounds: RangeInclusive<Duration>,
+    hint: &str,
+) -> Result<Duration, BuildError> {
     if bounds.contains(&value) {
         return Ok(value);
     }
@@ -181,8 +250,8 @@ fn bounded(by: &str, value: Duration, bounds: RangeInclusive<Duration>, hint: &s
 }
 
 /// Each error reads alike: what was set, to what, and what to do.
-pub(super) fn refused(by: &str, problem: impl Display, remedy: impl Display) -> BuildError {
-    BuildError::invalid(format!("{by} is {problem}: {remedy}"))
+pub(super) fn refused(by: &'static str, problem: impl Display, remedy: impl Display) -> BuildError {
+    BuildError::invalid(format!("{by} is {problem}"), remedy.to_string()).with_setting(by)
 }
 
 /// A value for an error: never endless, and no token if somebody mistook its place.
@@ -295,19 +364,49 @@ mod tests {
     #[test]
     fn a_region_is_written_as_aws_does_where_aws_is_asked() {
         let parse = |name: &str, at_aws| text(region(given(name.to_owned()), at_aws).map(|region| region.value));
-        for name in ["us-east-1", "eu-central-1", "us-gov-west-1", "aws-global", "eusc-de-east-1"] {
+        for name in ["us-east-1", "eu-central-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "xx-north-12"] {
             assert_eq!(parse(name, true), Ok(name.to_owned()));
         }
-        for name in ["US-EAST-1", "us east 1", "us-east-1\n", "eu.west", "-", "x-", "a/b", "evil.example#"] {
-            assert_eq!(
-                parse(name, true),
-                Err(format!("X is {name:?}, which is no region: write it as AWS does, such as eu-central-1"))
-            );
-        }
-        assert_eq!(
-            parse("us-east-1a", true),
-            Err("X is \"us-east-1a\", which is no region: it is an availability zone of us-east-1".to_owned())
+        let (as_aws, empty) = (
+            "write it as AWS does, such as eu-central-1",
+            "it stands for a value that was not filled in; name the region that this runs in, such as eu-central-1",
         );
+        let zone = "it is an availability zone; write its region, us-west-2";
+        let fips = "write it as us-east-1, and set AWS_USE_FIPS_ENDPOINT to true";
+        let global = "it stands for no region of its own; name the one that this runs in, such as eu-central-1";
+        for (name, remedy) in [
+            ("EU-WEST-1", "write it as eu-west-1"),
+            ("us-east-1\n", "write it as us-east-1"),
+            ("\"us-east-1\"", "write it as us-east-1"),
+            (" 'US-East-1'", "write it as us-east-1"),
+            ("us-east-1-fips", fips),
+            ("fips-us-east-1", fips),
+            ("us-west-2a", zone),
+            ("us-west-2-lax-1a", zone),
+            ("aws-global", global),
+            ("aws-us-gov-global", global),
+            ("null", empty),
+            ("None", empty),
+            ("undefined", empty),
+            ("$(AWS_REGION)", empty),
+            ("${AWS_REGION}", empty),
+            ("<region>", empty),
+            ("*", as_aws),
+            ("default", as_aws),
+            ("us east 1", as_aws),
+            ("us-east", as_aws),
+            ("us-east-1,us-west-2", as_aws),
+            ("eu.west", as_aws),
+            ("-", as_aws),
+            ("x-", as_aws),
+            ("a/b", as_aws),
+            ("evil.example#", as_aws),
+        ] {
+            assert_eq!(parse(name, true), Err(format!("X is {name:?}, which is no region: {remedy}")));
+        }
+        for name in ["default", "garage", "null", "us-east-1-fips"] {
+            assert_eq!(parse(name, false), Ok(name.to_owned()));
+        }
         assert_eq!(parse("", false), Err("X is empty: name a region, such as eu-central-1".to_owned()));
         assert_eq!(parse("Default zone", false), Ok("Default zone".to_owned()));
         assert!(parse("a\nb", false).is_err());
@@ -368,6 +467,31 @@ mod tests {
         );
         assert!(!text(session_name(given(token.to_owned() + "/"))).unwrap_err().contains("canary"));
         assert!(text(token_file(given(PathBuf::new()))).unwrap_err().starts_with("X is empty: give the path"));
-        assert_eq!(text(token_file(given("token".into()))), Ok("token".into()));
+    }
+
+    #[test]
+    fn path_that_is_none_is_refused_with_its_remedy() {
+        for (path, remedy) in [
+            ("\"/run/token\"", "take the quotes and blanks around it out"),
+            ("/run/token\n", "take the quotes and blanks around it out"),
+            (" token", "take the quotes and blanks around it out"),
+            ("~/token", "no shell replaces ~ here; write the path out, from the / on"),
+            ("$(DIR)/token", "nothing has replaced the variable in it; "),
+            ("/run/${NAME}/token", "nothing has replaced the variable in it; "),
+            ("$DIR/token", "nothing has replaced the variable in it; "),
+            ("{{ .Values.file }}", "nothing has replaced the variable in it; "),
+            ("/run/\0token", "take the control characters out"),
+            ("/run/secrets/", "this is a directory; name the file in it"),
+        ] {
+            let error = text(token_file(given(path.into()))).unwrap_err();
+            assert!(error.starts_with(&format!("X is {path:?}, which is no path of a file: {remedy}")), "{error}");
+        }
+        for url in ["file:///run/token", "file:/run/token", "https://me:canary@vault.example/token"] {
+            let error = text(token_file(given(url.into()))).unwrap_err();
+            assert!(error.starts_with("X is a URL: write the path alone, without file://"), "{error}");
+        }
+        for path in ["token", "./token", "/run/a b/token~", "/run/..data/token", "C:\\token"] {
+            assert_eq!(text(token_file(given(path.into()))), Ok(path.into()));
+        }
     }
 }

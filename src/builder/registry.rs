@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Builder;
 use super::settings::Parts;
-use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::{WeakProvider, WebIdentityCredentialsProvider};
 use crate::sts::{Place, Session};
@@ -60,7 +59,7 @@ impl Registry {
     /// # Errors
     /// Those of [`Builder::build`].
     pub fn build(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        let parts = builder.settings.resolve(&Environment::real())?;
+        let parts = builder.settings.parts()?;
         let key = Key::of(&parts);
         let mut providers = self.providers();
         if let Some(provider) = providers.get(&key).and_then(WeakProvider::upgrade) {

@@ -1,9 +1,10 @@
 //! From what was given, by whom, to what is valid: precedence and defaults.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -19,7 +20,7 @@ use super::arn::{RoleArn, policy_arns};
 use super::endpoint::{self, RawUrl};
 use super::parse::{self, Shown};
 use super::role_and_token::{RawToken, role_and_token};
-use super::standby::{Home, RawStandby};
+use super::standby::{Home, RawStandby, is_aws};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
@@ -123,12 +124,22 @@ impl Parts {
 }
 
 impl Settings {
+    /// By the variables of this process, with its warnings.
+    pub(super) fn parts(self) -> Result<Parts, BuildError> {
+        static TOLD: Told = Told(Mutex::new(BTreeSet::new()));
+
+        let env = Environment::real();
+        let parts = self.resolve(&env)?;
+        tell(&parts.config, &env, &TOLD);
+        Ok(parts)
+    }
+
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
         let (role_arn, token) = role_and_token(self.role_arn, self.token_file, self.token_source, env)?;
         let endpoint_url = sts_endpoint(self.endpoint_url, self.shared.as_ref(), env)?;
         let at_aws = endpoint_url.is_none();
-        let role = RoleArn::parse(&role_arn, at_aws)?;
+        let role = RoleArn::parse(&role_arn, is_aws(endpoint_url.as_deref()))?;
         let region = parse::region(region(self.region, self.shared.as_ref(), env)?, at_aws)?;
         if at_aws {
             role.check_region(role_arn.by, &region)?;
@@ -189,7 +200,6 @@ impl Settings {
             })?,
             expired: self.expired_policy.unwrap_or_default(),
         };
-        tell(&config, env);
         let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
         let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().another());
         Ok(Parts {
@@ -229,8 +239,9 @@ fn region(given: Option<Region>, shared: Option<&Shared>, env: &Environment) -> 
     }
     env.region()?.ok_or_else(|| {
         BuildError::invalid(
-            "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked \
-             there and us-east-1 is never assumed",
+            "there is no region",
+            "set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and us-east-1 is never \
+             assumed",
         )
     })
 }
@@ -254,27 +265,53 @@ fn session_name(given: Option<String>, env: &Environment) -> Result<String, Buil
 fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClient>, BuildError> {
     if shared.is_none() && !cfg!(feature = "default-https-client") {
         return Err(BuildError::invalid(
-            "there is no HTTP client: enable this crate's feature default-https-client, or give Builder::configure an \
-             SdkConfig that has an http_client",
+            "there is no HTTP client",
+            "enable this crate's feature default-https-client, or give Builder::configure an SdkConfig that has an \
+             http_client",
         ));
     }
     Ok(shared)
 }
 
-/// What is not wrong but may surprise.
-fn tell(config: &Config, env: &Environment) {
-    let places = std::iter::once(&config.sts.home).chain(&config.sts.standbys);
-    for endpoint in places.filter_map(|site| site.endpoint_url.as_deref()).filter(|url| endpoint::is_exposed(url)) {
-        tracing::warn!(
-            endpoint,
-            "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
-        );
+/// What was warned of. Many providers of a process have their settings in common.
+struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+
+impl Told {
+    /// Whether to warn of this value now. What nobody listens to is not told.
+    fn first(&self, what: &'static str, value: &str) -> bool {
+        tracing::enabled!(tracing::Level::WARN)
+            && self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((what, value.to_owned()))
     }
-    if env.has_pod_identity_too() {
+}
+
+/// What is not wrong but may surprise.
+fn tell(config: &Config, env: &Environment, told: &Told) {
+    for Site { region, endpoint_url } in std::iter::once(&config.sts.home).chain(&config.sts.standbys) {
+        match endpoint_url.as_deref() {
+            Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => tracing::warn!(
+                endpoint,
+                "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
+            ),
+            None if config.sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
+                %region,
+                "FIPS is on, but AWS has FIPS endpoints of STS in regions of the US and Canada alone: if the name of the \
+                 endpoint is not found, turn AWS_USE_FIPS_ENDPOINT off or choose such a region"
+            ),
+            _ => {}
+        }
+    }
+    if env.has_pod_identity() && env.has_web_identity() && told.first("pod identity", "") {
         tracing::warn!(
             role = config.session.role_arn,
             "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this \
              provider uses web identity, other SDKs may not; remove one of the two"
+        );
+    }
+    if env.has_access_key() && told.first("access key", "") {
+        tracing::warn!(
+            role = config.session.role_arn,
+            "AWS_ACCESS_KEY_ID is set beside web identity: this provider does not use that key, but the SDK's default chain \
+             and other SDKs take it first; remove it"
         );
     }
     if env.wants_global_sts() {
@@ -289,6 +326,11 @@ fn tell(config: &Config, env: &Environment) {
         endpoint = config.sts.home.endpoint_url,
         "web identity is configured"
     );
+}
+
+/// By [AWS's list](https://docs.aws.amazon.com/general/latest/gr/sts.html), which may have grown: no more than a warning.
+fn has_fips(region: &Region) -> bool {
+    ["us-", "ca-"].iter().any(|area| region.as_ref().starts_with(area))
 }
 
 #[cfg(test)]
@@ -680,7 +722,14 @@ mod tests {
     #[test]
     fn what_may_surprise_is_said_once() {
         let pod_identity = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
-        let log = |more: Variables<'_>| warnings(|| drop(resolve(Builder::default(), more)));
+        let log_of = |builder: Builder, more: Variables<'_>| {
+            let (env, told) = (env(&INJECTED, more), Told(Mutex::default()));
+            let config = builder.settings.resolve(&env).unwrap().config;
+            // Whoever comes before the log is set up takes nothing from it.
+            tell(&config, &env, &told);
+            warnings(|| (0..10).for_each(|_| tell(&config, &env, &told)))
+        };
+        let log = |more: Variables<'_>| log_of(Builder::default(), more);
 
         assert_eq!(log(&[("AWS_STS_REGIONAL_ENDPOINTS", "legacy"), ("AWS_ENDPOINT_URL", "http://localhost:1")]), "");
         let both = log(&[pod_identity]);
@@ -691,9 +740,41 @@ mod tests {
         assert!(exposed.contains("http://ceph.example:7480") && exposed.contains("use https"), "{exposed}");
         let standby =
             Builder::default().standby_endpoint_url("http://sts.example").standby_endpoint_url("http://[::1]:1");
-        let exposed = warnings(|| drop(resolve(standby, &[])));
+        let exposed = log_of(standby, &[]);
         assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
         assert!(exposed.contains("http://sts.example"), "{exposed}");
+        let keys = log(&[("AWS_ACCESS_KEY_ID", "AKIACANARY"), ("AWS_SECRET_ACCESS_KEY", "canary")]);
+        assert_eq!(keys.matches("WARN").count(), 1, "{keys}");
+        assert!(keys.contains("AWS_ACCESS_KEY_ID is set beside web identity") && !keys.contains("CANARY"), "{keys}");
+        let fips = |region| log(&[("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_REGION", region)]);
+        assert_eq!(fips("eu-central-1").matches("WARN").count(), 1);
+        assert!(
+            fips("eu-central-1").contains("AWS_USE_FIPS_ENDPOINT") && fips("eu-central-1").contains("eu-central-1")
+        );
+        assert_eq!((fips("us-east-2"), fips("ca-central-1")), (String::new(), String::new()));
+        assert_eq!(log(&[("AWS_REGION", "eu-central-1")]), "");
+    }
+
+    #[test]
+    fn pod_identity_alone_is_named_with_its_way() {
+        let pod = [
+            ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/token"),
+        ];
+        let resolve = |variables: Variables<'_>| Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
+        let error = resolve(&pod);
+        assert!(error.is_not_injected() && error.setting().is_none());
+        assert!(error.to_string().contains("so this pod has EKS Pod Identity and not web identity: "), "{error}");
+        assert!(
+            error.remedy().starts_with("to use Pod Identity, build a BackgroundCredentialsProvider around"),
+            "{error}"
+        );
+        assert!(resolve(&pod[1..]).is_not_configured(), "ECS uses the variable, too");
+
+        let half = resolve(&[pod[0], pod[1], INJECTED[0]]);
+        assert_eq!(half.setting(), Some("AWS_ROLE_ARN"));
+        assert!(half.remedy().contains("this may be EKS Pod Identity: to use Pod Identity, build"), "{half}");
     }
 
     #[test]
@@ -783,7 +864,9 @@ mod tests {
             });
             if let Ok(Parts { config, .. }) = Builder::default().settings.resolve(&env) {
                 let (arn, name) = (&config.session.role_arn, &config.session.name);
-                prop_assert!(arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
+                let at_aws = config.sts.home.endpoint_url.is_none();
+                prop_assert!(!at_aws || arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
+                prop_assert!((20..=2048).contains(&arn.chars().count()), "{arn}");
                 prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
                 prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");
                 prop_assert!(!file(&config).file.as_os_str().is_empty());

@@ -88,7 +88,7 @@ impl Home<'_> {
         }
     }
 
-    fn same_partition(&self, by: &str, given: &str, region: &str) -> Result<(), BuildError> {
+    fn same_partition(&self, by: &'static str, given: &str, region: &str) -> Result<(), BuildError> {
         let Some(home) = self.home_region() else { return Ok(()) };
         let (here, there) = (partition_of(home.as_ref()), partition_of(region));
         if here == there {
@@ -116,6 +116,11 @@ impl Home<'_> {
         let region = at_aws.unwrap_or_else(|| self.site.region.clone());
         Ok(Site { region, endpoint_url: Some(url) })
     }
+}
+
+/// Whether AWS's own STS is asked there, be it by the name of a VPC endpoint.
+pub(super) fn is_aws(endpoint_url: Option<&str>) -> bool {
+    endpoint_url.is_none_or(|url| region_in(url).is_some())
 }
 
 /// The region whose endpoint of AWS this is: `sts.REGION.amazonaws.com`, or a VPC endpoint's name.
@@ -211,7 +216,8 @@ mod tests {
             (
                 region("eu-west-1a"),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1a\", which is no region: it is an availability zone of eu-west-1",
+                "Builder::standby_region is \"eu-west-1a\", which is no region: it is an availability zone; \
+                 write its region, eu-west-1",
             ),
             (
                 region("eu-west-1"),

@@ -34,6 +34,9 @@
 //! [`credentials_provider`](crate::WebIdentityCredentialsProvider::credentials_provider) and
 //! [`identity_cache`](crate::WebIdentityCredentialsProvider::identity_cache).
 //!
+//! The default chain takes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` before web identity; this crate does not look at
+//! them and warns. Where both were set, the pod acts under the role from now on, and not as the owner of the key.
+//!
 //! # From `WebIdentityTokenCredentialsProvider`
 //!
 //! ```no_run

@@ -90,7 +90,7 @@
 //! |---|---|---|
 //! | `no file events of the token file, it is polled` | `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or the directory is missing. A new token is seen within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or choose `watch_token(false)`; mount the volume |
 //! | `the token file changed and its watch did not say so` | file events do not work here, though the system says they do | nothing; it is polled every 5 s from then on |
-//! | `no token` | the file is missing, may not be read, does not answer, or cannot be a token; `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
+//! | `no token` | the file is missing, may not be read, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines); `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
 //! | `the token file is a subPath mount` | it will never change, and so expire | mount the directory |
 //! | `the token has expired in a subPath mount` | it has come to that: the next exchange fails | mount the directory |
 //! | `the token should have been replaced by now` | 80 % of its life and 5 min are over: the kubelet does not replace it; it does not in a terminating pod, nor while a volume of the pod is in trouble | look at the kubelet's log and the pod's events, while there still is time |
@@ -102,5 +102,9 @@
 //! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
 //! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
+//! | `AWS_ACCESS_KEY_ID is set beside web identity` | this crate does not use the key; the SDK's default chain and other SDKs take it first, and act as somebody else | remove `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` |
+//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region: its name may not be found | turn `AWS_USE_FIPS_ENDPOINT` off, or choose a region of the US or Canada |
+//!
+//! Warnings of settings, such as the last four, are logged once a process for each value.
 //!
 //! [`cluster`](super::cluster) says what to alert on. [`telemetry`](super::telemetry) lists all events with their fields.

@@ -49,6 +49,7 @@
 //! | `ExpiredTokenException`, `IDPRejectedClaim`; any refusal of a token whose `exp` the answer's `Date` has passed | the token is not accepted; if the file holds another one by then, that is sent at once | `TokenRejected` |
 //! | "not yet valid", "used before issued"; any refusal of a token whose `iat` or `nbf` the answer's `Date` has not reached | outage, since two clocks differ | `TokenRejected` |
 //! | no token, an empty file, one that may not be read | the token is not there | `TokenUnavailable` |
+//! | a directory or a device as token file, a file with something else in it | a human; a token in its place ends the failure at once | `TokenUnavailable` |
 //! | `InvalidIdentityToken` of another text: no OIDC provider, wrong audience, bad signature | a human; a text that is not known: an outage twice first | `TokenRejected` |
 //! | `AccessDenied` | a human | `RoleDenied` |
 //! | `ValidationError`, `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `RegionDisabledException`, nothing to send with | a human | `InvalidConfiguration` |

@@ -1,16 +1,21 @@
 //! What a token says of itself.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_types::base64;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::token_check::check;
+use crate::scrub::plain;
+
 /// What the token in the file says of itself: read, not verified. For people and for timing; only STS judges it.
 ///
-/// A claim that is absent, or that is not of the type it should be, is `None` (or an empty list).
+/// A claim that is absent, or that is not of the type it should be, is `None` (or an empty list). A claim is somebody
+/// else's text, of any length and with any characters in it; `Debug` shows at most 512 that can be printed.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct TokenClaims {
     /// `iss`: the cluster's issuer, for which IAM must know an OIDC provider.
     pub issuer: Option<String>,
@@ -33,16 +38,17 @@ pub struct TokenClaims {
 }
 
 impl TokenClaims {
-    /// Of a JWT's payload, which nothing here verifies. `None` if this is not a JWT, which is no error: STS may know what
-    /// to do with it.
+    /// Of a JWT's payload, which nothing here verifies. White space around the token counts for nothing. `None` if this is
+    /// not a JWT alone, which is no error if it is an opaque token: STS may know what to do with it.
     pub fn parse(token: &str) -> Option<Self> {
+        let token = check(token.as_bytes()).ok()?;
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return None;
         };
-        let claims = object(payload)?;
-        let header = object(header).unwrap_or_default();
+        let claims = decode(payload)?;
+        let header = decode(header).unwrap_or_default();
         let time = |value: Option<&Value>| value.and_then(numeric_date);
         Some(Self {
             issuer: claims.get("iss").and_then(text),
@@ -99,17 +105,34 @@ impl TokenClaims {
     }
 }
 
+impl fmt::Debug for TokenClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |claim: &str| plain(claim, MAX_SHOWN);
+        f.debug_struct("TokenClaims")
+            .field("issuer", &self.issuer.as_deref().map(shown))
+            .field("subject", &self.subject.as_deref().map(shown))
+            .field("audience", &shown(&self.audience.join(", ")))
+            .field("issued_at", &self.issued_at)
+            .field("expires_at", &self.expires_at)
+            .field("not_before", &self.not_before)
+            .field("warn_after", &self.warn_after)
+            .finish()
+    }
+}
+
+const MAX_SHOWN: usize = 512;
+
 /// When a kubelet replaces a token, as a share of its life.
 const ROTATION: f64 = 0.8;
 
-/// A part of a JWT.
-fn object(part: &str) -> Option<Map<String, Value>> {
-    let json = Zeroizing::new(base64::decode(&*standard_alphabet(part)).ok()?);
-    serde_json::from_slice(&json).ok()
-}
-
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
+}
+
+/// A part of a JWT.
+pub(super) fn decode(part: &str) -> Option<Map<String, Value>> {
+    let json = Zeroizing::new(base64::decode(&*standard_alphabet(part)).ok()?);
+    serde_json::from_slice(&json).ok()
 }
 
 /// Seconds since 1970, by RFC 7519 with or without a fraction.

@@ -17,6 +17,7 @@ mod obstacle;
 #[cfg(test)]
 mod testing;
 mod token;
+mod token_check;
 pub mod token_source;
 mod tokens;
 mod trust;
@@ -82,10 +83,10 @@ impl WebIdentity {
     async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let waits_for = |obstacle| self.set_obstacle(Some(obstacle));
         // A token that cannot be had holds no turn.
-        self.tokens.ready(waits_for).await.map_err(without_token)?;
+        self.tokens.ready(waits_for).await?;
         let turn = self.sts.turn(attempt).await;
         // From here on another token is a change, also while STS still ponders this one.
-        let token = self.tokens.token(waits_for).await.map_err(without_token)?;
+        let token = self.tokens.token(waits_for).await?;
         self.set_obstacle(None);
         if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(without_token(error));

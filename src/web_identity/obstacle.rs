@@ -5,17 +5,15 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::token::MAX_BYTES;
+use super::token_check::NotAToken;
 use crate::error::{Error, ErrorKind, in_words};
+use crate::refresh::{Class, Failure};
 
 /// Why there is no token. Knows no byte of the file.
 pub(super) enum Obstacle {
     Io(io::Error),
     NotAFile(&'static str),
-    TooLarge,
-    NotText,
-    Empty,
-    Short,
+    NotAToken(NotAToken),
     /// The file system gave no answer for so long; `None`: and is still waited for.
     Hung(Option<Duration>),
     /// All blocking threads of the runtime were busy for so long.
@@ -34,11 +32,24 @@ impl Obstacle {
                 error.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::StaleNetworkFileHandle
             ),
-            Self::Empty | Self::Short => true,
-            Self::NotAFile(_) | Self::TooLarge | Self::NotText => false,
+            // It may be half written, over something older.
+            Self::NotAToken(_) => true,
+            Self::NotAFile(_) => false,
             // Whoever met these has waited already.
             Self::Hung(_) | Self::PoolFull(_) | Self::NoThread => false,
         }
+    }
+
+    /// What the engine is to make of it, once patience is over. A directory, or a file that holds something else, cannot mend
+    /// itself: whoever waits hears of it at once. The watch looks on, and a token in its place ends the failure.
+    pub(super) fn failure(self, path: &Path) -> Failure {
+        let lasts = match &self {
+            Self::NotAFile(_) => true,
+            Self::NotAToken(problem) => !problem.unfinished,
+            _ => false,
+        };
+        let class = if lasts { Class::Config } else { Class::Blocked };
+        Failure { class, error: self.explain(path), retry_after: None }
     }
 
     pub(super) fn explain(self, path: &Path) -> Error {
@@ -61,18 +72,9 @@ impl Obstacle {
                 format!("the token file {file} is {kind}, not a file"),
                 "name the file itself, which ends in /token in most pods".to_owned(),
             ),
-            Self::TooLarge => error(
-                format!("the token file {file} is longer than {MAX_BYTES} bytes, which is all that STS takes"),
-                "is it a token?".to_owned(),
-            ),
-            Self::NotText => {
-                error(format!("the token file {file} is not text"), "it must hold one JWT and nothing else".to_owned())
+            Self::NotAToken(problem) => {
+                error(format!("the token file {file} {problem}"), problem.remedy()).with_transient(problem.unfinished)
             }
-            Self::Empty | Self::Short => error(
-                format!("the token file {file} is {}", if matches!(self, Self::Empty) { "empty" } else { "too short" }),
-                "whoever writes it has not finished, or has failed".to_owned(),
-            )
-            .with_transient(true),
             Self::Hung(limit) => error(
                 match limit {
                     Some(limit) => {
@@ -101,6 +103,12 @@ impl Obstacle {
             )
             .with_transient(true),
         }
+    }
+}
+
+impl From<NotAToken> for Obstacle {
+    fn from(problem: NotAToken) -> Self {
+        Self::NotAToken(problem)
     }
 }
 

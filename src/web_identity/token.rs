@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 use super::claims::TokenClaims;
 use super::file_access::access;
 use super::obstacle::Obstacle;
+use super::token_check::{MAX_BYTES, NotAToken, check};
 use crate::error::Error;
+use crate::refresh::Failure;
 
 /// One token, trimmed. Wiped when dropped.
 pub(crate) struct Token {
@@ -95,7 +97,7 @@ impl Digest {
 
 /// Reads the file as it is now, within `limit`. Patient with what passes by itself: kubelets replace files under their
 /// readers, and some set the permissions only after publication. `obstacle` hears what the read waits for.
-pub(crate) async fn read(path: &Path, limit: Duration, obstacle: impl Fn(Error)) -> Result<Token, Error> {
+pub(crate) async fn read(path: &Path, limit: Duration, obstacle: impl Fn(Error)) -> Result<Token, Failure> {
     let since = Instant::now();
     let path: Arc<Path> = path.into();
     let patience = PATIENCE.min(limit / 2);
@@ -104,15 +106,15 @@ pub(crate) async fn read(path: &Path, limit: Duration, obstacle: impl Fn(Error))
     loop {
         let attempt = access(&path, (limit, since), {
             let path = Arc::clone(&path);
-            move || attempt(&path).map_err(|obstacle| (obstacle.may_pass(), obstacle.explain(&path)))
+            move || attempt(&path).map_err(|obstacle| (obstacle.may_pass(), obstacle.failure(&path)))
         });
-        let outcome = attempt.await.map_err(|stuck| stuck.explain(&path))?;
+        let outcome = attempt.await.map_err(|stuck| stuck.failure(&path))?;
         let left = patience.saturating_sub(since.elapsed());
         match outcome {
             Ok(token) if left.is_zero() || !token.looks_torn() => return Ok(token),
-            Err((may_pass, error)) if left.is_zero() || !may_pass => return Err(error),
+            Err((may_pass, failure)) if left.is_zero() || !may_pass => return Err(failure),
             Ok(_) => {}
-            Err((_, error)) => obstacle(error),
+            Err((_, failure)) => obstacle(failure.error),
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);
@@ -133,15 +135,12 @@ fn attempt(path: &Path) -> Result<Token, Obstacle> {
 
     let mut buffer = Zeroizing::new(vec![0; MAX_BYTES + 1]);
     let bytes = read_into(&mut file, &mut buffer)?;
+    let text = check(bytes)?;
+    // There may be more.
     if bytes.len() > MAX_BYTES {
-        return Err(Obstacle::TooLarge);
+        return Err(NotAToken::TOO_LONG.into());
     }
-    let text = str::from_utf8(bytes.trim_ascii()).map_err(|_| Obstacle::NotText)?;
-    match text.len() {
-        0 => Err(Obstacle::Empty),
-        1..MIN_BYTES => Err(Obstacle::Short),
-        _ => Ok(Token::new(Zeroizing::new(text.to_owned()), &metadata)),
-    }
+    Ok(Token::new(Zeroizing::new(text.to_owned()), &metadata))
 }
 
 fn read_into<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
@@ -176,10 +175,6 @@ fn links(_: &Metadata) -> Option<u64> {
     None
 }
 
-/// By STS's reference.
-pub(super) const MAX_BYTES: usize = 20_000;
-pub(super) const MIN_BYTES: usize = 4;
-
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -211,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
+    use crate::refresh::Class;
     use crate::web_identity::testing::{Isolated, jwt};
 
     #[tokio::test]
@@ -247,8 +243,8 @@ mod tests {
             (home.path("fifo"), "a FIFO"),
             ("/dev/null".into(), "a device"),
         ] {
-            let error = read_path(path.clone()).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
+            let Failure { class, error, .. } = read(&path, Duration::from_secs(8), drop).await.unwrap_err();
+            assert_eq!((class, error.kind()), (Class::Config, ErrorKind::TokenUnavailable));
             assert!(error.to_string().contains(&format!("{} is {kind}", path.display())), "{error}");
         }
     }
@@ -266,6 +262,8 @@ mod tests {
     async fn a_token_has_a_longest_length() {
         let home = Home::new();
         assert!(home.read_content("x".repeat(MAX_BYTES)).await.is_ok());
+        let more = "x".repeat(MAX_BYTES) + "\n" + "x";
+        assert!(home.read_content(more).await.is_err(), "the rest is not seen");
         let error = home.read_content("x".repeat(MAX_BYTES + 1)).await.unwrap_err();
         assert!(error.to_string().contains("longer than 20000 bytes"), "{error}");
 
@@ -274,17 +272,33 @@ mod tests {
         assert!(error.to_string().contains("longer than 20000 bytes"), "{error}");
     }
 
-    #[tokio::test]
-    async fn what_is_not_text_is_refused() {
-        let error = Home::new().read_content([b"canary".as_slice(), b"\xff\xfe\x00"].concat()).await.unwrap_err();
-        assert!(error.to_string().contains("is not text"), "{error}");
-        assert!(!format!("{error:?}").contains("canary"));
+    #[tokio::test(start_paused = true)]
+    async fn other_content_is_named_after_patience() {
+        let home = Home::new();
+        for (content, problem) in [
+            (&b"canary\xff\xfe"[..], "is not text, or has characters that are not visible ASCII: "),
+            (b"{\"canary\":1}", "begins with { or [, as JSON or a template does: "),
+        ] {
+            fs::write(home.path("token"), content).unwrap();
+            let Failure { class, error, .. } =
+                read(&home.path("token"), Duration::from_secs(8), drop).await.unwrap_err();
+            let text = error.to_string();
+            assert_eq!((class, error.is_transient()), (Class::Config, false), "{text}");
+            assert!(text.starts_with(&format!("the token file {} {problem}", home.path("token").display())), "{text}");
+            assert!(text.ends_with("; a JWT begins with eyJ") && !format!("{error:?}").contains("canary"), "{text}");
+
+            let (token, ()) = tokio::join!(read_path(home.path("token")), async {
+                sleep(PATIENCE / 2).await;
+                fs::write(home.path("token"), "secret").unwrap();
+            });
+            assert_eq!(token.unwrap().expose(), "secret", "it was half written");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_empty_file_is_waited_for_a_while() {
         let home = Home::new();
-        for (content, what) in [("", "is empty"), (" \n", "is empty"), ("abc", "is too short")] {
+        for (content, what) in [("", "is empty"), (" \n", "is empty"), ("abc", "is shorter than 4 bytes")] {
             let error = home.read_content(content).await.unwrap_err();
             assert!(error.to_string().contains(what), "{error}");
             assert!(error.is_transient());
@@ -441,7 +455,7 @@ mod tests {
     }
 
     async fn read_path(path: PathBuf) -> Result<Token, Error> {
-        read(&path, Duration::from_secs(8), drop).await
+        read(&path, Duration::from_secs(8), drop).await.map_err(|failure| failure.error)
     }
 
     fn make_fifo(path: &Path) {

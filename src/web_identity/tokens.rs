@@ -8,7 +8,7 @@ use super::config::TokenOrigin;
 use super::token::Token;
 use super::watch::TokenWatch;
 use crate::error::Error;
-use crate::refresh::{Change, Class};
+use crate::refresh::{Change, Class, Failure};
 use aws_smithy_async::time::SharedTimeSource;
 
 /// Gives the token for an exchange, and tells of others.
@@ -28,7 +28,7 @@ impl Tokens {
     }
 
     /// Waits until the token can be had without delay, as far as that can be known without taking one.
-    pub(super) async fn ready(&self, obstacle: impl Fn(Error)) -> Result<(), Error> {
+    pub(super) async fn ready(&self, obstacle: impl Fn(Error)) -> Result<(), Failure> {
         match self {
             Self::File(watch) => watch.read(obstacle).await.map(drop),
             Self::Source(_) => Ok(()),
@@ -36,12 +36,12 @@ impl Tokens {
     }
 
     /// The token for an exchange. `obstacle` hears what is waited for.
-    pub(super) async fn token(&self, obstacle: impl Fn(Error)) -> Result<Token, Error> {
+    pub(super) async fn token(&self, obstacle: impl Fn(Error)) -> Result<Token, Failure> {
         match self {
             Self::File(watch) => watch.read(obstacle).await,
             Self::Source(asked) => {
                 obstacle(asked.waiting());
-                asked.ask().await
+                asked.ask().await.map_err(super::without_token)
             }
         }
     }

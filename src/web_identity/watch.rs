@@ -21,7 +21,7 @@ use super::token::{self, Token};
 use super::watch_error::WatchError;
 use super::watch_state::{Cause, Due, Look, WatchState};
 use crate::error::Error;
-use crate::refresh::Change;
+use crate::refresh::{Change, Failure};
 
 /// Watches one token file while somebody polls [`changed`](Self::changed), and only then.
 pub(crate) struct TokenWatch {
@@ -55,7 +55,7 @@ impl TokenWatch {
     }
 
     /// The token for an exchange, as it is in the file now. `obstacle` hears what the read waits for.
-    pub(crate) async fn read(&self, obstacle: impl Fn(Error)) -> Result<Token, Error> {
+    pub(crate) async fn read(&self, obstacle: impl Fn(Error)) -> Result<Token, Failure> {
         let read = token::read(&self.file, self.limit, obstacle).await;
         match &read {
             Ok(token) => self.used(token),
@@ -130,7 +130,7 @@ impl TokenWatch {
         let read = match read {
             Some(read) => read,
             None => {
-                let read = token::read(&self.file, self.limit, drop).await;
+                let read = token::read(&self.file, self.limit, drop).await.map_err(|failure| failure.error);
                 self.state().looked(look, armed_anew, read.as_ref().ok(), Instant::now());
                 read
             }

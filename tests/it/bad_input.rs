@@ -14,7 +14,7 @@ use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
 use crate::isolated::Isolated;
-use crate::rig::{ClosedPort, ROLE, Rig, soon, spec};
+use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
@@ -35,8 +35,8 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
         (path("dangling"), "cannot be read", "link whose target is missing"),
         (write("empty", b""), "is empty", "has not finished, or has failed"),
         (write("blank", b"\n \n"), "is empty", "has not finished, or has failed"),
-        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "is it a token?"),
-        (write("binary", &[0xff, 0xfe, 0x80, 0x00]), "is not text", "must hold one JWT"),
+        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "name the file of the token itself"),
+        (write("binary", &[0x80, 0xfe, 0xff, 0x80]), "is not text", "must hold one token"),
         (path("directory"), "is a directory, not a file", "name the file itself"),
         (path("fifo"), "is a FIFO, not a file", "name the file itself"),
     ];
@@ -51,6 +51,56 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
         names(&error.to_string(), &[file.to_str().unwrap(), wrong, remedy]);
     }
     assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_with_something_else_is_named_at_once() {
+    let rig = Rig::start().await;
+    let token = fs::read_to_string(rig.volume.token_path()).unwrap().trim().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    for (content, kind) in [
+        (format!("\u{feff}{token}"), "begins with a byte-order mark"),
+        (format!("\"{token}\""), "begins with a quotation mark"),
+        (format!("Bearer {token}"), "begins as an HTTP header does"),
+        (format!("token={token}"), "begins with a name"),
+        (
+            format!("{{\"kind\":\"TokenRequest\",\"status\":{{\"token\":\"{token}\"}}}}"),
+            "status.token in a TokenRequest",
+        ),
+        (aws_smithy_types::base64::encode(&token), "is a token in base64"),
+        ("-----BEGIN PUBLIC KEY-----\nMIIB\n".to_owned(), "begins as a key or certificate"),
+        (format!("{token}\n{token}\n"), "has several lines"),
+        (format!("AWS_REGION\0{token}\0"), "has NUL bytes"),
+        ("<html>502 Bad Gateway</html>".to_owned(), "begins with <"),
+        ("apiVersion: v1\nkind: Config\n".to_owned(), "as a variable, a header or YAML does"),
+    ] {
+        fs::write(&path, content).unwrap();
+        // The time limit would fail otherwise than this.
+        let builder = rig.builder().wait_timeout(Duration::from_secs(600)).token_file(&path);
+        let error = soon(builder.connect()).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::TokenUnavailable, false), "{error:?}");
+        names(&error.to_string(), &[path.to_str().unwrap(), kind, "begins with eyJ"]);
+        let shown = format!("{error} {error:?}");
+        assert!(token.split('.').all(|part| !shown.contains(part)), "{shown}");
+    }
+    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_in_place_of_a_directory_ends_the_failure() {
+    let rig = Rig::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    fs::create_dir(&path).unwrap();
+    let builder = rig.builder().wait_timeout(Duration::from_secs(600)).token_file(&path);
+    let provider = builder.build().unwrap();
+    let error = soon(provider.provide_credentials()).await.unwrap_err();
+    names(&std::error::Error::source(&error).unwrap().to_string(), &["is a directory, not a file"]);
+
+    fs::remove_dir(&path).unwrap();
+    fs::copy(rig.volume.token_path(), &path).unwrap();
+    eventually(|| provider.current().is_some()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,11 +144,11 @@ async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_what_is_no_token_at_all_is_refused_in_stss_words() {
     let rig = Rig::start().await;
-    rig.volume.write("this is not a token").unwrap();
+    rig.volume.write("this-is-not-a-token").unwrap();
     let error = soon(impatient(&rig).connect()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, Some("InvalidIdentityToken")));
     names(&error.to_string(), &[rig.sts.endpoint_url(), ROLE, "not a valid JWT"]);
-    assert!(!error.to_string().contains("this is not a token"), "{error}");
+    assert!(!error.to_string().contains("this-is-not-a-token"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +157,7 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
     let seconds = Duration::from_secs;
     let cases: Vec<(Builder, &str)> = vec![
         (rig.builder().role_arn("checkout"), "checkout"),
-        (rig.builder().role_arn("arn:aws:iam::123456789012:user/checkout"), "user/checkout"),
+        (rig.builder().role_arn(format!("{ROLE},arn:aws:iam::123456789012:saml-provider/idp")), "SAML pair"),
         (rig.builder().session_name("a"), "session name"),
         (rig.builder().session_name("no spaces"), "no spaces"),
         (rig.builder().session_name("x".repeat(65)), "64"),
@@ -122,11 +172,17 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
     for (builder, named) in cases {
         let error = builder.build().unwrap_err();
         assert!(error.is_invalid() && !error.is_not_configured() && !error.is_not_injected(), "{error:?}");
-        names(&error.to_string(), &[named]);
+        names(&error.to_string(), &[named, error.setting().unwrap(), &format!(": {}", error.remedy())]);
     }
     let error = soon(rig.builder().role_arn("checkout").connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
-    names(&std::error::Error::source(&error).unwrap().to_string(), &["checkout"]);
+    assert_eq!(
+        error.to_string(),
+        "Builder::role_arn is \"checkout\", which is no role's ARN: STS takes 20 to 2048 characters; at AWS write it whole \
+         and without blanks, as arn:aws:iam::123456789012:role/NAME"
+    );
+    let remedy = error.remedy().unwrap();
+    assert!(error.to_string().ends_with(&format!(": {remedy}")) && std::error::Error::source(&error).is_none());
     assert!(rig.sts.calls().is_empty());
 }
 

@@ -61,7 +61,7 @@ async fn p6_somebody_elses_token_is_told_from_a_newer_one() {
         assert_eq!(rig.watch.claims().unwrap().subject.as_deref(), Some("me"));
     }
 
-    home.write("not a JWT");
+    home.write("not-a-JWT");
     assert_eq!(rig.change().await, Change::Content, "nobody knows who this is");
     assert_eq!(rig.watch.claims(), None);
     home.write(&jwt(r#"{"iss":"https://i","sub":"you","aud":["sts"]}"#));
