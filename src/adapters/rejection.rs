@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
-use aws_smithy_xml::decode::{Document, ScopedDecoder, try_data};
+use roxmltree::Document;
 
 use crate::key_refusal::{clock_off, least_age};
 use crate::provider::each_provider;
@@ -114,31 +114,17 @@ fn error_code(response: &Response) -> Option<String> {
         return Some(bare(header).to_owned());
     }
     let body = response.body().bytes()?;
-    let xml = std::str::from_utf8(body).ok().filter(|text| text.trim_start().starts_with('<'));
-    if let Some(mut document) = xml.map(Document::new) {
-        return document.root_element().ok().and_then(|mut root| code_within(&mut root, DEEPEST));
+    let xml = std::str::from_utf8(body).ok().map(str::trim_start).filter(|text| text.starts_with('<'));
+    if let Some(xml) = xml {
+        let document = Document::parse(xml).ok()?;
+        // Below `Error`, `ErrorResponse` or EC2's `Response`, at its own depth in each.
+        let code = document.descendants().find(|node| node.has_tag_name("Code"))?;
+        return Some(code.text()?.trim().to_owned());
     }
     let json: serde_json::Value = serde_json::from_slice(body).ok()?;
     let code = ["__type", "code", "Code"].iter().find_map(|name| json.get(name)?.as_str())?;
     Some(bare(code).to_owned())
 }
-
-/// The first `Code`: below `Error`, `ErrorResponse` or EC2's `Response`, at its own depth in each.
-fn code_within(scope: &mut ScopedDecoder<'_, '_>, deepest: u8) -> Option<String> {
-    while let Some(mut tag) = scope.next_tag() {
-        if tag.start_el().local() == "Code" {
-            return try_data(&mut tag).ok().map(|code| code.trim().to_owned());
-        }
-        if deepest > 0
-            && let Some(code) = code_within(&mut tag, deepest - 1)
-        {
-            return Some(code);
-        }
-    }
-    None
-}
-
-const DEEPEST: u8 = 3;
 
 /// `prefix#Code:uri` without what surrounds the code.
 fn bare(code: &str) -> &str {

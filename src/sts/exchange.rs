@@ -16,7 +16,7 @@ use aws_sdk_sts::types::PolicyDescriptorType;
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, Granted, Says};
+use super::answer::{Answer, Foreign, Granted, Says};
 use super::client;
 use super::config::{Session, Site, StsConfig};
 use super::no_answer;
@@ -156,16 +156,31 @@ impl Exchange<'_> {
                 let why = printable(&why, secret, 256);
                 (reason, format!("the answer of STS at {endpoint} (HTTP {status}) broke off: {why}"))
             }
-            Says::BadGrant(why) => (
-                Reason::BadGrant,
-                format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}"),
-            ),
-            Says::Foreign(what) => {
+            Says::BadGrant(why) => {
+                let why = printable(&why, secret, 160);
+                let text = format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}");
+                (Reason::BadGrant, text)
+            }
+            Says::Encoded(encoding) => {
+                let encoding = printable(&encoding, secret, 40);
+                let reason = Reason::of_status(status, sent);
+                let text = format!(
+                    "the answer of {endpoint} (HTTP {status}) for {role_arn} is compressed or encoded ({encoding}), which \
+                     was not asked for, and so was not read"
+                );
+                (if reason == Reason::NotSts { Reason::Encoded } else { reason }, text)
+            }
+            Says::Foreign(Foreign { what, quote }) => {
                 let kind = answer.content_type.as_deref().unwrap_or("no content type");
                 let kind = printable(kind, secret, 80);
-                let quote = answer.quotable().map(|text| printable(&text, secret, 120)).filter(|text| !text.is_empty());
-                let quote = quote.map_or_else(String::new, |text| format!(", beginning {text:?}"));
-                let text = format!("{endpoint} does not answer as STS does: HTTP {status}, {kind}, {what}{quote}");
+                let from = answer.server.as_deref().map(|server| printable(server, secret, 40));
+                let from = from.map_or_else(String::new, |server| format!(" from {server:?}"));
+                let quote = quote.map(|text| printable(&text, secret, 120)).filter(|text| !text.is_empty());
+                let quote = quote.map_or_else(String::new, |text| format!(": {text:?}"));
+                let login = if status == 407 { ", a proxy that wants a login" } else { "" };
+                let text = format!(
+                    "{endpoint} does not answer as STS does: HTTP {status}{from}{login}, {kind}, {what}{quote}"
+                );
                 (Reason::of_status(status, sent), text)
             }
         };
@@ -519,7 +534,7 @@ mod tests {
             ("region", xml("", 403, "RegionDisabledException", ""), Class::Config, ErrorKind::InvalidConfiguration),
             ("portal", html(200), Class::Unclear, ErrorKind::Unexpected),
             ("firewall", html(403), Class::Unclear, ErrorKind::Unexpected),
-            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::Unclear, ErrorKind::Unexpected),
+            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::Lagging, ErrorKind::RoleDenied),
             ("redirect", http(302, "Location: http://127.0.0.1:1/\r\n", ""), Class::Unclear, ErrorKind::Unexpected),
             ("empty", http(200, "", ""), Class::Unclear, ErrorKind::Unexpected),
             ("other xml", http(200, "", "<ListAllMyBucketsResult/>"), Class::Unclear, ErrorKind::Unexpected),
@@ -555,36 +570,27 @@ mod tests {
     async fn p12_an_answer_that_is_not_of_sts_is_described() {
         for (reply, message) in [
             (
-                http(200, "Content-Type: text/html\r\n", "<html>\r\n<title>Sign in</title>"),
-                "ENDPOINT does not answer as STS does: HTTP 200, text/html, XML of another kind, beginning \"<html> \
-                 <title>Sign in</title>\"",
+                http(200, "Content-Type: text/html\r\nServer: portal\r\n", "<html>\r\n<title>Sign in</title>"),
+                "ENDPOINT does not answer as STS does: HTTP 200 from \"portal\", text/html, an HTML page: \"Sign in\"",
             ),
             (
                 http(307, "Location: https://elsewhere.example.com/\r\n", ""),
-                "ENDPOINT does not answer as STS does: HTTP 307, no content type, an empty body",
+                "ENDPOINT does not answer as STS does: HTTP 307, no content type, a redirect: \
+                 \"https://elsewhere.example.com\"",
             ),
             (
-                http(400, "Content-Type: application/json\r\n", &format!("{{\"you sent\": \"{JWT}\"}}")),
-                "ENDPOINT does not answer as STS does: HTTP 400, application/json, not XML, beginning \"{\\\"you sent\\\": \
-                 \\\"[redacted]\\\"}\"",
+                http(400, "Content-Type: application/json\r\n", &format!("{{\"message\": \"you sent {JWT}\"}}")),
+                "ENDPOINT does not answer as STS does: HTTP 400, application/json, JSON: \"you sent [redacted]\"",
             ),
             (
-                http(200, "", &format!("{{\"Credentials\": {{\"SecretAccessKey\": \"{SECRET}\"}}}}")),
-                "ENDPOINT does not answer as STS does: HTTP 200, no content type, not XML",
-            ),
-            (
-                http(200, "Content-Type: text/plain\r\n", &"a ".repeat(32 * 1024 + 1)),
-                "ENDPOINT does not answer as STS does: HTTP 200, text/plain, more than 64 KiB, beginning \"a a a a a a a a a a \
+                http(400, "Content-Type: text/plain\r\n", &"a ".repeat(32 * 1024 + 1)),
+                "ENDPOINT does not answer as STS does: HTTP 400, text/plain, more than 64 KiB: \"a a a a a a a a a a \
                  a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a …\"",
             ),
             (
-                http(200, "", &success().replace(SECRET, "half<![CDATA[the rest]]>")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has CDATA sections",
-            ),
-            (
-                http(200, "", &success().replace(SECRET, "half<!-- -->the rest")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no secret access \
-                 key",
+                http(200, "Content-Encoding: gzip\r\n", "x"),
+                "the answer of ENDPOINT (HTTP 200) for arn:aws:iam::123456789012:role/app is compressed or encoded (gzip), \
+                 which was not asked for, and so was not read",
             ),
             (
                 http(200, "", &success().replace(SESSION, "")),
@@ -796,6 +802,8 @@ mod tests {
                 date: None,
                 retry_after: None,
                 content_type: None,
+                server: None,
+                location: None,
                 request_id: None,
                 body: body.clone().into(),
                 end: End::Whole,
@@ -805,7 +813,7 @@ mod tests {
             match exchange.judge(&answer, "endpoint") {
                 Ok(grant) => {
                     prop_assert!((200..300).contains(&status));
-                    prop_assert!(body.trim_ascii_end().ends_with(b"</AssumeRoleWithWebIdentityResponse>"));
+                    prop_assert!(String::from_utf8_lossy(&body).contains("</AssumeRoleWithWebIdentityResponse"));
                     let keys = grant.credentials;
                     prop_assert!(!keys.access_key_id().is_empty());
                     prop_assert!(!keys.secret_access_key().is_empty());

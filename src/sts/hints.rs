@@ -101,6 +101,10 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
             "something else than STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
              firewall on the way"
         ),
+        Reason::Encoded => format!(
+            "something between here and {endpoint} compresses the answers, such as a proxy, a gateway or a service mesh: \
+             switch compression off there for answers of STS"
+        ),
         Reason::BadGrant => format!(
             "{endpoint} does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy \
              on the way"

@@ -64,6 +64,8 @@ pub(crate) enum Reason {
     Unexplained,
     /// HTML, JSON, a redirect, nothing.
     NotSts,
+    /// Compressed, or in another encoding that nobody asked for.
+    Encoded,
     /// A 200 without whole credentials.
     BadGrant,
 }
@@ -85,7 +87,9 @@ impl Reason {
     pub(crate) fn of_code(code: &str, message: &str, status: u16, sent: Sent) -> Self {
         let message = message.to_ascii_lowercase();
         let sent = if sent == Sent::Token && says_early(&message) { Sent::EarlyToken } else { sent };
-        let reason = by_code(code, &message, sent).unwrap_or_else(|| match status {
+        let by_code = by_code(code, &message, sent).filter(|_| status != 501);
+        let reason = by_code.unwrap_or_else(|| match status {
+            501 => Self::UnknownCode,
             408 | 429 | 500.. => Self::of_status(status, Sent::Token),
             _ if sent == Sent::Signature => Self::UnknownCode,
             _ => by_token_message(&message).unwrap_or(Self::UnknownCode),
@@ -98,6 +102,8 @@ impl Reason {
         let reason = match status {
             408 => Self::NoAnswer,
             429 => Self::Throttled,
+            // "Not implemented" and "log in to this network first": it is not STS that fails.
+            501 | 511 => Self::NotSts,
             500.. => Self::ServerFault,
             _ => Self::NotSts,
         };
@@ -136,7 +142,7 @@ impl Reason {
             | Self::PolicyTooLarge
             | Self::RegionDisabled
             | Self::NotSent => Class::Config,
-            Self::TokenUnclear | Self::UnknownCode | Self::NotSts | Self::BadGrant => Class::Unclear,
+            Self::TokenUnclear | Self::UnknownCode | Self::NotSts | Self::Encoded | Self::BadGrant => Class::Unclear,
         }
     }
 
@@ -175,7 +181,7 @@ impl Reason {
             | Self::PolicyTooLarge
             | Self::RegionDisabled
             | Self::NotSent => ErrorKind::InvalidConfiguration,
-            Self::UnknownCode | Self::NotSts | Self::BadGrant => ErrorKind::Unexpected,
+            Self::UnknownCode | Self::NotSts | Self::Encoded | Self::BadGrant => ErrorKind::Unexpected,
         }
     }
 
@@ -202,6 +208,12 @@ impl Reason {
                 | Self::NotTls
                 | Self::NoCertificates
                 | Self::NoThread
+                | Self::NoAnswer
+                | Self::Broken
+                | Self::ServerFault
+                | Self::NotSts
+                | Self::Encoded
+                | Self::BadGrant
         )
     }
 
@@ -237,7 +249,12 @@ fn by_code(code: &str, message: &str, sent: Sent) -> Option<Reason> {
         "IDPRejectedClaim" => Reason::ClaimRejected,
         "InvalidIdentityToken" => by_token_message(message).unwrap_or(Reason::TokenUnclear),
         "InvalidArgument" if !signed && message.is_empty() => Reason::Unexplained,
-        "AccessDenied" => Reason::RoleDenied,
+        // SeaweedFS says so of most tokens. AWS's own text may name any role.
+        "AccessDenied" if !signed && !message.contains("not authorized to perform") => {
+            by_token_message(message).unwrap_or(Reason::RoleDenied)
+        }
+        // The latter from Ceph's gateway, of a role that is not there.
+        "AccessDenied" | "NoSuchEntity" => Reason::RoleDenied,
         "ValidationError" | "Validation" if session_too_long(message) => Reason::SessionTooLong,
         // STS says so of a field. `InvalidArgument` and `InvalidParameterValue` are not here: other servers have one code
         // for fields and for tokens, so that only the message can tell.
@@ -255,17 +272,23 @@ fn by_code(code: &str, message: &str, sent: Sent) -> Option<Reason> {
 }
 
 /// STS has one code for most of what can be wrong with a token, MinIO one for all of it. `message` in lower case. The texts
-/// are those of AWS, and of the JWT library of servers that are written in Go.
+/// are those of AWS, SeaweedFS, and the JWT libraries of Go, Rust, Python and Java.
 fn by_token_message(message: &str) -> Option<Reason> {
     let says = |any: &[&str]| any.iter().any(|text| message.contains(text));
     let names = |word| message.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
     Some(match () {
-        () if says(&["retrieve verification key", "get \"http"]) => Reason::IssuerUnreachable,
-        () if says(&["no openidconnect provider"]) => Reason::NoProvider,
+        () if says(&["retrieve verification key", "get \"http", "fetch jwks", "refresh jwks", "jwks endpoint"]) => {
+            Reason::IssuerUnreachable
+        }
+        () if says(&["no openidconnect provider", "provider registered for issuer", "invalid token issuer"])
+            || says(&["issuer claim", "invalidissuer", "invalid issuer"]) =>
+        {
+            Reason::NoProvider
+        }
         () if says(&["expired", "token too old"]) => Reason::TokenExpired,
         () if says(&["audience"]) || names("aud") || names("azp") => Reason::Audience,
         () if says(&["thumbprint"]) => Reason::Thumbprint,
-        () if says(&["signature", "verification error", "key is invalid", "key is of invalid type"])
+        () if says(&["signature", "verification error", "key is invalid", "key is of invalid type", "in jwks"])
             || names("kid") =>
         {
             Reason::Signature
@@ -276,6 +299,7 @@ fn by_token_message(message: &str) -> Option<Reason> {
             "not a valid jwt",
             "could not be parsed",
             "failed to parse",
+            "invalid token format",
         ]) =>
         {
             Reason::Malformed
@@ -286,7 +310,9 @@ fn by_token_message(message: &str) -> Option<Reason> {
 
 /// Whether the server's clock has not reached the token's `iat` or `nbf`. `message` in lower case.
 fn says_early(message: &str) -> bool {
-    ["used before issued", "not yet valid", "not valid yet"].iter().any(|text| message.contains(text))
+    ["used before", "before use time", "not yet valid", "not valid yet", "immature"]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
 fn session_too_long(message: &str) -> bool {
@@ -408,6 +434,8 @@ mod tests {
             (200, Token, Reason::NotSts),
             (302, Token, Reason::NotSts),
             (403, Token, Reason::NotSts),
+            (501, Token, Reason::NotSts),
+            (511, Token, Reason::NotSts),
             (403, ExpiredToken, Reason::TokenExpired),
             (403, EarlyToken, Reason::TooEarly),
             (408, ExpiredToken, Reason::NoAnswer),
@@ -433,6 +461,7 @@ mod tests {
             (Reason::Broken, Class::Transient, ErrorKind::ServiceUnavailable),
             (Reason::NotSent, Class::Config, ErrorKind::InvalidConfiguration),
             (Reason::NotSts, Class::Unclear, ErrorKind::Unexpected),
+            (Reason::Encoded, Class::Unclear, ErrorKind::Unexpected),
             (Reason::BadGrant, Class::Unclear, ErrorKind::Unexpected),
         ] {
             assert_eq!((reason.class(), reason.kind()), (class, kind), "{reason:?}");

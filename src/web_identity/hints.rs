@@ -346,6 +346,7 @@ mod tests {
         (Reason::UnknownCode, "check in turn: (1) https://sts.eu-central-1.amazonaws.com is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of https://issuer.example.com/cluster; (3) it trusts this issuer and the audience sts.amazonaws.com; (4) role_arn, session_length and policy, if the answer names one of these"),
         (Reason::Unexplained, "the answer gives no reason. Most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster. Check in turn: (1) the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and policy. The token is sent again within seconds"),
         (Reason::NotSts, "something else than STS answers at https://sts.eu-central-1.amazonaws.com. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall on the way"),
+        (Reason::Encoded, "something between here and https://sts.eu-central-1.amazonaws.com compresses the answers, such as a proxy, a gateway or a service mesh: switch compression off there for answers of STS"),
         (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy on the way"),
     ];
 

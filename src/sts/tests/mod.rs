@@ -1,3 +1,4 @@
-//! What standbys are good for, with the engine, in paused time.
+//! What is read from answers, and what standbys are good for.
 
+mod answers;
 mod outage;
