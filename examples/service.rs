@@ -13,7 +13,6 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_web_identity::{ErrorKind, WebIdentityCredentialsProvider};
 use axum::Router;
 use axum::extract::State;
@@ -58,9 +57,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), BUCKETS)?
         .install_recorder()?;
-    let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
-    let identity = WebIdentityCredentialsProvider::builder().configure(&base).build()?;
-    // What signs requests would be made here: `aws_sdk_s3::Client::new(&identity.install(base))`.
+    let identity = WebIdentityCredentialsProvider::builder().build()?;
+    // SDK clients would be made here: `Client::new(&identity.install(aws_config::load_defaults(BehaviorVersion::latest()).await))`.
 
     // `build` starts nothing. This does, and waits so that nobody else must.
     tokio::spawn(tell_readiness(identity.clone()));

@@ -102,6 +102,12 @@ impl Builder {
     /// profile's `services` section), never [`SdkConfig::endpoint_url`]: that is often an object store's, and the token
     /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. Our STS client has
     /// a connect timeout of its own, for which the HTTP client keeps a second pool of connections.
+    ///
+    /// A config without an HTTP client leaves the provider its own: hyper and rustls, as the SDK's default client (feature
+    /// `default-https-client`). It heeds `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, but a loopback endpoint never
+    /// goes through a proxy. It trusts the machine's CA certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead;
+    /// `AWS_CA_BUNDLE` is not read. If the host has several addresses, an attempt that gets no answer is followed by one that
+    /// begins with another address.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.settings.shared = Some(Shared::from(config));
         self.settings.like = None;

@@ -113,7 +113,7 @@
 //!
 //! | feature | default | what for |
 //! |---|---|---|
-//! | `default-https-client` | yes | the SDK's own HTTPS client, for a provider that was not given one by [`configure`](Builder::configure) |
+//! | `default-https-client` | yes | an HTTPS client, for a provider that was not given one by [`configure`](Builder::configure) |
 //! | `metrics` | no | what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade |
 //! | `object_store` | no | credentials for the S3 of `object_store` |
 //! | `reqsign` | no | credentials for `reqsign`'s signers, and so for OpenDAL's S3 |

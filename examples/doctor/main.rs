@@ -31,7 +31,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    // Names are looked up and files are read on threads.
+    if let Err(error) = std::thread::Builder::new().spawn(|| {}) {
+        eprintln!(
+            "doctor: no thread can be started: {error}: raise the pod's pids limit (pids.max of its cgroup) or RLIMIT_NPROC"
+        );
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain!(

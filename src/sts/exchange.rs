@@ -232,7 +232,10 @@ impl Exchange<'_> {
         };
         let reason = if self.tap.endpoint().is_none() { Reason::NotSent } else { reason };
         let text = printable(&text, self.proof.secret(), 512);
-        let what = if reason == Reason::NotSent { "nothing could be sent to" } else { "no answer from" };
+        let what = match reason {
+            Reason::NotSent | Reason::NoCertificates | Reason::NoThread => "nothing could be sent to",
+            _ => "no answer from",
+        };
         Err(self.refusal(reason, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.session.role_arn)))
     }
 
@@ -641,10 +644,10 @@ mod tests {
             async move { Sts::new(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap() }
         };
         let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
-        assert_eq!(refusal.reason, Reason::Certificate);
+        assert_eq!(refusal.reason, Reason::CertificateAuthority);
         assert_eq!(
             refusal.message,
-            "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: io error: invalid peer \
+            "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: invalid peer \
              certificate: UnknownIssuer"
         );
         let refusal = failure(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;

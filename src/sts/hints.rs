@@ -53,7 +53,7 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
              that speaks plain HTTP needs a URL with http. If HTTPS_PROXY is set, its own URL often must begin with http"
         ),
         Reason::NoCertificates => format!(
-            "this machine has no CA certificates, so {endpoint} cannot be trusted. Install the package ca-certificates in the \
+            "{endpoint} cannot be trusted without them. Install the package ca-certificates in the \
              base image, or set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to where certificates are. If one of \
              these is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
         ),

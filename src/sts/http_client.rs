@@ -32,7 +32,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use http::Uri;
 use http::uri::Scheme;
 use rustls::RootCertStore;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::task::JoinHandle;
 
 use super::config::is_loopback;
 use super::no_answer::{NoCertificates, NoThread};
@@ -65,13 +66,19 @@ struct FirstUse(Arc<Shared>);
 struct Shared {
     settings: HttpConnectorSettings,
     connector: OnceCell<Connector>,
+    /// Outlives an attempt that did not wait for its end: certificates on a file system that hangs cost one thread.
+    setting_up: Mutex<Option<JoinHandle<Result<Connector, BoxError>>>>,
     addresses: InTurn,
 }
 
 impl FirstUse {
     fn new(settings: HttpConnectorSettings) -> Self {
-        let addresses = InTurn::default();
-        Self(Arc::new(Shared { settings, connector: OnceCell::new(), addresses }))
+        Self(Arc::new(Shared {
+            settings,
+            connector: OnceCell::new(),
+            setting_up: Mutex::default(),
+            addresses: InTurn::default(),
+        }))
     }
 }
 
@@ -94,12 +101,21 @@ impl HttpConnector for FirstUse {
 
 impl Shared {
     async fn set_up(&self, uri: &str) -> Result<Connector, BoxError> {
-        let uri: Uri = uri.parse()?;
+        let mut setting_up = self.setting_up.lock().await;
+        let job = match &mut *setting_up {
+            Some(job) => job,
+            none => none.insert(self.start(uri.parse()?).ok_or(NoThread)?),
+        };
+        let outcome = job.await;
+        *setting_up = None;
+        outcome?
+    }
+
+    fn start(&self, uri: Uri) -> Option<JoinHandle<Result<Connector, BoxError>>> {
         let loopback = uri.host().is_some_and(is_loopback);
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        let proxy = if loopback { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
         let (settings, addresses) = (self.settings.clone(), self.addresses.clone());
-        let connector = move || {
+        blocking::start(move || {
             // A proxy may be spoken to by TLS, too.
             let certificates = (tls || !loopback) && certificates_exist();
             if tls && !certificates {
@@ -110,13 +126,12 @@ impl Shared {
             let connector = Connector::builder()
                 .connector_settings(settings)
                 .sleep_impl(TokioSleep::new())
-                .proxy_config(proxy)
+                .proxy_config(if loopback { ProxyConfig::disabled() } else { ProxyConfig::from_env() })
                 .tls_provider(Provider::rustls(CryptoMode::AwsLc))
                 .tls_context(TlsContext::builder().with_trust_store(trust).build()?)
                 .build_with_resolver(addresses);
             Ok(connector)
-        };
-        blocking::start(connector).ok_or(NoThread)?.await?
+        })
     }
 }
 
@@ -173,4 +188,35 @@ fn in_turn(addresses: Vec<IpAddr>, turn: usize) -> Vec<IpAddr> {
     }
     first.extend(second);
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_comes_first_in_its_turn() {
+        let of = |text: &str| text.split(' ').map(|address| address.parse().unwrap()).collect::<Vec<IpAddr>>();
+        for (found, turn, tried) in [
+            ("10.0.0.2 10.0.0.1 10.0.0.3", 0, "10.0.0.1 10.0.0.2 10.0.0.3"),
+            ("10.0.0.2 10.0.0.1 10.0.0.3", 1, "10.0.0.2 10.0.0.3 10.0.0.1"),
+            ("10.0.0.3 10.0.0.2 10.0.0.1", 2, "10.0.0.3 10.0.0.1 10.0.0.2"),
+            ("10.0.0.3 10.0.0.2 10.0.0.1", usize::MAX, "10.0.0.1 10.0.0.2 10.0.0.3"),
+            // The family that the system prefers stays first.
+            ("fd00::2 10.0.0.1 fd00::1 10.0.0.2", 1, "fd00::2 fd00::1 10.0.0.2 10.0.0.1"),
+            ("10.0.0.1 fd00::1", 1, "10.0.0.1 fd00::1"),
+        ] {
+            assert_eq!(in_turn(of(found), turn), of(tried), "{found} {turn}");
+        }
+        assert_eq!(in_turn(Vec::new(), 1), Vec::<IpAddr>::new());
+    }
+
+    #[test]
+    fn unanswered_request_ends_a_turn() {
+        let addresses = InTurn::default();
+        let first = addresses.next();
+        assert_eq!(addresses.next(), first + 1);
+        addresses.stay(first);
+        assert_eq!(addresses.next(), first);
+    }
 }

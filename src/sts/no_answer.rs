@@ -16,12 +16,13 @@ pub(super) struct NoCertificates;
 #[derive(Debug)]
 pub(super) struct NoThread;
 
-/// The reason for an error of the HTTP client, and its text with all causes.
+/// The reason for an error of the HTTP client, and the text of its causes.
 ///
 /// Each TLS library has its own words: those of rustls, OpenSSL and s2n are known here.
 pub(super) fn reason(error: &ConnectorError) -> (Reason, String) {
     let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
-    let text = chain(error);
+    // The error itself says just `io error`, `timeout` or `other`.
+    let text = chain(error.source().unwrap_or(error));
     let lower = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let reason = match () {
@@ -43,8 +44,8 @@ pub(super) fn reason(error: &ConnectorError) -> (Reason, String) {
 const NOT_TLS: [&str; 4] = ["invalidcontenttype", "invalid http version", "wrong version number", "record overflow"];
 const OTHER_HOST: [&str; 4] = ["not valid for name", "notvalidforname", "hostname mismatch", "host name"];
 const OTHER_TIME: [&str; 3] = ["expired", "not valid yet", "not yet valid"];
-const UNKNOWN_AUTHORITY: [&str; 6] =
-    ["unknownissuer", "causedasendentity", "local issuer", "self-signed", "self signed", "untrusted"];
+const UNKNOWN_AUTHORITY: [&str; 7] =
+    ["unknownissuer", "badsignature", "causedasendentity", "local issuer", "self-signed", "self signed", "untrusted"];
 
 impl fmt::Display for NoCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,14 @@
 //! The example that walks the whole road, run as a user runs it: each check passes, and fails, for its own reason.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use aws_web_identity::TokenClaims;
@@ -684,7 +685,14 @@ impl Doctor {
         if let Some(uid) = self.uid {
             command.uid(uid);
         }
-        soon(tokio::task::spawn_blocking(move || command.output())).await.unwrap().unwrap()
+        let output = move || loop {
+            match command.output() {
+                // Another test forked while this copy of the program was written.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+                output => return output.unwrap(),
+            }
+        };
+        soon(tokio::task::spawn_blocking(output)).await.unwrap()
     }
 
     async fn report(&self) -> Report {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_types::region::Region;
 use aws_web_identity::{Builder, Error, ErrorKind, WebIdentityCredentialsProvider};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use crate::isolated::Isolated;
 use crate::rig::{ClosedPort, ROLE, Rig, soon};
 
-/// Nothing but the endpoint: no `SdkConfig`, and so no HTTP client.
+/// Without an `SdkConfig`, and so without an HTTP client of the user.
 fn builder(rig: &Rig, endpoint: &str) -> Builder {
     WebIdentityCredentialsProvider::builder()
         .role_arn(ROLE)
@@ -27,17 +27,8 @@ fn builder(rig: &Rig, endpoint: &str) -> Builder {
         .endpoint_url(endpoint)
 }
 
-/// The error of the first attempt that the provider tells of.
 async fn refused(rig: &Rig, endpoint: &str) -> Error {
-    let provider = builder(rig, endpoint).build().unwrap();
-    let mut updates = provider.updates();
-    loop {
-        if let Some(error) = provider.status().last_error {
-            provider.shutdown().await;
-            return error;
-        }
-        soon(updates.changed()).await.unwrap();
-    }
+    soon(builder(rig, endpoint).wait_timeout(Duration::from_secs(1)).connect()).await.unwrap_err()
 }
 
 /// A name of two hosts, one of which lets each packet vanish.
@@ -148,7 +139,7 @@ async fn tls_failure_names_its_cause() {
         return;
     }
     let rig = Rig::start().await;
-    let authority = authority("the authority of this test");
+    let authority = authority(NAME);
     fs::write(std::env::var("SSL_CERT_FILE").unwrap(), authority.pem()).unwrap();
 
     let params = |name: &str| CertificateParams::new([name.to_owned()]).unwrap();
@@ -164,10 +155,11 @@ async fn tls_failure_names_its_cause() {
     for (endpoint, cause, remedy) in [
         (tls(&rig, &authority, params("elsewhere.test")).await, "elsewhere.test", "another host"),
         (tls(&rig, &self::authority("a stranger"), params("localhost")).await, "UnknownIssuer", "SSL_CERT_FILE"),
+        (tls(&rig, &self::authority(NAME), params("localhost")).await, "BadSignature", "SSL_CERT_FILE"),
         (tls(&rig, &authority, expired).await, "expired", "clock"),
         (tls(&rig, &authority, early).await, "not valid yet", "clock"),
-        (plain, "corrupt message", "http://"),
-        (good.replace("https://", "http://"), "invalid HTTP version", "https://"),
+        (plain, "corrupt message", "plain HTTP"),
+        (good.replace("https://", "http://"), "invalid HTTP version", "the same URL with https"),
     ] {
         let error = refused(&rig, &endpoint).await;
         assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
@@ -176,11 +168,14 @@ async fn tls_failure_names_its_cause() {
     }
 }
 
+const NAME: &str = "the authority of this test";
+
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 

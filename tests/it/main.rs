@@ -3,6 +3,8 @@
 
 mod autotraits;
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod bare_worlds;
 mod ceph_rgw;
 mod chained;
 mod chains;
