@@ -57,6 +57,7 @@ mod status;
 mod storage;
 mod test_kit;
 mod token_source;
+mod troubleshooting;
 #[path = "../../src/web_identity/testing/ways.rs"]
 mod ways;
 mod whoami;
