@@ -143,12 +143,13 @@ fn text(literal: &str) -> Option<String> {
 /// The beginning of a message: three fixed words at least, up to a punctuation mark, with `…` for what is filled in.
 fn head(message: &str) -> Option<String> {
     let placeholder = Regex::new(r"\{[^{}]*\}").unwrap();
-    let message = squeezed(&placeholder.replace_all(message, "…")).to_lowercase();
+    let message = squeezed(&placeholder.replace_all(message, "…")).to_lowercase().replace('`', "");
+    let message = message.strip_prefix("…;").unwrap_or(&message).trim_start_matches([',', ':', ';', ' ']);
     let words = |text: &str| text.split(' ').filter(|word| word.chars().any(char::is_alphabetic)).count();
     let ends = message.char_indices().filter(|&(at, mark)| {
         ",:;(".contains(mark) || mark == '.' && message[at + 1..].chars().next().is_none_or(|next| next == ' ')
     });
-    let mut heads = ends.map(|(at, _)| &message[..at]).chain([&*message]);
+    let mut heads = ends.map(|(at, _)| &message[..at]).chain([message]);
     heads.find(|head| words(head) >= 3).map(squeezed)
 }
 
