@@ -286,7 +286,7 @@ impl BuildError {
     }
 
     /// Neither variable is set although we are in a pod (`KUBERNETES_SERVICE_HOST` is set): usually the webhook did not
-    /// inject them.
+    /// inject them. A pod with EKS Pod Identity alone is one of these; the text says how to use that.
     pub fn is_not_injected(&self) -> bool {
         self.kind == BuildErrorKind::NotInjected
     }

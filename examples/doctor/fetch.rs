@@ -53,7 +53,7 @@ pub(crate) enum Tls {
     Authority,
     Host,
     Time,
-    NoTls,
+    PlainHttp,
     NoCertificates,
 }
 
@@ -65,7 +65,7 @@ impl Tls {
             () if says(&["unknownissuer", "unknown issuer", "badsignature", "causedasendentity"]) => Self::Authority,
             () if says(&["not valid for name", "notvalidforname"]) => Self::Host,
             () if says(&["certificate expired", "certificate not valid yet"]) => Self::Time,
-            () if says(&["invalidcontenttype", "corrupt message", "invalid http version"]) => Self::NoTls,
+            () if says(&["invalidcontenttype", "corrupt message", "invalid http version"]) => Self::PlainHttp,
             () if says(&["no ca certificates"]) => Self::NoCertificates,
             () => return None,
         })
@@ -85,7 +85,7 @@ impl Tls {
                 "the certificate has expired or is not valid yet by this clock: compare the clock with a time server, then \
                  renew the certificate"
             }
-            Self::NoTls => {
+            Self::PlainHttp => {
                 "the port does not speak TLS: check the port, or write http in the URL if plain HTTP is meant"
             }
             Self::NoCertificates => {

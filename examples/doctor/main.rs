@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     };
     // Names are looked up and files are read on threads.
     if let Err(error) = std::thread::Builder::new().spawn(|| {}) {
-        eprintln!(
+        complain!(
             "doctor: no thread can be started: {error}: raise the pod's pids limit (pids.max of its cgroup) or RLIMIT_NPROC"
         );
         return ExitCode::FAILURE;
@@ -41,9 +41,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain!(
-                "doctor: no thread can be started ({error}): raise the pod's pids limit (pids.max) or RLIMIT_NPROC"
-            );
+            complain!("doctor: no runtime can be made: {error}: raise the limit of open files (RLIMIT_NOFILE)");
             return ExitCode::FAILURE;
         }
     };

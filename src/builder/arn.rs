@@ -112,11 +112,13 @@ fn flaw_at_aws(arn: &str) -> Option<String> {
     let remedy = remedy.or_else(|| {
         if partition.is_empty() || !is_plain(partition) {
             Some(FORM)
-        } else if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+        } else if account.is_empty() || !account.bytes().all(|b| b.is_ascii_digit()) {
             Some(
-                "an AWS account has 12 digits; did a template take it for a number and drop a leading zero? For a server that \
-                 is not AWS's, give its endpoint (AWS_ENDPOINT_URL_STS)",
+                "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the endpoint \
+                 (AWS_ENDPOINT_URL_STS)",
             )
+        } else if account.len() != 12 {
+            Some("an AWS account has 12 digits; did a template take it for a number and drop a leading zero?")
         } else {
             (arn.len() > 2048).then_some("STS takes at most 2048 characters")
         }
@@ -246,8 +248,9 @@ mod tests {
 
     #[test]
     fn p12_what_is_no_role_of_aws_is_refused_with_the_way_out() {
-        let account = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero? For a \
-                       server that is not AWS's, give its endpoint (AWS_ENDPOINT_URL_STS)";
+        let zero = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?";
+        let account = "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the \
+                       endpoint (AWS_ENDPOINT_URL_STS)";
         let nobody =
             "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN";
         let alone = format!("this is a role's name alone; {FORM}");
@@ -263,7 +266,8 @@ mod tests {
             ("arn::iam::123456789012:role/app", FORM),
             ("arn:aws:s3:::bucket/role/app", FORM),
             (&long_name, FORM),
-            ("arn:aws:iam::12345678901:role/app", account),
+            ("arn:aws:iam::12345678901:role/app", zero),
+            ("arn:aws:iam::1234-5678-9012:role/app", account),
             ("arn:aws:iam::ACCOUNT_ID:role/app", account),
             ("arn:aws:iam:::role/app", account),
             (

@@ -167,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn many_providers_warn_of_one_setting_once() {
+        let (log, _guard) = crate::sts::testing::Log::capture();
+        let registry = Registry::default();
+        for _ in 0..10 {
+            registry.build(builder().endpoint_url("http://registry.example")).unwrap();
+            builder().endpoint_url("http://registry.example").build().unwrap();
+        }
+        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 1, "{}", log.text());
+        registry.build(builder().endpoint_url("http://other.registry.example")).unwrap();
+        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 2, "{}", log.text());
+    }
+
+    #[test]
     fn the_default_session_name_stands_in_nobodys_way() {
         let registry = Registry::default();
         let builder = || {

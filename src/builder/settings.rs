@@ -338,18 +338,17 @@ fn has_fips(region: &Region) -> bool {
 mod tests {
     use std::cell::Cell;
     use std::ffi::OsString;
-    use std::io;
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::Mutex;
 
     use aws_config::BehaviorVersion;
     use aws_smithy_async::time::SystemTimeSource;
     use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, http_client_fn};
     use aws_types::service_config::LoadServiceConfig;
     use proptest::prelude::*;
-    use tracing::Level;
 
     use super::*;
     use crate::builder::Builder;
+    use crate::sts::testing::Log;
     use crate::web_identity::token_source::{ProvideToken, future};
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
@@ -704,6 +703,19 @@ mod tests {
     }
 
     #[test]
+    fn endpoint_of_another_server_has_roles_of_its_own() {
+        let urn = || Builder::default().role_arn("urn:ecs:iam::s3:role/x");
+
+        assert!(refuse(urn(), &[]).contains("which is no role's ARN"));
+        assert_eq!(
+            resolve(urn().endpoint_url("https://ecs.example"), &[]).config.session.role_arn,
+            "urn:ecs:iam::s3:role/x"
+        );
+        let vpc = "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com";
+        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "that is AWS, too");
+    }
+
+    #[test]
     fn fips_beside_an_endpoint_is_refused() {
         let variables = [("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_ENDPOINT_URL_STS", "https://sts.example")];
         assert!(refuse(Builder::default(), &variables).contains("FIPS is on, which the SDK does not combine"));
@@ -785,31 +797,11 @@ mod tests {
         assert!(shown.contains(ROLE) && shown.contains("sts.example") && !shown.contains("canary"), "{shown}");
     }
 
-    /// What is logged at WARN and above.
+    /// What is logged at WARN.
     fn warnings(act: impl FnOnce()) -> String {
-        #[derive(Clone, Default)]
-        struct Log(Arc<Mutex<Vec<u8>>>);
-
-        impl io::Write for Log {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, act);
-        let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        String::from_utf8(bytes).unwrap()
+        let (log, _guard) = Log::capture();
+        act();
+        log.text().lines().filter(|line| line.contains("WARN")).collect()
     }
 
     /// Something that is often near a valid value, and often anything.

@@ -66,7 +66,10 @@
 //!   elsewhere, says nothing and is found by the next regular poll.
 //! - A `subPath` mount is never updated. It is recognised by its file, which has no name any more.
 //! - A writer that fills the file in place is waited for half a second, if what is there cannot be whole.
-//! - A file longer than 20 000 bytes is refused: STS takes no longer token.
+//! - A file that certainly holds no token is not sent: JSON, quotes, a header, several lines, more than 20 000 bytes. The
+//!   error names what it begins with. An opaque token, which is no JWT, is sent.
+//! - A directory as token file, or a file that holds something else, is reported at once and not waited out. A token in
+//!   its place is seen as any new token is.
 //!
 //! # Reads that hang
 //!

@@ -125,7 +125,7 @@ impl Answer {
                 grant(document.root_element(), operation).map_or_else(Says::BadGrant, Says::Granted)
             }
             (Ok(document), None) => refusal(document.root_element())
-                .unwrap_or(Says::Foreign(Foreign { what: "an error without a code", quote: None })),
+                .unwrap_or(Says::Foreign(Foreign { what: "XML without credentials or an error code", quote: None })),
             (Err(_), _) if !xml.contains(&format!("</{name}")) => match operation {
                 Some(_) => Says::BadGrant("was cut before its closing tag".to_owned()),
                 None => Says::Broken("cut before its closing tag".to_owned()),

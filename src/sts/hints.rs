@@ -57,15 +57,15 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
              base image, or set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to where certificates are. If one of \
              these is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
         ),
-        Reason::NoThread => format!("{RAISE_LIMIT}; it is tried again"),
+        Reason::NoThread => format!("{RAISE_LIMIT}. The exchange is tried again"),
         Reason::NoAnswer => format!(
             "check the way to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in \
              {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
             fips(endpoint)
         ),
         Reason::Broken | Reason::ServerFault => format!(
-            "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health \
-             Dashboard for {region}, or at the log of your own STS"
+            "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the \
+             AWS Health Dashboard for {region}, or at the log of your own STS"
         ),
         Reason::Throttled => format!(
             "STS limits the calls of {account} in {region}, and the limit cannot be raised. Share one provider per process, \

@@ -6,7 +6,6 @@ use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[allow(dead_code, reason = "until the exchange tells failures of TLS apart")]
 pub(crate) enum Reason {
     /// No connection: refused, reset, no such name.
     Unreachable,
@@ -193,7 +192,10 @@ impl Reason {
     /// Whether nobody was found who answers as STS does, or one who fails: elsewhere it may be otherwise.
     pub(crate) fn is_outage(self) -> bool {
         self.is_unconnected()
-            || matches!(self, Self::NoAnswer | Self::Broken | Self::ServerFault | Self::NotSts | Self::BadGrant)
+            || matches!(
+                self,
+                Self::NoAnswer | Self::Broken | Self::ServerFault | Self::NotSts | Self::Encoded | Self::BadGrant
+            )
     }
 
     /// Whether no connection came about.
@@ -208,12 +210,6 @@ impl Reason {
                 | Self::NotTls
                 | Self::NoCertificates
                 | Self::NoThread
-                | Self::NoAnswer
-                | Self::Broken
-                | Self::ServerFault
-                | Self::NotSts
-                | Self::Encoded
-                | Self::BadGrant
         )
     }
 

@@ -231,6 +231,27 @@ mod tests {
         assert!(TokenClaims::parse("a.e30=.c").is_some(), "padding is tolerated");
     }
 
+    #[test]
+    fn text_with_more_than_a_jwt_has_no_claims() {
+        let token = crate::web_identity::testing::jwt("{}");
+        assert!(TokenClaims::parse(&format!(" {token}\n")).is_some());
+        for text in
+            [format!("Bearer {token}"), format!("\"{token}\""), format!("\u{feff}{token}"), format!("{token} x")]
+        {
+            assert_eq!(TokenClaims::parse(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_of_claims_is_bounded_and_printable() {
+        let long = "x".repeat(6000);
+        let claims =
+            parse(&format!(r#"{{"sub":"a\u202e\u001b[1m{long}","aud":["{long}","y"],"iss":"https://i"}}"#)).unwrap();
+        assert_eq!(claims.subject.as_deref().unwrap().len(), 6008, "the value is as it is");
+        let shown = format!("{claims:?}");
+        assert!(shown.len() < 1500 && shown.contains("\"a [1mxx") && shown.contains("https://i"), "{shown}");
+    }
+
     fn parse(payload: &str) -> Option<TokenClaims> {
         TokenClaims::parse(&crate::web_identity::testing::jwt(payload))
     }

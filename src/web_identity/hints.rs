@@ -477,10 +477,10 @@ mod tests {
         assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
     }
 
-    /// Ten thousand letters, control and bidi characters, in every claim.
+    /// Two thousand letters, control and bidi characters, in every claim.
     #[test]
     fn every_hint_is_bounded_and_printable() {
-        let strange = format!(r"https://\u001b[31m\u202e{}", "x".repeat(10_000));
+        let strange = format!(r"https://\u001b[31m\u202e{}", "x".repeat(2_000));
         let payload = format!(
             r#"{{"iss":"{strange}","sub":"system:serviceaccount:{strange}","aud":["{strange}","b"],"azp":"{strange}","exp":1}}"#
         );

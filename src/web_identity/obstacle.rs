@@ -70,7 +70,12 @@ impl Obstacle {
             }
             Self::NotAFile(kind) => error(
                 format!("the token file {file} is {kind}, not a file"),
-                "name the file itself, which ends in /token in most pods".to_owned(),
+                match kind {
+                    "a directory" => "name the file in it, which is called token in most pods; if this should be the file, its \
+                                      volume is mounted wrong: a mount of a missing file makes a directory",
+                    _ => "name the file itself, which ends in /token in most pods",
+                }
+                .to_owned(),
             ),
             Self::NotAToken(problem) => {
                 error(format!("the token file {file} {problem}"), problem.remedy()).with_transient(problem.unfinished)

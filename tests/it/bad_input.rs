@@ -37,7 +37,7 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
         (write("blank", b"\n \n"), "is empty", "has not finished, or has failed"),
         (write("huge", huge.as_bytes()), "longer than 20000 bytes", "name the file of the token itself"),
         (write("binary", &[0x80, 0xfe, 0xff, 0x80]), "is not text", "must hold one token"),
-        (path("directory"), "is a directory, not a file", "name the file itself"),
+        (path("directory"), "is a directory, not a file", "name the file in it"),
         (path("fifo"), "is a FIFO, not a file", "name the file itself"),
     ];
     // All at once: each waits as long as it may.

@@ -271,6 +271,8 @@ async fn p9_bodies_with_credentials_are_not_quoted() {
             foreign("binary", "BODYCANARY\u{1}\0", "no text"),
         ]);
     }
+    let said = r#"{"error":{"code":"AccessDenied","message":"BODYCANARY"}}"#;
+    rows.push(("message", of(200, said), Reason::NotSts, Unclear, Unexpected, "no content type, JSON"));
     rows.push(("ini", of(200, ini), Reason::NotSts, Unclear, Unexpected, "no content type, text"));
     rows.push((
         "wrong status",
@@ -370,7 +372,7 @@ async fn what_is_not_xml_gives_no_credentials() {
         bad("a byte of no text", success().replace(SECRET, "half\u{fffd}"), "no secret access key"),
         bad("another result", success() .replace("<AssumeRoleWithWebIdentityResult>", "<AssumeRoleResult>") .replace("</AssumeRoleWithWebIdentityResult>", "</AssumeRoleResult>"), "no Credentials element"),
         ("cut error", of("<ErrorResponse><Error><Code>Access".to_owned()), Reason::Broken, Transient, ServiceUnavailable, "cut before its closing tag"),
-        ("error of another kind", of("<Error><Reason>BODYCANARY</Reason></Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "an error without a code"),
+        ("error of another kind", of("<Error><Reason>BODYCANARY</Reason></Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML without credentials or an error code"),
         ("foreign and cut", of("<Other><Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML of another kind: \"Other\""),
     ])
     .await;
@@ -407,6 +409,7 @@ async fn expirations_are_understood_or_shown() {
         bad("", "for its expiration"),
         bad("Tue Jan 01 01:00:00 UTC 2030", "Tue Jan 01 01:00:00 UTC 2030"),
         bad(SECRET, "has a text of 40 bytes for its expiration"),
+        bad("wJalrXUtn/K7mDeNg2/bPxRfiCY33/ExAmPlEK4Y", "has \"[redacted]\" for its expiration"),
         bad(SESSION, "has a text of 30 bytes for its expiration"),
     ])
     .await;
