@@ -136,7 +136,7 @@
 //!
 //! ## `the token file … is …`
 //!
-//! A directory, a FIFO or another thing that is no file: `name the file itself`. `the token file … is being read` means that the
+//! A directory, a FIFO or another thing that is no file: `name the file itself`, or `name the file in it`. `the token file … is being read` means that the
 //! file system has not answered yet.
 //!
 //! ## `the token file … …` or `what the source gave …`
@@ -201,7 +201,7 @@
 //! |---|---|---|
 //! | `this machine has no CA certificates`, `… cannot be trusted without them` | the image has none | install `ca-certificates`, or set `SSL_CERT_FILE` |
 //! | `check the region` | the endpoint rules have none for this region and switches | `AWS_REGION`, FIPS and dual stack; `no HTTP client`: give one |
-//! | `no thread can be started`, `…; it is tried again` | the pids limit | `raise the limit of threads` |
+//! | `no thread can be started`, `…. The exchange is tried again` | the pids limit | `raise the limit of threads` |
 //!
 //! ## `the answer of STS at …`
 //!
@@ -211,7 +211,8 @@
 //! ## `… does not answer as STS does`
 //!
 //! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
-//! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`, `text in UTF-16`, `more than 64
+//! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
+//! `XML without credentials or an error code`, `text in UTF-16`, `more than 64
 //! KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
 //! (407).
 //!
