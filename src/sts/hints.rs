@@ -10,7 +10,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) session: &'a Session,
     pub(crate) endpoint: &'a str,
     pub(crate) region: &'a str,
-    /// What failed, with the words of the answer.
+    /// The message of the error, with the words of the answer.
     pub(crate) said: &'a str,
 }
 

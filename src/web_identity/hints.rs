@@ -157,7 +157,7 @@ fn role_denied(known: &Known<'_>) -> String {
     )
 }
 
-/// What is pasted must be whole. A statement of strange or endless claims is not shown.
+/// A statement to paste must be whole: none is shown for strange or endless claims.
 fn is_printable(claims: &TokenClaims) -> bool {
     let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party()];
     let named = named.into_iter().flatten().chain(claims.audience.iter().map(String::as_str));
@@ -232,7 +232,7 @@ impl Known<'_> {
         )
     }
 
-    /// What to do if the audience is not meant, after the question.
+    /// The remedy for an audience that is not meant, after the question.
     fn is_meant(&self, question: &str) -> String {
         let place = match self.origin {
             TokenOrigin::File(_) => "in `audience` of the volume's serviceAccountToken",
