@@ -185,7 +185,7 @@ impl Pod {
     fn shown(&self, program: &str, output: &Output) -> String {
         let streams = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8(bytes.clone()).unwrap());
         let status = output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string());
-        format!("$ {program}, exit status {status}\n{}\n", self.steady(streams.concat().trim_end()))
+        format!("$ {program}, exit status {status}\n{}\n", self.steady(&streams.concat()).trim_end())
     }
 
     /// Without what differs from run to run.
