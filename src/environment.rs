@@ -23,6 +23,7 @@ const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
 const USE_DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
 const STS_REGIONAL: &str = "AWS_STS_REGIONAL_ENDPOINTS";
 const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const PROFILE: &str = "AWS_PROFILE";
 const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 
@@ -65,7 +66,7 @@ impl Environment {
 
     pub(crate) fn from_fn(read: impl Fn(&str) -> Option<OsString>) -> Self {
         let present = |name| read(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-        Self(ALL.into_iter().filter_map(present).collect())
+        Self(ALL.into_iter().chain(PROXIES).filter_map(present).collect())
     }
 
     pub(crate) fn role_arn(&self) -> Result<Option<Given<String>>, BuildError> {
@@ -134,6 +135,11 @@ impl Environment {
     /// The SDK's default chain would take this key before anything else.
     pub(crate) fn has_access_key(&self) -> bool {
         self.0.contains_key(ACCESS_KEY)
+    }
+
+    /// The variable that sends plain http through a proxy.
+    pub(crate) fn proxy_of_plain_http(&self) -> Option<&'static str> {
+        PROXIES.into_iter().find(|name| self.0.contains_key(name))
     }
 
     /// Somebody asks for STS's global endpoint.

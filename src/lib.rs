@@ -97,7 +97,7 @@
 //! | a readiness probe, a health endpoint | [`ready`](WebIdentityCredentialsProvider::ready), [`status`](WebIdentityCredentialsProvider::status) |
 //! | to hear of each new generation | [`updates`](WebIdentityCredentialsProvider::updates) |
 //! | logs and metrics | [`docs::telemetry`] |
-//! | to know what went wrong | [`Error::kind`], [`Error::remedy`] |
+//! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work in a runtime of your own | [`Builder::runtime`] |
 //! | an orderly end | [`shutdown`](WebIdentityCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
 //!

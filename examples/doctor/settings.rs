@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aws_sdk_sts::config::Region;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_types::SdkConfig;
-use aws_web_identity::WebIdentityCredentialsProvider;
+use aws_web_identity::{BuildError, WebIdentityCredentialsProvider};
 
 use crate::report::Finding;
 
@@ -71,11 +71,7 @@ impl Settings {
         }
         match WebIdentityCredentialsProvider::builder().build() {
             // That is for the check of the role to say.
-            Err(error) if !error.to_string().starts_with("AWS_ROLE_ARN ") => {
-                let text = error.to_string();
-                let (detail, remedy) = text.split_once(": ").unwrap_or((&text, "correct this variable"));
-                Finding::fail(detail, remedy)
-            }
+            Err(error) if !error.to_string().starts_with("AWS_ROLE_ARN ") => refused(&error),
             _ => Finding::pass(self.description()),
         }
     }
@@ -92,11 +88,7 @@ impl Settings {
             builder = builder.endpoint_url("https://localhost");
         }
         match builder.token_file("token").session_name("doctor").build() {
-            Err(error) if error.to_string().starts_with("AWS_ROLE_ARN ") => {
-                let text = error.to_string();
-                let (detail, remedy) = text.split_once(": ").unwrap_or((&text, "write the role's ARN"));
-                Finding::fail(detail, remedy)
-            }
+            Err(error) if error.to_string().starts_with("AWS_ROLE_ARN ") => refused(&error),
             _ => {
                 let account = match parts.nth(2).unwrap_or_default() {
                     "" => "no account".to_owned(),
@@ -147,6 +139,11 @@ impl Settings {
         }
         facts
     }
+}
+
+fn refused(error: &BuildError) -> Finding {
+    let (text, remedy) = (error.to_string(), error.remedy());
+    Finding::fail(text.strip_suffix(remedy).unwrap_or(&text).trim_end_matches(": "), remedy)
 }
 
 /// An empty variable is an absent one, as everywhere in the crate.

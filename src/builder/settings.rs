@@ -289,14 +289,24 @@ impl Told {
 fn tell(config: &Config, env: &Environment, told: &Told) {
     for Site { region, endpoint_url } in std::iter::once(&config.sts.home).chain(&config.sts.standbys) {
         match endpoint_url.as_deref() {
-            Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => tracing::warn!(
-                endpoint,
-                "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
-            ),
+            Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => {
+                tracing::warn!(
+                    endpoint,
+                    "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
+                );
+                if let Some(variable) = env.proxy_of_plain_http() {
+                    tracing::warn!(
+                        endpoint,
+                        variable,
+                        "a proxy is set for plain http: it gets the token and the credentials in clear text, unless NO_PROXY \
+                         names the host of the endpoint; use https"
+                    );
+                }
+            }
             None if config.sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
                 %region,
-                "FIPS is on, but AWS has FIPS endpoints of STS in regions of the US and Canada alone: if the name of the \
-                 endpoint is not found, turn AWS_USE_FIPS_ENDPOINT off or choose such a region"
+                "FIPS is on, but AWS lists no FIPS endpoint of STS for this region: if the name of the endpoint is not found, \
+                 turn AWS_USE_FIPS_ENDPOINT off, or choose a region of the US"
             ),
             _ => {}
         }
@@ -751,6 +761,10 @@ mod tests {
         let exposed = log(&[("AWS_ENDPOINT_URL_STS", "http://ceph.example:7480")]);
         assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
         assert!(exposed.contains("http://ceph.example:7480") && exposed.contains("use https"), "{exposed}");
+        let proxied = log(&[("AWS_ENDPOINT_URL_STS", "http://ceph.example:7480"), ("HTTP_PROXY", "http://canary:1")]);
+        assert_eq!(proxied.matches("WARN").count(), 2, "{proxied}");
+        assert!(proxied.contains(r#"variable="HTTP_PROXY""#) && !proxied.contains("canary"), "{proxied}");
+        assert_eq!(log(&[("HTTP_PROXY", "http://canary:1")]), "");
         let standby =
             Builder::default().standby_endpoint_url("http://sts.example").standby_endpoint_url("http://[::1]:1");
         let exposed = log_of(standby, &[]);

@@ -5,6 +5,7 @@
 //! | you want to | page |
 //! |---|---|
 //! | mount a token, understand a warning | [`operations`] |
+//! | know what an error text means, and what to do | [`troubleshooting`] |
 //! | come from another provider, or from a loop of your own | [`migration`] |
 //! | know when it refreshes, retries, waits and gives up | [`policy`] |
 //! | know what it does not do | [`limits`] |
@@ -89,3 +90,4 @@ pub mod signers;
 pub mod standby;
 pub mod telemetry;
 pub mod token_sources;
+pub mod troubleshooting;

@@ -104,9 +104,10 @@
 //! | `the background work panicked` | a bug; the work goes on after 30 s | report it |
 //! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
 //! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
+//! | `a proxy is set for plain http` | `HTTP_PROXY` or `ALL_PROXY` is set, and the endpoint's URL begins with `http:` | use https, or put the host of the endpoint into `NO_PROXY` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | this crate does not use the key; the SDK's default chain and other SDKs take it first, and act as somebody else | remove `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` |
-//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region: its name may not be found | turn `AWS_USE_FIPS_ENDPOINT` off, or choose a region of the US or Canada |
+//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region: its name may not be found | turn `AWS_USE_FIPS_ENDPOINT` off, or choose a region of the US |
 //!
 //! Warnings of settings, such as the last four, are logged once a process for each value.
 //!

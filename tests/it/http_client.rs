@@ -102,7 +102,7 @@ async fn loopback_endpoint_never_goes_through_a_proxy() {
         return;
     }
     let rig = Rig::start().await;
-    let provider = soon(builder(&rig, &rig.sts.endpoint_url()).connect()).await.unwrap();
+    let provider = soon(builder(&rig, rig.sts.endpoint_url()).connect()).await.unwrap();
     assert!(provider.current().is_some());
     // The proxy is heeded elsewhere.
     let error = refused(&rig, "http://sts.test").await;
@@ -125,7 +125,7 @@ async fn missing_certificates_are_an_error_of_https_only() {
     for part in ["this machine has no CA certificates", "SSL_CERT_FILE", "ca-certificates"] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    soon(builder(&rig, &rig.sts.endpoint_url()).connect()).await.unwrap();
+    soon(builder(&rig, rig.sts.endpoint_url()).connect()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,8 @@ mod bare_worlds;
 mod ceph_rgw;
 mod chained;
 mod chains;
+#[cfg(target_os = "linux")]
+mod diagnosis;
 mod doctor;
 mod engine_thread;
 mod example;
@@ -55,6 +57,7 @@ mod status;
 mod storage;
 mod test_kit;
 mod token_source;
+mod troubleshooting;
 #[path = "../../src/web_identity/testing/ways.rs"]
 mod ways;
 mod whoami;
