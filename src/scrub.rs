@@ -191,7 +191,7 @@ fn by_looks(letters: &[Letter]) -> Vec<Range<usize>> {
         let (path, tail) = rest.split_at(length(true)(rest));
         let (between, tail) = tail.split_at(length(false)(tail));
         let next_line_is_one_word = between.first().is_none_or(|c| c.is.is_ascii_control() || "=<.\"'".contains(c.is));
-        let secrets = if is_base64(path) || wrapped && next_line_is_one_word {
+        let secrets = if is_base64(path) || wrapped && (next_line_is_one_word || path.len() > LONGEST_NAME) {
             vec![whole(path)]
         } else {
             path.split(|c| c.is == '/').filter(|word| is_secret(word, of_token)).map(whole).collect()
