@@ -21,11 +21,12 @@ pub(crate) fn plain(text: &str, limit: usize) -> String {
 /// Between quotes and with escapes, at most `limit` characters, without what looks like a secret: for a value that whoever
 /// set it must find again.
 pub(crate) fn quoted(text: &str, limit: usize) -> String {
-    let shown = without_secrets(text, "").replace(BLANK, " ");
-    match shown.char_indices().nth(limit) {
+    let shown = without_secrets(text, "");
+    let shown = match shown.char_indices().nth(limit) {
         Some((end, _)) => format!("{:?}... ({} bytes)", &shown[..end], text.len()),
         None => format!("{shown:?}"),
-    }
+    };
+    BLANK.iter().fold(shown, |shown, blank| shown.replace(*blank, &blank.escape_unicode().to_string()))
 }
 
 /// An error with all its causes, as one text. Texts that only repeat the one before are left out.
@@ -371,7 +372,7 @@ mod tests {
         for (value, shown) in [
             ("eu-central-1 ", r#""eu-central-1 ""#),
             ("eu\u{202e}\u{200b}\u{fe0f}\u{301}\n", r#""eu\u{202e}\u{200b}\u{fe0f}\u{301}\n""#),
-            ("a\u{3164}b", r#""a b""#),
+            ("a\u{3164}b", r#""a\u{3164}b""#),
             ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", r#""[redacted]""#),
         ] {
             assert_eq!(quoted(value, 20), shown);

@@ -131,7 +131,7 @@ pub(super) fn policy(policy: Given<String>) -> Result<String, BuildError> {
     if let Some(odd) = json.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
         return Err(refused(
             by,
-            format_args!("JSON with the character {odd:?}"),
+            format_args!("JSON with the character {}", quoted(&odd.to_string())),
             "write it as a \\u escape, STS takes Latin-1",
         ));
     }
@@ -352,7 +352,7 @@ mod tests {
             ("[]".to_owned(), "not a JSON object: "),
             ("\"{}\"".to_owned(), "not a JSON object: "),
             (of_length(2049), "2049 characters long: "),
-            ("{\"Id\":\"\u{20ac}\"}".to_owned(), "JSON with the character '\u{20ac}': "),
+            ("{\"Id\":\"\u{20ac}\"}".to_owned(), "JSON with the character \"\u{20ac}\": "),
         ] {
             let error = text(policy(given(json))).unwrap_err();
             assert!(error.starts_with(&format!("X is {problem}")), "{error}");
