@@ -398,6 +398,7 @@
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
 //! | `the token file changed and its watch did not say so` | nothing: the file is polled |
 //! | `STS is asked over plain http` | use https |
+//! | `a proxy is set for plain http` | use https, or put the endpoint's host into `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate it, or name another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |
