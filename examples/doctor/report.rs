@@ -49,15 +49,15 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// What failed first may be why the exchange fails: its remedy comes first.
+    /// What failed first may be why the exchange fails, and is to be mended first.
     pub(crate) fn new(mut checks: Vec<(&'static str, Finding)>, trust_policy: Option<Value>) -> Self {
         let exchange = checks.iter().position(|(name, _)| *name == "exchange").unwrap_or_default();
         let (before, after) = checks.split_at_mut(exchange);
         let first = before.iter().find(|(_, finding)| finding.is_fail());
-        if let (Some((name, first)), Some((_, exchange))) = (first, after.first_mut())
-            && let (Some(first), Some(own)) = (&first.remedy, &mut exchange.remedy)
+        if let (Some((name, _)), Some((_, exchange))) = (first, after.first_mut())
+            && let Some(own) = &mut exchange.remedy
         {
-            *own = format!("first mend {name}: {first}. If the exchange fails after that: {own}");
+            *own = format!("first mend {name}, as said above. If the exchange fails after that: {own}");
         }
         Self { checks, trust_policy }
     }

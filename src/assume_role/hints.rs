@@ -21,8 +21,8 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
         Reason::RoleDenied => {
             let actions: Vec<_> = ["sts:AssumeRole"].into_iter().chain(sts::missing_actions(&known.asked)).collect();
             format!(
-                "the trust policy of {role} must have this statement: {} - and a policy of {base} must allow {} on {role}. If \
-                 both do, check in turn: (1) {role} exists; (2) the statement has no further condition; (3) no session policy or \
+                "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} must allow {} \
+                 on {role}. If both do, check that the statement has no further condition, and that no session policy or \
                  permissions boundary of {base}, resource control policy, service control policy or VPC endpoint policy denies \
                  it",
                 trust_statement(known, &actions),
@@ -77,7 +77,7 @@ mod tests {
     fn p12_a_denial_names_the_base_and_the_statement_that_must_be_there() {
         let hint = of(Reason::RoleDenied, None);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
-        assert!(hint.contains(&format!("the trust policy of arn:aws:iam::210987654321:role/data must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
+        assert!(hint.contains(&format!("check that arn:aws:iam::210987654321:role/data exists. Its trust policy must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
 
         let hint = of(Reason::RoleDenied, Some(r#"a"b"#));
         let statement = hint.split_once("statement: ").unwrap().1.split_once(" - ").unwrap().0;

@@ -314,7 +314,7 @@
 //! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
 //!
 //! STS says the same of a role that does not exist and of one that does not trust this token. First compare the role's name. Then
-//! `…the trust policy of … must have this statement`: paste it. `run the pod under the service account that the role names`, or
+//! `check that … exists. Its trust policy must have this statement`: paste it. `run the pod under the service account that the role names`, or
 //! `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
 //! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
 //! be read, so that no statement can be shown.
@@ -367,7 +367,7 @@
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the base's own error below` |
 //! | `… has no credentials yet` | `the base goes on trying`: its `status()` has the last error |
-//! | `the trust policy of … must have this statement` | the chained role must trust the base, and the base needs a policy that allows `sts:AssumeRole` on it |
+//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and the base needs a policy that allows `sts:AssumeRole` on it |
 //! | `STS refused the credentials of … that signed` | new ones are fetched; if it lasts: the clock, revoked sessions, a region that is not enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
 //! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `check what it calls`, `correct its configuration as the text says` |

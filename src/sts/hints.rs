@@ -20,11 +20,7 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
     let role = &session.role_arn;
     let account = account_text(role);
     match reason {
-        Reason::Unreachable => format!(
-            "check that this pod can reach {endpoint}: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC \
-             endpoint of STS in {region}.{} The exchange is tried again",
-            fips(endpoint)
-        ),
+        Reason::Unreachable => unreachable(asked),
         Reason::Certificate => format!(
             "TLS with {endpoint} fails. A proxy or firewall on the way may break it. A server that is not AWS's may lack \
              TLS 1.2 or 1.3. {OWN_CLIENT}"
@@ -63,9 +59,13 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
              {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
             fips(endpoint)
         ),
+        Reason::Broken | Reason::ServerFault if is_aws(endpoint) => format!(
+            "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the \
+             AWS Health Dashboard for {region}"
+        ),
         Reason::Broken | Reason::ServerFault => format!(
             "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, look at the \
-             AWS Health Dashboard for {region}, or at the log of your own STS"
+             log of that server. If a proxy is set (HTTP_PROXY, HTTPS_PROXY), NO_PROXY must name the hosts of your own network"
         ),
         Reason::Throttled => format!(
             "STS limits the calls of {account} in {region}, and the limit cannot be raised. Share one provider per process, \
@@ -115,6 +115,42 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
     }
 }
 
+/// Where it went wrong stands in the words of the operating system, the resolver or the proxy.
+fn unreachable(asked: &Asked<'_>) -> String {
+    let Asked { endpoint, region, .. } = *asked;
+    let said = asked.said.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let check = if says(&["tunnel"]) {
+        format!(
+            "the proxy of HTTPS_PROXY refuses the way to {endpoint}. Let the proxy allow that host, or name it in NO_PROXY."
+        )
+    } else if says(&["dns", "lookup", "resolve"]) {
+        let variable =
+            if is_aws(endpoint) { format!("AWS_REGION ({region})") } else { "AWS_ENDPOINT_URL_STS".to_owned() };
+        format!("the host of {endpoint} is not found. Check {variable}, and the DNS of this pod.")
+    } else if says(&["refused"]) {
+        format!(
+            "nothing accepts connections at {endpoint}. Check the host and the port, and HTTP_PROXY and HTTPS_PROXY if a proxy \
+             is set. A firewall or network policy may also refuse connections."
+        )
+    } else {
+        let tls = if endpoint.starts_with("http://") {
+            " If the server there speaks TLS, write https in the URL."
+        } else {
+            ""
+        };
+        format!(
+            "check that this pod can reach {endpoint}: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC \
+             endpoint of STS in {region}.{tls}"
+        )
+    };
+    format!("{check}{} The exchange is tried again", fips(endpoint))
+}
+
+fn is_aws(endpoint: &str) -> bool {
+    [".amazonaws.", ".api.aws"].iter().any(|name| endpoint.contains(name))
+}
+
 /// For an endpoint that exists in few regions.
 fn fips(endpoint: &str) -> &'static str {
     if endpoint.contains("//sts-fips.") {
@@ -136,4 +172,53 @@ const OWN_CLIENT: &str = "An HTTP client that the program gives to the builder m
 pub(crate) fn account_text(role_arn: &str) -> String {
     let account = role_arn.split(':').nth(4).filter(|account| !account.is_empty());
     account.map_or_else(|| "the role's account".to_owned(), |account| format!("account {account}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::testing::{ROLE, session};
+
+    #[test]
+    fn missing_connection_is_explained_by_its_text() {
+        let session = session(ROLE);
+        for (endpoint, said, begins) in [
+            (
+                "https://sts.eu-central-1.amazonaws.com",
+                "dns error: no such name",
+                "the host of https://sts.eu-central-1.amazonaws.com is not found. Check AWS_REGION (eu-central-1)",
+            ),
+            (
+                "https://sts.example.com",
+                "failed to lookup address",
+                "the host of https://sts.example.com is not found. Check AWS_ENDPOINT_URL_STS",
+            ),
+            (
+                "https://sts.example.com",
+                "tunnel error: unsuccessful",
+                "the proxy of HTTPS_PROXY refuses the way to https://sts.example.com.",
+            ),
+            (
+                "https://sts.example.com",
+                "Connection refused (os error 111)",
+                "nothing accepts connections at https://sts.example.com.",
+            ),
+            (
+                "https://sts.example.com",
+                "Connection reset by peer",
+                "check that this pod can reach https://sts.example.com: DNS",
+            ),
+        ] {
+            let hint = hint(Reason::Unreachable, &Asked { session: &session, endpoint, region: "eu-central-1", said });
+            assert!(hint.starts_with(begins) && hint.ends_with("The exchange is tried again"), "{said}: {hint}");
+            assert!(!hint.contains("write https in the URL"), "{hint}");
+        }
+        let asked =
+            |endpoint| Asked { session: &session, endpoint, region: "eu-central-1", said: "Connection reset by peer" };
+        assert!(hint(Reason::Unreachable, &asked("http://sts.example.com")).contains("write https in the URL"));
+        assert!(
+            hint(Reason::ServerFault, &asked("https://sts.eu-west-1.amazonaws.com")).contains("AWS Health Dashboard")
+        );
+        assert!(hint(Reason::ServerFault, &asked("http://sts.storage.svc")).contains("NO_PROXY"));
+    }
 }

@@ -151,9 +151,9 @@ fn role_denied(known: &Known<'_>) -> String {
         "send the token of a subject that the role names"
     };
     format!(
-        "{ask}the trust policy of {role} must have this statement: {statement} - if {subject} is not meant to have this role, \
-         {other} instead. If the statement is there, check in turn: (1) {role} exists; (2) the statement has no further \
-         condition; (3) no resource control policy, service control policy or VPC endpoint policy denies it"
+        "{ask}check that {role} exists. Its trust policy must have this statement: {statement} - if {subject} is not meant to \
+         have this role, {other} instead. If the statement is there, check that it has no further condition, and that no \
+         resource control policy, service control policy or VPC endpoint policy denies it"
     )
 }
 
@@ -321,8 +321,8 @@ mod tests {
     const HINTS: &[(Reason, &str)] = &[
         (Reason::Unreachable, "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
         (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
-        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1, or at the log of your own STS"),
-        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1, or at the log of your own STS"),
+        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
+        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
         (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token: a new signing key that is not published yet is the common cause; (2) /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of requests. The exchange is tried again"),
         (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount never changes); (3) the kubelet of this node is healthy. A new token is used at once"),
@@ -333,7 +333,7 @@ mod tests {
         (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed. Update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
         (Reason::Malformed, "the token in /var/run/secrets/token is not one that STS can read. Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token. STS takes the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
         (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: its URL with the issuer, its client IDs with the audience, and the published keys with the token's key"),
-        (Reason::RoleDenied, r#"the trust policy of arn:aws:iam::123456789012:role/app must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under the service account that the role names instead. If the statement is there, check in turn: (1) arn:aws:iam::123456789012:role/app exists; (2) the statement has no further condition; (3) no resource control policy, service control policy or VPC endpoint policy denies it"#),
+        (Reason::RoleDenied, r#"check that arn:aws:iam::123456789012:role/app exists. Its trust policy must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under the service account that the role names instead. If the statement is there, check that it has no further condition, and that no resource control policy, service control policy or VPC endpoint policy denies it"#),
         (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows. Raise the role's MaxSessionDuration, or ask for less with session_length"),
         (Reason::Setting, "correct the setting that the answer names: role_arn (arn:aws:iam::123456789012:role/app), session_name, session_length or policy"),
         (Reason::Policy, "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"),
