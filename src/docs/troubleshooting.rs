@@ -190,7 +190,11 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `check that this pod can reach …` | DNS, connection refused, network policy, proxy | look at each in turn; for "lookup" errors also at `AWS_REGION` |
+//! | `the host of … is not found` | the region is misspelled, or DNS fails | check `AWS_REGION` or `AWS_ENDPOINT_URL_STS`, then the pod's DNS |
+//! | `nothing accepts connections at …` | wrong host or port, or a firewall | check the endpoint's host and port, and the proxy |
+//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow this host | let it, or put the host into `NO_PROXY` |
+//! | `if the server there speaks TLS` | the connection ended early | write https |
+//! | `check that this pod can reach …` | DNS, network policy, proxy | look at each in turn |
 //! | `check the way to …` | packets are dropped, or STS is slow | firewall, security group, VPC endpoint; raise `attempt_timeout` if it is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
@@ -313,9 +317,9 @@
 //!
 //! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
 //!
-//! STS says the same of a role that does not exist and of one that does not trust this token. First compare the role's name. Then
-//! `check that … exists. Its trust policy must have this statement`: paste it. `run the pod under the service account that the role names`, or
-//! `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
+//! STS says the same of a role that does not exist and of one that does not trust this token. First `check that … exists`. Its
+//! trust policy must have the statement that the text shows: paste it. `run the pod under the service account that the role
+//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
 //! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
 //! be read, so that no statement can be shown.
 //!
