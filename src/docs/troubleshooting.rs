@@ -185,7 +185,10 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `check that this pod can reach …` | DNS, connection refused, network policy, proxy | look at each in turn; for "lookup" errors also at `AWS_REGION` |
+//! | `the host of … is not found` | DNS, or a region that is none | `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
+//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that refuses | correct `AWS_ENDPOINT_URL_STS`; see to the network |
+//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow that host | allow it there, or name it in `NO_PROXY` |
+//! | `check that this pod can reach …` | a reset, network policy, proxy | look at each in turn; `if the server there speaks TLS`, write https |
 //! | `check the way to …` | packets are dropped, or STS is slow | firewall, security group, VPC endpoint; raise `attempt_timeout` if it is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
@@ -206,7 +209,7 @@
 //! ## `the answer of STS at …`
 //!
 //! The connection broke off amid the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! before it. It is tried again; look at the AWS Health Dashboard, or at the log of your own STS.
+//! before it. `The exchange is tried again`. If it lasts, look at the AWS Health Dashboard, or at the log of your own STS.
 //!
 //! ## `… does not answer as STS does`
 //!
@@ -398,6 +401,7 @@
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
 //! | `the token file changed and its watch did not say so` | nothing: the file is polled |
 //! | `STS is asked over plain http` | use https |
+//! | `a proxy is set for plain http` | use https, or put the host of the endpoint into `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate it, or name another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |
