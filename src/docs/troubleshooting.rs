@@ -77,9 +77,14 @@
 //!
 //! ## `…, which is no region`
 //!
-//! `name a region`, and `write it as AWS does`: `eu-central-1`. The text may say more: `it is an availability zone` (leave the last
-//! letter out), `it stands for no region of its own` (`aws-global`), `it stands for a value that was not filled in` (`null`), or
-//! `write it as …` (the name has `fips` in it; the switch for that is `AWS_USE_FIPS_ENDPOINT`).
+//! `name a region`, and `write it as AWS does`: `eu-central-1`.
+//!
+//! | the text goes on | what to do |
+//! |---|---|
+//! | `it is an availability zone` | leave the last letter out |
+//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
+//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
+//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
 //!
 //! ## The STS endpoint
 //!
@@ -141,7 +146,7 @@
 //!
 //! ## `the token file … …` or `what the source gave …`
 //!
-//! What is there cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
+//! This cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
 //!
 //! | the text goes on | what to do |
 //! |---|---|
@@ -252,8 +257,8 @@
 //!
 //! ## Couldn't `retrieve verification key` from your identity provider
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First compare the token's key (`, which names the key`)
-//! with the JWKS: a new signing key must be published before tokens are signed with it. Then check that both pages are public,
+//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key
+//! in the JWKS (`, which names the key`). A new signing key must be published before tokens are signed with it. Then check that both pages are public,
 //! quick, and not rate-limited. The exchange is tried again.
 //!
 //! ## Incorrect token audience
@@ -401,7 +406,7 @@
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
 //! | `the token file changed and its watch did not say so` | nothing: the file is polled |
 //! | `STS is asked over plain http` | use https |
-//! | `a proxy is set for plain http` | use https, or put the host of the endpoint into `NO_PROXY` |
+//! | `a proxy is set for plain http` | use https, or put the endpoint's host into `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate it, or name another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |

@@ -122,7 +122,7 @@ fn is_unread(name: &str) -> bool {
         || name.starts_with("describe_")
 }
 
-/// What a string literal stands for.
+/// The value of a string literal.
 fn text(literal: &str) -> Option<String> {
     if let Some(raw) = literal.strip_prefix('r') {
         return Some(raw.trim_matches('#').trim_matches('"').to_owned());
@@ -153,7 +153,7 @@ fn head(message: &str) -> Option<String> {
     heads.find(|head| words(head) >= 3).map(squeezed)
 }
 
-/// What stands within backticks, a line each.
+/// The texts within backticks, a line each.
 fn quoted(page: &str) -> String {
     let text: String = page.lines().map(|line| line.trim_start_matches("//!").to_owned() + " ").collect();
     text.split('`').skip(1).step_by(2).map(|part| squeezed(part).to_lowercase() + "\n").collect()
