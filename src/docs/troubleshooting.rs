@@ -190,11 +190,10 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `the host of … is not found` | the region is misspelled, or DNS fails | check `AWS_REGION` or `AWS_ENDPOINT_URL_STS`, then the pod's DNS |
-//! | `nothing accepts connections at …` | wrong host or port, or a firewall | check the endpoint's host and port, and the proxy |
-//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow this host | let it, or put the host into `NO_PROXY` |
-//! | `if the server there speaks TLS` | the connection ended early | write https |
-//! | `check that this pod can reach …` | DNS, network policy, proxy | look at each in turn |
+//! | `the host of … is not found` | DNS, or a region that is none | `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
+//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that refuses | correct `AWS_ENDPOINT_URL_STS`; see to the network |
+//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow that host | allow it there, or name it in `NO_PROXY` |
+//! | `check that this pod can reach …` | a reset, network policy, proxy | look at each in turn; `if the server there speaks TLS`, write https |
 //! | `check the way to …` | packets are dropped, or STS is slow | firewall, security group, VPC endpoint; raise `attempt_timeout` if it is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
@@ -215,7 +214,7 @@
 //! ## `the answer of STS at …`
 //!
 //! The connection broke off amid the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! before it. It is tried again; look at the AWS Health Dashboard, or at the log of your own STS.
+//! before it. `The exchange is tried again`. If it lasts, look at the AWS Health Dashboard, or at the log of your own STS.
 //!
 //! ## `… does not answer as STS does`
 //!
