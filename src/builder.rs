@@ -27,6 +27,8 @@ use self::endpoint::RawUrl;
 pub use self::registry::Registry;
 use self::settings::{Settings, Shared};
 use self::standby::RawStandby;
+#[cfg(any(test, fuzzing))]
+use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::provider::WebIdentityCredentialsProvider;
 use crate::refresh::ExpiredPolicy;
@@ -299,6 +301,18 @@ impl Builder {
         self.settings.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.like = None;
         self
+    }
+
+    /// As [`build`](Self::build), in another environment.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn build_in(self, env: &Environment) -> Result<WebIdentityCredentialsProvider, BuildError> {
+        Ok(self.settings.resolve(env)?.build())
+    }
+
+    /// The same, and no provider.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check_in(self, env: &Environment) -> Result<Option<WebIdentityCredentialsProvider>, BuildError> {
+        self.settings.resolve(env).map(|_| None)
     }
 
     /// A provider without credentials as yet: the first to ask makes it fetch them. Reads environment variables, but no

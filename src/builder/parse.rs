@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::environment::Given;
 use crate::error::BuildError;
+use crate::scrub;
 
 /// The characters that IAM and STS allow in names: `[\w+=,.@-]`, ASCII only.
 pub(super) fn is_name_byte(byte: u8) -> bool {
@@ -254,15 +255,12 @@ pub(super) fn refused(by: &'static str, problem: impl Display, remedy: impl Disp
     BuildError::invalid(format!("{by} is {problem}"), remedy.to_string()).with_setting(by)
 }
 
-/// A value for an error: never endless, and no token if somebody mistook its place.
+/// A value for an error: never endless, and no token or key if somebody mistook its place.
 pub(super) fn quoted(value: &str) -> String {
     if is_token(value) {
         return "a token (not shown)".to_owned();
     }
-    match value.char_indices().nth(160) {
-        Some((end, _)) => format!("{:?}... ({} bytes)", &value[..end], value.len()),
-        None => format!("{value:?}"),
-    }
+    scrub::quoted(value, 160)
 }
 
 /// A value that nobody has checked yet, for `Debug`: as an error would quote it.
