@@ -153,8 +153,11 @@ pub fn settings(input: &[u8]) {
     secrets.assert_hidden_in(&format!("{builder:?} {builder:#?}"));
     let environment = Environment::from_fn(|name| variables.get(name).cloned());
     // An SDK client is slow to make: one in so many inputs gets one.
-    let outcome =
-        if seed(&input) % 32 == 0 { builder.build_in(&environment).map(Some) } else { builder.check_in(&environment) };
+    let outcome = if seed(&input).is_multiple_of(32) {
+        builder.build_in(&environment).map(Some)
+    } else {
+        builder.check_in(&environment)
+    };
     let provider = match outcome {
         Ok(Some(provider)) => provider,
         Ok(None) => return,

@@ -77,9 +77,14 @@
 //!
 //! ## `…, which is no region`
 //!
-//! `name a region`, and `write it as AWS does`: `eu-central-1`. The text may say more: `it is an availability zone` (leave the last
-//! letter out), `it stands for no region of its own` (`aws-global`), `it stands for a value that was not filled in` (`null`), or
-//! `write it as …` (the name has `fips` in it; the switch for that is `AWS_USE_FIPS_ENDPOINT`).
+//! `name a region`, and `write it as AWS does`: `eu-central-1`.
+//!
+//! | the text goes on | what to do |
+//! |---|---|
+//! | `it is an availability zone` | leave the last letter out |
+//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
+//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
+//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
 //!
 //! ## The STS endpoint
 //!
@@ -141,7 +146,7 @@
 //!
 //! ## `the token file … …` or `what the source gave …`
 //!
-//! What is there cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
+//! This cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
 //!
 //! | the text goes on | what to do |
 //! |---|---|
@@ -185,7 +190,10 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `check that this pod can reach …` | DNS, connection refused, network policy, proxy | look at each in turn; for "lookup" errors also at `AWS_REGION` |
+//! | `the host of … is not found` | DNS, or a region that is none | `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
+//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that refuses | correct `AWS_ENDPOINT_URL_STS`; see to the network |
+//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow that host | allow it there, or name it in `NO_PROXY` |
+//! | `check that this pod can reach …` | a reset, network policy, proxy | look at each in turn; `if the server there speaks TLS`, write https |
 //! | `check the way to …` | packets are dropped, or STS is slow | firewall, security group, VPC endpoint; raise `attempt_timeout` if it is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
@@ -206,7 +214,7 @@
 //! ## `the answer of STS at …`
 //!
 //! The connection broke off amid the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! before it. It is tried again; look at the AWS Health Dashboard, or at the log of your own STS.
+//! before it. `The exchange is tried again`. If it lasts, look at the AWS Health Dashboard, or at the log of your own STS.
 //!
 //! ## `… does not answer as STS does`
 //!
@@ -249,8 +257,8 @@
 //!
 //! ## Couldn't `retrieve verification key` from your identity provider
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First compare the token's key (`, which names the key`)
-//! with the JWKS: a new signing key must be published before tokens are signed with it. Then check that both pages are public,
+//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key
+//! in the JWKS (`, which names the key`). A new signing key must be published before tokens are signed with it. Then check that both pages are public,
 //! quick, and not rate-limited. The exchange is tried again.
 //!
 //! ## Incorrect token audience
@@ -308,9 +316,9 @@
 //!
 //! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
 //!
-//! STS says the same of a role that does not exist and of one that does not trust this token. First compare the role's name. Then
-//! `check that … exists. Its trust policy must have this statement`: paste it. `run the pod under the service account that the role names`, or
-//! `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
+//! STS says the same of a role that does not exist and of one that does not trust this token. First `check that … exists`. Its
+//! trust policy must have the statement that the text shows: paste it. `run the pod under the service account that the role
+//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
 //! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
 //! be read, so that no statement can be shown.
 //!
@@ -398,6 +406,7 @@
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
 //! | `the token file changed and its watch did not say so` | nothing: the file is polled |
 //! | `STS is asked over plain http` | use https |
+//! | `a proxy is set for plain http` | use https, or put the endpoint's host into `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate it, or name another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |

@@ -144,7 +144,7 @@ fn unreachable(asked: &Asked<'_>) -> String {
              endpoint of STS in {region}.{tls}"
         )
     };
-    format!("{check}{} The exchange is tried again", fips(endpoint))
+    check + fips(endpoint) + " The exchange is tried again"
 }
 
 fn is_aws(endpoint: &str) -> bool {

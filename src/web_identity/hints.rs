@@ -150,11 +150,12 @@ fn role_denied(known: &Known<'_>) -> String {
     } else {
         "send the token of a subject that the role names"
     };
-    format!(
-        "{ask}check that {role} exists. Its trust policy must have this statement: {statement} - if {subject} is not meant to \
+    let denied = format!(
+        "check that {role} exists. Its trust policy must have this statement: {statement} - if {subject} is not meant to \
          have this role, {other} instead. If the statement is there, check that it has no further condition, and that no \
          resource control policy, service control policy or VPC endpoint policy denies it"
-    )
+    );
+    ask + &denied
 }
 
 /// A statement to paste must be whole: none is shown for strange or endless claims.

@@ -1,4 +1,4 @@
-//! What a person reads in a world that is misconfigured: the whole output of `whoami` and `doctor`, one file for each world.
+//! The diagnosis of misconfigured worlds: the whole output of `whoami` and `doctor`, one file for each world.
 //!
 //! A file in `tests/it/diagnosis` begins with a statement of its world and the environment. Then come the outputs of
 //! `whoami`, of `doctor`, and of aws-config's own chain in the same world. A plain run compares and shows what differs.

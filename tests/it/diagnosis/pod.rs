@@ -17,10 +17,10 @@ use crate::rig::{ROLE, Rig};
 pub(super) struct World {
     /// The name of its file: where, and what is wrong.
     pub(super) name: &'static str,
-    /// What is wrong, in a sentence or two.
+    /// The fault, in a sentence or two.
     statement: &'static str,
     pub(super) pod: Pod,
-    /// What `whoami` must say: the cause, then the remedy.
+    /// Phrases that `whoami` must say: the cause, then the remedy.
     pub(super) whoami: &'static [&'static str],
     /// The same for `doctor`.
     pub(super) doctor: &'static [&'static str],
@@ -47,7 +47,7 @@ impl World {
         self
     }
 
-    /// What is wrong, and the environment in which it is.
+    /// The fault, and the environment in which it is.
     pub(super) fn head(&self) -> String {
         let variables = self.pod.variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>();
         format!("{}\n\n{}", self.statement, self.pod.steady(variables.trim_end()))
@@ -59,7 +59,7 @@ pub(super) struct Pod {
     variables: Vec<(&'static str, String)>,
     uid: Option<u32>,
     has_names: bool,
-    /// What differs from run to run, and what is shown in its place.
+    /// Texts that differ from run to run, each with the word that is shown in its place.
     placeholders: Vec<(String, &'static str)>,
     _alive: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -122,7 +122,7 @@ impl Pod {
         self
     }
 
-    /// Whether a world can be set up on this machine.
+    /// True if the world can be set up on this machine.
     pub(super) fn is_possible(&self) -> bool {
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|us| us.uid() == 0);
         let nameless =
@@ -140,7 +140,7 @@ impl Pod {
         self.shown("doctor", &output)
     }
 
-    /// What aws-config's own chain says here.
+    /// The outcome of aws-config's own chain here.
     pub(super) async fn aws_config(&self) -> String {
         let (_, test) = concat!(module_path!(), "::what_aws_config_says").split_once("::").unwrap();
         let arguments = ["--exact", test, "--nocapture", "--test-threads=1"];

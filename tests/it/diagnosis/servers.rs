@@ -1,4 +1,4 @@
-//! What answers where STS should.
+//! Servers that answer where STS should.
 
 use std::sync::Arc;
 
