@@ -10,6 +10,7 @@ mod registry;
 mod role_and_token;
 mod settings;
 mod standby;
+mod tags;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

@@ -19,6 +19,16 @@ pub(crate) struct Session {
     pub(crate) policy_arns: Vec<String>,
 }
 
+/// What `AssumeRole` takes beside a session, and `AssumeRoleWithWebIdentity` does not.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(crate) struct ChainSettings {
+    pub(crate) external_id: Option<String>,
+    /// Keys and values.
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) transitive_tag_keys: Vec<String>,
+    pub(crate) source_identity: Option<String>,
+}
+
 /// Where one STS is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Site {

@@ -23,7 +23,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{Place, Session, Site, StsConfig, is_loopback};
+pub(crate) use config::{ChainSettings, Place, Session, Site, StsConfig, is_loopback};
 pub(crate) use endpoints::Endpoints;
 pub(crate) use hints::{Asked, account_text, hint, missing_actions};
 pub(crate) use proof::Proof;
