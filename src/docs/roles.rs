@@ -69,15 +69,18 @@
 //! # Any provider
 //!
 //! ```no_run
-//! # async fn example(config: aws_config::SdkConfig) -> Result<(), aws_web_identity::Error> {
+//! # async fn example() -> Result<(), aws_web_identity::Error> {
 //! use aws_config::imds::credentials::ImdsCredentialsProvider;
 //! use aws_web_identity::BackgroundCredentialsProvider;
 //!
 //! let node = ImdsCredentialsProvider::builder().build();
-//! let identity = BackgroundCredentialsProvider::builder(node).name("node role").configure(&config).connect().await?;
+//! let identity = BackgroundCredentialsProvider::builder(node).name("node role").connect().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! There is no `configure`: the provider that you give has all that it needs to reach its service. The config comes in with
+//! [`install`](crate::BackgroundCredentialsProvider::install).
 //!
 //! | what it gives | what becomes of it |
 //! |---|---|
@@ -112,7 +115,7 @@
 //!
 //! let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
 //! let chain = base.credentials_provider().ok_or("no credentials provider")?;
-//! let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod").configure(&base).connect().await?;
+//! let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod").connect().await?;
 //! # Ok(())
 //! # }
 //! ```
