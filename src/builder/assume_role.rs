@@ -21,10 +21,10 @@ use crate::sts::{ChainSettings, Session};
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
 /// chaining.
 ///
-/// The base's region, endpoint and STS client are used, so that nothing is connected to twice, and unless set here its
-/// session name, refresh window, timeouts, policy for expired credentials and cancellation token. Session policies and
-/// session length are the base's own. What a setting accepts is the rule of STS's [`AssumeRole`]; a value that breaks
-/// it is a [`BuildError`].
+/// The base's region, endpoint and STS client are used, with its attempt and connect timeout, so that nothing is connected to
+/// twice. Unless set here, so are its session name, refresh window, wait timeout, policy for expired credentials and
+/// cancellation token. Session policies and session length are the base's own. What a setting accepts is the rule of STS's
+/// [`AssumeRole`]; a value that breaks it is a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[must_use = "a builder does nothing until build() or connect()"]

@@ -124,7 +124,7 @@
 //! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
-//! | `it bounds one exchange with STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
+//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
 //! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the switch |

@@ -50,6 +50,8 @@ pub(crate) struct StsConfig {
     pub(crate) app_name: Option<AppName>,
     /// One whole exchange.
     pub(crate) attempt_timeout: Duration,
+    /// One connection. The attempt that waits for it may end sooner.
+    pub(crate) connect_timeout: Duration,
 }
 
 /// Which STS a config names.
@@ -76,6 +78,7 @@ impl StsConfig {
         self.place() == other.place()
             && self.app_name == other.app_name
             && self.attempt_timeout == other.attempt_timeout
+            && self.connect_timeout == other.connect_timeout
     }
 }
 
