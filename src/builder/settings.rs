@@ -865,7 +865,7 @@ mod tests {
         /// Whatever the environment holds: no panic, and what comes out is valid.
         #[test]
         fn any_environment_gives_a_valid_config_or_an_error(
-            values in prop::collection::vec(value(), 20),
+            values in prop::collection::vec(value(), 21),
             injected in any::<bool>(),
         ) {
             let asked = Cell::new(0);
