@@ -178,6 +178,7 @@ impl fmt::Debug for BackgroundBuilder {
 #[cfg(test)]
 mod tests {
     use aws_credential_types::Credentials;
+    use aws_types::region::Region;
 
     use super::*;
 
@@ -192,5 +193,18 @@ mod tests {
             let error = builder.build().unwrap_err();
             assert!(error.is_invalid() && error.to_string().starts_with(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn chain_from_wrapped_provider_needs_a_region() {
+        const ROLE: &str = "arn:aws:iam::210987654321:role/lake";
+        let builder = || BackgroundCredentialsProvider::builder(Credentials::for_tests());
+        let of = |region| SdkConfig::builder().region(Region::from_static(region)).build();
+        let wrong = builder().configure(&of("US")).build().unwrap();
+        let error = wrong.assume_role(ROLE).build().unwrap_err();
+        assert!(error.to_string().starts_with("the region of the SdkConfig is \"US\""), "{error}");
+        let china = builder().configure(&of("cn-north-1")).build().unwrap();
+        let error = china.assume_role(ROLE).build().unwrap_err();
+        assert!(error.to_string().contains("the base's region"), "{error}");
     }
 }

@@ -192,6 +192,40 @@ mod tests {
     }
 
     #[test]
+    fn shared_token_source_is_one_source() {
+        #[derive(Debug)]
+        struct Agent(#[expect(dead_code, reason = "gives it a size")] u8);
+        impl ProvideToken for Agent {
+            fn provide_token(&self) -> future::ProvideToken<'_> {
+                future::ProvideToken::ready(Token::new("token"))
+            }
+        }
+        let registry = Registry::default();
+        let asking = |source: Arc<dyn ProvideToken>| {
+            let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
+            let builder = builder.token_source(source).region(Region::from_static("eu-central-1"));
+            registry.build(builder.session_name("pod-1")).unwrap()
+        };
+        let shared = Arc::new(Agent(0));
+        let (one, same) = (asking(shared.clone()), asking(shared.clone()));
+        assert!(is_same(&one, &same) && is_same(&one, &asking(Arc::new(shared))));
+        assert!(!is_same(&one, &asking(Arc::new(Agent(0)))), "it looks alike");
+    }
+
+    #[test]
+    fn registrys_handle_remembers_its_own_builder() {
+        let registry = Registry::default();
+        let one = registry.build(builder().wait_timeout(Duration::from_secs(1))).unwrap();
+        let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
+        assert!(is_same(&one, &same));
+        for (handle, told, holds) in [(&one, 1, 1), (&same, 2, 1)] {
+            let heir = handle.to_builder().session_name("pod-2").build().unwrap();
+            assert_eq!(heir.engine().policy.wait_timeout, Duration::from_secs(told));
+            assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(holds));
+        }
+    }
+
+    #[test]
     fn many_providers_warn_of_one_setting_once() {
         let (log, _guard) = crate::sts::testing::Log::capture();
         let registry = Registry::default();

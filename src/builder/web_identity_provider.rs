@@ -127,3 +127,166 @@ impl fmt::Debug for WebIdentityCredentialsProvider {
         self.any.fmt_as("WebIdentityCredentialsProvider", f)
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "default-https-client")]
+mod tests {
+    use std::time::Duration;
+
+    use aws_types::SdkConfig;
+    use aws_types::region::Region;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::refresh::ExpiredPolicy;
+    use crate::web_identity::TokenOrigin;
+    use crate::web_identity::token_source::{ProvideToken, Token, future::ProvideToken as Provided};
+
+    const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+
+    fn first() -> Builder {
+        WebIdentityCredentialsProvider::builder()
+            .role_arn("arn:aws:iam::123456789012:role/app")
+            .token_file("/run/token")
+            .session_name("pod-1")
+            .session_length(Duration::from_secs(7200))
+            .policy("{}")
+            .policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"])
+            .region(Region::from_static("eu-central-1"))
+            .endpoint_url("https://sts.example.com")
+            .standby_endpoint_url("https://standby.example.com")
+            .refresh_window(0.2..=0.3)
+            .attempt_timeout(Duration::from_secs(3))
+            .wait_timeout(Duration::from_secs(4))
+            .expired_policy(ExpiredPolicy::UntilRejected)
+            .token_poll_interval(Duration::from_secs(7))
+            .watch_token(false)
+    }
+
+    fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
+        Environment::from_fn(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    /// As it comes out in a place where no variable is set.
+    fn resolved(builder: Builder) -> (String, bool) {
+        let parts = builder.settings.resolve(&of([])).unwrap();
+        (format!("{:#?} {:#?}", parts.config, parts.engine.policy), parts.sts.is_some())
+    }
+
+    #[test]
+    fn everything_is_handed_on_but_what_is_set_anew() {
+        let token = CancellationToken::new();
+        let provider = first().cancellation_token(token.clone()).build().unwrap();
+        let (config, shares) = resolved(provider.to_builder());
+        assert_eq!(config, resolved(first()).0);
+        assert!(shares);
+        let (config, shares) = resolved(provider.to_builder().role_arn(OTHER));
+        assert_eq!(config, resolved(first().role_arn(OTHER)).0);
+        assert!(shares);
+        // The one token ends both.
+        let other = provider.to_builder().role_arn(OTHER).build().unwrap();
+        token.cancel();
+        assert!(provider.supervisor().is_closed() && other.supervisor().is_closed());
+    }
+
+    #[test]
+    fn the_client_is_shared_only_while_it_does_for_both() {
+        let provider = first().build().unwrap();
+        let builder = || provider.to_builder();
+        for (number, different) in [
+            builder().region(Region::from_static("eu-west-1")),
+            builder().endpoint_url("https://other.example.com"),
+            builder().standby_endpoint_url("https://other.example.com"),
+            builder().attempt_timeout(Duration::from_secs(5)),
+            builder().time_source(aws_smithy_async::time::SystemTimeSource::new()),
+            builder().configure(&SdkConfig::builder().build()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(!resolved(different).1, "{number}");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Vault;
+
+    impl ProvideToken for Vault {
+        fn provide_token(&self) -> Provided<'_> {
+            Provided::ready(Token::new("token"))
+        }
+    }
+
+    #[test]
+    fn token_of_another_kind_takes_the_place() {
+        let origin = |builder: Builder| builder.settings.resolve(&of([])).unwrap().config.token;
+        let file = first().build().unwrap();
+        let source = file.to_builder().token_source(Vault);
+        assert!(matches!(origin(source), TokenOrigin::Source(_)));
+        let source = file.to_builder().token_source(Vault).build().unwrap();
+        for builder in [source.to_builder(), source.to_builder().role_arn(OTHER).build().unwrap().to_builder()] {
+            assert!(matches!(origin(builder), TokenOrigin::Source(_)), "it is handed on");
+        }
+        let TokenOrigin::File(file) = origin(source.to_builder().token_file("/run/other")) else {
+            panic!("a source still");
+        };
+        assert_eq!((file.file.to_str(), file.watch), (Some("/run/other"), false), "what was said of files holds");
+        let both = source.to_builder().token_file("/run/other").token_source(Vault);
+        assert!(
+            both.build()
+                .unwrap_err()
+                .to_string()
+                .ends_with("are both called: tokens come from one place, take one out")
+        );
+    }
+
+    #[test]
+    fn each_setting_can_be_cleared() {
+        let cleared = first().build().unwrap().to_builder();
+        let cleared = cleared.set_session_name(None).session_length(None).set_policy(None).policy_arns([""; 0]);
+        let cleared = cleared.region(None).set_endpoint_url(None).no_standbys().runtime(None);
+        let parts = cleared.settings.resolve(&of([("AWS_REGION", "us-east-2"), ("HOSTNAME", "pod-2")])).unwrap();
+        let Config { session, sts, .. } = parts.config;
+        assert_eq!((session.name.as_str(), session.length), ("pod-2", None));
+        assert_eq!((session.policy, session.policy_arns.len()), (None, 0));
+        assert_eq!((sts.home.region.as_ref(), sts.home.endpoint_url, sts.standbys.len()), ("us-east-2", None, 0));
+    }
+
+    #[test]
+    fn standbys_that_do_not_fit_can_be_cleared() {
+        let west = || Region::from_static("eu-west-1");
+        let builder = first().set_endpoint_url(None).no_standbys().standby_region(west());
+        let provider = builder.build().unwrap();
+        let error = provider.to_builder().region(west()).build().unwrap_err();
+        assert!(error.remedy().contains("no_standbys() takes the old ones out"), "{error}");
+        let moved = provider.to_builder().region(west()).no_standbys();
+        let moved = moved.standby_region(Region::from_static("eu-central-1")).build().unwrap();
+        let sts = &moved.source().config().sts;
+        assert_eq!((sts.home.region.as_ref(), sts.standbys[0].region.as_ref()), ("eu-west-1", "eu-central-1"));
+    }
+
+    #[test]
+    fn default_stays_a_default() {
+        let config = |region| SdkConfig::builder().region(Region::from_static(region)).build();
+        let bare = WebIdentityCredentialsProvider::builder().role_arn(OTHER).token_file("/run/token");
+        let provider = bare.configure(&config("eu-central-1")).build().unwrap();
+        let env = of([("AWS_ROLE_SESSION_NAME", "another"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/variable")]);
+        let resolved = |builder: Builder| builder.settings.resolve(&env).unwrap().config;
+        let again = resolved(provider.to_builder());
+        assert_eq!((again.session.name.as_str(), again.sts.home.region.as_ref()), ("another", "eu-central-1"));
+        assert!(format!("{:?}", again.token).contains("/run/token"), "that one was given");
+        let moved = resolved(provider.to_builder().configure(&config("us-east-2")));
+        assert_eq!(moved.sts.home.region.as_ref(), "us-east-2");
+    }
+
+    #[test]
+    fn builder_and_heir_keep_nothing_alive() {
+        let provider = first().build().unwrap();
+        let source = Arc::downgrade(provider.source());
+        let heir = provider.to_builder().role_arn(OTHER).build().unwrap();
+        drop(provider);
+        assert_eq!(source.strong_count(), 0);
+        drop(heir);
+    }
+}
