@@ -26,7 +26,7 @@ use crate::builder::Builder;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::scrub::printable;
-use crate::sts::{Proof, Reason, Refusal, Session, Site, Sts, StsConfig, hint};
+use crate::sts::{ChainSettings, Proof, Reason, Refusal, Session, Site, Sts, StsConfig, hint};
 use crate::web_identity::token_source::{self, ProvideToken, future};
 use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, explained};
 
@@ -43,6 +43,7 @@ pub fn sts_answer(input: &[u8]) {
             time_source: SharedTimeSource::new(Frozen),
             app_name: None,
             attempt_timeout: Duration::from_secs(8),
+            connect_timeout: Duration::from_secs(2),
         })
     });
     let secrets = Secrets::of(input);
@@ -62,7 +63,7 @@ pub fn sts_answer(input: &[u8]) {
     let credentials = Credentials::new("ASIAEXAMPLE", &*secrets.key, Some(secrets.session.clone()), None, "fuzzing");
     let now = Frozen.now();
     let proof = if signed == "signed" {
-        Proof::Credentials { credentials: &credentials, external_id: None }
+        Proof::Credentials { credentials: &credentials, settings: &ChainSettings::default() }
     } else {
         Proof::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
     };

@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_types::SdkConfig;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::parse::{self, Shown};
+use super::settings::{self, Settings, Shared};
 use crate::adapters;
-use crate::environment::Given;
+use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Engine};
-use crate::refresh::{ExpiredPolicy, Policy, Source};
+use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
+use crate::refresh::{ExpiredPolicy, Policy};
 use crate::wrapped::Wrapped;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
@@ -37,7 +40,8 @@ pub struct BackgroundBuilder {
     expired_policy: ExpiredPolicy,
     cancellation_token: Option<CancellationToken>,
     runtime: Option<Handle>,
-    time_source: SharedTimeSource,
+    shared: Option<Shared>,
+    time_source: Option<SharedTimeSource>,
 }
 
 impl BackgroundCredentialsProvider {
@@ -52,12 +56,21 @@ impl BackgroundCredentialsProvider {
             expired_policy: ExpiredPolicy::default(),
             cancellation_token: None,
             runtime: None,
-            time_source: SharedTimeSource::default(),
+            shared: None,
+            time_source: None,
         }
     }
 }
 
 impl BackgroundBuilder {
+    /// Takes the time source over from the SDK's config, and for [`assume_role`](BackgroundCredentialsProvider::assume_role)
+    /// what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the provider reaches its service is
+    /// its own affair.
+    pub fn configure(mut self, config: &SdkConfig) -> Self {
+        self.shared = Some(Shared::from(config));
+        self
+    }
+
     /// What the provider is called in logs and errors. Default: `the wrapped provider`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -103,12 +116,13 @@ impl BackgroundBuilder {
         self
     }
 
-    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: the system's.
+    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: that of [`configure`](Self::configure),
+    /// else the system's.
     ///
     /// The lifetime of credentials is the time from this clock to their expiry, at the moment when they come. From then on
     /// they age by the monotonic clock: to set this clock ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
-        self.time_source = SharedTimeSource::new(time_source);
+        self.time_source = Some(SharedTimeSource::new(time_source));
         self
     }
 
@@ -128,12 +142,18 @@ impl BackgroundBuilder {
             })?,
             expired: self.expired_policy,
         };
+        let shared_time_source = self.shared.as_ref().and_then(|shared| shared.time_source.clone());
+        let time_source = self.time_source.clone().or(shared_time_source).unwrap_or_default();
+        let env = Environment::real();
+        let settings = Settings { shared: self.shared, time_source: self.time_source, ..Settings::default() };
+        let session_name = || settings::session_name(None, &env);
+        let chaining = settings.sts(&env).and_then(|sts| Ok(Chaining::new(session_name()?, sts)));
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
-        let source = Wrapped::new(self.provider, self.name, attempt_timeout, self.time_source.clone());
-        let engine =
-            Engine { policy, time_source: self.time_source, parent: self.cancellation_token, runtime: self.runtime };
-        let observer = adapters::observer(source.subject(), None);
-        Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
+        let observer = adapters::observer(&self.name, None);
+        let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
+        let engine = Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime };
+        let supervisor = engine.supervise(Arc::new(source), observer);
+        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chaining))
     }
 
     /// [`build`](Self::build), and the first credentials.
@@ -145,7 +165,9 @@ impl BackgroundBuilder {
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
-        self.build()?.connected().await
+        let provider = self.build()?;
+        provider.connected().await?;
+        Ok(provider)
     }
 }
 
@@ -159,6 +181,7 @@ impl fmt::Debug for BackgroundBuilder {
 #[cfg(test)]
 mod tests {
     use aws_credential_types::Credentials;
+    use aws_types::region::Region;
 
     use super::*;
 
@@ -173,5 +196,18 @@ mod tests {
             let error = builder.build().unwrap_err();
             assert!(error.is_invalid() && error.to_string().starts_with(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn chain_from_wrapped_provider_needs_a_region() {
+        const ROLE: &str = "arn:aws:iam::210987654321:role/lake";
+        let builder = || BackgroundCredentialsProvider::builder(Credentials::for_tests());
+        let of = |region| SdkConfig::builder().region(Region::from_static(region)).build();
+        let wrong = builder().configure(&of("US")).build().unwrap();
+        let error = wrong.assume_role(ROLE).build().unwrap_err();
+        assert!(error.to_string().starts_with("the region of the SdkConfig is \"US\""), "{error}");
+        let china = builder().configure(&of("cn-north-1")).build().unwrap();
+        let error = china.assume_role(ROLE).build().unwrap_err();
+        assert!(error.to_string().contains("the base's region"), "{error}");
     }
 }
