@@ -10,6 +10,7 @@ mod registry;
 mod role_and_token;
 mod settings;
 mod standby;
+mod tags;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -102,8 +103,8 @@ impl Builder {
     ///
     /// The endpoint is the one that the config has for STS (`AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the
     /// profile's `services` section), never [`SdkConfig::endpoint_url`]: that is often an object store's, and the token
-    /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. Our STS client has
-    /// a connect timeout of its own, for which the HTTP client keeps a second pool of connections.
+    /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. The STS client has
+    /// [a connect timeout of its own](Self::connect_timeout), for which the HTTP client keeps a second pool of connections.
     ///
     /// A config without an HTTP client leaves the provider its own: hyper and rustls, as the SDK's default client (feature
     /// `default-https-client`). It heeds `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, but a loopback endpoint never
@@ -244,6 +245,15 @@ impl Builder {
     /// STS itself gives the identity provider 5 s. A read of the token file that hangs is given up after the same time.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// How long one connection to STS may take, from the lookup of the name to the end of the TLS handshake: 10 ms to 60 s.
+    /// Default: 2 s, so that a firewall that drops packets leaves time for another attempt before callers give up. If
+    /// [`attempt_timeout`](Self::attempt_timeout) is shorter, that counts. The connect timeout of an `SdkConfig` is for other
+    /// services, and is not taken over.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = Some(timeout);
         self
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
-use aws_types::SdkConfig;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +37,7 @@ pub struct BackgroundBuilder {
     expired_policy: ExpiredPolicy,
     cancellation_token: Option<CancellationToken>,
     runtime: Option<Handle>,
-    shared_time_source: Option<SharedTimeSource>,
-    time_source: Option<SharedTimeSource>,
+    time_source: SharedTimeSource,
 }
 
 impl BackgroundCredentialsProvider {
@@ -54,20 +52,12 @@ impl BackgroundCredentialsProvider {
             expired_policy: ExpiredPolicy::default(),
             cancellation_token: None,
             runtime: None,
-            shared_time_source: None,
-            time_source: None,
+            time_source: SharedTimeSource::default(),
         }
     }
 }
 
 impl BackgroundBuilder {
-    /// Takes the time source over from the SDK's config, and nothing else: how the provider reaches its service is its
-    /// own affair.
-    pub fn configure(mut self, config: &SdkConfig) -> Self {
-        self.shared_time_source = config.time_source();
-        self
-    }
-
     /// What the provider is called in logs and errors. Default: `the wrapped provider`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -113,10 +103,12 @@ impl BackgroundBuilder {
         self
     }
 
-    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's
-    /// clock.
+    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: the system's.
+    ///
+    /// The lifetime of credentials is the time from this clock to their expiry, at the moment when they come. From then on
+    /// they age by the monotonic clock: to set this clock ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
-        self.time_source = Some(SharedTimeSource::new(time_source));
+        self.time_source = SharedTimeSource::new(time_source);
         self
     }
 
@@ -136,10 +128,10 @@ impl BackgroundBuilder {
             })?,
             expired: self.expired_policy,
         };
-        let time_source = self.time_source.or(self.shared_time_source).unwrap_or_default();
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
-        let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
-        let engine = Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime };
+        let source = Wrapped::new(self.provider, self.name, attempt_timeout, self.time_source.clone());
+        let engine =
+            Engine { policy, time_source: self.time_source, parent: self.cancellation_token, runtime: self.runtime };
         let observer = adapters::observer(source.subject(), None);
         Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }

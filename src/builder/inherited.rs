@@ -40,6 +40,7 @@ impl Settings {
             standbys: sts.standbys.into_iter().map(RawStandby::from).collect(),
             refresh_window: Some(policy.refresh_window),
             attempt_timeout: Some(sts.attempt_timeout),
+            connect_timeout: Some(sts.connect_timeout),
             wait_timeout: Some(policy.wait_timeout),
             expired_policy: Some(policy.expired),
             token_poll_interval,
@@ -80,6 +81,7 @@ mod tests {
             .standby_endpoint_url("https://standby.example.com")
             .refresh_window(0.2..=0.3)
             .attempt_timeout(Duration::from_secs(3))
+            .connect_timeout(Duration::from_secs(1))
             .wait_timeout(Duration::from_secs(4))
             .expired_policy(ExpiredPolicy::UntilRejected)
             .token_poll_interval(Duration::from_secs(7))
@@ -117,6 +119,7 @@ mod tests {
             builder().endpoint_url("https://other.example.com"),
             builder().standby_endpoint_url("https://other.example.com"),
             builder().attempt_timeout(Duration::from_secs(5)),
+            builder().connect_timeout(Duration::from_secs(2)),
             builder().time_source(aws_smithy_async::time::SystemTimeSource::new()),
             builder().configure(&aws_types::SdkConfig::builder().build()),
         ]

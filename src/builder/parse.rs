@@ -219,6 +219,12 @@ pub(super) fn attempt_timeout(timeout: Duration) -> Result<Duration, BuildError>
     bounded("Builder::attempt_timeout", timeout, bounds, "it bounds one exchange with STS, 8s by default")
 }
 
+/// As an attempt, of which connecting is a part.
+pub(super) fn connect_timeout(timeout: Duration) -> Result<Duration, BuildError> {
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
+    bounded("Builder::connect_timeout", timeout, bounds, "it bounds one connection to STS, 2s by default")
+}
+
 /// As long as an exchange may take: a provider makes some of its own.
 pub(super) fn call_timeout(timeout: Duration) -> Result<Duration, BuildError> {
     let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
@@ -433,6 +439,14 @@ mod tests {
             Err("Builder::attempt_timeout is 0ns: give 10ms to 60s; it bounds one exchange with STS, 8s by default"
                 .to_owned())
         );
+        assert_eq!(
+            text(connect_timeout(Duration::from_secs(61))),
+            Err("Builder::connect_timeout is 61s: give 10ms to 60s; it bounds one connection to STS, 2s by default"
+                .to_owned())
+        );
+        for time in [Duration::from_millis(10), Duration::from_secs(60)] {
+            assert!(connect_timeout(time).is_ok());
+        }
         assert_eq!(
             text(wait_timeout(given(Duration::MAX))),
             Err("X is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() \

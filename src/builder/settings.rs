@@ -45,6 +45,7 @@ pub(super) struct Settings {
     pub(super) standbys: Vec<RawStandby>,
     pub(super) refresh_window: Option<RangeInclusive<f64>>,
     pub(super) attempt_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
     pub(super) wait_timeout: Option<Duration>,
     pub(super) expired_policy: Option<ExpiredPolicy>,
     pub(super) token_poll_interval: Option<Duration>,
@@ -187,6 +188,7 @@ impl Settings {
                 time_source: time_source.clone(),
                 app_name,
                 attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
+                connect_timeout: parse::connect_timeout(self.connect_timeout.unwrap_or(Duration::from_secs(2)))?,
             },
         };
         let policy = refresh::Policy {
@@ -447,6 +449,7 @@ mod tests {
             (None, false, false)
         );
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
+        assert_eq!(config.sts.connect_timeout, Duration::from_secs(2));
         assert_eq!(policy.refresh_window, 0.60..=0.75);
         assert_eq!(policy.wait_timeout, Duration::from_secs(30));
         assert_eq!(policy.expired, ExpiredPolicy::Never);
@@ -471,6 +474,7 @@ mod tests {
                 .endpoint_url("https://own.example")
                 .refresh_window(0.2..=0.3)
                 .attempt_timeout(Duration::from_secs(3))
+                .connect_timeout(Duration::from_millis(700))
                 .wait_timeout(Duration::from_secs(4))
                 .expired_policy(ExpiredPolicy::UntilRejected)
                 .token_poll_interval(Duration::from_secs(5))
@@ -490,6 +494,7 @@ mod tests {
         assert_eq!(config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
         assert_eq!((file(&config).poll_interval, file(&config).watch), (Duration::from_secs(5), false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(3));
+        assert_eq!(config.sts.connect_timeout, Duration::from_millis(700));
         assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
         assert_eq!(policy.expired, ExpiredPolicy::UntilRejected);
         assert!(parent.is_some());
@@ -694,6 +699,7 @@ mod tests {
             (Builder::default().policy(""), ("", ""), "Builder::policy is empty"),
             (Builder::default().policy_arns(["x"]), ("", ""), "Builder::policy_arns is \"x\""),
             (Builder::default().attempt_timeout(Duration::ZERO), ("", ""), "Builder::attempt_timeout is 0ns"),
+            (Builder::default().connect_timeout(Duration::ZERO), ("", ""), "Builder::connect_timeout is 0ns"),
             (Builder::default().wait_timeout(Duration::ZERO), ("", ""), "Builder::wait_timeout is 0ns"),
             (Builder::default().token_poll_interval(Duration::ZERO), ("", ""), "Builder::token_poll_interval is 0ns"),
             (Builder::default().session_length(Duration::ZERO), ("", ""), "Builder::session_length is 0ns"),

@@ -25,7 +25,7 @@ use crate::web_identity::TokenClaims;
 ///
 /// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
 /// let node = ImdsCredentialsProvider::builder().build();
-/// let identity = BackgroundCredentialsProvider::builder(node).name("node role").configure(&base).connect().await?;
+/// let identity = BackgroundCredentialsProvider::builder(node).name("node role").connect().await?;
 /// let sts = aws_sdk_sts::Client::new(&identity.install(base));
 /// # Ok(())
 /// # }

@@ -23,7 +23,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{Place, Session, Site, StsConfig, is_loopback};
+pub(crate) use config::{ChainSettings, Place, Session, Site, StsConfig, is_loopback};
 pub(crate) use endpoints::Endpoints;
 #[cfg(any(test, fuzzing))]
 pub(crate) use exchange::Sts;
