@@ -26,7 +26,7 @@ use crate::builder::Builder;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::scrub::printable;
-use crate::sts::{Proof, Reason, Refusal, Session, Site, Sts, StsConfig, hint};
+use crate::sts::{ChainSettings, Proof, Reason, Refusal, Session, Site, Sts, StsConfig, hint};
 use crate::web_identity::token_source::{self, ProvideToken, future};
 use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, explained};
 
@@ -43,6 +43,7 @@ pub fn sts_answer(input: &[u8]) {
             time_source: SharedTimeSource::new(Frozen),
             app_name: None,
             attempt_timeout: Duration::from_secs(8),
+            connect_timeout: Duration::from_secs(2),
         })
     });
     let secrets = Secrets::of(input);
@@ -62,7 +63,7 @@ pub fn sts_answer(input: &[u8]) {
     let credentials = Credentials::new("ASIAEXAMPLE", &*secrets.key, Some(secrets.session.clone()), None, "fuzzing");
     let now = Frozen.now();
     let proof = if signed == "signed" {
-        Proof::Credentials { credentials: &credentials, external_id: None }
+        Proof::Credentials { credentials: &credentials, settings: &ChainSettings::default() }
     } else {
         Proof::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
     };
@@ -174,6 +175,9 @@ pub fn settings(input: &[u8]) {
                 "chain.session_name" => chained.session_name(value),
                 "chain.session_length" => chained.session_length(duration(value)),
                 "chain.external_id" => chained.external_id(value),
+                "chain.tags" => chained.tags(value.split(',').filter_map(|tag| tag.split_once(':'))),
+                "chain.transitive_tag_keys" => chained.transitive_tag_keys(value.split(',')),
+                "chain.source_identity" => chained.source_identity(value),
                 "chain.policy" => chained.policy(value),
                 "chain.policy_arns" => chained.policy_arns(value.split(',')),
                 "chain.refresh_window" => chained.refresh_window(window(value)),
@@ -203,6 +207,7 @@ fn set(builder: Builder, name: &str, value: &str) -> Builder {
         "standby_endpoint_url" => builder.standby_endpoint_url(value),
         "refresh_window" => builder.refresh_window(window(value)),
         "attempt_timeout" => builder.attempt_timeout(duration(value)),
+        "connect_timeout" => builder.connect_timeout(duration(value)),
         "wait_timeout" => builder.wait_timeout(duration(value)),
         "token_poll_interval" => builder.token_poll_interval(duration(value)),
         "watch_token" => builder.watch_token(value == "true"),
