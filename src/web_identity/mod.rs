@@ -246,14 +246,13 @@ mod tests {
         assert_eq!(
             error.to_string().replace(&rig.server.url, "ENDPOINT"),
             "STS at ENDPOINT answered AccessDenied (HTTP 403) for arn:aws:iam::123456789012:role/app: \"Not authorized to \
-             perform sts:AssumeRoleWithWebIdentity\": the trust policy of arn:aws:iam::123456789012:role/app must have this \
-             statement: {\"Effect\":\"Allow\",\"Principal\":{\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/\
+             perform sts:AssumeRoleWithWebIdentity\": check that arn:aws:iam::123456789012:role/app exists. Its trust \
+             policy must have this statement: {\"Effect\":\"Allow\",\"Principal\":{\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/\
              issuer.example.com\"},\"Action\":\"sts:AssumeRoleWithWebIdentity\",\"Condition\":{\"StringEquals\":\
              {\"issuer.example.com:sub\":\"system:serviceaccount:shop:orders\",\"issuer.example.com:aud\":\
              \"sts.amazonaws.com\"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under \
-             the service account that the role names instead. If the statement is there, check in turn: (1) \
-             arn:aws:iam::123456789012:role/app exists; (2) the statement has no further condition; (3) no resource control \
-             policy, service control policy or VPC endpoint policy denies it"
+             the service account that the role names instead. If the statement is there, check that it has no \
+             further condition, and that no resource control policy, service control policy or VPC endpoint policy denies it"
         );
     }
 
