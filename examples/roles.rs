@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .issuer(&issuer)
         .role(TrustedRole::new(ORDERS))
         .role(TrustedRole::new(BILLING))
-        .assumable_role(AssumableRole::new(LAKE).principal(ORDERS).external_id("shop"))
+        .assumable_role(AssumableRole::new(LAKE).principal(ORDERS).external_id("shop").allow("sts:TagSession"))
         .start()
         .await;
     let base = sts.sdk_config();
@@ -52,8 +52,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let billing = orders.to_builder().role_arn(BILLING).connect().await?;
     say!("another, same token     {}", who(billing.install(base.clone())).await?);
 
-    // A role in another account, assumed with the first one's credentials.
-    let lake = orders.assume_role(LAKE).external_id("shop").connect().await?;
+    // A role in another account, assumed with the first one's credentials; its policies decide by the tag.
+    let lake = orders.assume_role(LAKE).external_id("shop").tags([("tenant", "blue")]).connect().await?;
     say!("chained, other account  {}", who(lake.install(base.clone())).await?);
 
     // Parts of a program that each build their own share one.

@@ -309,8 +309,11 @@ impl Builder {
         self
     }
 
-    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's
-    /// clock.
+    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
+    /// [`configure`](Self::configure), else the system's.
+    ///
+    /// It judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS that sends no
+    /// `Date`. Credentials age by the monotonic clock: to set this clock ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.like = None;

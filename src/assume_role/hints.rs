@@ -56,7 +56,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     }
 }
 
-/// What the request needs to be allowed, whether the answer names it or not: STS names one action at a time.
+/// The actions that the request needs. STS names one of them in a denial.
 fn actions(known: &Known<'_>) -> Vec<&'static str> {
     let ChainSettings { tags, source_identity, .. } = known.settings;
     let of_tags = (!tags.is_empty()).then_some("sts:TagSession");

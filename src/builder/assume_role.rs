@@ -24,8 +24,8 @@ use crate::sts::{ChainSettings, Session};
 ///
 /// The base's region, endpoint and STS client are used, with its attempt and connect timeout, so that nothing is connected to
 /// twice. Unless set here, so are its session name, refresh window, wait timeout, policy for expired credentials and
-/// cancellation token. Session policies and session length are the base's own. What a setting accepts is the rule of STS's
-/// [`AssumeRole`]; a value that breaks it is a [`BuildError`].
+/// cancellation token. Session policies and session length are not taken over. Settings keep the rules of STS's
+/// [`AssumeRole`]; a value that breaks its rule is a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[must_use = "a builder does nothing until build() or connect()"]
@@ -94,24 +94,27 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// What the [owner of the
+    /// The id that the [owner of the
     /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) wants to see
-    /// in each call: 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`. Unset: none.
+    /// in each call: [2 to 1224 characters of
+    /// `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html). Unset: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.settings.external_id = Some(id.into());
         self
     }
 
-    /// Session tags, each a key and a value, by which policies grant and deny
-    /// ([`aws:PrincipalTag`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html)). Default: none. Called
-    /// again, the later list replaces the earlier one.
+    /// [Session tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html), each a key and a value: policies
+    /// decide by them (`aws:PrincipalTag`). Default: none. Called again, the later list replaces the earlier one.
     ///
-    /// The trust policy of the role must allow `sts:TagSession`. At most
-    /// [50 tags](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html); keys of
-    /// [1 to 128 characters, values of up to 256](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html): letters,
-    /// digits, spaces and `_ . : / = + - @`. No key twice, whether in upper or lower case, and
-    /// [nothing that begins with `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules). Policies
-    /// and tags together have one more limit, which only STS can tell.
+    /// The role's trust policy and a policy of the base must allow `sts:TagSession`. Policies and tags together have one more
+    /// limit, which only STS can tell.
+    ///
+    /// | rule | source |
+    /// |---|---|
+    /// | at most 50 tags; a key counts once, in upper or lower case | [`AssumeRole`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html) |
+    /// | keys of 1 to 128 characters, values of 0 to 256 | [`Tag`](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html) |
+    /// | letters, digits, spaces and `_ . : / = + - @` | [`Tag`](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html) |
+    /// | neither key nor value begins with `aws:` | [rules for tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules) |
     ///
     /// ```no_run
     /// # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -129,24 +132,24 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Keys of those [`tags`](Self::tags) that each further role of a chain
+    /// The keys of [`tags`](Self::tags) that each further role of a chain
     /// [inherits](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining).
     /// Default: none. Called again, the later list replaces the earlier one.
     ///
-    /// Each must be a key of `tags`, in upper or lower case. A tag that the base's session inherited or made transitive is
-    /// handed on by itself. To set it again is an error of STS.
+    /// Each must be a key of `tags`, in upper or lower case: STS takes no other. A transitive tag of the base's session is
+    /// handed on without being named here, and STS refuses to set it again.
     pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Who stands behind the session, for
-    /// [CloudTrail and `aws:SourceIdentity`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html):
-    /// 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`, which do not begin with `aws:`. Default: none, or that of the base's
-    /// session.
+    /// The person or program behind the session, as CloudTrail and `aws:SourceIdentity` show it: [2 to 64 characters of
+    /// `A-Z a-z 0-9 _ + = , . @ -`, not beginning with
+    /// `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+    /// Default: that of the base's session, if it has one.
     ///
-    /// The trust policy of the role and a policy of the base must allow `sts:SetSourceIdentity`. Once set, it holds for each
-    /// further role of the chain, and STS denies another.
+    /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for each
+    /// further role of the chain and cannot be changed there.
     pub fn source_identity(mut self, identity: impl Into<String>) -> Self {
         self.settings.source_identity = Some(identity.into());
         self

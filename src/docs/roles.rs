@@ -79,9 +79,6 @@
 //! # }
 //! ```
 //!
-//! There is no `configure`: the provider that you give has all that it needs to reach its service. The config comes in with
-//! [`install`](crate::BackgroundCredentialsProvider::install).
-//!
 //! | what it gives | what becomes of it |
 //! |---|---|
 //! | credentials with an expiry | a lifetime on the local clock, for there is no other |

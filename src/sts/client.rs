@@ -65,7 +65,7 @@ mod tests {
         }
     }
 
-    /// What the HTTP client is asked for.
+    /// The settings that the HTTP client gets.
     async fn asked(connect: Duration, attempt: Duration) -> HttpConnectorSettings {
         let asked = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&asked);
