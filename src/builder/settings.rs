@@ -132,8 +132,6 @@ impl Parts {
 impl Settings {
     /// By the variables of this process, with its warnings.
     pub(super) fn parts(self) -> Result<Parts, BuildError> {
-        static TOLD: Told = Told(Mutex::new(BTreeSet::new()));
-
         let env = Environment::real();
         let parts = self.resolve(&env)?;
         tell(&parts.config, &env, &TOLD);
@@ -296,7 +294,10 @@ fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClie
 }
 
 /// What was warned of. Many providers of a process have their settings in common.
-struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+pub(super) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+
+/// In this process.
+pub(super) static TOLD: Told = Told(Mutex::new(BTreeSet::new()));
 
 impl Told {
     /// Whether to warn of this value now. What nobody listens to is not told.
@@ -306,9 +307,9 @@ impl Told {
     }
 }
 
-/// What is not wrong but may surprise.
-fn tell(config: &Config, env: &Environment, told: &Told) {
-    for Site { region, endpoint_url } in std::iter::once(&config.sts.home).chain(&config.sts.standbys) {
+/// What is not wrong but may surprise about where STS is.
+pub(super) fn tell_of_sts(sts: &StsConfig, env: &Environment, told: &Told) {
+    for Site { region, endpoint_url } in std::iter::once(&sts.home).chain(&sts.standbys) {
         match endpoint_url.as_deref() {
             Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => {
                 tracing::warn!(
@@ -324,7 +325,7 @@ fn tell(config: &Config, env: &Environment, told: &Told) {
                     );
                 }
             }
-            None if config.sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
+            None if sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
                 %region,
                 "FIPS is on, but AWS lists no FIPS endpoint of STS for this region: if the name of the endpoint is not found, \
                  turn AWS_USE_FIPS_ENDPOINT off, or choose a region of the US"
@@ -332,6 +333,11 @@ fn tell(config: &Config, env: &Environment, told: &Told) {
             _ => {}
         }
     }
+}
+
+/// What is not wrong but may surprise.
+fn tell(config: &Config, env: &Environment, told: &Told) {
+    tell_of_sts(&config.sts, env, told);
     if env.has_pod_identity() && env.has_web_identity() && told.first("pod identity", "") {
         tracing::warn!(
             role = config.session.role_arn,
