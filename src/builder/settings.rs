@@ -1,11 +1,11 @@
 //! From what was given, by whom, to what is valid: precedence and defaults.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -37,8 +37,8 @@ pub(super) struct Settings {
     pub(super) role_arn: Option<String>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) token_source: Option<SourceConfig>,
-    /// Of the provider that this one is made from: while no other is set.
-    pub(super) inherited_token: Option<RawToken>,
+    /// The token is not that of the provider which this one is made from.
+    pub(super) has_new_token: bool,
     pub(super) session_name: Option<String>,
     pub(super) session_length: Option<Duration>,
     pub(super) policy: Option<String>,
@@ -140,14 +140,9 @@ impl Settings {
 
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let told = Arc::new(self.handed_on());
-        let (role_arn, token) = role_and_token(
-            self.role_arn.clone(),
-            self.token_file.clone(),
-            self.token_source.clone(),
-            self.inherited_token.clone(),
-            env,
-        )?;
+        let told = Arc::new(Self { has_new_token: false, like: None, ..self.clone() });
+        let (role_arn, token) =
+            role_and_token(self.role_arn.clone(), self.token_file.clone(), self.token_source.clone(), env)?;
         let sts = self.sts(env)?;
         let role = RoleArn::parse(&role_arn, is_aws(sts.home.endpoint_url.as_deref()))?;
         if sts.home.endpoint_url.is_none() {
@@ -194,13 +189,11 @@ impl Settings {
         })
     }
 
-    /// What a builder that is made from the provider starts with. A token from elsewhere takes the place of the token here.
-    fn handed_on(&self) -> Self {
-        let mut told = Self { like: None, ..self.clone() };
-        let (file, source) = (told.token_file.take(), told.token_source.take());
-        let given = file.map(RawToken::File).or(source.map(RawToken::Source));
-        told.inherited_token = given.or(told.inherited_token);
-        told
+    /// A token from one place takes the place of what was handed on, but not of what this builder was told.
+    pub(super) fn new_token(&mut self) {
+        if !mem::replace(&mut self.has_new_token, true) {
+            (self.token_file, self.token_source) = (None, None);
+        }
     }
 
     /// Which STS is asked, and how: all that role chaining needs, too.
