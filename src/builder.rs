@@ -112,6 +112,7 @@ impl Builder {
     /// cannot be a file's path, such as a URL, a path with `~` or a variable that nobody replaced, quotes around it, or a
     /// token.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.new_token();
         self.settings.token_file = Some(path.into());
         self
     }
@@ -125,6 +126,7 @@ impl Builder {
     /// An error: [`token_file`](Self::token_file) beside it. On a builder of
     /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) either takes the place of what the provider had.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
+        self.settings.new_token();
         self.settings.token_source = Some(SourceConfig::new(source));
         self
     }

@@ -85,8 +85,8 @@
 //! |---|---|
 //! | credentials for this pod's token | [`WebIdentityCredentialsProvider`], made by [`Builder`] |
 //! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
-//! | a role that this one may assume | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
-//! | any other provider, kept fresh in the same way | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
+//! | a role that this one may assume, in chains of any length | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
+//! | any other provider, kept fresh in the same way; one type for all | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
 //! | one provider for libraries that each build theirs | [`Registry`] |
 //! | tokens from Vault, SPIFFE, a CI system | [`token_source`] |
 //! | STS of another region when that of home is away | [`standby_region`](Builder::standby_region) |
@@ -101,7 +101,8 @@
 //! | background work in a runtime of your own | [`Builder::runtime`] |
 //! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
 //!
-//! What both kinds of providers share they have under the same names.
+//! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It dereferences to
+//! that type, which has all other methods, and turns into it by [`From`]. Store the general type to hold any provider.
 //!
 //! # Test it
 //!

@@ -32,7 +32,7 @@ use crate::web_identity::{TokenClaims, WebIdentity};
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
 /// use aws_config::BehaviorVersion;
-/// use aws_web_identity::{BackgroundCredentialsProvider, Error, WebIdentityCredentialsProvider};
+/// use aws_web_identity::{BackgroundCredentialsProvider, WebIdentityCredentialsProvider};
 ///
 /// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
 /// // A pod's role by its token; elsewhere what the SDK finds, kept fresh in the same way.

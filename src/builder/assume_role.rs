@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
 use super::parse::{self, Shown, quoted, refused};
+use super::settings;
 use super::standby::is_aws;
 use super::tags;
 use crate::adapters;
 use crate::assume_role::AssumeRole;
-use crate::environment::Given;
+use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
 use crate::refresh::ExpiredPolicy;
@@ -239,6 +240,7 @@ impl AssumeRoleBuilder {
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
         let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent), runtime };
+        settings::tell_of_sts(&base.sts, &Environment::real(), &settings::TOLD);
         let sts = base.endpoints();
         let chaining = Chaining::with(session.name.clone(), base.sts.clone(), &sts);
         let observer = adapters::observer(&session.role_arn, None);

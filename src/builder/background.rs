@@ -179,9 +179,11 @@ impl fmt::Debug for BackgroundBuilder {
 }
 
 #[cfg(test)]
+#[cfg(feature = "default-https-client")]
 mod tests {
     use aws_credential_types::Credentials;
     use aws_types::region::Region;
+    use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
     use super::*;
 
@@ -196,6 +198,25 @@ mod tests {
             let error = builder.build().unwrap_err();
             assert!(error.is_invalid() && error.to_string().starts_with(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn chain_over_plain_http_is_warned_of() {
+        #[derive(Debug)]
+        struct Profile;
+        impl LoadServiceConfig for Profile {
+            fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
+                Some("http://chain.example".to_owned())
+            }
+        }
+        let config = SdkConfig::builder().region(Region::from_static("eu-central-1")).service_config(Profile).build();
+        let (log, _guard) = crate::sts::testing::Log::capture();
+        let base = BackgroundCredentialsProvider::builder(Credentials::for_tests()).configure(&config).build().unwrap();
+        assert_eq!(log.count(&["WARN"]), 0, "nothing goes there yet");
+        for _ in 0..2 {
+            base.assume_role("arn:aws:iam::210987654321:role/lake").build().unwrap();
+        }
+        assert_eq!(log.count(&["WARN", "STS is asked over plain http", "http://chain.example"]), 1, "{}", log.text());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! From what was given, by whom, to what is valid: precedence and defaults.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -37,8 +37,8 @@ pub(super) struct Settings {
     pub(super) role_arn: Option<String>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) token_source: Option<SourceConfig>,
-    /// Of the provider that this one is made from: while no other is set.
-    pub(super) inherited_token: Option<RawToken>,
+    /// The token is not that of the provider which this one is made from.
+    pub(super) has_new_token: bool,
     pub(super) session_name: Option<String>,
     pub(super) session_length: Option<Duration>,
     pub(super) policy: Option<String>,
@@ -133,8 +133,6 @@ impl Parts {
 impl Settings {
     /// By the variables of this process, with its warnings.
     pub(super) fn parts(self) -> Result<Parts, BuildError> {
-        static TOLD: Told = Told(Mutex::new(BTreeSet::new()));
-
         let env = Environment::real();
         let parts = self.resolve(&env)?;
         tell(&parts.config, &env, &TOLD);
@@ -143,14 +141,9 @@ impl Settings {
 
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let told = Arc::new(self.handed_on());
-        let (role_arn, token) = role_and_token(
-            self.role_arn.clone(),
-            self.token_file.clone(),
-            self.token_source.clone(),
-            self.inherited_token.clone(),
-            env,
-        )?;
+        let told = Arc::new(Self { has_new_token: false, like: None, ..self.clone() });
+        let (role_arn, token) =
+            role_and_token(self.role_arn.clone(), self.token_file.clone(), self.token_source.clone(), env)?;
         let sts = self.sts(env)?;
         let role = RoleArn::parse(&role_arn, is_aws(sts.home.endpoint_url.as_deref()))?;
         if sts.home.endpoint_url.is_none() {
@@ -197,13 +190,11 @@ impl Settings {
         })
     }
 
-    /// What a builder that is made from the provider starts with. A token from elsewhere takes the place of the token here.
-    fn handed_on(&self) -> Self {
-        let mut told = Self { like: None, ..self.clone() };
-        let (file, source) = (told.token_file.take(), told.token_source.take());
-        let given = file.map(RawToken::File).or(source.map(RawToken::Source));
-        told.inherited_token = given.or(told.inherited_token);
-        told
+    /// A token from one place takes the place of what was handed on, but not of what this builder was told.
+    pub(super) fn new_token(&mut self) {
+        if !mem::replace(&mut self.has_new_token, true) {
+            (self.token_file, self.token_source) = (None, None);
+        }
     }
 
     /// Which STS is asked, and how: all that role chaining needs, too.
@@ -299,7 +290,10 @@ fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClie
 }
 
 /// What was warned of. Many providers of a process have their settings in common.
-struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+pub(super) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+
+/// In this process.
+pub(super) static TOLD: Told = Told(Mutex::new(BTreeSet::new()));
 
 impl Told {
     /// Whether to warn of this value now. What nobody listens to is not told.
@@ -309,9 +303,9 @@ impl Told {
     }
 }
 
-/// What is not wrong but may surprise.
-fn tell(config: &Config, env: &Environment, told: &Told) {
-    for Site { region, endpoint_url } in std::iter::once(&config.sts.home).chain(&config.sts.standbys) {
+/// What is not wrong but may surprise about where STS is.
+pub(super) fn tell_of_sts(sts: &StsConfig, env: &Environment, told: &Told) {
+    for Site { region, endpoint_url } in std::iter::once(&sts.home).chain(&sts.standbys) {
         match endpoint_url.as_deref() {
             Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => {
                 tracing::warn!(
@@ -327,7 +321,7 @@ fn tell(config: &Config, env: &Environment, told: &Told) {
                     );
                 }
             }
-            None if config.sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
+            None if sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
                 %region,
                 "FIPS is on, but AWS lists no FIPS endpoint of STS for this region: if the name of the endpoint is not found, \
                  turn AWS_USE_FIPS_ENDPOINT off, or choose a region of the US"
@@ -335,6 +329,11 @@ fn tell(config: &Config, env: &Environment, told: &Told) {
             _ => {}
         }
     }
+}
+
+/// What is not wrong but may surprise.
+fn tell(config: &Config, env: &Environment, told: &Told) {
+    tell_of_sts(&config.sts, env, told);
     if env.has_pod_identity() && env.has_web_identity() && told.first("pod identity", "") {
         tracing::warn!(
             role = config.session.role_arn,

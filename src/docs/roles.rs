@@ -18,6 +18,17 @@
 //! | the file events of the token's directory (one watcher for each directory of a process) | what it has seen of the token; a poll every 30 s costs microseconds |
 //! | the [`cancellation_token`](crate::Builder::cancellation_token) | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), and the end with the last handle |
 //!
+//! The new builder has what the provider's builder was told. A setting that was not told keeps its default, and each one can
+//! be replaced or cleared:
+//!
+//! | to change | call |
+//! |---|---|
+//! | where tokens come from | [`token_source`](crate::Builder::token_source) or [`token_file`](crate::Builder::token_file): each replaces the other |
+//! | the region | [`region`](crate::Builder::region), and [`no_standbys`](crate::Builder::no_standbys) before the standbys that fit it |
+//! | session policies | [`set_policy(None)`](crate::Builder::set_policy), `policy_arns([""; 0])` |
+//! | session name, endpoint of STS | [`set_session_name(None)`](crate::Builder::set_session_name), [`set_endpoint_url(None)`](crate::Builder::set_endpoint_url) |
+//! | session length, region, runtime | `None`, for the default |
+//!
 //! Give each role a config of its own with [`install`](crate::BackgroundCredentialsProvider::install).
 //!
 //! # One provider for equal sessions
@@ -55,6 +66,9 @@
 //! ([as AWS has them](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp)),
 //! which tokens of Kubernetes lack.
 //!
+//! - Every provider can be the base, also a chained role, and a [wrapped provider](#any-provider). That one asks the STS of
+//!   the `SdkConfig` that its builder was [given](crate::BackgroundBuilder::configure), else of the environment; without a
+//!   region a chain from it is a `BuildError`.
 //! - A chained session lasts [one
 //!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) at most. More is a
 //!   [`BuildError`](crate::BuildError).
@@ -67,6 +81,10 @@
 //!   other request does there. The base has no signature and so no such limit.
 //!
 //! # Any provider
+//!
+//! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) is the handle of every provider, and this builder
+//! keeps any provider of the SDK fresh behind one. The handle of a web identity turns into it by `From`, with the same engine
+//! behind it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {

@@ -17,7 +17,8 @@
 //!
 //! A source that fails sends nobody to a [standby](super::standby): STS was not asked. A source that panics costs one
 //! attempt. A source runs on the engine thread and must not block ([`limits`](super::limits)). A slow source keeps its
-//! turn while it is asked: a process asks at most 8 at once per STS endpoint. [`Status::token`](crate::Status) shows the
+//! turn while it is asked: a process asks at most 8 at once per STS endpoint. Several providers share a source in an `Arc`, by
+//! which a [`Registry`](crate::Registry) knows it, too. [`Status::token`](crate::Status) shows the
 //! claims of the last token that was given.
 //!
 //! The kubelet's token of a pod stays in a file, also where it is read by something else: there is nothing to gain by a

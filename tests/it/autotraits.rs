@@ -49,7 +49,7 @@ fn values_are_copied_and_printed() {
     value::<Registry>();
     value::<Status>();
     value::<TokenClaims>();
-    value::<Error>();
+    value::<(Error, BuildError)>();
     value::<Closed>();
     value::<(ErrorKind, ExpiredPolicy, Phase)>();
     value::<(OidcIssuer, MockSts, Fault, Call)>();
