@@ -115,11 +115,12 @@
 //! |---|---|---|
 //! | `default-https-client` | yes | an HTTPS client, for a provider that was not given one by [`configure`](Builder::configure) |
 //! | `metrics` | no | what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade |
-//! | `object_store` | no | credentials for the S3 of `object_store` |
-//! | `reqsign` | no | credentials for `reqsign`'s signers, and so for OpenDAL's S3 |
+//! | `object_store-0_14` | no | credentials for the S3 of `object_store` 0.14 |
+//! | `reqsign-core-3` | no | credentials for the signers of `reqsign-core` 3, and so for OpenDAL's S3 |
 //! | `test-util` | no | the test kit |
 //!
-//! Enabling a feature never changes behaviour.
+//! Enabling a feature never changes behaviour. An adapter shows types of another crate, so its feature names that crate's
+//! version. A new version gets a feature and methods of its own (`object_store-0_15`); the old ones stay.
 //!
 //! # Rust version and platforms
 //!
