@@ -16,6 +16,7 @@
 //! | run it in many pods and clusters; quotas, trust, key rotation, alerts | [`cluster`] |
 //! | log and measure it | [`telemetry`] |
 //! | see what it costs, beside others | [`comparison`] |
+//! | copy code for a common task | [`recipes`] |
 //!
 //! Who reads all of it goes down this page first, then [`policy`], [`operations`] and [`limits`]; each other page
 //! stands alone.
@@ -85,6 +86,7 @@ pub mod limits;
 pub mod migration;
 pub mod operations;
 pub mod policy;
+pub mod recipes;
 pub mod roles;
 pub mod signers;
 pub mod standby;

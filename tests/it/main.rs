@@ -38,7 +38,9 @@ mod object_store;
 #[cfg(feature = "reqsign-core-3")]
 mod opendal;
 mod operations;
+mod pod_identity;
 mod read_path;
+mod recipes;
 mod rejection;
 mod rig;
 mod roles;
