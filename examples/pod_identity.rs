@@ -1,7 +1,7 @@
 //! One program for any pod and for the laptop: web identity (IRSA) if the variables are injected, else EKS Pod Identity, else
 //! the credentials that aws-config finds. Those of a pod are refreshed in the background.
 //!
-//! `cargo run --example pod_identity` says who we are, and by what. With `--watch` it tells of each refresh, until it is
+//! `cargo run --example pod_identity` says who we are. With `--watch` it tells of each refresh, until it is
 //! stopped. The settings come from the environment, as in a pod. Exit status 0, or 1 with the reason.
 
 #[macro_use]
@@ -10,13 +10,12 @@ mod output;
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
-use aws_web_identity::{BackgroundCredentialsProvider, Updates, WebIdentityCredentialsProvider};
+use aws_web_identity::{BackgroundCredentialsProvider, WebIdentityCredentialsProvider};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -28,58 +27,41 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
-    let Identity { config, updates, by } = identity(base).await?;
+    let identity = identity(&base).await?;
+    let config = identity.as_ref().map_or(base.clone(), |identity| identity.install(base));
     let client = Client::new(&config);
     let who = client.get_caller_identity().send().await?;
-    say!("we are {}, by {by}", who.arn().unwrap_or_default());
+    say!("we are {}", who.arn().unwrap_or_default());
     if env::args().nth(1).as_deref() != Some("--watch") {
         return Ok(());
     }
 
-    let mut updates = updates.ok_or("these credentials are not refreshed in the background")?;
-    let mut expiry = expiry(&config).await?;
+    let identity = identity.ok_or("these credentials are not refreshed in the background")?;
+    let mut updates = identity.updates();
+    let mut expiry = identity.status().expiry;
     loop {
         updates.changed().await?;
-        let left = expiry.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+        let left = expiry.and_then(|expiry| expiry.duration_since(SystemTime::now()).ok()).unwrap_or_default();
         say!("refreshed while the old credentials had {} s left", left.as_secs());
-        expiry = self::expiry(&config).await?;
+        expiry = identity.status().expiry;
         client.get_caller_identity().send().await?;
         say!("the next request was signed with the new ones");
     }
 }
 
-/// Where the credentials of a program come from.
-struct Identity {
-    /// For the clients of all services. It keeps the background work alive.
-    config: SdkConfig,
-    /// None for credentials that are left to the SDK.
-    updates: Option<Updates>,
-    by: &'static str,
-}
-
-/// The first that is set up; its failure is an error, and never the next one's turn.
-async fn identity(base: SdkConfig) -> Result<Identity, aws_web_identity::Error> {
-    let error = match WebIdentityCredentialsProvider::builder().configure(&base).connect().await {
-        Ok(identity) => {
-            let (updates, by) = (Some(identity.updates()), "web identity");
-            return Ok(Identity { config: identity.install(base), updates, by });
-        }
+/// The first that is set up. Its failure is an error, and never the next one's turn. None: what aws-config finds.
+async fn identity(base: &SdkConfig) -> Result<Option<BackgroundCredentialsProvider>, aws_web_identity::Error> {
+    let not_set_up = match WebIdentityCredentialsProvider::builder().configure(base).connect().await {
+        Ok(identity) => return Ok(Some(identity.into())),
         Err(error) if error.is_not_configured() || error.is_not_injected() => error,
         Err(error) => return Err(error),
     };
     if env::var_os("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
         // Reads the token file anew at each call.
         let agent = EcsCredentialsProvider::builder().build();
-        let agent = BackgroundCredentialsProvider::builder(agent).name("EKS Pod Identity").configure(&base);
-        let identity = agent.connect().await?;
-        let (updates, by) = (Some(identity.updates()), "EKS Pod Identity");
-        return Ok(Identity { config: identity.install(base), updates, by });
+        let agent = BackgroundCredentialsProvider::builder(agent).name("EKS Pod Identity").configure(base);
+        return agent.connect().await.map(Some);
     }
     // A pod without an identity of its own must not become the node.
-    if error.is_not_injected() { Err(error) } else { Ok(Identity { config: base, updates: None, by: "this machine" }) }
-}
-
-async fn expiry(config: &SdkConfig) -> Result<SystemTime, Box<dyn Error>> {
-    let provider = config.credentials_provider().ok_or("no credentials provider")?;
-    Ok(provider.provide_credentials().await?.expiry().ok_or("credentials that do not end")?)
+    if not_set_up.is_not_injected() { Err(not_set_up) } else { Ok(None) }
 }

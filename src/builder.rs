@@ -4,12 +4,12 @@ mod arn;
 mod assume_role;
 mod background;
 mod endpoint;
-mod inherited;
 mod parse;
 mod registry;
 mod role_and_token;
 mod settings;
 mod standby;
+mod web_identity_provider;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ use self::endpoint::RawUrl;
 pub use self::registry::Registry;
 use self::settings::{Settings, Shared};
 use self::standby::RawStandby;
+pub use self::web_identity_provider::WebIdentityCredentialsProvider;
 use crate::error::{BuildError, Error};
-use crate::provider::WebIdentityCredentialsProvider;
 use crate::refresh::ExpiredPolicy;
 use crate::web_identity::SourceConfig;
 use crate::web_identity::token_source::ProvideToken;
@@ -42,6 +42,9 @@ use crate::web_identity::token_source::ProvideToken;
 /// needed. What a setting accepts is the rule of
 /// STS's [`AssumeRoleWithWebIdentity`] unless said otherwise; a value that breaks it is a [`BuildError`] that names the
 /// setting, the value and the way out.
+///
+/// Each setting can be replaced, and cleared: methods that take an `Option`, or what becomes one, read `None` as "not set". To
+/// clear a text there is a method with `set_` before its name, as in the SDK's own builders.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -66,32 +69,6 @@ use crate::web_identity::token_source::ProvideToken;
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct Builder {
     settings: Settings,
-}
-
-impl WebIdentityCredentialsProvider {
-    /// Starts with everything unset.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// Starts with all that this provider was built with, for a second role and the same token: set
-    /// [`role_arn`](Builder::role_arn), and whatever else is to differ. What this one took from an `SdkConfig` or from
-    /// variables counts as set there, so that nothing changes unasked.
-    ///
-    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on
-    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same
-    /// [`cancellation_token`](Builder::cancellation_token) ends both, a [`shutdown`](Self::shutdown) does not. A
-    /// session policy is inherited like the rest, since to lose it by oversight would widen what a session may do.
-    ///
-    /// ```no_run
-    /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
-    /// let billing = orders.to_builder().role_arn("arn:aws:iam::123456789012:role/billing").connect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn to_builder(&self) -> Builder {
-        Builder { settings: Settings::of(self) }
-    }
 }
 
 impl Builder {
@@ -140,7 +117,10 @@ impl Builder {
     /// `AWS_WEB_IDENTITY_TOKEN_FILE` is neither needed nor heeded, nor are [`token_poll_interval`](Self::token_poll_interval)
     /// and [`watch_token`](Self::watch_token); the role is.
     ///
-    /// An error: [`token_file`](Self::token_file) beside it.
+    /// To share one source among providers give each a clone of an [`Arc`](std::sync::Arc) with the source in it.
+    ///
+    /// An error: [`token_file`](Self::token_file) beside it. On a builder of
+    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) either takes the place of what the provider had.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
         self.settings.token_source = Some(SourceConfig::new(source));
         self
@@ -151,16 +131,22 @@ impl Builder {
     /// number. It stays the same for the process.
     ///
     /// 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
-    pub fn session_name(mut self, name: impl Into<String>) -> Self {
-        self.settings.session_name = Some(name.into());
+    pub fn session_name(self, name: impl Into<String>) -> Self {
+        self.set_session_name(Some(name.into()))
+    }
+
+    /// As [`session_name`](Self::session_name). `None`: the default.
+    pub fn set_session_name(mut self, name: Option<String>) -> Self {
+        self.settings.session_name = name;
         self
     }
 
-    /// How long credentials shall live: whole seconds, 900 (15 min) to 43 200 (12 h). Unset: STS's default, one hour.
+    /// How long credentials shall live: whole seconds, 900 (15 min) to 43 200 (12 h). Unset or `None`: STS's default,
+    /// one hour.
     ///
     /// STS refuses what is longer than the role's `MaxSessionDuration`, one hour unless it was raised.
-    pub fn session_length(mut self, length: Duration) -> Self {
-        self.settings.session_length = Some(length);
+    pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
+        self.settings.session_length = length.into();
         self
     }
 
@@ -168,25 +154,30 @@ impl Builder {
     ///
     /// At most 2048 characters. What STS makes of policy and [`policy_arns`](Self::policy_arns) together has a limit,
     /// too, which only STS can tell.
-    pub fn policy(mut self, json: impl Into<String>) -> Self {
-        self.settings.policy = Some(json.into());
+    pub fn policy(self, json: impl Into<String>) -> Self {
+        self.set_policy(Some(json.into()))
+    }
+
+    /// As [`policy`](Self::policy). `None`: no session policy, which widens what a session may do.
+    pub fn set_policy(mut self, json: Option<String>) -> Self {
+        self.settings.policy = json;
         self
     }
 
     /// Managed policies that limit the session as [`policy`](Self::policy) does, by their ARNs, at most 10. Called
-    /// again, the later list replaces the earlier one.
+    /// again, the later list replaces the earlier one; an empty list, `[""; 0]`, takes it out.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The region whose STS is asked. Default: the region of [`configure`](Self::configure), else `AWS_REGION`, else
+    /// The region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else `AWS_REGION`, else
     /// `AWS_DEFAULT_REGION`. There is no further default, least of all us-east-1: without a region, an error. At AWS an error, too: what is
     /// not called as its regions are, such as `us-east-1-fips`, `aws-global` or a zone.
     ///
     /// The credentials are good in every region of the partition.
-    pub fn region(mut self, region: Region) -> Self {
-        self.settings.region = Some(region);
+    pub fn region(mut self, region: impl Into<Option<Region>>) -> Self {
+        self.settings.region = region.into();
         self
     }
 
@@ -197,8 +188,13 @@ impl Builder {
     ///
     /// `https://HOST`, with a port or path if need be; no user name, no query. Plain http is for loopback; anywhere else it
     /// is allowed, with a warning. An error beside FIPS or dual stack, which the SDK does not combine with an endpoint.
-    pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
-        self.settings.endpoint_url = Some(RawUrl(url.into()));
+    pub fn endpoint_url(self, url: impl Into<String>) -> Self {
+        self.set_endpoint_url(Some(url.into()))
+    }
+
+    /// As [`endpoint_url`](Self::endpoint_url). `None`: the default.
+    pub fn set_endpoint_url(mut self, url: Option<String>) -> Self {
+        self.settings.endpoint_url = url.map(RawUrl);
         self
     }
 
@@ -231,6 +227,14 @@ impl Builder {
         self
     }
 
+    /// Takes out all standbys that were given so far. A builder of
+    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) begins with those of its provider: they may not fit
+    /// another region or endpoint.
+    pub fn no_standbys(mut self) -> Self {
+        self.settings.standbys.clear();
+        self
+    }
+
     /// When to refresh: at a random point between these two fractions of the credentials' lifetime, drawn anew for
     /// each, so that a fleet drifts apart. Within `0.10..=0.90`. Default: `0.60..=0.75`.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
@@ -247,7 +251,7 @@ impl Builder {
 
     /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: 30 s. The attempts go on
     /// behind it. To wait without limit there is
-    /// [`ready`](WebIdentityCredentialsProvider::ready).
+    /// [`ready`](crate::BackgroundCredentialsProvider::ready).
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.settings.wait_timeout = Some(timeout);
         self
@@ -282,14 +286,14 @@ impl Builder {
     }
 
     /// The Tokio runtime that does the background work: for a [`token_source`](Self::token_source) or an HTTP client that
-    /// must run there. Default: the engine thread, which this crate starts itself and shares among its providers.
+    /// must run there. Unset or `None`: the engine thread, which this crate starts itself and shares among its providers.
     ///
     /// The runtime needs timers and I/O (`enable_all`), and you answer for its health. While it is blocked or not
     /// driven, nothing is refreshed, and callers who wait are not woken, not even at their deadlines. When the runtime
     /// ends, the provider is closed: valid credentials stay readable, and later waits fail with
     /// [`Closed`](crate::ErrorKind::Closed). In a runtime whose time is paused, credentials age in paused time.
-    pub fn runtime(mut self, runtime: Handle) -> Self {
-        self.settings.runtime = Some(runtime);
+    pub fn runtime(mut self, runtime: impl Into<Option<Handle>>) -> Self {
+        self.settings.runtime = runtime.into();
         self
     }
 
@@ -326,6 +330,8 @@ impl Builder {
     ///
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<WebIdentityCredentialsProvider, Error> {
-        self.build()?.connected().await
+        let provider = self.build()?;
+        provider.connected().await?;
+        Ok(provider)
     }
 }

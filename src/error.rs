@@ -261,12 +261,13 @@ impl ErrorKind {
 ///
 /// `Display` says which setting has which value, why that cannot be, and what to do; the underlying cause, if there is one,
 /// is [`source`](StdError::source) and is not repeated.
+#[derive(Clone)]
 pub struct BuildError {
     kind: BuildErrorKind,
     setting: Option<&'static str>,
     message: String,
     remedy: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -327,7 +328,7 @@ impl BuildError {
     }
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
+        self.source = Some(Arc::new(source));
         self
     }
 }

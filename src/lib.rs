@@ -85,21 +85,21 @@
 //! |---|---|
 //! | credentials for this pod's token | [`WebIdentityCredentialsProvider`], made by [`Builder`] |
 //! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
-//! | a role that this one may assume | [`assume_role`](WebIdentityCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
+//! | a role that this one may assume | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
 //! | any other provider, kept fresh in the same way | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
 //! | one provider for libraries that each build theirs | [`Registry`] |
 //! | tokens from Vault, SPIFFE, a CI system | [`token_source`] |
 //! | STS of another region when that of home is away | [`standby_region`](Builder::standby_region) |
-//! | SDK clients | [`install`](WebIdentityCredentialsProvider::install); for one service [`credentials_provider`](WebIdentityCredentialsProvider::credentials_provider) with [`identity_cache`](WebIdentityCredentialsProvider::identity_cache) |
-//! | to hear that a service refused the key | [`interceptor`](WebIdentityCredentialsProvider::interceptor), [`invalidate`](WebIdentityCredentialsProvider::invalidate) |
-//! | other signers | [`current`](WebIdentityCredentialsProvider::current), or an adapter: [`docs::signers`] |
-//! | presigned URLs | [`valid_for`](WebIdentityCredentialsProvider::valid_for) |
-//! | a readiness probe, a health endpoint | [`ready`](WebIdentityCredentialsProvider::ready), [`status`](WebIdentityCredentialsProvider::status) |
-//! | to hear of each new generation | [`updates`](WebIdentityCredentialsProvider::updates) |
+//! | SDK clients | [`install`](BackgroundCredentialsProvider::install); for one service [`credentials_provider`](BackgroundCredentialsProvider::credentials_provider) with [`identity_cache`](BackgroundCredentialsProvider::identity_cache) |
+//! | to hear that a service refused the key | [`interceptor`](BackgroundCredentialsProvider::interceptor), [`invalidate`](BackgroundCredentialsProvider::invalidate) |
+//! | other signers | [`current`](BackgroundCredentialsProvider::current), or an adapter: [`docs::signers`] |
+//! | presigned URLs | [`valid_for`](BackgroundCredentialsProvider::valid_for) |
+//! | a readiness probe, a health endpoint | [`ready`](BackgroundCredentialsProvider::ready), [`status`](BackgroundCredentialsProvider::status) |
+//! | to hear of each new generation | [`updates`](BackgroundCredentialsProvider::updates) |
 //! | logs and metrics | [`docs::telemetry`] |
 //! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work in a runtime of your own | [`Builder::runtime`] |
-//! | an orderly end | [`shutdown`](WebIdentityCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
+//! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
 //!
 //! What both kinds of providers share they have under the same names.
 //!
@@ -145,9 +145,9 @@ pub mod test_util;
 mod web_identity;
 mod wrapped;
 
-pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry};
+pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry, WebIdentityCredentialsProvider};
 pub use error::{BuildError, Error, ErrorKind};
-pub use provider::{BackgroundCredentialsProvider, Status, WebIdentityCredentialsProvider};
+pub use provider::{BackgroundCredentialsProvider, Status};
 pub use refresh::{Closed, ExpiredPolicy, Phase, Updates};
 pub use web_identity::{TokenClaims, token_source};
 

@@ -1,63 +1,74 @@
-//! The public handles: each method a few lines over the engine.
-
-mod background;
-mod handle;
+//! The handle that all providers have in common: each method a few lines over the engine.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_async::time::SharedTimeSource;
+use tokio_util::sync::CancellationToken;
 
-pub use self::background::BackgroundCredentialsProvider;
-pub(crate) use self::handle::Engine;
-use self::handle::{Handle, WeakHandle};
-use crate::error::Error;
-use crate::refresh::{Observer, Phase, Supervisor, Updates};
+use crate::error::{BuildError, Error};
+use crate::refresh::{Clock, Monotonic, Observer, Phase, Policy, Source, Supervisor, Updates};
+use crate::sts::{Endpoints, StsConfig};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
-/// What both kinds of providers can do, written once. The body of an `impl`.
-macro_rules! each_provider {
-    ($($body:tt)*) => {
-        impl crate::provider::WebIdentityCredentialsProvider { $($body)* }
-        impl crate::provider::BackgroundCredentialsProvider { $($body)* }
-    };
-}
-pub(crate) use each_provider;
-
-/// Credentials of an IAM role for a Kubernetes service-account token, always ready.
+/// Credentials that are always ready, whatever they come from.
 ///
-/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task runs on the engine
-/// thread. It starts with the first use, in a runtime or not, and ends with the last handle. The config that
+/// The handle of every provider of this crate:
+///
+/// | credentials of | made by |
+/// |---|---|
+/// | the role of a service-account token | [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider), which is one of these with more, and turns into one by [`From`] |
+/// | a role assumed with another provider's credentials | [`assume_role`](Self::assume_role) |
+/// | any provider of the SDK (an instance's, SSO's, a process's), or one of your own | [`builder`](Self::builder) |
+///
+/// A program that does not care where its credentials come from stores this type. It is a cheap handle: clones share one
+/// slot, one background task and one exchange at a time. The task runs on the engine thread, from the first use to the last
+/// handle; a provider that must run elsewhere gets [`runtime`](crate::BackgroundBuilder::runtime). The config that
 /// [`install`](Self::install) returns, and each client made from it, counts as a handle.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
 /// use aws_config::BehaviorVersion;
-/// use aws_web_identity::WebIdentityCredentialsProvider;
+/// use aws_web_identity::{BackgroundCredentialsProvider, Error, WebIdentityCredentialsProvider};
 ///
 /// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
-/// let identity = WebIdentityCredentialsProvider::builder().configure(&base).connect().await?;
+/// // A pod's role by its token; elsewhere what the SDK finds, kept fresh in the same way.
+/// let identity: BackgroundCredentialsProvider =
+///     match WebIdentityCredentialsProvider::builder().configure(&base).connect().await {
+///         Err(error) if error.is_not_configured() => {
+///             let theirs = base.credentials_provider().expect("a default chain");
+///             BackgroundCredentialsProvider::builder(theirs).configure(&base).connect().await?
+///         }
+///         identity => identity?.into(),
+///     };
 /// let sts = aws_sdk_sts::Client::new(&identity.install(base));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct WebIdentityCredentialsProvider {
-    handle: Handle,
-    source: Arc<WebIdentity>,
-    /// For those that are made from this one.
-    engine: Arc<Engine>,
+pub struct BackgroundCredentialsProvider {
+    supervisor: Supervisor,
+    inner: Arc<Inner>,
 }
 
-each_provider! {
+struct Inner {
+    /// Beside the supervisor: inside it, it would keep itself alive.
+    shared: SharedCredentialsProvider,
+    engine: Engine,
+    web_identity: Option<Arc<WebIdentity>>,
+    chaining: Result<Chaining, BuildError>,
+}
+
+impl BackgroundCredentialsProvider {
     /// The credentials, if there are valid ones. Never waits, makes no call and no allocation.
     ///
     /// With nothing valid it starts the first attempt, and returns `None`, whatever the [`ExpiredPolicy`](crate::ExpiredPolicy).
     #[inline]
     pub fn current(&self) -> Option<Credentials> {
-        self.handle.supervisor().current()
+        self.supervisor.current()
     }
 
     /// Refreshes the credentials now: joins the exchange under way or starts one, at least 1 s after the last.
@@ -73,7 +84,7 @@ each_provider! {
     /// # Cancel safety
     /// Dropping the future ends the waiting, not the exchange.
     pub async fn refresh(&self) -> Result<Credentials, Error> {
-        self.handle.supervisor().refresh().await
+        self.supervisor.refresh().await
     }
 
     /// Credentials that stay valid for at least this long: a presigned URL dies with the credentials that signed it.
@@ -88,7 +99,7 @@ each_provider! {
     /// # Cancel safety
     /// Dropping the future ends the waiting, not the exchange.
     pub async fn valid_for(&self, at_least: Duration) -> Result<Credentials, Error> {
-        self.handle.supervisor().valid_for(at_least).await
+        self.supervisor.valid_for(at_least).await
     }
 
     /// Says that a service rejected these credentials before their expiry, so that they are refreshed.
@@ -97,7 +108,7 @@ each_provider! {
     /// So a key that one region never accepts causes no storm of calls. The old credentials stay readable until others
     /// replace them. Returns at once. For signers of your own; SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
-        self.handle.supervisor().rejected(rejected.access_key_id(), Duration::ZERO);
+        self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
     }
 
     /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.
@@ -109,7 +120,7 @@ each_provider! {
     /// # Cancel safety
     /// Dropping the future ends the waiting, nothing else.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.handle.supervisor().ready().await
+        self.supervisor.ready().await
     }
 
     /// The provider's state. Cheap enough for each probe of a health endpoint. Starts the attempts if none has begun.
@@ -126,7 +137,21 @@ each_provider! {
     /// # }
     /// ```
     pub fn status(&self) -> Status {
-        self.handle.status(self.token())
+        self.supervisor.start();
+        let standing = self.supervisor.standing();
+        let principal = self.supervisor.principal().unwrap_or_default();
+        Status {
+            phase: standing.phase,
+            generation: standing.generation,
+            expiry: standing.expiry,
+            next_attempt: standing.next_attempt,
+            consecutive_failures: standing.consecutive_failures,
+            last_error: standing.last_error,
+            assumed_role_arn: principal.assumed_role_arn.clone(),
+            account_id: principal.account_id.clone(),
+            endpoint: standing.endpoint,
+            token: self.inner.web_identity.as_ref().and_then(|source| source.claims()),
+        }
     }
 
     /// A listener for each new generation of credentials: for what must be built anew with them.
@@ -134,7 +159,7 @@ each_provider! {
     /// Starts the attempts if none has begun. If the engine thread cannot be started, the listener waits until another use
     /// of the provider starts it.
     pub fn updates(&self) -> Updates {
-        self.handle.supervisor().updates()
+        self.supervisor.updates()
     }
 
     /// This provider for the config of one service, with its `set_credentials_provider(Some(..))`.
@@ -142,7 +167,7 @@ each_provider! {
     /// Always of the same partition, by which [`identity_cache`](Self::identity_cache) knows it. A service builder's plain
     /// `credentials_provider(..)` wraps it anew, in another partition: it works, by way of the cache that was there before.
     pub fn credentials_provider(&self) -> SharedCredentialsProvider {
-        self.handle.credentials_provider()
+        self.inner.shared.clone()
     }
 
     /// Ends the background task, and returns when it is gone. This takes a moment, since an exchange under way is dropped.
@@ -154,75 +179,130 @@ each_provider! {
     /// # Cancel safety
     /// Dropping the future ends the waiting; the provider stays shut down.
     pub async fn shutdown(&self) {
-        self.handle.supervisor().shutdown().await;
+        self.supervisor.shutdown().await;
     }
 
-    /// Itself, once a caller could get credentials: at once, or within `wait_timeout`.
-    pub(crate) async fn connected(self) -> Result<Self, Error> {
-        self.handle.supervisor().credentials().await?;
-        Ok(self)
+    /// Waits until a caller could get credentials: at once, or within `wait_timeout`.
+    pub(crate) async fn connected(&self) -> Result<(), Error> {
+        self.supervisor.credentials().await.map(drop)
     }
 
+    /// A handle of this engine, of a partition of its own.
+    pub(crate) fn of(
+        supervisor: Supervisor,
+        engine: Engine,
+        web_identity: Option<Arc<WebIdentity>>,
+        chaining: Result<Chaining, BuildError>,
+    ) -> Self {
+        let shared = SharedCredentialsProvider::new(Reader(supervisor.clone()));
+        Self { supervisor, inner: Arc::new(Inner { shared, engine, web_identity, chaining }) }
+    }
+
+    #[inline]
     pub(crate) fn supervisor(&self) -> &Supervisor {
-        self.handle.supervisor()
-    }
-}
-
-impl WebIdentityCredentialsProvider {
-    pub(crate) fn from_parts(source: Arc<WebIdentity>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { handle: Handle::new(Arc::clone(&source), engine.clone(), observer), source, engine: Arc::new(engine) }
-    }
-
-    pub(crate) fn source(&self) -> &WebIdentity {
-        &self.source
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakProvider {
-        let Self { handle, source, engine } = self;
-        WeakProvider { handle: handle.downgrade(), source: Arc::downgrade(source), engine: Arc::clone(engine) }
+        &self.supervisor
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.inner.engine
     }
 
-    fn token(&self) -> Option<TokenClaims> {
-        self.source.claims()
-    }
-}
-
-/// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
-pub(crate) struct WeakProvider {
-    handle: WeakHandle,
-    source: Weak<WebIdentity>,
-    engine: Arc<Engine>,
-}
-
-impl WeakProvider {
-    pub(crate) fn is_alive(&self) -> bool {
-        self.source.strong_count() > 0
+    /// For a role that is assumed with these credentials; or the reason why STS cannot be asked.
+    pub(crate) fn chaining(&self) -> Result<&Chaining, &BuildError> {
+        self.inner.chaining.as_ref()
     }
 
-    /// None, too, if it was shut down.
-    pub(crate) fn upgrade(&self) -> Option<WebIdentityCredentialsProvider> {
-        let (handle, source) = (self.handle.upgrade()?, self.source.upgrade()?);
-        Some(WebIdentityCredentialsProvider { handle, source, engine: Arc::clone(&self.engine) })
+    /// For `Debug` of a handle by another name.
+    pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let standing = self.supervisor.standing();
+        f.debug_struct(name)
+            .field("of", &self.supervisor.subject())
+            .field("phase", &standing.phase)
+            .field("generation", &standing.generation)
+            .field("expiry", &standing.expiry)
+            .finish_non_exhaustive()
     }
 }
 
-impl ProvideCredentials for WebIdentityCredentialsProvider {
+impl ProvideCredentials for BackgroundCredentialsProvider {
+    #[inline]
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        self.handle.provide_credentials()
+        provide(&self.supervisor)
     }
 }
 
-impl fmt::Debug for WebIdentityCredentialsProvider {
+impl fmt::Debug for BackgroundCredentialsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.debug("WebIdentityCredentialsProvider", "role_arn", f)
+        self.fmt_as("BackgroundCredentialsProvider", f)
     }
+}
+
+/// How the engine of a handle is to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine {
+    pub(crate) policy: Policy,
+    pub(crate) time_source: SharedTimeSource,
+    pub(crate) parent: Option<CancellationToken>,
+    /// Where the background work runs, if not on the engine thread.
+    pub(crate) runtime: Option<tokio::runtime::Handle>,
+}
+
+impl Engine {
+    /// Starts nothing.
+    pub(crate) fn supervise<S: Source>(&self, source: Arc<S>, observer: Option<Arc<dyn Observer>>) -> Supervisor {
+        let Self { policy, time_source, parent, runtime } = self.clone();
+        let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
+        Supervisor::new(source, policy, Clock::new(monotonic, time_source), runtime, parent.as_ref(), observer)
+    }
+}
+
+/// What a role that is assumed with a provider's credentials takes over from it.
+pub(crate) struct Chaining {
+    pub(crate) session_name: String,
+    pub(crate) sts: StsConfig,
+    /// Made with the first such role, if there is none before.
+    endpoints: OnceLock<Endpoints>,
+}
+
+impl Chaining {
+    pub(crate) fn new(session_name: String, sts: StsConfig) -> Self {
+        Self { session_name, sts, endpoints: OnceLock::new() }
+    }
+
+    /// `endpoints`: of `sts`, for their connections to be shared.
+    pub(crate) fn with(session_name: String, sts: StsConfig, endpoints: &Endpoints) -> Self {
+        Self { session_name, sts, endpoints: endpoints.another().into() }
+    }
+
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).another()
+    }
+}
+
+/// What the shared provider wraps: the handle without the shared provider.
+#[derive(Debug)]
+struct Reader(Supervisor);
+
+impl ProvideCredentials for Reader {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        provide(&self.0)
+    }
+}
+
+#[inline]
+fn provide(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
+    supervisor.read(|snapshot| future::ProvideCredentials::ready(Ok(snapshot.credentials())), || wait(supervisor))
+}
+
+#[cold]
+fn wait(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
+    future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) })
 }
 
 /// How a provider stands at one moment.
@@ -249,7 +329,7 @@ pub struct Status {
     /// The STS endpoint that answered last, be it with credentials or with an error. `None` before the first answer, and for
     /// a wrapped provider.
     pub endpoint: Option<String>,
-    /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and for
-    /// a [`BackgroundCredentialsProvider`].
+    /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and if
+    /// no token is behind these credentials.
     pub token: Option<TokenClaims>,
 }

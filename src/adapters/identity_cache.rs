@@ -12,10 +12,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 
-use crate::provider::each_provider;
+use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
-each_provider! {
+impl BackgroundCredentialsProvider {
     /// The config with this provider and its identity cache: each client made from it uses new credentials at its next
     /// request, and none waits for them.
     ///

@@ -12,10 +12,10 @@ use object_store::{CredentialProvider, Result};
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::provider::each_provider;
+use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
-each_provider! {
+impl BackgroundCredentialsProvider {
     /// Credentials for `object_store`'s S3: for `AmazonS3Builder::with_credentials`.
     ///
     /// Each request is signed with the newest credentials and none waits for them. A failure with nothing usable is an error

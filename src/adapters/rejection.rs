@@ -16,10 +16,10 @@ use aws_smithy_types::date_time::Format;
 use roxmltree::Document;
 
 use crate::key_refusal::{clock_off, least_age};
-use crate::provider::each_provider;
+use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
-each_provider! {
+impl BackgroundCredentialsProvider {
     /// For one service's config, optional: hears the service refuse the key and calls
     /// [`invalidate`](Self::invalidate).
     ///

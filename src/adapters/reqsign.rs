@@ -8,24 +8,14 @@ use reqsign_core::time::Timestamp;
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, ProvideCredentialChain, Result};
 
 use crate::error::{Error, ErrorKind};
-use crate::provider::{BackgroundCredentialsProvider, WebIdentityCredentialsProvider, each_provider};
+use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
 /// For a `reqsign_core::Signer` of SigV4 requests. In a chain use
-/// [`reqsign_chain`](WebIdentityCredentialsProvider::reqsign_chain).
+/// [`reqsign_chain`](BackgroundCredentialsProvider::reqsign_chain).
 ///
 /// A signer keeps what it got until two minutes before its expiry, when newer credentials have long been there to be taken. A
 /// failure with nothing usable is an error with our [`Error`] as its source.
-#[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
-impl ProvideCredential for WebIdentityCredentialsProvider {
-    type Credential = Credential;
-
-    async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
-        provide(self.supervisor()).await
-    }
-}
-
-/// As for [`WebIdentityCredentialsProvider`].
 #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
 impl ProvideCredential for BackgroundCredentialsProvider {
     type Credential = Credential;
@@ -35,7 +25,7 @@ impl ProvideCredential for BackgroundCredentialsProvider {
     }
 }
 
-each_provider! {
+impl BackgroundCredentialsProvider {
     /// This provider as the end of a `reqsign` chain: for the `credential_provider_chain` of OpenDAL's S3.
     ///
     /// A chain of `reqsign` passes over errors and asks the next provider, the node's say. In this one nobody behind is asked,

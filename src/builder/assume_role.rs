@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,8 @@ use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::Given;
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Engine, WebIdentityCredentialsProvider};
-use crate::refresh::{ExpiredPolicy, Source};
+use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
+use crate::refresh::ExpiredPolicy;
 use crate::sts::Session;
 
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
@@ -28,7 +29,7 @@ use crate::sts::Session;
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct AssumeRoleBuilder {
-    base: WebIdentityCredentialsProvider,
+    base: BackgroundCredentialsProvider,
     role_arn: String,
     session_name: Option<String>,
     session_length: Option<Duration>,
@@ -41,12 +42,16 @@ pub struct AssumeRoleBuilder {
     cancellation_token: Option<CancellationToken>,
 }
 
-impl WebIdentityCredentialsProvider {
+impl BackgroundCredentialsProvider {
     /// Starts a provider for another role, in this account or another, that is assumed with this provider's
     /// credentials.
     ///
-    /// It is a handle of this provider like any other, and refreshes in the background as this one does. A role that
-    /// trusts the cluster's issuer itself needs no chain: see [`to_builder`](Self::to_builder).
+    /// It counts as a handle of this provider, and refreshes in the background as this one does. Chains may have any
+    /// length. A role that trusts the cluster's issuer itself needs no chain: see
+    /// [`to_builder`](crate::WebIdentityCredentialsProvider::to_builder).
+    ///
+    /// STS is that of this provider. For a [wrapped](Self::builder) one it is that of the `SdkConfig` which its builder was
+    /// [given](crate::BackgroundBuilder::configure), or else of the environment, as for [`Builder`](crate::Builder).
     ///
     /// ```no_run
     /// # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -138,17 +143,17 @@ impl AssumeRoleBuilder {
     /// # Errors
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule; the text says which and what to do.
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
-        let base = self.base.source().config();
-        let role_arn = Given { by: "WebIdentityCredentialsProvider::assume_role", value: self.role_arn };
-        let at_aws = base.sts.home.endpoint_url.is_none();
-        let role = RoleArn::parse(&role_arn, is_aws(base.sts.home.endpoint_url.as_deref()))?;
-        if at_aws {
-            let region = Given { by: "the base's region", value: base.sts.home.region.to_string() };
+        let base = self.base.chaining().map_err(BuildError::clone)?;
+        let home = &base.sts.home;
+        let role_arn = Given { by: "BackgroundCredentialsProvider::assume_role", value: self.role_arn };
+        let role = RoleArn::parse(&role_arn, is_aws(home.endpoint_url.as_deref()))?;
+        if home.endpoint_url.is_none() {
+            let region = Given { by: "the base's region", value: home.region.to_string() };
             role.check_region(role_arn.by, &region)?;
         }
         let name = match self.session_name {
             Some(value) => parse::session_name(Given { by: "AssumeRoleBuilder::session_name", value })?,
-            None => base.session.name.clone(),
+            None => base.session_name.clone(),
         };
         let session = Session {
             role_arn: role.into_string(),
@@ -173,10 +178,12 @@ impl AssumeRoleBuilder {
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
         let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent), runtime };
-        let sts = self.base.source().sts().another();
+        let sts = base.endpoints();
+        let chaining = Chaining::with(session.name.clone(), base.sts.clone(), &sts);
+        let observer = adapters::observer(&session.role_arn, None);
         let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
-        let observer = adapters::observer(source.subject(), None);
-        Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
+        let supervisor = engine.supervise(Arc::new(source), observer);
+        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chaining)))
     }
 
     /// [`build`](Self::build), and the first credentials: what comes back can sign at once.
@@ -189,7 +196,9 @@ impl AssumeRoleBuilder {
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
-        self.build()?.connected().await
+        let provider = self.build()?;
+        provider.connected().await?;
+        Ok(provider)
     }
 }
 
@@ -234,6 +243,7 @@ mod tests {
     use aws_types::region::Region;
 
     use super::*;
+    use crate::WebIdentityCredentialsProvider;
 
     const ROLE: &str = "arn:aws:iam::210987654321:role/lake";
 

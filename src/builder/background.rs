@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -11,11 +12,12 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::parse::{self, Shown};
+use super::settings::{self, Settings, Shared};
 use crate::adapters;
-use crate::environment::Given;
+use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Engine};
-use crate::refresh::{ExpiredPolicy, Policy, Source};
+use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
+use crate::refresh::{ExpiredPolicy, Policy};
 use crate::wrapped::Wrapped;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
@@ -38,7 +40,7 @@ pub struct BackgroundBuilder {
     expired_policy: ExpiredPolicy,
     cancellation_token: Option<CancellationToken>,
     runtime: Option<Handle>,
-    shared_time_source: Option<SharedTimeSource>,
+    shared: Option<Shared>,
     time_source: Option<SharedTimeSource>,
 }
 
@@ -54,17 +56,18 @@ impl BackgroundCredentialsProvider {
             expired_policy: ExpiredPolicy::default(),
             cancellation_token: None,
             runtime: None,
-            shared_time_source: None,
+            shared: None,
             time_source: None,
         }
     }
 }
 
 impl BackgroundBuilder {
-    /// Takes the time source over from the SDK's config, and nothing else: how the provider reaches its service is its
-    /// own affair.
+    /// Takes the time source over from the SDK's config, and for [`assume_role`](BackgroundCredentialsProvider::assume_role)
+    /// what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the provider reaches its service is
+    /// its own affair.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
-        self.shared_time_source = config.time_source();
+        self.shared = Some(Shared::from(config));
         self
     }
 
@@ -136,12 +139,18 @@ impl BackgroundBuilder {
             })?,
             expired: self.expired_policy,
         };
-        let time_source = self.time_source.or(self.shared_time_source).unwrap_or_default();
+        let shared_time_source = self.shared.as_ref().and_then(|shared| shared.time_source.clone());
+        let time_source = self.time_source.clone().or(shared_time_source).unwrap_or_default();
+        let env = Environment::real();
+        let settings = Settings { shared: self.shared, time_source: self.time_source, ..Settings::default() };
+        let session_name = || settings::session_name(None, &env);
+        let chaining = settings.sts(&env).and_then(|sts| Ok(Chaining::new(session_name()?, sts)));
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
+        let observer = adapters::observer(&self.name, None);
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
         let engine = Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime };
-        let observer = adapters::observer(source.subject(), None);
-        Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
+        let supervisor = engine.supervise(Arc::new(source), observer);
+        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chaining))
     }
 
     /// [`build`](Self::build), and the first credentials.
@@ -153,7 +162,9 @@ impl BackgroundBuilder {
     /// # Cancel safety
     /// Dropping the future drops the provider, and with it the attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
-        self.build()?.connected().await
+        let provider = self.build()?;
+        provider.connected().await?;
+        Ok(provider)
     }
 }
 
@@ -167,6 +178,7 @@ impl fmt::Debug for BackgroundBuilder {
 #[cfg(test)]
 mod tests {
     use aws_credential_types::Credentials;
+    use aws_types::region::Region;
 
     use super::*;
 
@@ -181,5 +193,18 @@ mod tests {
             let error = builder.build().unwrap_err();
             assert!(error.is_invalid() && error.to_string().starts_with(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn chain_from_wrapped_provider_needs_a_region() {
+        const ROLE: &str = "arn:aws:iam::210987654321:role/lake";
+        let builder = || BackgroundCredentialsProvider::builder(Credentials::for_tests());
+        let of = |region| SdkConfig::builder().region(Region::from_static(region)).build();
+        let wrong = builder().configure(&of("US")).build().unwrap();
+        let error = wrong.assume_role(ROLE).build().unwrap_err();
+        assert!(error.to_string().starts_with("the region of the SdkConfig is \"US\""), "{error}");
+        let china = builder().configure(&of("cn-north-1")).build().unwrap();
+        let error = china.assume_role(ROLE).build().unwrap_err();
+        assert!(error.to_string().contains("the base's region"), "{error}");
     }
 }

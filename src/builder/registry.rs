@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::Builder;
 use super::settings::Parts;
+use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
-use crate::provider::{WeakProvider, WebIdentityCredentialsProvider};
+use crate::provider::Engine;
+use crate::refresh::WeakSupervisor;
 use crate::sts::{Place, Session};
-use crate::web_identity::{Config, TokenId};
+use crate::web_identity::{Config, TokenId, WebIdentity};
 
 /// Providers that are built for the same session are one: one slot, one task, one exchange at a time.
 ///
@@ -20,10 +21,11 @@ use crate::web_identity::{Config, TokenId};
 /// The same session means equal role, token file, session name, session length, session policies, and STS endpoint
 /// (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is only the same as itself. Whatever
 /// else a builder was told (timeouts, refresh window, HTTP client, time source, runtime, cancellation token, how the token is
-/// watched) holds for the provider if it is the first, and is not looked at if there is one already.
+/// watched) holds for the provider if it is the first, and is not looked at if there is one already. Only
+/// [`to_builder`](WebIdentityCredentialsProvider::to_builder) of a handle starts with what its own builder was told.
 ///
 /// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built
-/// anew, as after a [`shutdown`](WebIdentityCredentialsProvider::shutdown), which is one for all who share it. The
+/// anew, as after a [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), which is one for all who share it. The
 /// default session name is the same throughout a process, so that it stands in nobody's way.
 ///
 /// ```no_run
@@ -53,6 +55,27 @@ struct Key {
     sts: Place,
 }
 
+/// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
+struct WeakProvider {
+    supervisor: WeakSupervisor,
+    source: Weak<WebIdentity>,
+    engine: Engine,
+}
+
+impl WeakProvider {
+    fn of(provider: &WebIdentityCredentialsProvider) -> Self {
+        let (supervisor, source) = (provider.supervisor().downgrade(), Arc::downgrade(provider.source()));
+        Self { supervisor, source, engine: provider.engine().clone() }
+    }
+
+    /// `asked`: of the builder that asks for it. `None` as well if the provider was shut down.
+    fn upgrade(&self, asked: &Parts) -> Option<WebIdentityCredentialsProvider> {
+        let supervisor = self.supervisor.upgrade().filter(|supervisor| !supervisor.is_closed())?;
+        let told = Arc::clone(&asked.told);
+        Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), told))
+    }
+}
+
 impl Registry {
     /// [`Builder::build`], or another handle of the provider that there is.
     ///
@@ -62,12 +85,12 @@ impl Registry {
         let parts = builder.settings.parts()?;
         let key = Key::of(&parts);
         let mut providers = self.providers();
-        if let Some(provider) = providers.get(&key).and_then(WeakProvider::upgrade) {
+        if let Some(provider) = providers.get(&key).and_then(|provider| provider.upgrade(&parts)) {
             return Ok(provider);
         }
-        providers.retain(|_, provider| provider.is_alive());
+        providers.retain(|_, provider| provider.source.strong_count() > 0);
         let provider = parts.build();
-        providers.insert(key, provider.downgrade());
+        providers.insert(key, WeakProvider::of(&provider));
         Ok(provider)
     }
 
@@ -79,7 +102,9 @@ impl Registry {
     /// # Cancel safety
     /// Dropping the future drops one handle: whoever else has one is not concerned.
     pub async fn connect(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, Error> {
-        self.build(builder)?.connected().await
+        let provider = self.build(builder)?;
+        provider.connected().await?;
+        Ok(provider)
     }
 
     fn providers(&self) -> MutexGuard<'_, HashMap<Key, WeakProvider>> {
@@ -116,7 +141,7 @@ mod tests {
     }
 
     fn is_same(one: &WebIdentityCredentialsProvider, other: &WebIdentityCredentialsProvider) -> bool {
-        std::ptr::eq(one.source(), other.source())
+        Arc::ptr_eq(one.source(), other.source())
     }
 
     #[test]
@@ -167,6 +192,40 @@ mod tests {
     }
 
     #[test]
+    fn shared_token_source_is_one_source() {
+        #[derive(Debug)]
+        struct Agent(#[expect(dead_code, reason = "gives it a size")] u8);
+        impl ProvideToken for Agent {
+            fn provide_token(&self) -> future::ProvideToken<'_> {
+                future::ProvideToken::ready(Token::new("token"))
+            }
+        }
+        let registry = Registry::default();
+        let asking = |source: Arc<dyn ProvideToken>| {
+            let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
+            let builder = builder.token_source(source).region(Region::from_static("eu-central-1"));
+            registry.build(builder.session_name("pod-1")).unwrap()
+        };
+        let shared = Arc::new(Agent(0));
+        let (one, same) = (asking(shared.clone()), asking(shared.clone()));
+        assert!(is_same(&one, &same) && is_same(&one, &asking(Arc::new(shared))));
+        assert!(!is_same(&one, &asking(Arc::new(Agent(0)))), "it looks alike");
+    }
+
+    #[test]
+    fn registrys_handle_remembers_its_own_builder() {
+        let registry = Registry::default();
+        let one = registry.build(builder().wait_timeout(Duration::from_secs(1))).unwrap();
+        let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
+        assert!(is_same(&one, &same));
+        for (handle, told, holds) in [(&one, 1, 1), (&same, 2, 1)] {
+            let heir = handle.to_builder().session_name("pod-2").build().unwrap();
+            assert_eq!(heir.engine().policy.wait_timeout, Duration::from_secs(told));
+            assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(holds));
+        }
+    }
+
+    #[test]
     fn many_providers_warn_of_one_setting_once() {
         let (log, _guard) = crate::sts::testing::Log::capture();
         let registry = Registry::default();
@@ -197,9 +256,9 @@ mod tests {
         let mut updates = one.updates();
         // A config alone, as a function leaves it that builds one.
         let config = one.install(aws_types::SdkConfig::builder().build());
-        let first = std::ptr::from_ref(one.source());
+        let first = Arc::as_ptr(one.source());
         drop(one);
-        assert!(std::ptr::eq(registry.build(builder()).unwrap().source(), first));
+        assert_eq!(Arc::as_ptr(registry.build(builder()).unwrap().source()), first);
         drop(config);
         updates.changed().await.unwrap_err();
 

@@ -7,9 +7,20 @@ use crate::error::BuildError;
 use crate::web_identity::SourceConfig;
 
 /// Where tokens come from, as it was given.
+#[derive(Clone)]
 pub(super) enum RawToken {
     File(PathBuf),
     Source(SourceConfig),
+}
+
+impl RawToken {
+    fn given(self) -> Given<Self> {
+        let by = match self {
+            Self::File(_) => "Builder::token_file",
+            Self::Source(_) => "Builder::token_source",
+        };
+        Given { by, value: self }
+    }
 }
 
 /// The webhook sets both variables or, if either is set already, none.
@@ -17,13 +28,14 @@ pub(super) fn role_and_token(
     role_arn: Option<String>,
     token_file: Option<PathBuf>,
     token_source: Option<SourceConfig>,
+    inherited: Option<RawToken>,
     env: &Environment,
 ) -> Result<(Given<String>, Given<RawToken>), BuildError> {
     let role_arn = match role_arn {
         Some(value) => Some(Given { by: "Builder::role_arn", value }),
         None => env.role_arn()?,
     };
-    match (role_arn, token(token_file, token_source, env)?) {
+    match (role_arn, token(token_file, token_source, inherited, env)?) {
         (Some(role_arn), Some(token)) => Ok((role_arn, token)),
         (Some(role_arn), None) => {
             let missing = ("AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", "token_file");
@@ -62,6 +74,7 @@ pub(super) fn role_and_token(
 fn token(
     file: Option<PathBuf>,
     source: Option<SourceConfig>,
+    inherited: Option<RawToken>,
     env: &Environment,
 ) -> Result<Option<Given<RawToken>>, BuildError> {
     match (file, source) {
@@ -69,9 +82,12 @@ fn token(
             format!("Builder::token_file and Builder::token_source ({}) are both called", source.name),
             "tokens come from one place, take one out",
         )),
-        (Some(path), None) => Ok(Some(Given { by: "Builder::token_file", value: RawToken::File(path) })),
-        (None, Some(source)) => Ok(Some(Given { by: "Builder::token_source", value: RawToken::Source(source) })),
-        (None, None) => Ok(env.token_file().map(|given| Given { by: given.by, value: RawToken::File(given.value) })),
+        (file, source) => {
+            let given = file.map(RawToken::File).or(source.map(RawToken::Source)).or(inherited);
+            Ok(given
+                .map(RawToken::given)
+                .or_else(|| env.token_file().map(|given| Given { by: given.by, value: RawToken::File(given.value) })))
+        }
     }
 }
 

@@ -21,21 +21,24 @@ use super::endpoint::{self, RawUrl};
 use super::parse::{self, Shown};
 use super::role_and_token::{RawToken, role_and_token};
 use super::standby::{Home, RawStandby, is_aws};
+use super::web_identity_provider::WebIdentityCredentialsProvider;
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
-use crate::provider::{Engine, WebIdentityCredentialsProvider};
+use crate::provider::Engine;
 use crate::refresh::{self, ExpiredPolicy, Source};
 use crate::sts::{Endpoints, Session, Site, StsConfig};
 use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
 
 /// What the builder was told. Nothing here is known to be valid.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Settings {
     pub(super) shared: Option<Shared>,
     pub(super) role_arn: Option<String>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) token_source: Option<SourceConfig>,
+    /// Of the provider that this one is made from: while no other is set.
+    pub(super) inherited_token: Option<RawToken>,
     pub(super) session_name: Option<String>,
     pub(super) session_length: Option<Duration>,
     pub(super) policy: Option<String>,
@@ -53,7 +56,7 @@ pub(super) struct Settings {
     pub(super) runtime: Option<Handle>,
     pub(super) time_source: Option<SharedTimeSource>,
     /// Whose STS client is used, if it does for what comes out.
-    pub(super) like: Option<WebIdentityCredentialsProvider>,
+    pub(super) like: Option<Arc<WebIdentity>>,
 }
 
 /// What says who is asked for what, and where; a token may stand in the place of any of it.
@@ -74,7 +77,7 @@ impl fmt::Debug for Settings {
 
 /// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a
 /// token is not for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) region: Option<Region>,
     pub(super) sts_endpoint_url: Option<RawUrl>,
@@ -113,13 +116,16 @@ pub(super) struct Parts {
     /// Of the provider that this one is made from, if it does for this one.
     pub(super) sts: Option<Endpoints>,
     pub(super) engine: Engine,
+    /// For those that are made from this one.
+    pub(super) told: Arc<Settings>,
 }
 
 impl Parts {
     pub(super) fn build(self) -> WebIdentityCredentialsProvider {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
-        WebIdentityCredentialsProvider::from_parts(source, self.engine, observer)
+        let supervisor = self.engine.supervise(Arc::clone(&source), observer);
+        WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.told)
     }
 }
 
@@ -136,30 +142,20 @@ impl Settings {
 
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let (role_arn, token) = role_and_token(self.role_arn, self.token_file, self.token_source, env)?;
-        let endpoint_url = sts_endpoint(self.endpoint_url, self.shared.as_ref(), env)?;
-        let at_aws = endpoint_url.is_none();
-        let role = RoleArn::parse(&role_arn, is_aws(endpoint_url.as_deref()))?;
-        let region = parse::region(region(self.region, self.shared.as_ref(), env)?, at_aws)?;
-        if at_aws {
-            role.check_region(role_arn.by, &region)?;
+        let told = Arc::new(self.handed_on());
+        let (role_arn, token) = role_and_token(
+            self.role_arn.clone(),
+            self.token_file.clone(),
+            self.token_source.clone(),
+            self.inherited_token.clone(),
+            env,
+        )?;
+        let sts = self.sts(env)?;
+        let role = RoleArn::parse(&role_arn, is_aws(sts.home.endpoint_url.as_deref()))?;
+        if sts.home.endpoint_url.is_none() {
+            role.check_region(role_arn.by, &region(self.region, self.shared.as_ref(), env)?)?;
         }
-
-        let from_shared = |flag: fn(&Shared) -> Option<bool>| self.shared.as_ref().and_then(flag);
-        let use_fips = from_shared(|shared| shared.use_fips).map_or_else(|| env.use_fips(), Ok)?;
-        let use_dual_stack = from_shared(|shared| shared.use_dual_stack).map_or_else(|| env.use_dual_stack(), Ok)?;
-        if let Some(url) = &endpoint_url {
-            endpoint::no_variants(url, use_fips, use_dual_stack)?;
-        }
-        let home = Site { region: Region::new(region.value), endpoint_url };
-        let standbys = Home { site: &home, use_fips, use_dual_stack }.standbys(self.standbys)?;
-
-        let (shared_client, shared_time, app_name) = match self.shared {
-            Some(shared) => (shared.http_client, shared.time_source, shared.app_name),
-            None => (None, None, None),
-        };
-        let time_source = self.time_source.or(shared_time).unwrap_or_default();
-
+        let time_source = sts.time_source.clone();
         let config = Config {
             session: Session {
                 role_arn: role.into_string(),
@@ -178,16 +174,7 @@ impl Settings {
                 }),
                 RawToken::Source(source) => TokenOrigin::Source(source),
             },
-            sts: StsConfig {
-                home,
-                standbys,
-                use_fips,
-                use_dual_stack,
-                http_client: http_client(shared_client)?,
-                time_source: time_source.clone(),
-                app_name,
-                attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
-            },
+            sts,
         };
         let policy = refresh::Policy {
             refresh_window: parse::refresh_window(Given {
@@ -200,12 +187,47 @@ impl Settings {
             })?,
             expired: self.expired_policy.unwrap_or_default(),
         };
-        let source = self.like.as_ref().map(WebIdentityCredentialsProvider::source);
-        let sts = source.filter(|like| config.sts.is_served_by(&like.config().sts)).map(|like| like.sts().another());
+        let like = self.like.filter(|like| config.sts.is_served_by(&like.config().sts));
         Ok(Parts {
             config,
-            sts,
+            sts: like.map(|like| like.sts().another()),
             engine: Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime },
+            told,
+        })
+    }
+
+    /// What a builder that is made from the provider starts with. A token from elsewhere takes the place of the token here.
+    fn handed_on(&self) -> Self {
+        let mut told = Self { like: None, ..self.clone() };
+        let (file, source) = (told.token_file.take(), told.token_source.take());
+        let given = file.map(RawToken::File).or(source.map(RawToken::Source));
+        told.inherited_token = given.or(told.inherited_token);
+        told
+    }
+
+    /// Which STS is asked, and how: all that role chaining needs, too.
+    pub(super) fn sts(&self, env: &Environment) -> Result<StsConfig, BuildError> {
+        let shared = self.shared.as_ref();
+        let endpoint_url = sts_endpoint(self.endpoint_url.clone(), shared, env)?;
+        let region = parse::region(region(self.region.clone(), shared, env)?, endpoint_url.is_none())?;
+        let flag = |of: fn(&Shared) -> Option<bool>| shared.and_then(of);
+        let use_fips = flag(|shared| shared.use_fips).map_or_else(|| env.use_fips(), Ok)?;
+        let use_dual_stack = flag(|shared| shared.use_dual_stack).map_or_else(|| env.use_dual_stack(), Ok)?;
+        if let Some(url) = &endpoint_url {
+            endpoint::no_variants(url, use_fips, use_dual_stack)?;
+        }
+        let home = Site { region: Region::new(region.value), endpoint_url };
+        let standbys = Home { site: &home, use_fips, use_dual_stack }.standbys(self.standbys.clone())?;
+        let time_source = self.time_source.clone().or_else(|| shared?.time_source.clone());
+        Ok(StsConfig {
+            home,
+            standbys,
+            use_fips,
+            use_dual_stack,
+            http_client: http_client(shared.and_then(|shared| shared.http_client.clone()))?,
+            time_source: time_source.unwrap_or_default(),
+            app_name: shared.and_then(|shared| shared.app_name.clone()),
+            attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
         })
     }
 }
@@ -246,7 +268,7 @@ fn region(given: Option<Region>, shared: Option<&Shared>, env: &Environment) -> 
     })
 }
 
-fn session_name(given: Option<String>, env: &Environment) -> Result<String, BuildError> {
+pub(super) fn session_name(given: Option<String>, env: &Environment) -> Result<String, BuildError> {
     /// Drawn once, so that CloudTrail shows one name for all providers of a process.
     static RANDOM: OnceLock<String> = OnceLock::new();
 
@@ -859,7 +881,7 @@ mod tests {
         /// Whatever the environment holds: no panic, and what comes out is valid.
         #[test]
         fn any_environment_gives_a_valid_config_or_an_error(
-            values in prop::collection::vec(value(), 20),
+            values in prop::collection::vec(value(), 21),
             injected in any::<bool>(),
         ) {
             let asked = Cell::new(0);

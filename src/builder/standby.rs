@@ -13,6 +13,7 @@ use crate::error::BuildError;
 use crate::sts::Site;
 
 /// A standby as it was given.
+#[derive(Clone)]
 pub(super) enum RawStandby {
     Region(Region),
     Url(RawUrl),
@@ -23,15 +24,6 @@ impl fmt::Debug for RawStandby {
         match self {
             Self::Region(region) => Shown(region.as_ref()).fmt(f),
             Self::Url(url) => url.fmt(f),
-        }
-    }
-}
-
-impl From<Site> for RawStandby {
-    fn from(site: Site) -> Self {
-        match site.endpoint_url {
-            Some(url) => Self::Url(RawUrl(url)),
-            None => Self::Region(site.region),
         }
     }
 }
@@ -55,10 +47,14 @@ impl Home<'_> {
             let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
             if is_same(&standby, self.site) {
                 let problem = format_args!("{}, which is where STS is asked in the first place", shown());
-                return Err(refused(by, problem, "name another, or none"));
+                return Err(refused(by, problem, "name another, or none; no_standbys() takes the old ones out"));
             }
             if standbys.iter().any(|other| is_same(&standby, other)) {
-                return Err(refused(by, format_args!("{} twice", shown()), "name each once"));
+                return Err(refused(
+                    by,
+                    format_args!("{} twice", shown()),
+                    "name each once; no_standbys() takes the old ones out",
+                ));
             }
             standbys.push(standby);
         }
@@ -72,7 +68,7 @@ impl Home<'_> {
                 BY_REGION,
                 format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name.value), quoted(url)),
                 "the token would be sent to another STS than that; use standby_endpoint_url, with \
-                 https://sts.REGION.amazonaws.com if it is AWS's that is meant",
+                 https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
             ));
         }
         let name = parse::region(name, true)?.value;
@@ -101,7 +97,8 @@ impl Home<'_> {
                 quoted(given),
                 home
             ),
-            "credentials of one partition are not good in another; name a region of the same",
+            "credentials of one partition are not good in another; name a region of the same; no_standbys() takes the old \
+             ones out",
         ))
     }
 
@@ -200,18 +197,18 @@ mod tests {
                 ("", ""),
                 "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but eu-central-1, where STS is asked \
                  in the first place, is of partition aws: credentials of one partition are not good in another; name a region \
-                 of the same",
+                 of the same; no_standbys() takes the old ones out",
             ),
             (
                 region("eu-central-1"),
                 ("", ""),
                 "Builder::standby_region is \"eu-central-1\", which is where STS is asked in the first place: name another, or \
-                 none",
+                 none; no_standbys() takes the old ones out",
             ),
             (
                 region("eu-west-1").standby_region(Region::new("eu-west-1")),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1\" twice: name each once",
+                "Builder::standby_region is \"eu-west-1\" twice: name each once; no_standbys() takes the old ones out",
             ),
             (
                 region("eu-west-1a"),
@@ -224,33 +221,33 @@ mod tests {
                 ceph,
                 "Builder::standby_region is \"eu-west-1\", a region of AWS, but STS is asked at \"https://ceph.example/\": the \
                  token would be sent to another STS than that; use standby_endpoint_url, with \
-                 https://sts.REGION.amazonaws.com if it is AWS's that is meant",
+                 https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
             ),
             (
                 url("HTTPS://ceph.example"),
                 ceph,
                 "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is where STS is asked in the first place: \
-                 name another, or none",
+                 name another, or none; no_standbys() takes the old ones out",
             ),
             (
                 url("https://sts.eu-central-1.amazonaws.com/"),
                 ("", ""),
                 "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is where STS is asked in \
-                 the first place: name another, or none",
+                 the first place: name another, or none; no_standbys() takes the old ones out",
             ),
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("", ""),
                 "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
                  eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
-                 not good in another; name a region of the same",
+                 not good in another; name a region of the same; no_standbys() takes the old ones out",
             ),
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("AWS_ENDPOINT_URL_STS", "https://vpce-1a.sts.eu-central-1.vpce.amazonaws.com"),
                 "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
                  eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
-                 not good in another; name a region of the same",
+                 not good in another; name a region of the same; no_standbys() takes the old ones out",
             ),
             (
                 url("sts.example"),

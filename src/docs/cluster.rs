@@ -8,7 +8,7 @@
 //! code `Throttling`. Whatever the figure is:
 //!
 //! - Share one provider per process and role. Clones of the handle, and all clients made from what
-//!   [`install`](crate::WebIdentityCredentialsProvider::install) returned, count as one caller. A provider built per
+//!   [`install`](crate::BackgroundCredentialsProvider::install) returned, count as one caller. A provider built per
 //!   request, or per client, multiplies the calls by as much.
 //! - A region has a bucket of its own: pods that ask the STS of the region they run in do not compete with those of
 //!   another.
@@ -31,7 +31,7 @@
 //! fleets that are throttled, and for batch jobs on presigned URLs; shorter ones cost calls, and leave less time to an
 //! outage. Whoever must take access away at once does not wait for the session to end, but [revokes
 //! it](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html): the services then refuse,
-//! and [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) hears it.
+//! and [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) hears it.
 //!
 //! The token's life is another matter. It says for how long pods get on without the API server: a kubelet replaces a
 //! token [at 80 % of its life or when it is 24 h
@@ -130,7 +130,7 @@
 //! # What to alert on
 //!
 //! `examples/observability/` has rules for Prometheus, each with a runbook; by hand, from
-//! [`status`](crate::WebIdentityCredentialsProvider::status):
+//! [`status`](crate::BackgroundCredentialsProvider::status):
 //!
 //! | what | when | it means |
 //! |---|---|---|

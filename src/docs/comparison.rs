@@ -16,7 +16,7 @@
 //! | a local clock that is 2 h ahead | does not matter | a call of STS for each request | no request succeeds |
 //! | a new token | is noticed, and ends a failure | is read at the next exchange | the same |
 //! | length of the session | 15 min to 12 h | STS's default | STS's default |
-//! | after a refusal by a service | renewed at once, with the [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) | at the expiry | at the next request, but not before the wait after a failure is over |
+//! | after a refusal by a service | renewed at once, with the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) | at the expiry | at the next request, but not before the wait after a failure is over |
 //! | a fleet | drifts apart in its first cycle | 5 s of jitter | none |
 //! | calls an hour, at sessions of an hour | 1.5 for each provider, used or not | 1 for each cache | 1.3 for each cache |
 //!
@@ -33,7 +33,7 @@
 //! | this crate, through the SDK's identity cache | 595 | 1 |
 //! | the SDK's default cache | 2312 | 3 |
 //! | the least that the SDK's trait allows: a prebuilt identity, cloned | 478 | 1 |
-//! | [`current`](crate::WebIdentityCredentialsProvider::current) | 217 | 0 |
+//! | [`current`](crate::BackgroundCredentialsProvider::current) | 217 | 0 |
 //! | `provide_credentials` | 294 | 0 |
 //!
 //! At the refresh, 64 tasks with real SDK clients over real sockets, `cargo bench --bench refresh_boundary

@@ -24,11 +24,11 @@
 //!   blocked, nothing is refreshed, and callers who wait are not woken. An exchange that stands still with it keeps one
 //!   of the 8 turns at its STS endpoint. When the runtime ends, the provider is closed.
 //! - A process without a free thread cannot start the engine thread. Each wait fails at once and says so; the next use
-//!   tries again. A listener of [`updates`](crate::WebIdentityCredentialsProvider::updates) is no such use.
+//!   tries again. A listener of [`updates`](crate::BackgroundCredentialsProvider::updates) is no such use.
 //! - A test that pauses time pauses no credentials: they age in real time, unless the paused runtime was given to
 //!   [`runtime`](crate::Builder::runtime).
 //! - A forked child starts a thread of its own at its first use that finds no valid credentials, or at
-//!   [`status`](crate::WebIdentityCredentialsProvider::status). Nothing is refreshed in the child before that. Its first
+//!   [`status`](crate::BackgroundCredentialsProvider::status). Nothing is refreshed in the child before that. Its first
 //!   attempt may time out, on a connection of the parent's. A lock that another thread holds at the fork stays locked in
 //!   the child, as in every program with threads: fork before the first use if you can.
 //! - Made for Linux. Written to compile on macOS and Windows, where people develop; not for wasm.
@@ -42,8 +42,8 @@
 //! # What it cannot promise
 //!
 //! - *Credentials that AWS withdraws.* A rejection is heard only by the
-//!   [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor), or told by
-//!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
+//!   [`interceptor`](crate::BackgroundCredentialsProvider::interceptor), or told by
+//!   [`invalidate`](crate::BackgroundCredentialsProvider::invalidate).
 //! - *An outage that outlasts a session.* What is left of a session when its refresh begins is a quarter at least;
 //!   [`standby`](super::standby) and [`session_length`](crate::Builder::session_length) are the remedies.
 //! - *The last moments of a session whose attempt had to wait.* A session counts from when its attempt began. The time

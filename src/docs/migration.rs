@@ -31,8 +31,8 @@
 //! A program that also runs where there is no token keeps `base` after
 //! [`is_not_configured`](crate::Error::is_not_configured), as the [front page](crate) shows. Services whose clients are
 //! made by `Config::builder()` without an `SdkConfig` take both
-//! [`credentials_provider`](crate::WebIdentityCredentialsProvider::credentials_provider) and
-//! [`identity_cache`](crate::WebIdentityCredentialsProvider::identity_cache).
+//! [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) and
+//! [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache).
 //!
 //! The default chain takes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` before web identity; this crate does not look at
 //! them and warns. Where both were set, the pod acts under the role from now on, and not as the owner of the key.

@@ -70,14 +70,14 @@
 //! # The SDK's identity cache
 //!
 //! Behind the SDK's default cache a client pins credentials until seconds before their expiry, and renews them inside a
-//! request. So [`install`](crate::WebIdentityCredentialsProvider::install) brings a cache that answers from the slot.
+//! request. So [`install`](crate::BackgroundCredentialsProvider::install) brings a cache that answers from the slot.
 //! It knows this provider by its partition; whatever comes in another one (a chain, another provider for one operation,
 //! a service builder's plain `credentials_provider`) goes to the cache that the config had before. If what comes back
 //! carries an access key that this provider gave out, the current credentials answer in its place. Access keys are
 //! unique to a role, so nobody gets another's; but another provider's credentials are pinned there as the SDK pins
 //! them, so give each role a config of its own.
 //!
-//! `SdkConfig` has no place for interceptors: [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) is
+//! `SdkConfig` has no place for interceptors: [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) is
 //! one line per service. Without it no rejection is heard.
 
 pub mod cluster;

@@ -79,15 +79,15 @@
 //! - **A new token** causes none while all is well: a node that restarts must not burst on STS. It ends a failing state
 //!   (except throttling while credentials are valid): at once if somebody waits, otherwise within 2 s. A token of another
 //!   identity (`iss`, `sub` or `aud`) is traded even if nothing failed.
-//! - **A rejected key.** [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) and the
-//!   [interceptor](crate::WebIdentityCredentialsProvider::interceptor) act on the current access key only: after U(0, 5 s)
+//! - **A rejected key.** [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) and the
+//!   [interceptor](crate::BackgroundCredentialsProvider::interceptor) act on the current access key only: after U(0, 5 s)
 //!   for the first time. Further generations in a row act 30 s, 60 s and so on up to 15 min after the one before, plus
 //!   U(0, 5 s). A rejection shortens the delay of an outage, but neither that of throttling nor that of a token problem.
 //!   Ten minutes without a rejection start over. The interceptor's page lists the codes. `AuthFailure` is not among them,
 //!   because EC2 uses it for authorization. `RequestExpired` counts only if the answer's `Date` and the client's clock are
 //!   at most 5 minutes apart. A chained role judges what STS says of its base by the same list.
-//! - **By hand.** [`refresh`](crate::WebIdentityCredentialsProvider::refresh) joins the exchange under way or starts one.
-//!   [`valid_for`](crate::WebIdentityCredentialsProvider::valid_for) starts one for a session that is too short, at most
+//! - **By hand.** [`refresh`](crate::BackgroundCredentialsProvider::refresh) joins the exchange under way or starts one.
+//!   [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) starts one for a session that is too short, at most
 //!   every 10 s. While exchanges fail, both together start at most one per 10 s, 20 s, 40 s, then 60 s, each ·U(1, 1.25).
 //! - **A clock** that was set ahead, a suspend: a check, at most every 5 min.
 //! - **A standby** changes where an attempt goes, never when: see [`standby`](super::standby).

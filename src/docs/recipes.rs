@@ -28,13 +28,13 @@
 //!
 //! # One service's config only
 //!
-//! [`install`](crate::WebIdentityCredentialsProvider::install) changes a config for all services. Here one client changes.
+//! [`install`](crate::BackgroundCredentialsProvider::install) changes a config for all services. Here one client changes.
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/one_service.rs"), "```")]
 //!
 //! # Presigned URLs by the SDK
 //!
-//! The SDK signs with the credentials that the provider has. [`valid_for`](crate::WebIdentityCredentialsProvider::valid_for)
+//! The SDK signs with the credentials that the provider has. [`valid_for`](crate::BackgroundCredentialsProvider::valid_for)
 //! renews them first if they end before the link does. Its limits are in [`signers`](super::signers#presigned-urls).
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/presign.rs"), "```")]
@@ -94,7 +94,7 @@
 //! # Keys for another signer
 //!
 //! Any signer takes the keys at each request. If the service answers that it does not accept the key, call
-//! [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) with the credentials that signed.
+//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) with the credentials that signed.
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/other_signer.rs"), "```")]
 //!

@@ -16,9 +16,9 @@
 //! |---|---|
 //! | the STS client and its connections, while their settings are equal | slot, schedule, exchanges, failures |
 //! | the file events of the token's directory (one watcher for each directory of a process) | what it has seen of the token; a poll every 30 s costs microseconds |
-//! | the [`cancellation_token`](crate::Builder::cancellation_token) | [`shutdown`](crate::WebIdentityCredentialsProvider::shutdown), and the end with the last handle |
+//! | the [`cancellation_token`](crate::Builder::cancellation_token) | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), and the end with the last handle |
 //!
-//! Give each role a config of its own with [`install`](crate::WebIdentityCredentialsProvider::install).
+//! Give each role a config of its own with [`install`](crate::BackgroundCredentialsProvider::install).
 //!
 //! # One provider for equal sessions
 //!
@@ -50,7 +50,7 @@
 //!   of the chain's error (its `source()`); once it has some, the chain tries at once if somebody waits, else within
 //!   two seconds.
 //! - Credentials of the base that STS refuses are renewed, as after
-//!   [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate).
+//!   [`invalidate`](crate::BackgroundCredentialsProvider::invalidate).
 //! - AWS checks the time of a signature: on a machine whose clock is more than 15 min off a chain gets none, as no
 //!   other request does there. The base has no signature and so no such limit.
 //!
@@ -119,7 +119,7 @@
 //! `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at ours: nobody silently becomes
 //! the node. Whether web identity is configured at all is decided once, by
 //! [`is_not_configured`](crate::BuildError::is_not_configured), where the chain is made. Clients with a chain keep
-//! [`install`](crate::WebIdentityCredentialsProvider::install)'s cache and sign with the newest key.
+//! [`install`](crate::BackgroundCredentialsProvider::install)'s cache and sign with the newest key.
 //!
 //! A *profile* may name `role_arn` and `web_identity_token_file` as well. Building reads no file, so only the variables
 //! count, and an error says so where `AWS_PROFILE` or `AWS_CONFIG_FILE` is set. aws-config does read profiles: put what

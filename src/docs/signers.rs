@@ -4,12 +4,12 @@
 //!
 //! | signer | how | new credentials are used |
 //! |---|---|---|
-//! | AWS SDK | [`install`](crate::WebIdentityCredentialsProvider::install) | at the next request |
-//! | AWS SDK, one service | [`credentials_provider`](crate::WebIdentityCredentialsProvider::credentials_provider) with `set_credentials_provider(Some(..))`, and [`identity_cache`](crate::WebIdentityCredentialsProvider::identity_cache) | at the next request |
+//! | AWS SDK | [`install`](crate::BackgroundCredentialsProvider::install) | at the next request |
+//! | AWS SDK, one service | [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) with `set_credentials_provider(Some(..))`, and [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache) | at the next request |
 //! | `object_store` | feature `object_store-0_14`: `AmazonS3Builder::with_credentials(identity.object_store_credentials())` | at the next request |
 //! | OpenDAL | feature `reqsign-core-3`: `S3::credential_provider_chain(identity.reqsign_chain())` | two minutes before the old ones end |
 //! | `reqsign` | feature `reqsign-core-3`: `Signer::new(context, identity.clone(), RequestSigner::new("s3", region))` | two minutes before the old ones end |
-//! | `aws-sigv4`, and all else | [`current`](crate::WebIdentityCredentialsProvider::current), `provide_credentials`, or [`valid_for`](crate::WebIdentityCredentialsProvider::valid_for) | at each call |
+//! | `aws-sigv4`, and all else | [`current`](crate::BackgroundCredentialsProvider::current), `provide_credentials`, or [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) | at each call |
 //!
 //! What an adapter returns counts as a handle: the background task lives as long as a store or an operator does.
 //!
@@ -22,7 +22,7 @@
 //!   trust us, `CredentialInvalid` for a token that is not there or not accepted, `ConfigInvalid`, `RateLimited`, else
 //!   `Unexpected`; to be retried where [`is_transient`](crate::Error::is_transient) says so.
 //! - OpenDAL: "signing http request", by a chain that passes over errors: the reason is in `reqsign`'s warning in the
-//!   `log`, and in [`status`](crate::WebIdentityCredentialsProvider::status) as `last_error`. Chains of `reqsign` would
+//!   `log`, and in [`status`](crate::BackgroundCredentialsProvider::status) as `last_error`. Chains of `reqsign` would
 //!   go on to the next provider after an error; in ours nobody behind is asked. Do not set `skip_signature` or, in
 //!   `object_store`, `with_skip_signature`: with them no credentials are asked for.
 //!
@@ -30,7 +30,7 @@
 //!
 //! A signer of `reqsign` keeps a credential until two minutes before its expiry. By then newer ones have long been
 //! there, so that taking them waits for nothing. But it does not hear that a service refused a key, and
-//! [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) does not reach what it keeps: build the operator
+//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) does not reach what it keeps: build the operator
 //! anew for that. It signs nothing with a credential that has less than 10 s left, so that in an outage of STS its last
 //! 10 s are lost, and [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) is of no use with it.
 //!
@@ -40,7 +40,7 @@
 //! them: the interceptor, for the SDK's clients. No other signer here has an ear for that. With `object_store` each
 //! request of an outage would be signed with the expired ones and refused, until the outage ends or for min(L, 1 h),
 //! where with the default it waits for new ones. So keep [`Never`](crate::ExpiredPolicy::Never), or call
-//! [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate) where a request fails for its key.
+//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) where a request fails for its key.
 //!
 //! # Presigned URLs
 //!

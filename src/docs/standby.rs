@@ -41,7 +41,7 @@
 //! When attempts are made does not change, nor that there is one at a time: standbys add no call while home answers.
 //! The log line of each renewal names the endpoint that gave the credentials, the error of each failed attempt the one
 //! that did not, and [`Status::endpoint`](crate::Status::endpoint) the one that answered last, be it with an error. A
-//! role that is [assumed with this provider's credentials](crate::WebIdentityCredentialsProvider::assume_role) has the
+//! role that is [assumed with this provider's credentials](crate::BackgroundCredentialsProvider::assume_role) has the
 //! same standbys.
 //!
 //! # What an outage costs

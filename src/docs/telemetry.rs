@@ -17,7 +17,7 @@
 //! | `the same credentials came again` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
 //! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
 //! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
-//! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::WebIdentityCredentialsProvider::invalidate), by hand or by the [interceptor](crate::WebIdentityCredentialsProvider::interceptor), for the present credentials |
+//! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::BackgroundCredentialsProvider::invalidate), by hand or by the [interceptor](crate::BackgroundCredentialsProvider::interceptor), for the present credentials |
 //! | `the machine was suspended; checking the credentials` | INFO | `seconds` | |
 //! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | by more than 5 s |
 //!

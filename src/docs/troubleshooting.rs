@@ -384,7 +384,7 @@
 //!
 //! | the service says | cause | what to do |
 //! |---|---|---|
-//! | `ExpiredToken`, `InvalidClientTokenId`, `InvalidToken` | the session was revoked, or the client pinned old credentials | use [`install`](crate::WebIdentityCredentialsProvider::install) and the [`interceptor`](crate::WebIdentityCredentialsProvider::interceptor) |
+//! | `ExpiredToken`, `InvalidClientTokenId`, `InvalidToken` | the session was revoked, or the client pinned old credentials | use [`install`](crate::BackgroundCredentialsProvider::install) and the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) |
 //! | `SignatureDoesNotMatch`, `RequestExpired`, `RequestTimeTooSkewed` | the clock of this machine is more than 5 min off | set it by NTP |
 //! | `AccessDenied` | the role's own policy | not a matter of this crate: see the role's permissions |
 //! | `AuthFailure`, `UnrecognizedClientException` in one region | the region is not enabled for the account | enable it |

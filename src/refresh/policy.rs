@@ -23,7 +23,7 @@ pub enum ExpiredPolicy {
     /// The expired credentials, at once: as long as the failures are an outage or throttling, until a service rejects
     /// them, and for at most min(lifetime, 1 h).
     ///
-    /// For those who run with the [interceptor](crate::WebIdentityCredentialsProvider::interceptor): without it no
+    /// For those who run with the [interceptor](crate::BackgroundCredentialsProvider::interceptor): without it no
     /// rejection is heard. Services reject expired credentials, with rare exceptions.
     UntilRejected,
 }

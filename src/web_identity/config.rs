@@ -49,7 +49,7 @@ impl TokenOrigin {
     pub(crate) fn id(&self) -> TokenId {
         match self {
             Self::File(config) => TokenId::File(config.file.clone()),
-            Self::Source(config) => TokenId::Source(Arc::as_ptr(&config.source).addr()),
+            Self::Source(config) => TokenId::Source(config.source.address()),
         }
     }
 }

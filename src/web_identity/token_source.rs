@@ -33,6 +33,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -66,6 +67,27 @@ pub trait ProvideToken: fmt::Debug + Send + Sync + 'static {
     /// The future may be dropped and made anew at any time: a change in between must be told by the next one.
     fn changed(&self) -> future::Changed<'_> {
         future::Changed::new(std::future::pending())
+    }
+
+    /// Tells this source from others. Not for implementations: a number given twice would mix up identities.
+    #[doc(hidden)]
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).cast::<()>().addr()
+    }
+}
+
+/// For a source that several providers share. A [`Registry`](crate::Registry) knows clones of an `Arc` as one source.
+impl<T: ProvideToken + ?Sized> ProvideToken for Arc<T> {
+    fn provide_token(&self) -> future::ProvideToken<'_> {
+        (**self).provide_token()
+    }
+
+    fn changed(&self) -> future::Changed<'_> {
+        (**self).changed()
+    }
+
+    fn address(&self) -> usize {
+        (**self).address()
     }
 }
 

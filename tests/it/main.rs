@@ -1,6 +1,7 @@
 //! One binary for all integration tests: it links once.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod any_provider;
 mod autotraits;
 mod bad_input;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,292 @@
+//! The handle of a web identity: the handle of any provider, and what its builder was told.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use aws_credential_types::provider::{ProvideCredentials, future};
+
+use super::Builder;
+use super::settings::Settings;
+use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
+use crate::refresh::Supervisor;
+use crate::web_identity::{Config, WebIdentity};
+
+/// Credentials of an IAM role for a Kubernetes service-account token, always ready.
+///
+/// This is a [`BackgroundCredentialsProvider`] that also has [`builder`](Self::builder) and
+/// [`to_builder`](Self::to_builder). All other methods are that type's. This type dereferences to it, since both are handles
+/// of one engine: like `&String` for `&str`, a reference to this type serves where one to the general type is asked for.
+/// [`From`] gives a general handle of the same engine, for a struct that holds any provider.
+///
+/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task runs on the engine
+/// thread. It starts with the first use, in a runtime or not, and ends with the last handle. The config that
+/// [`install`](BackgroundCredentialsProvider::install) returns, and each client made from it, counts as a handle.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), aws_web_identity::Error> {
+/// use aws_config::BehaviorVersion;
+/// use aws_web_identity::WebIdentityCredentialsProvider;
+///
+/// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
+/// let identity = WebIdentityCredentialsProvider::builder().configure(&base).connect().await?;
+/// let sts = aws_sdk_sts::Client::new(&identity.install(base));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WebIdentityCredentialsProvider {
+    any: BackgroundCredentialsProvider,
+    source: Arc<WebIdentity>,
+    told: Arc<Settings>,
+}
+
+impl WebIdentityCredentialsProvider {
+    /// Starts with everything unset.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts with all that this provider's builder was told, for a second role and the same token: set
+    /// [`role_arn`](Builder::role_arn), and whatever else is to differ.
+    ///
+    /// Each setting can be replaced or cleared, as the builder's methods say. What was not set stays unset: it comes from the
+    /// `SdkConfig`, from variables, or from the default, as it did for this provider. A session policy is taken over like the
+    /// rest, since to lose it by oversight would widen what a session may do.
+    ///
+    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on
+    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same
+    /// [`cancellation_token`](Builder::cancellation_token) ends both, a
+    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) does not.
+    ///
+    /// ```no_run
+    /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
+    /// let billing = orders.to_builder().role_arn("arn:aws:iam::123456789012:role/billing").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to_builder(&self) -> Builder {
+        Builder { settings: Settings { like: Some(Arc::clone(&self.source)), ..Settings::clone(&self.told) } }
+    }
+
+    /// `told`: what led to this source and engine, or to equal ones.
+    pub(super) fn of(supervisor: Supervisor, source: Arc<WebIdentity>, engine: Engine, told: Arc<Settings>) -> Self {
+        let Config { session, sts, .. } = source.config();
+        let chaining = Chaining::with(session.name.clone(), sts.clone(), source.sts());
+        let any = BackgroundCredentialsProvider::of(supervisor, engine, Some(Arc::clone(&source)), Ok(chaining));
+        Self { any, source, told }
+    }
+
+    pub(super) fn source(&self) -> &Arc<WebIdentity> {
+        &self.source
+    }
+}
+
+impl Deref for WebIdentityCredentialsProvider {
+    type Target = BackgroundCredentialsProvider;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.any
+    }
+}
+
+/// Another handle of the same engine; [`status`](BackgroundCredentialsProvider::status) still has the token's claims.
+impl From<WebIdentityCredentialsProvider> for BackgroundCredentialsProvider {
+    fn from(provider: WebIdentityCredentialsProvider) -> Self {
+        provider.any
+    }
+}
+
+impl ProvideCredentials for WebIdentityCredentialsProvider {
+    #[inline]
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.any.provide_credentials()
+    }
+}
+
+/// As for [`BackgroundCredentialsProvider`].
+#[cfg(feature = "reqsign-core-3")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
+impl reqsign_core::ProvideCredential for WebIdentityCredentialsProvider {
+    type Credential = reqsign_aws_v4::Credential;
+
+    async fn provide_credential(
+        &self,
+        context: &reqsign_core::Context,
+    ) -> reqsign_core::Result<Option<Self::Credential>> {
+        self.any.provide_credential(context).await
+    }
+}
+
+impl fmt::Debug for WebIdentityCredentialsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.any.fmt_as("WebIdentityCredentialsProvider", f)
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "default-https-client")]
+mod tests {
+    use std::time::Duration;
+
+    use aws_types::SdkConfig;
+    use aws_types::region::Region;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::refresh::ExpiredPolicy;
+    use crate::web_identity::TokenOrigin;
+    use crate::web_identity::token_source::{ProvideToken, Token, future::ProvideToken as Provided};
+
+    const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+
+    fn first() -> Builder {
+        WebIdentityCredentialsProvider::builder()
+            .role_arn("arn:aws:iam::123456789012:role/app")
+            .token_file("/run/token")
+            .session_name("pod-1")
+            .session_length(Duration::from_secs(7200))
+            .policy("{}")
+            .policy_arns(["arn:aws:iam::aws:policy/ReadOnlyAccess"])
+            .region(Region::from_static("eu-central-1"))
+            .endpoint_url("https://sts.example.com")
+            .standby_endpoint_url("https://standby.example.com")
+            .refresh_window(0.2..=0.3)
+            .attempt_timeout(Duration::from_secs(3))
+            .wait_timeout(Duration::from_secs(4))
+            .expired_policy(ExpiredPolicy::UntilRejected)
+            .token_poll_interval(Duration::from_secs(7))
+            .watch_token(false)
+    }
+
+    fn of<const N: usize>(variables: [(&str, &str); N]) -> Environment {
+        Environment::from_fn(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    /// As it comes out in a place where no variable is set.
+    fn resolved(builder: Builder) -> (String, bool) {
+        let parts = builder.settings.resolve(&of([])).unwrap();
+        (format!("{:#?} {:#?}", parts.config, parts.engine.policy), parts.sts.is_some())
+    }
+
+    #[test]
+    fn everything_is_handed_on_but_what_is_set_anew() {
+        let token = CancellationToken::new();
+        let provider = first().cancellation_token(token.clone()).build().unwrap();
+        let (config, shares) = resolved(provider.to_builder());
+        assert_eq!(config, resolved(first()).0);
+        assert!(shares);
+        let (config, shares) = resolved(provider.to_builder().role_arn(OTHER));
+        assert_eq!(config, resolved(first().role_arn(OTHER)).0);
+        assert!(shares);
+        // The one token ends both.
+        let other = provider.to_builder().role_arn(OTHER).build().unwrap();
+        token.cancel();
+        assert!(provider.supervisor().is_closed() && other.supervisor().is_closed());
+    }
+
+    #[test]
+    fn the_client_is_shared_only_while_it_does_for_both() {
+        let provider = first().build().unwrap();
+        let builder = || provider.to_builder();
+        for (number, different) in [
+            builder().region(Region::from_static("eu-west-1")),
+            builder().endpoint_url("https://other.example.com"),
+            builder().standby_endpoint_url("https://other.example.com"),
+            builder().attempt_timeout(Duration::from_secs(5)),
+            builder().time_source(aws_smithy_async::time::SystemTimeSource::new()),
+            builder().configure(&SdkConfig::builder().build()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(!resolved(different).1, "{number}");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Vault;
+
+    impl ProvideToken for Vault {
+        fn provide_token(&self) -> Provided<'_> {
+            Provided::ready(Token::new("token"))
+        }
+    }
+
+    #[test]
+    fn token_of_another_kind_takes_the_place() {
+        let origin = |builder: Builder| builder.settings.resolve(&of([])).unwrap().config.token;
+        let file = first().build().unwrap();
+        let source = file.to_builder().token_source(Vault);
+        assert!(matches!(origin(source), TokenOrigin::Source(_)));
+        let source = file.to_builder().token_source(Vault).build().unwrap();
+        for builder in [source.to_builder(), source.to_builder().role_arn(OTHER).build().unwrap().to_builder()] {
+            assert!(matches!(origin(builder), TokenOrigin::Source(_)), "it is handed on");
+        }
+        let TokenOrigin::File(file) = origin(source.to_builder().token_file("/run/other")) else {
+            panic!("a source still");
+        };
+        assert_eq!((file.file.to_str(), file.watch), (Some("/run/other"), false), "what was said of files holds");
+        let both = source.to_builder().token_file("/run/other").token_source(Vault);
+        assert!(
+            both.build()
+                .unwrap_err()
+                .to_string()
+                .ends_with("are both called: tokens come from one place, take one out")
+        );
+    }
+
+    #[test]
+    fn each_setting_can_be_cleared() {
+        let cleared = first().build().unwrap().to_builder();
+        let cleared = cleared.set_session_name(None).session_length(None).set_policy(None).policy_arns([""; 0]);
+        let cleared = cleared.region(None).set_endpoint_url(None).no_standbys().runtime(None);
+        let parts = cleared.settings.resolve(&of([("AWS_REGION", "us-east-2"), ("HOSTNAME", "pod-2")])).unwrap();
+        let Config { session, sts, .. } = parts.config;
+        assert_eq!((session.name.as_str(), session.length), ("pod-2", None));
+        assert_eq!((session.policy, session.policy_arns.len()), (None, 0));
+        assert_eq!((sts.home.region.as_ref(), sts.home.endpoint_url, sts.standbys.len()), ("us-east-2", None, 0));
+    }
+
+    #[test]
+    fn standbys_that_do_not_fit_can_be_cleared() {
+        let west = || Region::from_static("eu-west-1");
+        let builder = first().set_endpoint_url(None).no_standbys().standby_region(west());
+        let provider = builder.build().unwrap();
+        let error = provider.to_builder().region(west()).build().unwrap_err();
+        assert!(error.remedy().contains("no_standbys() takes the old ones out"), "{error}");
+        let moved = provider.to_builder().region(west()).no_standbys();
+        let moved = moved.standby_region(Region::from_static("eu-central-1")).build().unwrap();
+        let sts = &moved.source().config().sts;
+        assert_eq!((sts.home.region.as_ref(), sts.standbys[0].region.as_ref()), ("eu-west-1", "eu-central-1"));
+    }
+
+    #[test]
+    fn default_stays_a_default() {
+        let config = |region| SdkConfig::builder().region(Region::from_static(region)).build();
+        let bare = WebIdentityCredentialsProvider::builder().role_arn(OTHER).token_file("/run/token");
+        let provider = bare.configure(&config("eu-central-1")).build().unwrap();
+        let env = of([("AWS_ROLE_SESSION_NAME", "another"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/variable")]);
+        let resolved = |builder: Builder| builder.settings.resolve(&env).unwrap().config;
+        let again = resolved(provider.to_builder());
+        assert_eq!((again.session.name.as_str(), again.sts.home.region.as_ref()), ("another", "eu-central-1"));
+        assert!(format!("{:?}", again.token).contains("/run/token"), "that one was given");
+        let moved = resolved(provider.to_builder().configure(&config("us-east-2")));
+        assert_eq!(moved.sts.home.region.as_ref(), "us-east-2");
+    }
+
+    #[test]
+    fn builder_and_heir_keep_nothing_alive() {
+        let provider = first().build().unwrap();
+        let source = Arc::downgrade(provider.source());
+        let heir = provider.to_builder().role_arn(OTHER).build().unwrap();
+        drop(provider);
+        assert_eq!(source.strong_count(), 0);
+        drop(heir);
+    }
+}
