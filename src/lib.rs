@@ -87,6 +87,7 @@
 //! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
 //! | a role that this one may assume | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
 //! | any other provider, kept fresh in the same way | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
+//! | one program for web identity, EKS Pod Identity and a laptop | example `pod_identity`, explained in [`docs::roles`](docs::roles#eks-pod-identity) |
 //! | one provider for libraries that each build theirs | [`Registry`] |
 //! | tokens from Vault, SPIFFE, a CI system | [`token_source`] |
 //! | STS of another region when that of home is away | [`standby_region`](Builder::standby_region) |
@@ -99,6 +100,7 @@
 //! | logs and metrics | [`docs::telemetry`] |
 //! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work in a runtime of your own | [`Builder::runtime`] |
+//! | code to copy for a common task | [`docs::recipes`] |
 //! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
 //!
 //! What both kinds of providers share they have under the same names.

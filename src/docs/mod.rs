@@ -10,7 +10,7 @@
 //! | know when it refreshes, retries, waits and gives up | [`policy`] |
 //! | know what it does not do | [`limits`] |
 //! | sign with `object_store`, OpenDAL, `reqsign`, `aws-sigv4`; presign | [`signers`] |
-//! | have more than one role, chain roles, wrap another provider | [`roles`] |
+//! | have more than one role, chain roles, wrap another provider, use EKS Pod Identity | [`roles`] |
 //! | take tokens from elsewhere than a file | [`token_sources`] |
 //! | outlive an outage of STS in one region | [`standby`] |
 //! | run it in many pods and clusters; quotas, trust, key rotation, alerts | [`cluster`] |

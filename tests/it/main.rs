@@ -41,6 +41,7 @@ mod opendal;
 mod operations;
 mod pod_identity;
 mod read_path;
+mod readme;
 mod recipes;
 mod rejection;
 mod rig;
