@@ -13,7 +13,9 @@
 //! | a program without async code | [blocking](#a-blocking-program) |
 //! | pods with web identity, pods with EKS Pod Identity, a laptop | example `pod_identity`, explained in [`roles`](super::roles#eks-pod-identity) |
 //!
-//! `identity` is this pod's provider. A program makes one, and hands out clones:
+//! A recipe needs the crates of its `use` lines. `identity` is this pod's provider. A program makes one, and hands out
+//! clones. [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) has the same methods: change the type for
+//! a chained role or EKS Pod Identity.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -60,8 +62,7 @@
 //!
 //! iceberg-rust makes its operators itself. A version of `iceberg-storage-opendal` on `reqsign-core` 3 takes the provider
 //! as it is: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity)) }`.
-//! Such a loader is one provider of a chain. An error of ours would pass the request on to the next one, so set
-//! `s3.disable-config-load` and `s3.disable-ec2-metadata` as well.
+//! No other identity is asked then.
 //!
 //! # A service with readiness
 //!

@@ -86,9 +86,9 @@
 //! A service account with a pod identity association needs no role annotation. EKS sets two variables in its pods:
 //! `AWS_CONTAINER_CREDENTIALS_FULL_URI`, where an agent on the node listens (169.254.170.23 or `[fd00:ec2::23]`), and
 //! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. The agent gives credentials to a GET whose `Authorization` header is the content
-//! of that file (sources: [container credential
-//! provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), [the
-//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html)). aws-config speaks this protocol, and
+//! of that file. Sources: [container credential
+//! provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) and [the
+//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html). aws-config speaks this protocol, and
 //! reads the token file anew for each call. Put its provider behind the engine:
 //!
 //! ```no_run
