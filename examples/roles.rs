@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Any provider of the SDK's traits: here a chain, which then never fetches inside a request.
     let chain = CredentialsProviderChain::first_try("Orders", orders);
-    let any = BackgroundCredentialsProvider::builder(chain).name("a chain").configure(&base).connect().await?;
+    let any = BackgroundCredentialsProvider::builder(chain).name("a chain").connect().await?;
     say!("a chain behind it       {}", who(any.install(base.clone())).await?);
     Ok(())
 }

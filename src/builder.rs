@@ -9,6 +9,7 @@ mod registry;
 mod role_and_token;
 mod settings;
 mod standby;
+mod tags;
 mod web_identity_provider;
 
 use std::ops::RangeInclusive;
@@ -28,6 +29,8 @@ pub use self::registry::Registry;
 use self::settings::{Settings, Shared};
 use self::standby::RawStandby;
 pub use self::web_identity_provider::WebIdentityCredentialsProvider;
+#[cfg(any(test, fuzzing))]
+use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::refresh::ExpiredPolicy;
 use crate::web_identity::SourceConfig;
@@ -77,8 +80,8 @@ impl Builder {
     ///
     /// The endpoint is the one that the config has for STS (`AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the
     /// profile's `services` section), never [`SdkConfig::endpoint_url`]: that is often an object store's, and the token
-    /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. Our STS client has
-    /// a connect timeout of its own, for which the HTTP client keeps a second pool of connections.
+    /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. The STS client has
+    /// [a connect timeout of its own](Self::connect_timeout), for which the HTTP client keeps a second pool of connections.
     ///
     /// A config without an HTTP client leaves the provider its own: hyper and rustls, as the SDK's default client (feature
     /// `default-https-client`). It heeds `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, but a loopback endpoint never
@@ -249,6 +252,15 @@ impl Builder {
         self
     }
 
+    /// How long one connection to STS may take, from the lookup of the name to the end of the TLS handshake: 10 ms to 60 s.
+    /// Default: 2 s, so that a firewall that drops packets leaves time for another attempt before callers give up. If
+    /// [`attempt_timeout`](Self::attempt_timeout) is shorter, that counts. The connect timeout of an `SdkConfig` is for other
+    /// services, and is not taken over.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = Some(timeout);
+        self
+    }
+
     /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: 30 s. The attempts go on
     /// behind it. To wait without limit there is
     /// [`ready`](crate::BackgroundCredentialsProvider::ready).
@@ -303,6 +315,18 @@ impl Builder {
         self.settings.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.like = None;
         self
+    }
+
+    /// As [`build`](Self::build), in another environment.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn build_in(self, env: &Environment) -> Result<WebIdentityCredentialsProvider, BuildError> {
+        Ok(self.settings.resolve(env)?.build())
+    }
+
+    /// The same, and no provider.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check_in(self, env: &Environment) -> Result<Option<WebIdentityCredentialsProvider>, BuildError> {
+        self.settings.resolve(env).map(|_| None)
     }
 
     /// A provider without credentials as yet: the first to ask makes it fetch them. Reads environment variables, but no

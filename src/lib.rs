@@ -136,6 +136,9 @@ mod builder;
 pub mod docs;
 mod environment;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_refusal;
 mod provider;
 mod refresh;

@@ -1,22 +1,32 @@
-//! Other people's text, made fit to print.
+//! Foreign text, made fit to print: the one way for what a server, a file, a variable or another crate says.
+//!
+//! Two kinds of secrets are taken out. Our own token is known: no [`GRAIN`] letters of it are left, however it was wrapped,
+//! quoted or escaped. Keys and tokens of others are known by their looks, which are not certain: a key that looks like
+//! words stays, and so does a piece of a key that is no longer than a name.
+
+use std::collections::HashSet;
+use std::ops::Range;
 
 /// One line of at most `limit` characters, without the token, a part of it, or anything that looks like a secret.
 pub(crate) fn printable(text: &str, token: &str, limit: usize) -> String {
-    let mut text = text.to_owned();
-    // The whole before its parts; a part may be echoed alone, and a short one says nothing.
-    let parts = token.split(['.', '/']).filter(|part| part.len() >= 16);
-    for secret in [token].into_iter().filter(|token| !token.is_empty()).chain(parts) {
-        if text.contains(secret) {
-            text = text.replace(secret, REDACTED);
-        }
-    }
     // Before it is cut to length: half a secret is one, too, and no longer looks like it.
-    plain(&without_secrets(&text), limit)
+    plain(&without_secrets(text, token), limit)
 }
 
 /// One line of at most `limit` characters: for text of others that is no secret.
 pub(crate) fn plain(text: &str, limit: usize) -> String {
     cut(&one_line(text), limit)
+}
+
+/// Between quotes and with escapes, at most `limit` characters, without what looks like a secret: for a value that whoever
+/// set it must find again.
+pub(crate) fn quoted(text: &str, limit: usize) -> String {
+    let shown = without_secrets(text, "");
+    let shown = match shown.char_indices().nth(limit) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &shown[..end], text.len()),
+        None => format!("{shown:?}"),
+    };
+    BLANK.iter().fold(shown, |shown, blank| shown.replace(*blank, &blank.escape_unicode().to_string()))
 }
 
 /// An error with all its causes, as one text. Texts that only repeat the one before are left out.
@@ -33,70 +43,255 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     texts.join(": ")
 }
 
-/// Runs of the letters that tokens and keys are made of, if they are longer than any name, or begin as a JWT does.
-fn without_secrets(text: &str) -> String {
-    // Paths are such runs, too, and are judged by their names.
-    replace_runs(
-        text,
-        |c| in_secrets(c) || c == '/',
-        |path| {
-            if is_base64(path) { REDACTED.to_owned() } else { replace_runs(path, in_secrets, without_secret) }
-        },
-    )
-}
-
-fn without_secret(word: &str) -> String {
-    // `{"` in base64; within a word, as in `token-eyJ…`, it takes more to be no coincidence.
-    let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
-    if jwt || word.len() > LONGEST_NAME || is_secret_key(word) { REDACTED.to_owned() } else { word.to_owned() }
-}
-
-fn replace_runs(text: &str, of: impl Fn(char) -> bool, with: impl Fn(&str) -> String) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (run, tail) = rest.split_at(rest.find(|c| !of(c)).unwrap_or(rest.len()));
-        out.push_str(&with(run));
-        let other = tail.find(&of).unwrap_or(tail.len());
-        out.push_str(&tail[..other]);
-        rest = &tail[other..];
+fn without_secrets(text: &str, token: &str) -> String {
+    let text = beginning(text);
+    let letters = decoded(text);
+    let mut secrets = echoes(text, &letters, token);
+    secrets.extend(labelled(text));
+    secrets.extend(by_looks(&letters));
+    if letters.iter().any(|letter| letter.at.len() != letter.is.len_utf8()) {
+        // What looks like an escape may be the beginning of a key.
+        let as_it_is = text.char_indices().map(|(at, is)| Letter { is, at: at..at + is.len_utf8() });
+        secrets.extend(by_looks(&as_it_is.collect::<Vec<_>>()));
     }
+    secrets.sort_by_key(|secret| secret.start);
+    let mut out = String::with_capacity(text.len());
+    let mut end = 0;
+    for secret in secrets {
+        if secret.start >= end {
+            out.push_str(&text[end..secret.start]);
+            out.push_str(REDACTED);
+        }
+        end = end.max(secret.end);
+    }
+    out.push_str(&text[end..]);
     out
+}
+
+/// As much as is looked at: many times what is printed. It does not end within a secret.
+fn beginning(text: &str) -> &str {
+    let head = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    if head.len() == text.len() { text } else { head.trim_end_matches(|c: char| !c.is_whitespace()) }
+}
+
+/// A character, and where it stands in the text.
+struct Letter {
+    is: char,
+    at: Range<usize>,
+}
+
+/// The characters of a text, with `%2F`, `\/`, `\u002f` and `&#47;` read as what they stand for.
+fn decoded(text: &str) -> Vec<Letter> {
+    let mut letters = Vec::with_capacity(text.len());
+    let mut start = 0;
+    while let Some(first) = text[start..].chars().next() {
+        let (is, length) = escaped(&text[start..]).unwrap_or((first, first.len_utf8()));
+        letters.push(Letter { is, at: start..start + length });
+        start += length;
+    }
+    letters
+}
+
+/// The ASCII character that an escape at the beginning of the text stands for, and the length of the escape.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    let ascii = |digits: &str, radix| u8::from_str_radix(digits, radix).ok().filter(u8::is_ascii).map(char::from);
+    if let Some(rest) = text.strip_prefix('%') {
+        // Escaped again: `%252F`.
+        let digits = rest.trim_start_matches("25");
+        let again = || Some((ascii(digits.get(..2)?, 16)?, 1 + rest.len() - digits.len() + 2));
+        return again().or_else(|| Some((ascii(rest.get(..2)?, 16)?, 3)));
+    }
+    if let Some(rest) = text.strip_prefix(r"\u00") {
+        return Some((ascii(rest.get(..2)?, 16)?, 6));
+    }
+    if let Some(number) = text.strip_prefix("&#") {
+        let number = &number[..number.bytes().take(8).position(|byte| byte == b';')?];
+        let (digits, radix) = number.strip_prefix(['x', 'X']).map_or((number, 10), |digits| (digits, 16));
+        return Some((ascii(digits, radix)?, "&#;".len() + number.len()));
+    }
+    let (_, sign) =
+        [(r"\/", '/'), (r"\n", '\n'), (r"\r", '\r')].into_iter().find(|(escape, _)| text.starts_with(escape))?;
+    Some((sign, 2))
+}
+
+/// Where the text repeats the token, or a part of it. White space, quotes and separators within do not matter.
+fn echoes(text: &str, letters: &[Letter], token: &str) -> Vec<Range<usize>> {
+    let known = grains(token.bytes());
+    if known.is_empty() {
+        let whole = (!token.is_empty()).then(|| text.match_indices(token));
+        return whole.into_iter().flatten().map(|(at, found)| at..at + found.len()).collect();
+    }
+    let known: HashSet<u128> = known.into_iter().collect();
+    let said: Vec<_> = letters.iter().filter(|letter| letter.is.is_ascii_alphanumeric()).collect();
+    let heard = grains(said.iter().filter_map(|letter| letter.is.try_into().ok()));
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (first, _) in heard.iter().enumerate().filter(|(_, grain)| known.contains(grain)) {
+        let echo = said[first].at.start..said[first + GRAIN - 1].at.end;
+        match found.last_mut() {
+            Some(last) if echo.start <= last.end => last.end = echo.end,
+            _ => found.push(echo),
+        }
+    }
+    found
+}
+
+/// Each [`GRAIN`] letters and digits in a row, as one number.
+fn grains(bytes: impl Iterator<Item = u8>) -> Vec<u128> {
+    let mut grain = 0;
+    let letters = bytes.filter(u8::is_ascii_alphanumeric).map(|byte| {
+        grain = (grain << 8 | u128::from(byte)) & (u128::MAX >> (128 - 8 * GRAIN));
+        grain
+    });
+    letters.skip(GRAIN - 1).collect()
+}
+
+/// What stands where a secret is written: after `Bearer`, `password=` or `"token":`, and before the `@` of a URL.
+fn labelled(text: &str) -> Vec<Range<usize>> {
+    // Of the same length, so that a place in the one is a place in the other.
+    let lower = text.to_ascii_lowercase();
+    let value = |start: usize, ends: &[char]| {
+        let rest = &text[start..];
+        start..start + rest.find(|c: char| c.is_whitespace() || ends.contains(&c)).unwrap_or(rest.len())
+    };
+    let mut found = Vec::new();
+    for scheme in ["bearer ", "basic "] {
+        found.extend(lower.match_indices(scheme).filter_map(|(at, _)| {
+            let given = value(at + scheme.len(), &['"', '\'', '<', ',', ';', '&', ')']);
+            // Words of a sentence are no keys.
+            let odd = |byte: u8| !byte.is_ascii_lowercase() && !matches!(byte, b'.' | b':' | b'-');
+            (given.len() >= 8 && text.as_bytes()[given.start + 1..given.end].iter().any(|byte| odd(*byte)))
+                .then_some(given)
+        }));
+    }
+    for label in ["password", "passwd", "secret", "token", "accesskey", "access_key", "apikey", "api_key"] {
+        found.extend(lower.match_indices(label).filter_map(|(at, _)| {
+            let rest = &lower[at + label.len()..];
+            let sign = ["=\"", "='", "=", "\":\"", "\": \"", "\\\":\\\"", "\\\": \\\""]
+                .iter()
+                .find(|sign| rest.starts_with(**sign))?;
+            let given = value(at + label.len() + sign.len(), &['"', '\'', '\\', '<', '&', ',', ';']);
+            (given.len() >= 8).then_some(given)
+        }));
+    }
+    found.extend(text.match_indices("://").filter_map(|(at, _)| {
+        let host = value(at + 3, &['/', '"', '\'', '<', '>', '?', '#']);
+        let user = text[host.clone()].rfind('@')?;
+        Some(host.start..host.start + user)
+    }));
+    found
+}
+
+/// Runs of the letters that tokens and keys are made of, if they are longer than any name, or begin as tokens do.
+fn by_looks(letters: &[Letter]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut of_token = false;
+    let mut wrapped = false;
+    let mut rest = letters;
+    while !rest.is_empty() {
+        let length = |in_run: bool| move |rest: &[Letter]| rest.iter().take_while(|c| in_path(c.is) == in_run).count();
+        let (path, tail) = rest.split_at(length(true)(rest));
+        let (between, tail) = tail.split_at(length(false)(tail));
+        let next_line_is_one_word = between.first().is_none_or(|c| c.is.is_ascii_control() || "=<.\"'".contains(c.is));
+        let secrets = if is_base64(path) || wrapped && (next_line_is_one_word || path.len() > LONGEST_NAME) {
+            vec![whole(path)]
+        } else {
+            path.split(|c| c.is == '/').filter(|word| is_secret(word, of_token)).map(whole).collect()
+        };
+        // A part that is too short to be redacted continues a token nevertheless.
+        let in_token = of_token || secrets.last().is_some_and(|last| path.last().is_some_and(|c| c.at.end == last.end));
+        found.extend(secrets);
+        // The parts of a JWT after the first one, and of a Vault token.
+        of_token =
+            matches!(between, [Letter { is: '.', .. }]) && (in_token || VAULT.iter().any(|name| ends(path, name)));
+        wrapped = in_token && between.iter().any(|c| c.is == '\n') && between.iter().all(|c| c.is.is_whitespace());
+        rest = tail;
+    }
+    found
+}
+
+/// Of letters without a slash. `of_token`: what is before it is a part of a token.
+fn is_secret(word: &[Letter], of_token: bool) -> bool {
+    // `{"` in base64; within a word, as in `token-eyJ…`, it takes more to be no coincidence.
+    let jwt = begins(word, "eyJ") || word.len() >= 16 && holds(word, "eyJ");
+    let issued = word.len() >= 20 && PREFIXES.iter().any(|prefix| holds(word, prefix));
+    word.len() > LONGEST_NAME && !is_name(word) || word.len() >= 8 && (jwt || of_token) || issued || is_secret_key(word)
+}
+
+/// Of words with hyphens between them, or of few kinds of letters.
+fn is_name(word: &[Letter]) -> bool {
+    let (cases, digits) = steps(word);
+    let words = word.split(|c| matches!(c.is, '-' | '_')).all(|word| word.len() <= 24);
+    (cases + digits) * 10 < word.len() * if words { 3 } else { 1 }
+}
+
+/// How often letters change between cases, and to a digit and back.
+fn steps(letters: &[Letter]) -> (usize, usize) {
+    let steps = |differ: fn(char, char) -> bool| {
+        let pairs = letters.windows(2).map(|pair| (pair[0].is, pair[1].is));
+        pairs.filter(|(a, b)| a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() && differ(*a, *b)).count()
+    };
+    (
+        steps(|a, b| {
+            a.is_ascii_lowercase() && b.is_ascii_uppercase() || a.is_ascii_uppercase() && b.is_ascii_lowercase()
+        }),
+        steps(|a, b| a.is_ascii_digit() != b.is_ascii_digit()),
+    )
 }
 
 /// Secret keys and session tokens have slashes in them. So have paths and roles, but those are made of words: random letters
 /// change between cases, or to a digit and back, at more than every other step, words at every fifth.
-fn is_base64(path: &str) -> bool {
-    let steps = |differ: fn(u8, u8) -> bool| path.as_bytes().windows(2).filter(|pair| differ(pair[0], pair[1])).count();
-    let cases = steps(|a, b| {
-        a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && a.is_ascii_lowercase() != b.is_ascii_lowercase()
-    });
-    let digits = steps(|a, b| {
-        a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() && a.is_ascii_digit() != b.is_ascii_digit()
-    });
-    path.len() >= LONGEST_NAME
-        && !path.contains(['-', '_'])
-        && digits > 0
-        && cases > 0
-        && (cases + digits) * 10 >= path.len() * 3
+fn is_base64(path: &[Letter]) -> bool {
+    path.windows(LONGEST_NAME).any(|path| {
+        let (cases, digits) = steps(path);
+        let has = |kind: fn(char) -> bool| path.iter().any(|c| kind(c.is));
+        !has(|c| matches!(c, '-' | '_'))
+            && has(|c| c.is_ascii_digit())
+            && cases > 3
+            && (cases + digits) * 10 >= path.len() * 3
+    })
 }
 
 /// As long as AWS's secret keys, of their letters, and of more kinds of them than a thumbprint or a name has.
-fn is_secret_key(word: &str) -> bool {
-    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+fn is_secret_key(word: &[Letter]) -> bool {
+    let has = |kind: fn(&char) -> bool| word.iter().any(|c| kind(&c.is));
     word.len() == LONGEST_NAME
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_digit)
-        && !word.contains(['-', '_'])
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_lowercase)
+        && has(char::is_ascii_digit)
+        && !has(|c| matches!(c, '-' | '_'))
 }
 
-fn in_secrets(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+')
+fn begins(word: &[Letter], prefix: &str) -> bool {
+    word.len() >= prefix.len() && prefix.chars().zip(word).all(|(c, letter)| c == letter.is)
 }
 
+fn ends(word: &[Letter], suffix: &str) -> bool {
+    word.len() >= suffix.len() && begins(&word[word.len() - suffix.len()..], suffix)
+}
+
+fn holds(word: &[Letter], part: &str) -> bool {
+    word.windows(part.len()).any(|letters| begins(letters, part))
+}
+
+fn whole(letters: &[Letter]) -> Range<usize> {
+    let end = |letter: Option<&Letter>, of: fn(&Range<usize>) -> usize| letter.map_or(0, |letter| of(&letter.at));
+    end(letters.first(), |at| at.start)..end(letters.last(), |at| at.end)
+}
+
+/// Of secrets, and of the paths that they could be taken for.
+fn in_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/')
+}
+
+/// Nothing invisible, nothing that turns the direction of what is around it, no pile of marks on one letter.
 fn one_line(text: &str) -> String {
-    let visible = |c: char| if c.is_alphanumeric() || c.is_ascii_graphic() { c } else { ' ' };
+    let mut marks = 0;
+    let visible = |c: char| {
+        // `Debug` escapes what has no shape of its own: controls, formats, and marks on the letter before.
+        let shaped = c.is_ascii_graphic() || c.is_alphanumeric() && c.escape_debug().len() == 1;
+        marks = if shaped { 0 } else { marks + 1 };
+        if (shaped || c.is_alphanumeric() && marks <= MOST_MARKS) && !BLANK.contains(&c) { c } else { ' ' }
+    };
     let text: String = text.chars().map(visible).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -110,8 +305,25 @@ fn cut(text: &str, limit: usize) -> String {
 
 const REDACTED: &str = "[redacted]";
 
+const LONGEST_TEXT: usize = 16 * 1024;
+
 /// A thumbprint has 40.
 const LONGEST_NAME: usize = 40;
+
+/// So many letters in a row are no coincidence.
+const GRAIN: usize = 12;
+
+/// Of tokens that are as short as names: GitHub's and GitLab's.
+const PREFIXES: [&str; 7] = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"];
+
+/// What Vault's tokens begin with, before a dot.
+const VAULT: [&str; 3] = ["hvs", "hvb", "hvr"];
+
+/// As many as a letter of Thai or Hindi has.
+const MOST_MARKS: usize = 2;
+
+/// Letters by Unicode's word that nobody sees.
+const BLANK: [char; 6] = ['\u{115f}', '\u{1160}', '\u{17b4}', '\u{17b5}', '\u{3164}', '\u{ffa0}'];
 
 #[cfg(test)]
 mod tests {
@@ -121,15 +333,92 @@ mod tests {
 
     #[test]
     fn a_token_is_not_echoed_in_whole_or_in_part() {
+        let lines = |width: usize| JWT.as_bytes().chunks(width).map(String::from_utf8_lossy).collect::<Vec<_>>();
         for (text, expected) in [
             (format!("bad token {JWT}!"), "bad token [redacted]!"),
             ("only the c2lnbmF0dXJlLWNhbmFyeQ of it".to_owned(), "only the [redacted] of it"),
-            (format!("cut {}", &JWT[..30]), "cut [redacted].[redacted]"),
+            ("only the bmF0dXJlLWNhbm of it".to_owned(), "only the [redacted] of it"),
+            (format!("cut {}", &JWT[..30]), "cut [redacted]"),
+            (format!("escaped {}.", JWT.replace('.', "%2E")), "escaped [redacted]."),
+            (format!("wrapped {}.", lines(10).join("\r\n")), "wrapped [redacted]."),
+            (format!("spread {}.", lines(1).join("\u{200b}")), "spread [redacted]."),
+            (format!("quoted {:?}", lines(7)), "quoted [\"[redacted]\"]"),
             ("another's eyJhbGciOiJub25lIn0".to_owned(), "another's [redacted]"),
         ] {
             assert_eq!(printable(&text, JWT, 200), expected);
         }
         assert_eq!(printable("opaque-token was refused", "opaque-token", 200), "[redacted] was refused");
+        assert_eq!(printable("x1y2 was refused", "x1y2", 200), "[redacted] was refused");
+    }
+
+    #[test]
+    fn p9_escapes_do_not_hide_a_secret() {
+        let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        for escape in ["%2F", "%252f", r"\/", r"\u002f", "&#47;", "&#x2F;"] {
+            assert_eq!(printable(&format!("key={};", key.replace('/', escape)), "", 200), "key=[redacted];");
+        }
+        assert_eq!(printable("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMP&#x2F;EKEY€", "", 200), "[redacted]");
+        // What is before a key is no part of it.
+        assert_eq!(printable("%ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+", "", 200), "%[redacted]");
+        let wrapped =
+            format!("-----BEGIN KEY-----\n{}\n{}\nAb1+Ab1+Ab==\n-----END", "Ab1+".repeat(16), "cD2/".repeat(16));
+        assert_eq!(printable(&wrapped, "", 200), "-----BEGIN KEY----- [redacted] [redacted] [redacted]== -----END");
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3\nMiOiJodHRwczovL2V4YW1wbGUu\nY29tIn0.c2ln\nbmF0dXJlLWNhbmFyeQ\nend";
+        assert_eq!(printable(jwt, "", 200), "[redacted].eyJpc3 [redacted] [redacted].c2ln [redacted] [redacted]");
+    }
+
+    #[test]
+    fn a_quoted_value_shows_all_but_secrets() {
+        for (value, shown) in [
+            ("eu-central-1 ", r#""eu-central-1 ""#),
+            ("eu\u{202e}\u{200b}\u{fe0f}\u{301}\n", r#""eu\u{202e}\u{200b}\u{fe0f}\u{301}\n""#),
+            ("a\u{3164}b", r#""a\u{3164}b""#),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", r#""[redacted]""#),
+        ] {
+            assert_eq!(quoted(value, 20), shown);
+        }
+        assert_eq!(quoted("äöü", 2), r#""äö"... (6 bytes)"#);
+    }
+
+    #[test]
+    fn p9_what_is_labelled_a_secret_is_not_printed() {
+        for (text, printed) in [
+            ("Authorization: Bearer s3cr3t-0f-mine", "Authorization: Bearer [redacted]"),
+            ("authorization: basic dXNlcjpwYXNz\r\nhost: a", "authorization: basic [redacted] host: a"),
+            ("GET https://user:pass@vault.example/v1", "GET https://[redacted]@vault.example/v1"),
+            ("proxy http://user@10.0.0.1:3128 refused", "proxy http://[redacted]@10.0.0.1:3128 refused"),
+            ("body client_secret=swordfish&grant_type=x", "body client_secret=[redacted]&grant_type=x"),
+            (r#"{"password": "swordfish", "user": "me"}"#, r#"{"password": "[redacted]", "user": "me"}"#),
+            (r#"{\"session_token\":\"swordfish\"}"#, r#"{\"session_token\":\"[redacted]\"}"#),
+            ("permission denied for hvs.CAESIJ1234567890abcdef", "permission denied for hvs.[redacted]"),
+            ("bad ghs_16C7e42F292c6912E7710c838347Ae178B4a", "bad [redacted]"),
+            ("bad glpat-16C7e42F292c6912E771", "bad [redacted]"),
+        ] {
+            assert_eq!(printable(text, "", 200), printed);
+        }
+        for text in [
+            "bearer authentication is basic information; a token: it is missing",
+            "the token=x of AKIAIOSFODNN7EXAMPLE at https://example.com/@scope/package",
+            "a token begins with eyJ, a password is not asked for",
+            "ASIAIOSFODNN7EXAMPLE is not authorized to perform sts:AssumeRoleWithWebIdentity",
+            "RequestID: 7c41e222-d77b-4402-a75c-057740452593, sha1 9e99a48a9960b14926bb7f3b02e22da2b0ab7280",
+        ] {
+            assert_eq!(printable(text, "", 200), text);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_a_space() {
+        let unseen = ('\0'..=char::MAX).filter(|c| {
+            c.is_control() || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+                || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+        });
+        for c in unseen {
+            assert_eq!(plain(&format!("a{c}b"), 200), "a b", "{c:?}");
+        }
+        assert_eq!(plain("é, ü, ß, 日本, Ж, ไม่มีสิทธิ์", 200), "é, ü, ß, 日本, Ж, ไม มีสิทธิ");
+        // One letter with a tower on it.
+        assert_eq!(plain(&format!("ก{}", "\u{e31}".repeat(99)), 200), "ก\u{e31}\u{e31}");
     }
 
     #[test]
@@ -144,8 +433,30 @@ mod tests {
     }
 
     #[test]
+    fn long_names_are_printed_and_long_secrets_are_not() {
+        for name in [
+            "arn:aws:iam::123456789012:role/eksctl-shop-production-addon-iamserviceaccount-defau-Role1-1A2B3C4D5E6F7",
+            "orders-service-of-the-shop-in-production-7d9f8c6b5-x2v4q",
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS_AND_EVEN_MORE",
+            &"x".repeat(65),
+        ] {
+            assert_eq!(printable(name, "", 200), name);
+        }
+        for secret in [
+            "d4f0bc5a29de06b510f9aa428f1eedba926012b591fef7a518e776a7c9bd1824",
+            "vKq2Zr-9xLwT0cYb_1sDfGh7JkQ3wEr5TyUiOp4AsDfGhXzC",
+        ] {
+            assert_eq!(printable(secret, "", 200), "[redacted]");
+        }
+    }
+
+    #[test]
     fn p9_a_key_with_slashes_in_it_is_not_printed_and_a_path_is() {
-        for key in ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "/J4lrXUtnFEMIsK7MDENG+bPxRfiCYEX4MPLEK3Y"] {
+        for key in [
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "/J4lrXUtnFEMIsK7MDENG+bPxRfiCYEX4MPLEK3Y",
+            "4+vfvFjrLaEuXCVNGcp/debyGWEaEVTkNWwBjTgd",
+        ] {
             for (said, printed) in [
                 (format!("\"{key}\","), "\"[redacted]\","),
                 (format!("secretaccesskey={key}&x=y"), "secretaccesskey=[redacted]&x=y"),
@@ -188,6 +499,7 @@ mod tests {
     fn the_result_is_one_bounded_line() {
         assert_eq!(printable(" a\r\n\tb\u{1b}[31m\u{202e}c\0 ", "", 200), "a b [31m c");
         assert_eq!(printable("äöü", "", 2), "äö…");
+        assert_eq!(printable(&format!("a {}", "x".repeat(LONGEST_TEXT)), "", 25), "a");
         // The token ends beyond the limit.
         assert_eq!(printable(&format!("{} {JWT}", "x".repeat(20)), JWT, 25), "xxxxxxxxxxxxxxxxxxxx [red…");
     }

@@ -54,6 +54,7 @@ pub(crate) enum Tls {
     Host,
     Time,
     PlainHttp,
+    NotPlainHttp,
     NoCertificates,
 }
 
@@ -65,7 +66,8 @@ impl Tls {
             () if says(&["unknownissuer", "unknown issuer", "badsignature", "causedasendentity"]) => Self::Authority,
             () if says(&["not valid for name", "notvalidforname"]) => Self::Host,
             () if says(&["certificate expired", "certificate not valid yet"]) => Self::Time,
-            () if says(&["invalidcontenttype", "corrupt message", "invalid http version"]) => Self::PlainHttp,
+            () if says(&["invalidcontenttype", "corrupt message"]) => Self::PlainHttp,
+            () if says(&["invalid http version"]) => Self::NotPlainHttp,
             () if says(&["no ca certificates"]) => Self::NoCertificates,
             () => return None,
         })
@@ -88,6 +90,7 @@ impl Tls {
             Self::PlainHttp => {
                 "the port does not speak TLS: check the port, or write http in the URL if plain HTTP is meant"
             }
+            Self::NotPlainHttp => "the port does not speak plain HTTP, but TLS: write https in the URL",
             Self::NoCertificates => {
                 "this pod has no CA certificates: install the package ca-certificates in the base image, or set SSL_CERT_FILE \
                  or SSL_CERT_DIR to where they are"

@@ -268,6 +268,7 @@ fn counted(keys: usize) -> String {
 }
 
 const REACHABLE: &str = "STS must read this URL from the internet within 5 s, and so should this pod: check that the server is \
-                         up and public, its name, and this pod's egress";
+                         up and public, its name, and this pod's egress. If only the cluster knows the name, AWS cannot trust \
+                         the issuer: set the API server's --service-account-issuer to a public https URL";
 const KEYS: &str = "publish the API server's present /openid/v1/jwks there, readable by anyone; when keys are rotated, publish \
                     the new one before tokens are signed with it";

@@ -53,7 +53,15 @@ impl Report {
     pub(crate) fn new(mut checks: Vec<(&'static str, Finding)>, trust_policy: Option<Value>) -> Self {
         let exchange = checks.iter().position(|(name, _)| *name == "exchange").unwrap_or_default();
         let (before, after) = checks.split_at_mut(exchange);
-        let first = before.iter().find(|(_, finding)| finding.is_fail());
+        // Without an answer STS has not even seen the token.
+        let unanswered = after.first().is_some_and(|(_, exchange)| {
+            ["no answer from STS", "nothing could be sent to STS"]
+                .iter()
+                .any(|start| exchange.detail.starts_with(start))
+        });
+        let to_be_reached = ["variables", "token_file", "endpoint"];
+        let mut before = before.iter().filter(|(name, _)| !unanswered || to_be_reached.contains(name));
+        let first = before.find(|(_, finding)| finding.is_fail());
         if let (Some((name, _)), Some((_, exchange))) = (first, after.first_mut())
             && let Some(own) = &mut exchange.remedy
         {

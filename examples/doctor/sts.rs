@@ -38,6 +38,14 @@ pub(crate) async fn reach(settings: &Settings) -> Reached {
     );
     match Url::parse(&url) {
         Ok(parsed) if parsed.username().is_empty() && parsed.password().is_none() => match fetch::get(&parsed).await {
+            Ok(answer) if matches!(answer.status, 502..=504) => Reached {
+                endpoint: Finding::fail(
+                    format!("{url} answers HTTP {}, as a proxy or gateway does that cannot reach STS", answer.status),
+                    "if a proxy is set (HTTP_PROXY, HTTPS_PROXY), NO_PROXY must name the hosts of your own network; otherwise \
+                     see to the server behind this URL",
+                ),
+                ahead: answer.ahead,
+            },
             Ok(answer) => {
                 Reached { endpoint: Finding::pass(format!("{url} of {region} answers")), ahead: answer.ahead }
             }

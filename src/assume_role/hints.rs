@@ -1,8 +1,10 @@
 //! What an error about a chained role tells its reader to do. Pure: from what is known to a sentence.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::sts::{self, Asked, Reason, account_text};
+use crate::sts::{self, Asked, ChainSettings, Reason, account_text};
 
 /// What a hint can name.
 pub(super) struct Known<'a> {
@@ -10,7 +12,7 @@ pub(super) struct Known<'a> {
     pub(super) base_role_arn: &'a str,
     /// As whom the base signs, once it has credentials.
     pub(super) base_session_arn: Option<&'a str>,
-    pub(super) external_id: Option<&'a str>,
+    pub(super) settings: &'a ChainSettings,
 }
 
 /// The next step of whoever reads the error.
@@ -19,7 +21,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let role = &known.asked.session.role_arn;
     match reason {
         Reason::RoleDenied => {
-            let actions: Vec<_> = ["sts:AssumeRole"].into_iter().chain(sts::missing_actions(&known.asked)).collect();
+            let actions = actions(known);
             format!(
                 "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} must allow {} \
                  on {role}. If both do, check that the statement has no further condition, and that no session policy or \
@@ -41,15 +43,34 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
             "a chained session lasts one hour at most, whatever {role} allows by itself, and no longer than the role's \
              MaxSessionDuration. Ask for less with session_length"
         ),
+        Reason::Setting => format!(
+            "correct the setting that the answer names: the role ({role}), session_name, session_length, policy, external_id, \
+             tags, transitive_tag_keys or source_identity. A transitive tag of the session of {base} cannot be set again"
+        ),
+        Reason::PolicyTooLarge => {
+            "shorten the session policy (policy), or name fewer policies (policy_arns) or tags (tags). The answer says by how \
+             much"
+                .to_owned()
+        }
         other => sts::hint(other, &known.asked),
     }
+}
+
+/// What the request needs to be allowed, whether the answer names it or not: STS names one action at a time.
+fn actions(known: &Known<'_>) -> Vec<&'static str> {
+    let ChainSettings { tags, source_identity, .. } = known.settings;
+    let of_tags = (!tags.is_empty()).then_some("sts:TagSession");
+    let of_identity = source_identity.as_ref().map(|_| "sts:SetSourceIdentity");
+    let all =
+        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.asked));
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The statement that lets the base assume the role, in the order in which people write it.
 fn trust_statement(known: &Known<'_>, actions: &[&str]) -> String {
     let principal = Value::from(known.base_role_arn);
     let action = if let [one] = actions { Value::from(*one) } else { Value::from(actions) };
-    let condition = known.external_id.map_or_else(String::new, |id| {
+    let condition = known.settings.external_id.as_ref().map_or_else(String::new, |id| {
         let condition = json!({ "StringEquals": { "sts:ExternalId": id } });
         format!(r#","Condition":{condition}"#)
     });
@@ -63,23 +84,24 @@ mod tests {
 
     const BASE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
 
-    fn of(reason: Reason, external_id: Option<&str>) -> String {
-        said(reason, external_id, "STS answered AccessDenied")
+    fn of(reason: Reason) -> String {
+        said(reason, &ChainSettings::default(), "STS answered AccessDenied")
     }
 
-    fn said(reason: Reason, external_id: Option<&str>, said: &str) -> String {
+    fn said(reason: Reason, settings: &ChainSettings, said: &str) -> String {
         let session = session("arn:aws:iam::210987654321:role/data");
         let asked = Asked { session: &session, endpoint: "https://sts.example.com", region: "eu-central-1", said };
-        hint(reason, &Known { asked, base_role_arn: BASE, base_session_arn: None, external_id })
+        hint(reason, &Known { asked, base_role_arn: BASE, base_session_arn: None, settings })
     }
 
     #[test]
     fn p12_a_denial_names_the_base_and_the_statement_that_must_be_there() {
-        let hint = of(Reason::RoleDenied, None);
+        let hint = of(Reason::RoleDenied);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
         assert!(hint.contains(&format!("check that arn:aws:iam::210987654321:role/data exists. Its trust policy must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
 
-        let hint = of(Reason::RoleDenied, Some(r#"a"b"#));
+        let settings = ChainSettings { external_id: Some(r#"a"b"#.to_owned()), ..ChainSettings::default() };
+        let hint = said(Reason::RoleDenied, &settings, "");
         let statement = hint.split_once("statement: ").unwrap().1.split_once(" - ").unwrap().0;
         let statement: Value = serde_json::from_str(statement).unwrap();
         assert_eq!(statement["Condition"], json!({ "StringEquals": { "sts:ExternalId": "a\"b" } }));
@@ -89,14 +111,31 @@ mod tests {
     fn denied_session_tags_are_named() {
         let text =
             "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sts:TagSession on resource: data";
-        let hint = said(Reason::RoleDenied, None, text);
+        let hint = said(Reason::RoleDenied, &ChainSettings::default(), text);
         assert!(hint.contains(r#""Action":["sts:AssumeRole","sts:TagSession"]}"#), "{hint}");
         assert!(hint.contains("must allow sts:AssumeRole and sts:TagSession on arn:"), "{hint}");
     }
 
     #[test]
+    fn denial_names_each_action_that_was_sent() {
+        let with = |tags: &[(&str, &str)], identity: Option<&str>| {
+            let tags = tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            let source_identity = identity.map(str::to_owned);
+            let settings = ChainSettings { tags, source_identity, ..ChainSettings::default() };
+            said(Reason::RoleDenied, &settings, "not authorized to perform: sts:AssumeRole on resource: data")
+        };
+        let tagged = with(&[("team", "lake")], None);
+        assert!(tagged.contains(r#""Action":["sts:AssumeRole","sts:TagSession"]}"#), "{tagged}");
+        let identified = with(&[], Some("jane"));
+        assert!(identified.contains(r#""Action":["sts:AssumeRole","sts:SetSourceIdentity"]}"#), "{identified}");
+        let both = with(&[("team", "lake")], Some("jane"));
+        assert!(both.contains(r#""Action":["sts:AssumeRole","sts:SetSourceIdentity","sts:TagSession"]}"#), "{both}");
+        assert!(with(&[], None).contains(r#""Action":"sts:AssumeRole"}"#));
+    }
+
+    #[test]
     fn denial_of_a_chain_names_every_sort_of_policy() {
-        let hint = of(Reason::RoleDenied, None);
+        let hint = of(Reason::RoleDenied);
         for part in ["session policy", "permissions boundary", "resource control", "service control", "VPC endpoint"] {
             assert!(hint.contains(part), "{part}: {hint}");
         }
@@ -104,7 +143,7 @@ mod tests {
 
     #[test]
     fn rejected_base_key_names_its_region() {
-        let hint = of(Reason::KeyRejected, None);
+        let hint = of(Reason::KeyRejected);
         for part in ["clock", "revoked", "eu-central-1 is enabled for account 123456789012", "AWS_ENDPOINT_URL_STS"] {
             assert!(hint.contains(part), "{part}: {hint}");
         }
@@ -112,8 +151,10 @@ mod tests {
 
     #[test]
     fn p12_what_has_to_do_with_the_chain_is_said_of_the_chain() {
-        assert!(of(Reason::SessionTooLong, None).contains("one hour at most"));
-        assert!(of(Reason::KeyRejected, None).contains(BASE));
-        assert!(of(Reason::Throttled, None).contains("account 210987654321"));
+        assert!(of(Reason::SessionTooLong).contains("one hour at most"));
+        assert!(of(Reason::KeyRejected).contains(BASE));
+        assert!(of(Reason::Setting).contains("transitive_tag_keys or source_identity"));
+        assert!(of(Reason::PolicyTooLarge).contains("or tags (tags)"));
+        assert!(of(Reason::Throttled).contains("account 210987654321"));
     }
 }

@@ -14,22 +14,22 @@ use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
 use crate::key_refusal::least_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
-use crate::sts::{Endpoints, Proof, Refusal, Session};
+use crate::sts::{ChainSettings, Endpoints, Proof, Refusal, Session};
 
 /// Credentials of one role, from STS, for those of a base.
 pub(crate) struct AssumeRole {
     /// A handle like any other: the base lives as long as what stands on it.
     base: Supervisor,
     session: Session,
-    external_id: Option<String>,
+    settings: ChainSettings,
     sts: Endpoints,
     /// The generation of the base that was used last, or reported as new.
     seen: AtomicU64,
 }
 
 impl AssumeRole {
-    pub(crate) fn new(base: Supervisor, session: Session, external_id: Option<String>, sts: Endpoints) -> Self {
-        Self { base, session, external_id, sts, seen: AtomicU64::new(0) }
+    pub(crate) fn new(base: Supervisor, session: Session, settings: ChainSettings, sts: Endpoints) -> Self {
+        Self { base, session, settings, sts, seen: AtomicU64::new(0) }
     }
 
     async fn sign_with(&self) -> Result<Credentials, Failure> {
@@ -68,7 +68,7 @@ impl AssumeRole {
             asked: refusal.asked(&self.session),
             base_role_arn: self.base.subject(),
             base_session_arn: principal.as_deref().and_then(|principal| principal.assumed_role_arn.as_deref()),
-            external_id: self.external_id.as_deref(),
+            settings: &self.settings,
         };
         let hint = hint(refusal.reason, &known);
         refusal.into_failure(hint)
@@ -81,7 +81,7 @@ impl Source for AssumeRole {
         self.sign_with().await?;
         let turn = self.sts.turn(attempt).await;
         let credentials = self.sign_with().await?;
-        let proof = Proof::Credentials { credentials: &credentials, external_id: self.external_id.as_deref() };
+        let proof = Proof::Credentials { credentials: &credentials, settings: &self.settings };
         turn.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let reply = http(200, "", &success().replace("AssumeRoleWithWebIdentity", "AssumeRole"));
         let server = Server::start(reply, Then::Close).await;
         let (base, config) = (base(false), config(&server.url));
-        let chain = AssumeRole::new(base.clone(), session(ROLE), None, Endpoints::new(&config));
+        let chain = AssumeRole::new(base.clone(), session(ROLE), ChainSettings::default(), Endpoints::new(&config));
         let others = Endpoints::new(&config);
         let mut turns = Vec::new();
         for _ in 0..8 {
@@ -199,7 +199,12 @@ mod tests {
     #[tokio::test]
     async fn failing_base_is_the_obstacle() {
         let base = base(true);
-        let chain = AssumeRole::new(base.clone(), session(ROLE), None, Endpoints::new(&config("http://127.0.0.1:1")));
+        let chain = AssumeRole::new(
+            base.clone(),
+            session(ROLE),
+            ChainSettings::default(),
+            Endpoints::new(&config("http://127.0.0.1:1")),
+        );
         let said = |part: &str| {
             let obstacle = chain.obstacle().unwrap();
             assert!(obstacle.to_string().contains(ROLE) && obstacle.to_string().contains(BASE), "{obstacle}");

@@ -10,21 +10,22 @@ use tokio_util::sync::CancellationToken;
 use super::arn::{RoleArn, policy_arns};
 use super::parse::{self, Shown, quoted, refused};
 use super::standby::is_aws;
+use super::tags;
 use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::Given;
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
 use crate::refresh::ExpiredPolicy;
-use crate::sts::Session;
+use crate::sts::{ChainSettings, Session};
 
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
 /// chaining.
 ///
-/// The base's region, endpoint and STS client are used, so that nothing is connected to twice, and unless set here its
-/// session name, refresh window, timeouts, policy for expired credentials and cancellation token. Session policies and
-/// session length are the base's own. What a setting accepts is the rule of STS's [`AssumeRole`]; a value that breaks
-/// it is a [`BuildError`].
+/// The base's region, endpoint and STS client are used, with its attempt and connect timeout, so that nothing is connected to
+/// twice. Unless set here, so are its session name, refresh window, wait timeout, policy for expired credentials and
+/// cancellation token. Session policies and session length are the base's own. What a setting accepts is the rule of STS's
+/// [`AssumeRole`]; a value that breaks it is a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[must_use = "a builder does nothing until build() or connect()"]
@@ -33,7 +34,7 @@ pub struct AssumeRoleBuilder {
     role_arn: String,
     session_name: Option<String>,
     session_length: Option<Duration>,
-    external_id: Option<String>,
+    settings: ChainSettings,
     policy: Option<String>,
     policy_arns: Vec<String>,
     refresh_window: Option<RangeInclusive<f64>>,
@@ -65,7 +66,7 @@ impl BackgroundCredentialsProvider {
             role_arn: role_arn.into(),
             session_name: None,
             session_length: None,
-            external_id: None,
+            settings: ChainSettings::default(),
             policy: None,
             policy_arns: Vec::new(),
             refresh_window: None,
@@ -97,7 +98,57 @@ impl AssumeRoleBuilder {
     /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) wants to see
     /// in each call: 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`. Unset: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
-        self.external_id = Some(id.into());
+        self.settings.external_id = Some(id.into());
+        self
+    }
+
+    /// Session tags, each a key and a value, by which policies grant and deny
+    /// ([`aws:PrincipalTag`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html)). Default: none. Called
+    /// again, the later list replaces the earlier one.
+    ///
+    /// The trust policy of the role must allow `sts:TagSession`. At most
+    /// [50 tags](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html); keys of
+    /// [1 to 128 characters, values of up to 256](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html): letters,
+    /// digits, spaces and `_ . : / = + - @`. No key twice, whether in upper or lower case, and
+    /// [nothing that begins with `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules). Policies
+    /// and tags together have one more limit, which only STS can tell.
+    ///
+    /// ```no_run
+    /// # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
+    /// let lake = identity
+    ///     .assume_role("arn:aws:iam::210987654321:role/lake")
+    ///     .tags([("tenant", "blue"), ("stage", "production")])
+    ///     .transitive_tag_keys(["tenant"])
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tags(mut self, tags: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
+        self.settings.tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self
+    }
+
+    /// Keys of those [`tags`](Self::tags) that each further role of a chain
+    /// [inherits](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining).
+    /// Default: none. Called again, the later list replaces the earlier one.
+    ///
+    /// Each must be a key of `tags`, in upper or lower case. A tag that the base's session inherited or made transitive is
+    /// handed on by itself. To set it again is an error of STS.
+    pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Who stands behind the session, for
+    /// [CloudTrail and `aws:SourceIdentity`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html):
+    /// 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`, which do not begin with `aws:`. Default: none, or that of the base's
+    /// session.
+    ///
+    /// The trust policy of the role and a policy of the base must allow `sts:SetSourceIdentity`. Once set, it holds for each
+    /// further role of the chain, and STS denies another.
+    pub fn source_identity(mut self, identity: impl Into<String>) -> Self {
+        self.settings.source_identity = Some(identity.into());
         self
     }
 
@@ -165,7 +216,14 @@ impl AssumeRoleBuilder {
                 .transpose()?,
             policy_arns: policy_arns(Given { by: "AssumeRoleBuilder::policy_arns", value: self.policy_arns })?,
         };
-        let external_id = self.external_id.map(external_id).transpose()?;
+        let ChainSettings { external_id, tags, transitive_tag_keys, source_identity } = self.settings;
+        let tags = tags::tags(tags)?;
+        let settings = ChainSettings {
+            external_id: external_id.map(self::external_id).transpose()?,
+            transitive_tag_keys: tags::transitive_tag_keys(transitive_tag_keys, &tags)?,
+            tags,
+            source_identity: source_identity.map(tags::source_identity).transpose()?,
+        };
 
         let Engine { mut policy, time_source, parent, runtime } = self.base.engine().clone();
         if let Some(value) = self.refresh_window {
@@ -181,7 +239,7 @@ impl AssumeRoleBuilder {
         let sts = base.endpoints();
         let chaining = Chaining::with(session.name.clone(), base.sts.clone(), &sts);
         let observer = adapters::observer(&session.role_arn, None);
-        let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
+        let source = AssumeRole::new(self.base.supervisor().clone(), session, settings, sts);
         let supervisor = engine.supervise(Arc::new(source), observer);
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chaining)))
     }
@@ -289,6 +347,15 @@ mod tests {
             refusal(builder().refresh_window(0.0..=0.5)).contains("AssumeRoleBuilder::refresh_window is 0.0..=0.5")
         );
         assert!(refusal(builder().wait_timeout(Duration::ZERO)).contains("AssumeRoleBuilder::wait_timeout is 0ns"));
-        builder().external_id("orders:eu/1").build().unwrap();
+        assert!(refusal(builder().tags([("a", "#")])).starts_with("AssumeRoleBuilder::tags is the value \"#\""));
+        assert!(
+            refusal(builder().transitive_tag_keys(["a"])).contains("AssumeRoleBuilder::transitive_tag_keys is \"a\"")
+        );
+        assert!(refusal(builder().source_identity("a")).contains("AssumeRoleBuilder::source_identity is \"a\""));
+        let longest = "x".repeat(1224);
+        assert!(refusal(builder().external_id(format!("{longest}x"))).contains("2 to 1224"));
+        builder().external_id(longest).build().unwrap();
+        let lake = builder().external_id("orders:eu/1").tags([("a", "")]).transitive_tag_keys(["A"]);
+        lake.source_identity("jane@example.com").build().unwrap();
     }
 }

@@ -116,8 +116,11 @@ impl BackgroundBuilder {
         self
     }
 
-    /// What the time is, for tests. Default: the time source of [`configure`](Self::configure), else the system's
-    /// clock.
+    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: that of [`configure`](Self::configure),
+    /// else the system's.
+    ///
+    /// The lifetime of credentials is the time from this clock to their expiry, at the moment when they come. From then on
+    /// they age by the monotonic clock: to set this clock ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.time_source = Some(SharedTimeSource::new(time_source));
         self

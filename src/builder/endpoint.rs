@@ -66,7 +66,7 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
         _ => return Ok(()),
     };
     Err(BuildError::invalid(
-        format!("the STS endpoint is {endpoint:?} and {variant} is on, which the SDK does not combine"),
+        format!("the STS endpoint is {} and {variant} is on, which the SDK does not combine", quoted(endpoint)),
         format!("take the endpoint out, or turn {variant} off ({variable}) and name an endpoint that has it"),
     ))
 }
@@ -78,7 +78,7 @@ fn without_secrets(url: &str) -> String {
         None => url.to_owned(),
         Some((before, after)) => {
             let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
-            format!("{scheme}...@{after}")
+            format!("{scheme}[redacted]@{after}")
         }
     };
     shown + query
@@ -164,7 +164,7 @@ mod tests {
         }
         assert_eq!(
             endpoint("https://me:canary@sts.example/x").err().unwrap(),
-            "AWS_ENDPOINT_URL_STS is \"https://...@sts.example/x\", with a user name in it: STS is asked with the token \
+            "AWS_ENDPOINT_URL_STS is \"https://[redacted]@sts.example/x\", with a user name in it: STS is asked with the token \
              alone; take out what stands before the @"
         );
     }

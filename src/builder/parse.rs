@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::environment::Given;
 use crate::error::BuildError;
+use crate::scrub;
 
 /// The characters that IAM and STS allow in names: `[\w+=,.@-]`, ASCII only.
 pub(super) fn is_name_byte(byte: u8) -> bool {
@@ -130,7 +131,7 @@ pub(super) fn policy(policy: Given<String>) -> Result<String, BuildError> {
     if let Some(odd) = json.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
         return Err(refused(
             by,
-            format_args!("JSON with the character {odd:?}"),
+            format_args!("JSON with the character {}", quoted(&odd.to_string())),
             "write it as a \\u escape, STS takes Latin-1",
         ));
     }
@@ -218,6 +219,12 @@ pub(super) fn attempt_timeout(timeout: Duration) -> Result<Duration, BuildError>
     bounded("Builder::attempt_timeout", timeout, bounds, "it bounds one exchange with STS, 8s by default")
 }
 
+/// As an attempt, of which connecting is a part.
+pub(super) fn connect_timeout(timeout: Duration) -> Result<Duration, BuildError> {
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
+    bounded("Builder::connect_timeout", timeout, bounds, "it bounds one connection to STS, 2s by default")
+}
+
 /// As long as an exchange may take: a provider makes some of its own.
 pub(super) fn call_timeout(timeout: Duration) -> Result<Duration, BuildError> {
     let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
@@ -254,15 +261,12 @@ pub(super) fn refused(by: &'static str, problem: impl Display, remedy: impl Disp
     BuildError::invalid(format!("{by} is {problem}"), remedy.to_string()).with_setting(by)
 }
 
-/// A value for an error: never endless, and no token if somebody mistook its place.
+/// A value for an error: never endless, and no token or key if somebody mistook its place.
 pub(super) fn quoted(value: &str) -> String {
     if is_token(value) {
         return "a token (not shown)".to_owned();
     }
-    match value.char_indices().nth(160) {
-        Some((end, _)) => format!("{:?}... ({} bytes)", &value[..end], value.len()),
-        None => format!("{value:?}"),
-    }
+    scrub::quoted(value, 160)
 }
 
 /// A value that nobody has checked yet, for `Debug`: as an error would quote it.
@@ -354,7 +358,7 @@ mod tests {
             ("[]".to_owned(), "not a JSON object: "),
             ("\"{}\"".to_owned(), "not a JSON object: "),
             (of_length(2049), "2049 characters long: "),
-            ("{\"Id\":\"\u{20ac}\"}".to_owned(), "JSON with the character '\u{20ac}': "),
+            ("{\"Id\":\"\u{20ac}\"}".to_owned(), "JSON with the character \"\u{20ac}\": "),
         ] {
             let error = text(policy(given(json))).unwrap_err();
             assert!(error.starts_with(&format!("X is {problem}")), "{error}");
@@ -435,6 +439,14 @@ mod tests {
             Err("Builder::attempt_timeout is 0ns: give 10ms to 60s; it bounds one exchange with STS, 8s by default"
                 .to_owned())
         );
+        assert_eq!(
+            text(connect_timeout(Duration::from_secs(61))),
+            Err("Builder::connect_timeout is 61s: give 10ms to 60s; it bounds one connection to STS, 2s by default"
+                .to_owned())
+        );
+        for time in [Duration::from_millis(10), Duration::from_secs(60)] {
+            assert!(connect_timeout(time).is_ok());
+        }
         assert_eq!(
             text(wait_timeout(given(Duration::MAX))),
             Err("X is 18446744073709551615.999999999s: give 1ms to 43200s; 30s by default; ready() \

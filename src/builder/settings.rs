@@ -48,6 +48,7 @@ pub(super) struct Settings {
     pub(super) standbys: Vec<RawStandby>,
     pub(super) refresh_window: Option<RangeInclusive<f64>>,
     pub(super) attempt_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
     pub(super) wait_timeout: Option<Duration>,
     pub(super) expired_policy: Option<ExpiredPolicy>,
     pub(super) token_poll_interval: Option<Duration>,
@@ -228,6 +229,7 @@ impl Settings {
             time_source: time_source.unwrap_or_default(),
             app_name: shared.and_then(|shared| shared.app_name.clone()),
             attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
+            connect_timeout: parse::connect_timeout(self.connect_timeout.unwrap_or(Duration::from_secs(2)))?,
         })
     }
 }
@@ -285,7 +287,8 @@ pub(super) fn session_name(given: Option<String>, env: &Environment) -> Result<S
 
 /// Without one the STS client takes the SDK's default, if it is compiled in.
 fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClient>, BuildError> {
-    if shared.is_none() && !cfg!(feature = "default-https-client") {
+    // A fuzz target builds, and never sends.
+    if shared.is_none() && !cfg!(any(feature = "default-https-client", fuzzing)) {
         return Err(BuildError::invalid(
             "there is no HTTP client",
             "enable this crate's feature default-https-client, or give Builder::configure an SdkConfig that has an \
@@ -468,6 +471,7 @@ mod tests {
             (None, false, false)
         );
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(8));
+        assert_eq!(config.sts.connect_timeout, Duration::from_secs(2));
         assert_eq!(policy.refresh_window, 0.60..=0.75);
         assert_eq!(policy.wait_timeout, Duration::from_secs(30));
         assert_eq!(policy.expired, ExpiredPolicy::Never);
@@ -492,6 +496,7 @@ mod tests {
                 .endpoint_url("https://own.example")
                 .refresh_window(0.2..=0.3)
                 .attempt_timeout(Duration::from_secs(3))
+                .connect_timeout(Duration::from_millis(700))
                 .wait_timeout(Duration::from_secs(4))
                 .expired_policy(ExpiredPolicy::UntilRejected)
                 .token_poll_interval(Duration::from_secs(5))
@@ -511,6 +516,7 @@ mod tests {
         assert_eq!(config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
         assert_eq!((file(&config).poll_interval, file(&config).watch), (Duration::from_secs(5), false));
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(3));
+        assert_eq!(config.sts.connect_timeout, Duration::from_millis(700));
         assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
         assert_eq!(policy.expired, ExpiredPolicy::UntilRejected);
         assert!(parent.is_some());
@@ -715,6 +721,7 @@ mod tests {
             (Builder::default().policy(""), ("", ""), "Builder::policy is empty"),
             (Builder::default().policy_arns(["x"]), ("", ""), "Builder::policy_arns is \"x\""),
             (Builder::default().attempt_timeout(Duration::ZERO), ("", ""), "Builder::attempt_timeout is 0ns"),
+            (Builder::default().connect_timeout(Duration::ZERO), ("", ""), "Builder::connect_timeout is 0ns"),
             (Builder::default().wait_timeout(Duration::ZERO), ("", ""), "Builder::wait_timeout is 0ns"),
             (Builder::default().token_poll_interval(Duration::ZERO), ("", ""), "Builder::token_poll_interval is 0ns"),
             (Builder::default().session_length(Duration::ZERO), ("", ""), "Builder::session_length is 0ns"),
@@ -881,7 +888,7 @@ mod tests {
         /// Whatever the environment holds: no panic, and what comes out is valid.
         #[test]
         fn any_environment_gives_a_valid_config_or_an_error(
-            values in prop::collection::vec(value(), 21),
+            values in prop::collection::vec(value(), 32),
             injected in any::<bool>(),
         ) {
             let asked = Cell::new(0);

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | a refresh | at L·U(0.60, 0.75) ([`refresh_window`](crate::Builder::refresh_window)); used or not, for as long as a handle lives |
 //! | two exchanges that no failure asked for | 1 s apart at least; 30 s·U(1, 1.25) apart once three sessions in a row lived less than 30 s by the local clock alone |
-//! | one exchange | connects within 2 s, ends within 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), since STS itself gives the identity provider 5 s; answers of up to 64 KiB |
+//! | one exchange | connects within 2 s ([`connect_timeout`](crate::Builder::connect_timeout)), ends within 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), since STS itself gives the identity provider 5 s; answers of up to 64 KiB |
 //! | a read while V > 0 | returns at once, to the last moment |
 //! | a caller with nothing valid | waits until 30 s ([`wait_timeout`](crate::Builder::wait_timeout)) after the attempts began, then gets the last error. A later caller gets the last error at once while it is younger than 30 s. The attempts go on |
 //!

@@ -41,7 +41,19 @@
 //! ```
 //!
 //! The role must trust the base role, whose policy must allow `sts:AssumeRole` on it; the error of a denial holds the
-//! statement.
+//! statement, with each action that the request needs.
+//!
+//! | setting | what it is for | the trust policy and the base's policy allow also |
+//! |---|---|---|
+//! | [`external_id`](crate::AssumeRoleBuilder::external_id) | the owner of the role knows on whose behalf you come | |
+//! | [`policy`](crate::AssumeRoleBuilder::policy), [`policy_arns`](crate::AssumeRoleBuilder::policy_arns) | the session may do less than the role | |
+//! | [`tags`](crate::AssumeRoleBuilder::tags) | policies decide by `aws:PrincipalTag` | `sts:TagSession` |
+//! | [`transitive_tag_keys`](crate::AssumeRoleBuilder::transitive_tag_keys) | these tags go on to each further role | `sts:TagSession` |
+//! | [`source_identity`](crate::AssumeRoleBuilder::source_identity) | CloudTrail and `aws:SourceIdentity` show who is behind it; no further role can change it | `sts:SetSourceIdentity` |
+//!
+//! A web identity session has such tags and a source identity only by claims of its token
+//! ([as AWS has them](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp)),
+//! which tokens of Kubernetes lack.
 //!
 //! - A chained session lasts [one
 //!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) at most. More is a
@@ -57,15 +69,18 @@
 //! # Any provider
 //!
 //! ```no_run
-//! # async fn example(config: aws_config::SdkConfig) -> Result<(), aws_web_identity::Error> {
+//! # async fn example() -> Result<(), aws_web_identity::Error> {
 //! use aws_config::imds::credentials::ImdsCredentialsProvider;
 //! use aws_web_identity::BackgroundCredentialsProvider;
 //!
 //! let node = ImdsCredentialsProvider::builder().build();
-//! let identity = BackgroundCredentialsProvider::builder(node).name("node role").configure(&config).connect().await?;
+//! let identity = BackgroundCredentialsProvider::builder(node).name("node role").connect().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! There is no `configure`: the provider that you give has all that it needs to reach its service. The config comes in with
+//! [`install`](crate::BackgroundCredentialsProvider::install).
 //!
 //! | what it gives | what becomes of it |
 //! |---|---|
@@ -132,7 +147,7 @@
 //!
 //! let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
 //! let chain = base.credentials_provider().ok_or("no credentials provider")?;
-//! let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod").configure(&base).connect().await?;
+//! let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod").connect().await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -111,13 +111,21 @@
 //! | `STS takes whole seconds from 900` | choose 15 min to 12 h, and no more than the role's `MaxSessionDuration` |
 //! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions assume the role with the token |
 //! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the trust policy |
+//! | `STS takes at most 50 session tags` | leave some out, or put several values into one tag |
+//! | `a value may be empty, a key may not`, with `a tag without a key` | name the tag |
+//! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
+//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | take other characters out, or encode them |
+//! | `AWS keeps what begins with aws` | begin the tag or the source identity with something else |
+//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key once |
+//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these become transitive |
+//! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
 //! | `JSON with the character …` | `write it as a \u escape` |
 //! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
-//! | `it bounds one exchange with STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
+//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
 //! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the switch |
@@ -317,9 +325,9 @@
 //!
 //! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
 //!
-//! STS says the same of a role that does not exist and of one that does not trust this token. First compare the role's name. Then
-//! `check that … exists. Its trust policy must have this statement`: paste it. `run the pod under the service account that the role names`, or
-//! `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
+//! STS says the same of a role that does not exist and of one that does not trust this token. First `check that … exists`. Its
+//! trust policy must have the statement that the text shows: paste it. `run the pod under the service account that the role
+//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
 //! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
 //! be read, so that no statement can be shown.
 //!
@@ -328,9 +336,10 @@
 //! | the text | what to do |
 //! |---|---|
 //! | `… is longer than … allows` | raise the role's `MaxSessionDuration`, or lower `session_length` |
-//! | `correct the setting that the answer names` | one of role, session name, length, policy |
+//! | `correct the setting that the answer names` | one of role, session name, length, policy; of a chained role also external id, tags, source identity |
+//! | `A transitive tag of the session of … cannot be set again` | leave it out of `tags`: it is handed on by itself |
 //! | `correct the session policy` | as the answer says; each managed policy must exist |
-//! | `shorten the session policy` | fewer statements or policies |
+//! | `shorten the session policy` | fewer statements, policies or tags |
 //! | `activate STS in … for …` | IAM, Account settings, in the role's account |
 //! | `activate STS for … at the standby …` | the same, or name another standby |
 //!
@@ -371,7 +380,7 @@
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the base's own error below` |
 //! | `… has no credentials yet` | `the base goes on trying`: its `status()` has the last error |
-//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and the base needs a policy that allows `sts:AssumeRole` on it |
+//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and the base needs a policy that allows `sts:AssumeRole` on it. Tags need `sts:TagSession`, a source identity needs `sts:SetSourceIdentity`, both in both places |
 //! | `STS refused the credentials of … that signed` | new ones are fetched; if it lasts: the clock, revoked sessions, a region that is not enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
 //! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `check what it calls`, `correct its configuration as the text says` |

@@ -178,7 +178,7 @@ impl Answer {
             () if text.chars().any(|c| c.is_control() && !c.is_whitespace()) => ("no text", None),
             () if start.starts_with(['{', '[']) => ("JSON", json()),
             () if is_html() => ("an HTML page", title(text, &lower)),
-            () if start.starts_with('<') => ("XML of another kind", Some(root_name(start).to_owned())),
+            () if start.starts_with('<') => ("XML of another kind", Some(root_tag(start).to_owned())),
             () => ("text", Some(text.to_owned()).filter(|_| !self.is_success())),
         };
         Foreign { what, quote }
@@ -262,6 +262,11 @@ fn is_key(text: &str) -> bool {
 
 /// The name of the first element, with its prefix. For text that may be cut, so that no reader takes it.
 fn root_name(xml: &str) -> &str {
+    root_tag(xml).split('/').next().unwrap_or_default()
+}
+
+/// The same up to the next white space: what is no XML may have a key there, which must be seen whole to be known.
+fn root_tag(xml: &str) -> &str {
     let mut rest = xml;
     while let Some((inside, end)) = [("<?", "?>"), ("<!--", "-->"), ("<!", ">")]
         .iter()
@@ -271,8 +276,8 @@ fn root_name(xml: &str) -> &str {
         // A DOCTYPE may end with brackets.
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ']' || c == '>');
     }
-    let name = rest.strip_prefix('<').unwrap_or_default();
-    name.split(|c: char| c.is_whitespace() || c == '>' || c == '/').next().unwrap_or_default()
+    let tag = rest.strip_prefix('<').unwrap_or_default();
+    tag.split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or_default().trim_end_matches('/')
 }
 
 fn local(name: &str) -> &str {

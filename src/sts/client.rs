@@ -18,7 +18,7 @@ const NOBODY_ELSES: Duration = Duration::from_nanos(1);
 /// Without credentials: a call that is to be signed brings its own.
 pub(super) fn of(config: &StsConfig, site: &Site) -> Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT.min(config.attempt_timeout) + NOBODY_ELSES)
+        .connect_timeout(config.connect_timeout.min(config.attempt_timeout) + NOBODY_ELSES)
         .read_timeout(config.attempt_timeout + NOBODY_ELSES)
         .operation_attempt_timeout(config.attempt_timeout)
         .operation_timeout(config.attempt_timeout)
@@ -43,5 +43,50 @@ pub(super) fn of(config: &StsConfig, site: &Site) -> Client {
     Client::from_conf(settings.build())
 }
 
-/// Behind a firewall that drops packets, soon enough for another try within a caller's patience.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+    use crate::sts::testing::{JWT, ROLE, config};
+
+    #[derive(Debug)]
+    struct Unconnected;
+
+    impl HttpConnector for Unconnected {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Err(ConnectorError::io("nothing is sent".into())))
+        }
+    }
+
+    /// What the HTTP client is asked for.
+    async fn asked(connect: Duration, attempt: Duration) -> HttpConnectorSettings {
+        let asked = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&asked);
+        let mut config = config("https://sts.example.com");
+        (config.connect_timeout, config.attempt_timeout) = (connect, attempt);
+        config.http_client = Some(http_client_fn(move |settings: &HttpConnectorSettings, _| {
+            *seen.lock().unwrap() = Some(settings.clone());
+            SharedHttpConnector::new(Unconnected)
+        }));
+        let call = of(&config, &config.home).assume_role_with_web_identity().role_arn(ROLE).role_session_name("pod");
+        call.web_identity_token(JWT).send().await.unwrap_err();
+        asked.lock().unwrap().take().unwrap()
+    }
+
+    #[tokio::test]
+    async fn connect_timeout_reaches_the_http_client() {
+        let secs = Duration::from_secs;
+        for (connect, attempt, expected) in [(2, 8, 2), (5, 8, 5), (5, 3, 3)] {
+            let settings = asked(secs(connect), secs(attempt)).await;
+            assert_eq!(settings.connect_timeout(), Some(secs(expected) + NOBODY_ELSES));
+            assert_eq!(settings.read_timeout(), Some(secs(attempt) + NOBODY_ELSES));
+        }
+    }
+}

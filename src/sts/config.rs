@@ -19,6 +19,16 @@ pub(crate) struct Session {
     pub(crate) policy_arns: Vec<String>,
 }
 
+/// What `AssumeRole` takes beside a session, and `AssumeRoleWithWebIdentity` does not.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(crate) struct ChainSettings {
+    pub(crate) external_id: Option<String>,
+    /// Keys and values.
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) transitive_tag_keys: Vec<String>,
+    pub(crate) source_identity: Option<String>,
+}
+
 /// Where one STS is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Site {
@@ -40,6 +50,8 @@ pub(crate) struct StsConfig {
     pub(crate) app_name: Option<AppName>,
     /// One whole exchange.
     pub(crate) attempt_timeout: Duration,
+    /// One connection. The attempt that waits for it may end sooner.
+    pub(crate) connect_timeout: Duration,
 }
 
 /// Which STS a config names.
@@ -66,6 +78,7 @@ impl StsConfig {
         self.place() == other.place()
             && self.app_name == other.app_name
             && self.attempt_timeout == other.attempt_timeout
+            && self.connect_timeout == other.connect_timeout
     }
 }
 

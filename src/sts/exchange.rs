@@ -12,13 +12,13 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::IdentityCache;
 use aws_sdk_sts::error::SdkError;
-use aws_sdk_sts::types::PolicyDescriptorType;
+use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Foreign, Granted, Says};
 use super::client;
-use super::config::{Session, Site, StsConfig};
+use super::config::{ChainSettings, Session, Site, StsConfig};
 use super::no_answer;
 use super::proof::Proof;
 use super::reason::Reason;
@@ -92,6 +92,20 @@ impl Sts {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Sts {
+    /// As if this answer had come.
+    pub(crate) async fn judge(
+        &self,
+        session: &Session,
+        proof: &Proof<'_>,
+        response: aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+    ) -> Result<Grant, Box<Refusal>> {
+        let answer = Answer::read(response, self.time.now()).await;
+        Exchange { sts: self, session, proof, tap: &Tap::default() }.judge(&answer, &self.place)
+    }
+}
+
 impl fmt::Debug for Sts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The client's own is pages long.
@@ -111,7 +125,7 @@ impl Exchange<'_> {
         let Session { role_arn, name, length, policy, policy_arns } = self.session;
         let seconds = length.map(|length| length.as_secs().try_into().unwrap_or(i32::MAX));
         let arns = policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
-        let arns = Some(arns.collect::<Vec<_>>()).filter(|arns| !arns.is_empty());
+        let arns = unless_empty(arns.collect());
         match self.proof {
             Proof::Token { jwt, .. } => {
                 let call = self.sts.client.assume_role_with_web_identity().role_arn(role_arn).role_session_name(name);
@@ -119,10 +133,15 @@ impl Exchange<'_> {
                 let call = call.web_identity_token(*jwt).customize().interceptor(self.tap.clone());
                 self.unless_sent(call.send().await)
             }
-            Proof::Credentials { credentials, external_id } => {
+            Proof::Credentials { credentials, settings } => {
+                let ChainSettings { external_id, tags, transitive_tag_keys, source_identity } = settings;
+                // Nothing is lost: a tag fails for want of a key or a value alone.
+                let tags = tags.iter().flat_map(|(key, value)| Tag::builder().key(key).value(value).build());
                 let call = self.sts.client.assume_role().role_arn(role_arn).role_session_name(name);
                 let call = call.set_duration_seconds(seconds).set_policy(policy.clone()).set_policy_arns(arns);
-                let call = call.set_external_id(external_id.map(str::to_owned));
+                let call = call.set_external_id(external_id.clone()).set_source_identity(source_identity.clone());
+                let call = call.set_tags(unless_empty(tags.collect()));
+                let call = call.set_transitive_tag_keys(unless_empty(transitive_tag_keys.clone()));
                 let signer = aws_sdk_sts::config::Builder::new()
                     .credentials_provider((*credentials).clone())
                     .identity_cache(IdentityCache::no_cache());
@@ -267,6 +286,11 @@ impl Exchange<'_> {
     }
 }
 
+/// An empty list would be sent as a parameter without a value.
+fn unless_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
+}
+
 /// The account of an assumed role. Other servers leave it empty, or name a tenant.
 fn account(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
@@ -274,11 +298,7 @@ fn account(arn: &str) -> Option<&str> {
 
 fn is_request_id(id: &str, secret: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    let echo = || {
-        id.len() >= 16 && secret.contains(id)
-            || secret.split(['.', '/']).any(|part| part.len() >= 16 && id.contains(part))
-    };
-    !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) && !id.contains("eyJ") && !echo()
+    id.len() <= 128 && id.bytes().all(plain) && !id.is_empty() && printable(id, secret, id.len()) == id
 }
 
 /// What STS gives when it is not asked for a length.
@@ -380,20 +400,29 @@ mod tests {
         let server = Server::start(http(200, DATE, &body), Then::Close).await;
         let signer =
             Credentials::new("ASIABASE", "BASESECRETCANARY", Some("BASESESSIONCANARY".to_owned()), None, "test");
-        let proof = Proof::Credentials { credentials: &signer, external_id: Some("orders") };
+        let settings = ChainSettings {
+            external_id: Some("orders".to_owned()),
+            tags: [("Team", "data lake"), ("stage", "")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            transitive_tag_keys: vec!["Team".to_owned()],
+            source_identity: Some("jane".to_owned()),
+        };
+        let proof = Proof::Credentials { credentials: &signer, settings: &settings };
         let grant = Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, in_time()).await.ok().unwrap();
         assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
         let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         assert!(head.to_lowercase().contains("authorization: aws4-hmac-sha256 credential=asiabase/"), "{head}");
-        assert!(body.starts_with("Action=AssumeRole&") && body.ends_with("&ExternalId=orders"), "{body}");
+        let sent = "&Tags.member.1.Key=Team&Tags.member.1.Value=data%20lake&Tags.member.2.Key=stage&Tags.member.2.Value=\
+                    &TransitiveTagKeys.member.1=Team&ExternalId=orders&SourceIdentity=jane";
+        assert!(body.starts_with("Action=AssumeRole&") && body.ends_with(sent), "{body}");
         assert!(!request.contains("BASESECRETCANARY"));
     }
 
     #[tokio::test]
     async fn p9_a_session_token_is_not_echoed() {
         let signer = Credentials::new("ASIABASE", SECRET, Some(SESSION.to_owned()), None, "test");
-        let proof = Proof::Credentials { credentials: &signer, external_id: None };
+        let settings = ChainSettings::default();
+        let proof = Proof::Credentials { credentials: &signer, settings: &settings };
         for (code, reason) in [
             ("ExpiredToken", Reason::KeyRejected),
             ("InvalidClientTokenId", Reason::KeyRejected),

@@ -23,8 +23,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{Place, Session, Site, StsConfig, is_loopback};
+pub(crate) use config::{ChainSettings, Place, Session, Site, StsConfig, is_loopback};
 pub(crate) use endpoints::Endpoints;
+#[cfg(any(test, fuzzing))]
+pub(crate) use exchange::Sts;
 pub(crate) use hints::{Asked, account_text, hint, missing_actions};
 pub(crate) use proof::Proof;
 pub(crate) use reason::Reason;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 
+use super::config::ChainSettings;
 use super::reason::Sent;
 
 /// What shows STS that we may ask: it says which operation is sent.
@@ -17,7 +18,7 @@ pub(crate) enum Proof<'a> {
         valid_from: Option<SystemTime>,
     },
     /// `AssumeRole`, signed with these.
-    Credentials { credentials: &'a Credentials, external_id: Option<&'a str> },
+    Credentials { credentials: &'a Credentials, settings: &'a ChainSettings },
 }
 
 impl Proof<'_> {
@@ -73,7 +74,7 @@ mod tests {
             assert_eq!(proof.sent(date.map(at)), expected, "{valid_from:?} {expires_at:?} {date:?}");
         }
         let credentials = Credentials::for_tests();
-        let proof = Proof::Credentials { credentials: &credentials, external_id: None };
+        let proof = Proof::Credentials { credentials: &credentials, settings: &ChainSettings::default() };
         assert_eq!(proof.sent(Some(at(10_000))), Sent::Signature);
     }
 }

@@ -258,6 +258,8 @@ fn by_code(code: &str, message: &str, sent: Sent) -> Option<Reason> {
         "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClient" => {
             Reason::KeyRejected
         }
+        // Of session tags. Tokens have none, so that there is no other meaning.
+        "InvalidParameterValue" if signed && message.contains("tag key") => Reason::Setting,
         "MalformedPolicyDocument" => Reason::Policy,
         "PackedPolicyTooLarge" => Reason::PolicyTooLarge,
         "RegionDisabled" => Reason::RegionDisabled,
@@ -404,6 +406,8 @@ mod tests {
         ("SignatureDoesNotMatch", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
         ("InvalidArgument", 400, "", Signature, Class::Unclear, ErrorKind::Unexpected, true),
         ("NobodyKnows", 400, "The signature has expired", Signature, Class::Unclear, ErrorKind::Unexpected, true),
+        ("InvalidParameterValue", 400, "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.", Signature, Class::Config, ErrorKind::InvalidConfiguration, false),
+        ("InvalidParameterValue", 400, "", Signature, Class::Unclear, ErrorKind::Unexpected, true),
         ("AccessDenied", 403, "not yet valid", Signature, Class::Lagging, ErrorKind::RoleDenied, false),
         // The token's own `exp` has passed.
         ("AccessDenied", 403, "", ExpiredToken, Class::Blocked, ErrorKind::TokenRejected, true),

@@ -101,6 +101,7 @@ pub(crate) fn config(url: &str) -> StsConfig {
         time_source: SharedTimeSource::new(SystemTimeSource::new()),
         app_name: None,
         attempt_timeout: Duration::from_secs(8),
+        connect_timeout: Duration::from_secs(2),
     }
 }
 

@@ -35,7 +35,7 @@ use self::hints::{Known, hint};
 use self::tokens::Tokens;
 use crate::error::Error;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
-use crate::sts::{Endpoints, Proof};
+use crate::sts::{Endpoints, Proof, Refusal, Session};
 
 /// Credentials of one role, from STS, for whatever token there is.
 pub(crate) struct WebIdentity {
@@ -99,11 +99,7 @@ impl WebIdentity {
         if let Ok(grant) = &outcome {
             self.sts_clock.hear(expired::vouched_for(grant));
         }
-        outcome.map_err(|refusal| {
-            let asked = refusal.asked(session);
-            let hint = hint(refusal.reason, &Known { asked, origin: &self.config.token, claims: token.claims() });
-            refusal.into_failure(hint)
-        })
+        outcome.map_err(|refusal| explained(*refusal, session, &self.config.token, token.claims()))
     }
 
     fn set_obstacle(&self, obstacle: Option<Error>) {
@@ -138,6 +134,17 @@ impl Source for WebIdentity {
         let token = || self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.sts.obstacle().or_else(token)
     }
+}
+
+/// For the engine, and with the next step for people.
+pub(crate) fn explained(
+    refusal: Refusal,
+    session: &Session,
+    origin: &TokenOrigin,
+    claims: Option<&TokenClaims>,
+) -> Failure {
+    let hint = hint(refusal.reason, &Known { asked: refusal.asked(session), origin, claims });
+    refusal.into_failure(hint)
 }
 
 /// Without a good token there is nothing to try; the watch sees the next one.

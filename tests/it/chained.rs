@@ -68,6 +68,43 @@ async fn a_role_of_another_account_is_assumed_and_signed_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tags_and_source_identity_are_sent() {
+    let role = AssumableRole::new(LAKE).principal(ROLE).allow("sts:TagSession").allow("sts:SetSourceIdentity");
+    let rig = with(role).await;
+    let lake = rig.builder().build().unwrap().assume_role(LAKE).tags([("Tenant", "blue"), ("stage", "")]);
+    let lake = lake.transitive_tag_keys(["Tenant"]).source_identity("jane@example.com").connect().await.unwrap();
+    assert_eq!(who(&Client::new(&lake.install(rig.config()))).await, LAKE_ARN);
+    soon(lake.refresh()).await.unwrap();
+    let calls: Vec<_> = rig.sts.calls().into_iter().filter(|call| call.action == "AssumeRole").collect();
+    assert_eq!(calls.len(), 2);
+    for call in calls {
+        let tags = [("Tenant", "blue"), ("stage", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!((call.tags, call.transitive_tag_keys), (tags.to_vec(), vec!["Tenant".to_owned()]));
+        assert_eq!(call.source_identity.as_deref(), Some("jane@example.com"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn denied_tag_or_identity_names_its_action() {
+    let rig = with(AssumableRole::new(LAKE).principal(ROLE)).await;
+    let base = rig.builder().build().unwrap();
+    for (builder, action) in [
+        (base.assume_role(LAKE).tags([("tenant", "blue")]), "sts:TagSession"),
+        (base.assume_role(LAKE).source_identity("jane"), "sts:SetSourceIdentity"),
+    ] {
+        let error = soon(builder.build().unwrap().refresh()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::RoleDenied, Some("AccessDenied")));
+        let text = error.to_string();
+        assert!(text.contains(&format!("is not authorized to perform: {action} on resource: {LAKE}")), "{text}");
+        assert!(text.contains(&format!(r#""Action":["sts:AssumeRole","{action}"]"#)), "{text}");
+        assert!(
+            error.remedy().unwrap().contains(&format!("must allow sts:AssumeRole and {action} on {LAKE}")),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p1_p3_many_requests_cost_one_call_of_each_kind_and_none_waits_for_the_next() {
     let rig = rig().await;
     rig.sts.set_latency(Duration::from_millis(100));

@@ -90,7 +90,7 @@ async fn a_profile_that_names_the_token_file_is_refreshed_by_the_engine() {
         aws_config::defaults(BehaviorVersion::latest()).profile_files(profile(&rig)).profile_name("pod").load().await;
     // The whole chain that aws-config has built from the profile, as one provider.
     let chain = base.credentials_provider().unwrap();
-    let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod").configure(&base);
+    let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod");
     let identity = identity.connect().await.unwrap();
     let client = Client::new(&identity.install(rig.config()));
     for _ in 0..2 {

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::isolated::Isolated;
-use crate::rig::{ClosedPort, ROLE, Rig, soon};
+use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon};
 
 /// Without an `SdkConfig`, and so without an HTTP client of the user.
 fn builder(rig: &Rig, endpoint: &str) -> Builder {
@@ -126,6 +126,39 @@ async fn missing_certificates_are_an_error_of_https_only() {
         assert!(error.to_string().contains(part), "{error}");
     }
     soon(builder(&rig, rig.sts.endpoint_url()).connect()).await.unwrap();
+}
+
+/// Nobody writes to the FIFO, so whoever reads it waits for ever.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn hung_certificates_cost_one_thread() {
+    let isolated = Isolated {
+        test: concat!(module_path!(), "::hung_certificates_cost_one_thread"),
+        wrapper: &[
+            "sh",
+            "-c",
+            r#"export SSL_CERT_FILE=$(mktemp -u); unset SSL_CERT_DIR; mkfifo "$SSL_CERT_FILE" || exit 97; exec "$0" "$@""#,
+        ],
+        uid: None,
+    };
+    if !isolated.is_here() {
+        return;
+    }
+    let rig = Rig::start().await;
+    let provider = builder(&rig, &ClosedPort::new().url.replace("http:", "https:"))
+        .attempt_timeout(Duration::from_millis(200))
+        .watch_token(false)
+        .build()
+        .unwrap();
+    drop(provider.updates());
+    let mut threads = Vec::new();
+    for failures in [1, 6] {
+        eventually(|| provider.status().consecutive_failures >= failures).await;
+        threads.push(fs::read_dir("/proc/self/task").unwrap().count());
+    }
+    assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TimedOut);
+    // One for each further attempt would be five.
+    assert!(threads[1] < threads[0] + 3, "{threads:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,7 @@ fn messages_are_told_from_other_texts() {
         const RAW: &str = r#"the third "message" of all"#;
     "##;
     let heads: Vec<_> = messages(source).iter().filter_map(|message| head(message)).collect();
-    assert_eq!(heads, ["the first message", "… is the second message", "the third \"message\" of all"]);
+    assert_eq!(heads, ["the first message", "is the second message", "the third \"message\" of all"]);
 }
 
 /// The string literals of a source that reach somebody, in order.
@@ -144,7 +144,7 @@ fn text(literal: &str) -> Option<String> {
 fn head(message: &str) -> Option<String> {
     let placeholder = Regex::new(r"\{[^{}]*\}").unwrap();
     let message = squeezed(&placeholder.replace_all(message, "…")).to_lowercase().replace('`', "");
-    let message = message.strip_prefix("…;").unwrap_or(&message).trim_start_matches([',', ':', ';', ' ']);
+    let message = message.trim_start_matches(['…', ',', ':', ';', '.', ' ']);
     let words = |text: &str| text.split(' ').filter(|word| word.chars().any(char::is_alphabetic)).count();
     let ends = message.char_indices().filter(|&(at, mark)| {
         ",:;(".contains(mark) || mark == '.' && message[at + 1..].chars().next().is_none_or(|next| next == ' ')

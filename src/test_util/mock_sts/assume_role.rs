@@ -22,6 +22,7 @@ pub struct AssumableRole {
     arn: String,
     principals: Vec<String>,
     external_id: Option<String>,
+    actions: Vec<String>,
     max_session: Duration,
 }
 
@@ -29,7 +30,7 @@ impl AssumableRole {
     /// A role that trusts nobody yet.
     pub fn new(arn: impl Into<String>) -> Self {
         let max_session = Duration::from_secs(3600);
-        Self { arn: arn.into(), principals: Vec::new(), external_id: None, max_session }
+        Self { arn: arn.into(), principals: Vec::new(), external_id: None, actions: Vec::new(), max_session }
     }
 
     /// Trusts the sessions of this role, by the role's own ARN. May be repeated.
@@ -41,6 +42,13 @@ impl AssumableRole {
     /// Wants this `ExternalId` in each request.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.external_id = Some(id.into());
+        self
+    }
+
+    /// Lets its trust policy allow this action beside `sts:AssumeRole`: `sts:TagSession`, without which it refuses tags, or
+    /// `sts:SetSourceIdentity`. May be repeated.
+    pub fn allow(mut self, action: impl Into<String>) -> Self {
+        self.actions.push(action.into());
         self
     }
 
@@ -66,10 +74,16 @@ impl Account {
         length: Option<Duration>,
     ) -> Result<Grant, Refusal> {
         let request = ExchangeRequest::parse(form)?;
-        let denied = || Refusal::not_authorized(&caller.assumed_role.arn, request.role_arn);
-        let role = self.assumable.iter().find(|role| role.arn == request.role_arn).ok_or_else(denied)?;
-        if !role.admits(caller, form.get("ExternalId")) {
-            return Err(denied());
+        let denied = |action| Refusal::not_authorized(&caller.assumed_role.arn, action, request.role_arn);
+        let role = self.assumable.iter().find(|role| role.arn == request.role_arn);
+        let role =
+            role.filter(|role| role.admits(caller, form.get("ExternalId"))).ok_or_else(|| denied("sts:AssumeRole"))?;
+        let is_tagged = form.list("Tags", "Key").next().is_some();
+        let is_identified = form.get("SourceIdentity").is_some();
+        for (is_needed, action) in [(is_tagged, "sts:TagSession"), (is_identified, "sts:SetSourceIdentity")] {
+            if is_needed && !role.actions.iter().any(|allowed| allowed == action) {
+                return Err(denied(action));
+            }
         }
         // Whoever calls has the session of a role: it is a chain.
         if request.duration.is_some_and(|asked| asked > LONGEST_CHAINED) {

@@ -31,6 +31,12 @@ pub struct Call {
     pub token_sha256: Option<String>,
     /// `ExternalId`.
     pub external_id: Option<String>,
+    /// `Tags`, keys and values.
+    pub tags: Vec<(String, String)>,
+    /// `TransitiveTagKeys`.
+    pub transitive_tag_keys: Vec<String>,
+    /// `SourceIdentity`.
+    pub source_identity: Option<String>,
     /// The access key that an exchange gave, or that signed a `GetCallerIdentity`.
     pub access_key_id: Option<String>,
     /// When the session ends that an exchange gave, by the mock's clock.
@@ -59,6 +65,9 @@ impl Call {
             subject: None,
             token_sha256: None,
             external_id: None,
+            tags: Vec::new(),
+            transitive_tag_keys: Vec::new(),
+            source_identity: None,
             access_key_id: None,
             expiration: None,
             signed_with: None,

@@ -82,6 +82,13 @@ pub(super) fn describe(form: &Form, call: &mut Call) {
     call.policy = owned("Policy");
     call.policy_arns = form.list("PolicyArns", "arn").map(str::to_owned).collect();
     call.external_id = owned("ExternalId");
+    call.tags = form
+        .list("Tags", "Key")
+        .zip(form.list("Tags", "Value"))
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect();
+    call.transitive_tag_keys = form.list("TransitiveTagKeys", "").map(str::to_owned).collect();
+    call.source_identity = owned("SourceIdentity");
     if let Some(token) = form.get("WebIdentityToken") {
         call.subject = Token::parse(token).and_then(|token| token.subject().map(str::to_owned));
         let hash = digest(&SHA256, token.as_bytes());

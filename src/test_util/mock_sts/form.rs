@@ -12,11 +12,12 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
-    /// The values of `<name>.member.<number>.<field>`.
+    /// The values of `<name>.member.<number>.<field>`, or without a field of `<name>.member.<number>`.
     pub(super) fn list(&self, name: &str, field: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(move |(key, value)| {
             let rest = key.strip_prefix(name)?.strip_prefix(".member.")?;
-            (rest.split_once('.')?.1 == field).then_some(&**value)
+            let of = rest.split_once('.').map_or("", |(_, of)| of);
+            (of == field).then_some(&**value)
         })
     }
 }

@@ -20,9 +20,8 @@ impl Refusal {
     }
 
     /// What `AssumeRole` says of a role that does not trust the caller, or is not there.
-    pub(super) fn not_authorized(caller_arn: &str, role_arn: &str) -> Self {
-        let message =
-            format!("User: {caller_arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
+    pub(super) fn not_authorized(caller_arn: &str, action: &str, role_arn: &str) -> Self {
+        let message = format!("User: {caller_arn} is not authorized to perform: {action} on resource: {role_arn}");
         Self::new(403, "AccessDenied", message)
     }
 
