@@ -181,7 +181,7 @@ impl From<BuildError> for Error {
     fn from(BuildError { kind, setting: _, message, remedy, source }: BuildError) -> Self {
         let mut error = Self::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
         let inner = error.inner();
-        (inner.build, inner.source) = (Some(kind), source.map(Arc::from));
+        (inner.build, inner.source) = (Some(kind), source);
         error
     }
 }
