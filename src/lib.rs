@@ -87,6 +87,7 @@
 //! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
 //! | a role that this one may assume, in chains of any length | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
 //! | any other provider, kept fresh in the same way; one type for all | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
+//! | one program for web identity, EKS Pod Identity and a laptop | example `pod_identity`, explained in [`docs::roles`](docs::roles#eks-pod-identity) |
 //! | one provider for libraries that each build theirs | [`Registry`] |
 //! | tokens from Vault, SPIFFE, a CI system | [`token_source`] |
 //! | STS of another region when that of home is away | [`standby_region`](Builder::standby_region) |
@@ -99,6 +100,7 @@
 //! | logs and metrics | [`docs::telemetry`] |
 //! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work in a runtime of your own | [`Builder::runtime`] |
+//! | code to copy for a common task | [`docs::recipes`] |
 //! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
 //!
 //! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It dereferences to
@@ -116,11 +118,12 @@
 //! |---|---|---|
 //! | `default-https-client` | yes | an HTTPS client, for a provider that was not given one by [`configure`](Builder::configure) |
 //! | `metrics` | no | what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade |
-//! | `object_store` | no | credentials for the S3 of `object_store` |
-//! | `reqsign` | no | credentials for `reqsign`'s signers, and so for OpenDAL's S3 |
+//! | `object_store-0_14` | no | credentials for the S3 of `object_store` 0.14 |
+//! | `reqsign-core-3` | no | credentials for the signers of `reqsign-core` 3, and so for OpenDAL's S3 |
 //! | `test-util` | no | the test kit |
 //!
-//! Enabling a feature never changes behaviour.
+//! Enabling a feature never changes behaviour. An adapter shows types of another crate, so its feature names that crate's
+//! version. A new version gets a feature and methods of its own (`object_store-0_15`); the old ones stay.
 //!
 //! # Rust version and platforms
 //!

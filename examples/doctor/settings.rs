@@ -53,9 +53,10 @@ impl Settings {
                         "not set: {}; this pod has EKS Pod Identity (AWS_CONTAINER_CREDENTIALS_FULL_URI)",
                         names.join(", ")
                     ),
-                    "EKS Pod Identity gives credentials without a web identity token: take them from aws-config's default \
-                     chain, kept fresh by BackgroundCredentialsProvider. For web identity instead, delete the pod identity \
-                     association, annotate the service account with eks.amazonaws.com/role-arn and create the pod anew",
+                    "EKS Pod Identity gives credentials without a web identity token: keep them fresh with \
+                     BackgroundCredentialsProvider, as the example pod_identity does. For web identity instead, delete \
+                     the pod identity association, annotate the service account with eks.amazonaws.com/role-arn and \
+                     create the pod anew",
                 );
             }
             let webhook = if self.role_arn.is_none() && self.token_file.is_none() {

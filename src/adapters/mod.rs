@@ -3,10 +3,10 @@
 mod identity_cache;
 #[cfg(feature = "metrics")]
 mod metrics;
-#[cfg(feature = "object_store")]
+#[cfg(feature = "object_store-0_14")]
 mod object_store;
 mod rejection;
-#[cfg(feature = "reqsign")]
+#[cfg(feature = "reqsign-core-3")]
 mod reqsign;
 
 use std::sync::Arc;

@@ -35,7 +35,7 @@ impl BackgroundCredentialsProvider {
     /// # Ok(())
     /// # }
     /// ```
-    #[cfg_attr(docsrs, doc(cfg(feature = "object_store")))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "object_store-0_14")))]
     pub fn object_store_credentials(&self) -> AwsCredentialProvider {
         Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
     }

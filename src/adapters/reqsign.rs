@@ -16,7 +16,7 @@ use crate::refresh::Supervisor;
 ///
 /// A signer keeps what it got until two minutes before its expiry, when newer credentials have long been there to be taken. A
 /// failure with nothing usable is an error with our [`Error`] as its source.
-#[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
 impl ProvideCredential for BackgroundCredentialsProvider {
     type Credential = Credential;
 
@@ -42,7 +42,7 @@ impl BackgroundCredentialsProvider {
     /// # Ok(())
     /// # }
     /// ```
-    #[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
     pub fn reqsign_chain(&self) -> ProvideCredentialChain<Credential> {
         ProvideCredentialChain::new().push(self.clone()).push(Nobody)
     }

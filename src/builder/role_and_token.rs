@@ -107,6 +107,5 @@ fn half(given: &'static str, (missing, what, method): (&str, &str, &str), env: &
     .with_setting(given)
 }
 
-const TO_USE_POD_IDENTITY: &str = "to use Pod Identity, build a BackgroundCredentialsProvider around the credentials \
-                                   provider of the SdkConfig (aws_config::load_defaults) or around \
-                                   aws_config::ecs::EcsCredentialsProvider";
+const TO_USE_POD_IDENTITY: &str = "to use Pod Identity, build a BackgroundCredentialsProvider around \
+                                   aws_config::ecs::EcsCredentialsProvider, as the example pod_identity and docs::roles show";

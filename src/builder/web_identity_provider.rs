@@ -109,8 +109,8 @@ impl ProvideCredentials for WebIdentityCredentialsProvider {
 }
 
 /// As for [`BackgroundCredentialsProvider`].
-#[cfg(feature = "reqsign")]
-#[cfg_attr(docsrs, doc(cfg(feature = "reqsign")))]
+#[cfg(feature = "reqsign-core-3")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
 impl reqsign_core::ProvideCredential for WebIdentityCredentialsProvider {
     type Credential = reqsign_aws_v4::Credential;
 

@@ -121,11 +121,11 @@
 //! # From `object_store`'s and OpenDAL's environment
 //!
 //! Both find the variables of web identity themselves, and exchange inside a request, for each store. With the features
-//! `object_store` and `reqsign` all share one provider ([`signers`](super::signers)); what else they read from the
+//! `object_store-0_14` and `reqsign-core-3` all share one provider ([`signers`](super::signers)); what else they read from the
 //! environment stays:
 //!
 //! ```no_run
-//! # #[cfg(feature = "object_store")]
+//! # #[cfg(feature = "object_store-0_14")]
 //! # fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> object_store::Result<()> {
 //! use object_store::aws::AmazonS3Builder;
 //!
@@ -140,7 +140,7 @@
 //! ```
 //!
 //! ```no_run
-//! # #[cfg(feature = "reqsign")]
+//! # #[cfg(feature = "reqsign-core-3")]
 //! # fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
 //! use opendal::{Operator, services::S3};
 //!

@@ -10,12 +10,13 @@
 //! | know when it refreshes, retries, waits and gives up | [`policy`] |
 //! | know what it does not do | [`limits`] |
 //! | sign with `object_store`, OpenDAL, `reqsign`, `aws-sigv4`; presign | [`signers`] |
-//! | have more than one role, chain roles, wrap another provider | [`roles`] |
+//! | have more than one role, chain roles, wrap another provider, use EKS Pod Identity | [`roles`] |
 //! | take tokens from elsewhere than a file | [`token_sources`] |
 //! | outlive an outage of STS in one region | [`standby`] |
 //! | run it in many pods and clusters; quotas, trust, key rotation, alerts | [`cluster`] |
 //! | log and measure it | [`telemetry`] |
 //! | see what it costs, beside others | [`comparison`] |
+//! | copy code for a common task | [`recipes`] |
 //!
 //! Who reads all of it goes down this page first, then [`policy`], [`operations`] and [`limits`]; each other page
 //! stands alone.
@@ -85,6 +86,7 @@ pub mod limits;
 pub mod migration;
 pub mod operations;
 pub mod policy;
+pub mod recipes;
 pub mod roles;
 pub mod signers;
 pub mod standby;

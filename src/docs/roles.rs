@@ -1,4 +1,4 @@
-//! Many roles, chained roles, any provider, chains of aws-config.
+//! Many roles, chained roles, any provider, EKS Pod Identity, chains of aws-config.
 //!
 //! All of them stand on the same engine and keep the same promises. `cargo run --example roles --features test-util`
 //! shows each.
@@ -110,6 +110,38 @@
 //!
 //! What its errors display is copied, scrubbed of what looks like a secret; the errors themselves, which may print an
 //! answer, are not kept.
+//!
+//! # EKS Pod Identity
+//!
+//! A service account with a pod identity association needs no role annotation. EKS sets two variables in its pods:
+//! `AWS_CONTAINER_CREDENTIALS_FULL_URI`, where an agent on the node listens (169.254.170.23 or `[fd00:ec2::23]`), and
+//! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. The agent gives credentials to a GET whose `Authorization` header is the content
+//! of that file. Sources: [container credential
+//! provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) and [the
+//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html). aws-config speaks this protocol, and
+//! reads the token file anew for each call. Put its provider behind the engine:
+//!
+//! ```no_run
+//! # async fn example(base: aws_config::SdkConfig) -> Result<(), aws_web_identity::Error> {
+//! use aws_config::ecs::EcsCredentialsProvider;
+//! use aws_web_identity::BackgroundCredentialsProvider;
+//!
+//! let agent = EcsCredentialsProvider::builder().build();
+//! let identity = BackgroundCredentialsProvider::builder(agent).name("EKS Pod Identity").connect().await?;
+//! let config = identity.install(base);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The example `pod_identity` runs in any pod and on a laptop. It takes web identity if its variables are injected, else
+//! Pod Identity, else the credentials that aws-config finds. A failure of the first that is set up is an error, and never
+//! the next one's turn. Both kinds of variables in one pod earn a warning ([`operations`](super::operations)).
+//!
+//! - The agent's `Expiration` is on the clock of AWS. The lifetime is counted on the local clock, as of any provider.
+//! - An agent that is away is an outage: valid credentials stay in use, and the agent is asked again in seconds.
+//! - A pod with `HTTP_PROXY` needs the agent's addresses in `NO_PROXY`.
+//! - EKS adds [session tags](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html), which a chained role inherits.
+//!   The trust policy of such a role must allow `sts:TagSession` as well.
 //!
 //! # Chains and profiles of aws-config
 //!

@@ -6,9 +6,9 @@
 //! |---|---|---|
 //! | AWS SDK | [`install`](crate::BackgroundCredentialsProvider::install) | at the next request |
 //! | AWS SDK, one service | [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) with `set_credentials_provider(Some(..))`, and [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache) | at the next request |
-//! | `object_store` | feature `object_store`: `AmazonS3Builder::with_credentials(identity.object_store_credentials())` | at the next request |
-//! | OpenDAL | feature `reqsign`: `S3::credential_provider_chain(identity.reqsign_chain())` | two minutes before the old ones end |
-//! | `reqsign` | feature `reqsign`: `Signer::new(context, identity.clone(), RequestSigner::new("s3", region))` | two minutes before the old ones end |
+//! | `object_store` | feature `object_store-0_14`: `AmazonS3Builder::with_credentials(identity.object_store_credentials())` | at the next request |
+//! | OpenDAL | feature `reqsign-core-3`: `S3::credential_provider_chain(identity.reqsign_chain())` | two minutes before the old ones end |
+//! | `reqsign` | feature `reqsign-core-3`: `Signer::new(context, identity.clone(), RequestSigner::new("s3", region))` | two minutes before the old ones end |
 //! | `aws-sigv4`, and all else | [`current`](crate::BackgroundCredentialsProvider::current), `provide_credentials`, or [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) | at each call |
 //!
 //! What an adapter returns counts as a handle: the background task lives as long as a store or an operator does.

@@ -32,8 +32,9 @@
 //!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`, since the webhook changes
 //!   new pods alone. Without the webhook, project a token and set both variables: see [`operations`](super::operations).
 //! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider in a [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider); `or take the pod identity
-//!   association away and annotate the service account with eks.amazonaws.com/role-arn`.
+//!   the SDK's provider in a [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider), as
+//!   [`roles`](super::roles#eks-pod-identity) shows; `or take the pod identity association away and annotate the service account
+//!   with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
 //!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep the credentials that you have.
 //!

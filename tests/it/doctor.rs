@@ -336,7 +336,7 @@ async fn pod_identity_alone_is_named() {
         .report()
         .await;
     assert!(report.detail("variables").contains("EKS Pod Identity"), "{report:?}");
-    for part in ["aws-config", "BackgroundCredentialsProvider", "eks.amazonaws.com/role-arn"] {
+    for part in ["example pod_identity", "BackgroundCredentialsProvider", "eks.amazonaws.com/role-arn"] {
         assert!(report.remedy("variables").contains(part), "{report:?}");
     }
 }

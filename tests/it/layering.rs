@@ -103,7 +103,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All files of the crate but the kit's and the tests'.
+/// All files of the crate but the kit's, the tests' and the recipes, which are users' code.
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut directories = vec![root()];
@@ -112,7 +112,7 @@ fn sources() -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
-                if name != "test_util" && name != "tests" {
+                if !["recipes", "test_util", "tests"].contains(&name.as_str()) {
                     directories.push(path);
                 }
             } else if name.ends_with(".rs") && name != "tests.rs" {

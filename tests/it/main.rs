@@ -14,7 +14,7 @@ mod diagnosis;
 mod doctor;
 mod engine_thread;
 mod example;
-#[cfg(all(feature = "object_store", feature = "reqsign"))]
+#[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
 mod examples;
 mod exchange;
 mod expired_token;
@@ -34,12 +34,15 @@ mod manifests;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod moto;
-#[cfg(feature = "object_store")]
+#[cfg(feature = "object_store-0_14")]
 mod object_store;
-#[cfg(feature = "reqsign")]
+#[cfg(feature = "reqsign-core-3")]
 mod opendal;
 mod operations;
+mod pod_identity;
 mod read_path;
+mod readme;
+mod recipes;
 mod rejection;
 mod rig;
 mod roles;
@@ -52,7 +55,7 @@ mod service;
 mod standby;
 mod status;
 #[cfg_attr(
-    not(all(feature = "object_store", feature = "reqsign")),
+    not(all(feature = "object_store-0_14", feature = "reqsign-core-3")),
     expect(dead_code, reason = "parts are for the signers' tests")
 )]
 mod storage;

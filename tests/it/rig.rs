@@ -115,7 +115,7 @@ pub(crate) async fn who(client: &Client) -> String {
 }
 
 /// Somebody else's credentials, kept fresh in the background.
-#[cfg(any(feature = "object_store", feature = "reqsign"))]
+#[cfg(any(feature = "object_store-0_14", feature = "reqsign-core-3"))]
 pub(crate) async fn theirs() -> aws_web_identity::BackgroundCredentialsProvider {
     let expiry = std::time::SystemTime::now() + Duration::from_secs(3600);
     let credentials = aws_credential_types::Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");

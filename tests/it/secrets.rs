@@ -187,9 +187,9 @@ fn p9_no_public_type_prints_a_secret() {
         let error = soon(provider.refresh()).await.unwrap_err();
         audit.show(&error);
         audit.show(&error.kind());
-        #[cfg(feature = "object_store")]
+        #[cfg(feature = "object_store-0_14")]
         audit.print(&format!("{:?}", provider.object_store_credentials()));
-        #[cfg(feature = "reqsign")]
+        #[cfg(feature = "reqsign-core-3")]
         audit.print(&format!("{:?}", provider.reqsign_chain()));
 
         audit.show(&provider.status().token.unwrap());
