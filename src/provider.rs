@@ -116,13 +116,11 @@ each_provider! {
     ///
     /// ```no_run
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> bool {
-    /// use aws_web_identity::Phase;
-    ///
     /// let status = identity.status();
     /// if let Some(error) = &status.last_error {
     ///     println!("valid until {:?}, next attempt at {:?}: {error}", status.expiry, status.next_attempt);
     /// }
-    /// matches!(status.phase, Phase::Fresh | Phase::Refreshing | Phase::Stale)
+    /// status.is_usable()
     /// # }
     /// ```
     pub fn status(&self) -> Status {
@@ -133,6 +131,7 @@ each_provider! {
     ///
     /// Starts the attempts if none has begun. If the engine thread cannot be started, the listener waits until another use
     /// of the provider starts it.
+    #[must_use]
     pub fn updates(&self) -> Updates {
         self.handle.supervisor().updates()
     }
@@ -141,6 +140,7 @@ each_provider! {
     ///
     /// Always of the same partition, by which [`identity_cache`](Self::identity_cache) knows it. A service builder's plain
     /// `credentials_provider(..)` wraps it anew, in another partition: it works, by way of the cache that was there before.
+    #[must_use]
     pub fn credentials_provider(&self) -> SharedCredentialsProvider {
         self.handle.credentials_provider()
     }
@@ -252,4 +252,16 @@ pub struct Status {
     /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and for
     /// a [`BackgroundCredentialsProvider`].
     pub token: Option<TokenClaims>,
+    usable: bool,
+}
+
+impl Status {
+    /// Whether a caller gets credentials now, without waiting.
+    ///
+    /// Also true after a shutdown while the last credentials are valid, and for expired credentials that
+    /// [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) hands out.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
 }

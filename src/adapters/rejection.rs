@@ -39,6 +39,7 @@ each_provider! {
     /// let client = aws_sdk_sts::Client::from_conf(config);
     /// # }
     /// ```
+    #[must_use]
     pub fn interceptor(&self) -> SharedInterceptor {
         SharedInterceptor::new(Rejection(self.supervisor().clone()))
     }

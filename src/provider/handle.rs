@@ -75,6 +75,7 @@ impl Handle {
             account_id: principal.account_id.clone(),
             endpoint: standing.endpoint,
             token,
+            usable: self.supervisor.read(|_| true, || false),
         }
     }
 

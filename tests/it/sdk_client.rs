@@ -19,6 +19,16 @@ use tokio::task::JoinSet;
 
 use crate::rig::{ARN, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
 
+/// Who drops what `install` returns uses no provider.
+#[tokio::test]
+#[deny(unfulfilled_lint_expectations)]
+async fn dropped_result_of_install_is_warned_of() {
+    let rig = Rig::start().await;
+    let identity = rig.builder().build().unwrap();
+    #[expect(unused_must_use)]
+    identity.install(rig.config());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_an_installed_client_signs_with_new_credentials_at_its_next_request() {
     let rig = Rig::start().await;
