@@ -215,6 +215,7 @@ impl Exchange<'_> {
                 account_id: account_id.map(str::to_owned),
                 assumed_role_arn: granted.assumed_role_arn.clone(),
                 endpoint: Some(endpoint.to_owned()),
+                feature: Some(self.proof.feature()),
             },
         }
     }
@@ -339,7 +340,7 @@ mod tests {
         assert_eq!(grant.expiration, at(NOW + 3600));
         assert_eq!(grant.date, Some(at(NOW)));
         assert_eq!(grant.requested, Duration::from_secs(3600));
-        let Principal { assumed_role_arn, account_id, endpoint } = grant.principal;
+        let Principal { assumed_role_arn, account_id, endpoint, feature: _ } = grant.principal;
         assert_eq!(assumed_role_arn.unwrap(), "arn:aws:sts::123456789012:assumed-role/app/pod-1");
         assert_eq!(account_id.unwrap(), "123456789012");
         assert_eq!(endpoint.unwrap(), server.url);
