@@ -99,7 +99,7 @@
 //! | logs and metrics | [`docs::telemetry`] |
 //! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work in a runtime of your own | [`Builder::runtime`] |
-//! | an orderly end | [`shutdown`](WebIdentityCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
+//! | an orderly end | [`shutdown`](WebIdentityCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
 //!
 //! What both kinds of providers share they have under the same names.
 //!

@@ -14,7 +14,7 @@ pub use self::background::BackgroundCredentialsProvider;
 pub(crate) use self::handle::Engine;
 use self::handle::{Handle, WeakHandle};
 use crate::error::Error;
-use crate::refresh::{Observer, Phase, Supervisor, Updates};
+use crate::refresh::{Observer, Phase, ShutdownWhen, Supervisor, Updates};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
 /// What both kinds of providers can do, written once. The body of an `impl`.
@@ -170,7 +170,9 @@ each_provider! {
 
 impl WebIdentityCredentialsProvider {
     pub(crate) fn from_parts(source: Arc<WebIdentity>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { handle: Handle::new(Arc::clone(&source), engine.clone(), observer), source, engine: Arc::new(engine) }
+        // The future is this provider's alone.
+        let kept = Engine { shutdown_when: ShutdownWhen::default(), ..engine.clone() };
+        Self { handle: Handle::new(Arc::clone(&source), engine, observer), source, engine: Arc::new(kept) }
     }
 
     pub(crate) fn source(&self) -> &WebIdentity {

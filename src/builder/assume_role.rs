@@ -4,8 +4,6 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::arn::{RoleArn, policy_arns};
 use super::parse::{self, Shown, quoted, refused};
 use super::standby::is_aws;
@@ -14,14 +12,14 @@ use crate::assume_role::AssumeRole;
 use crate::environment::Given;
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Engine, WebIdentityCredentialsProvider};
-use crate::refresh::{ExpiredPolicy, Source};
+use crate::refresh::{ExpiredPolicy, ShutdownWhen, Source};
 use crate::sts::Session;
 
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
 /// chaining.
 ///
 /// The base's region, endpoint and STS client are used, so that nothing is connected to twice, and unless set here its
-/// session name, refresh window, timeouts, policy for expired credentials and cancellation token. Session policies and
+/// session name, refresh window, timeouts and policy for expired credentials. Session policies and
 /// session length are the base's own. What a setting accepts is the rule of STS's [`AssumeRole`]; a value that breaks
 /// it is a [`BuildError`].
 ///
@@ -38,7 +36,7 @@ pub struct AssumeRoleBuilder {
     refresh_window: Option<RangeInclusive<f64>>,
     wait_timeout: Option<Duration>,
     expired_policy: Option<ExpiredPolicy>,
-    cancellation_token: Option<CancellationToken>,
+    shutdown_when: ShutdownWhen,
 }
 
 impl WebIdentityCredentialsProvider {
@@ -66,7 +64,7 @@ impl WebIdentityCredentialsProvider {
             refresh_window: None,
             wait_timeout: None,
             expired_policy: None,
-            cancellation_token: None,
+            shutdown_when: ShutdownWhen::default(),
         }
     }
 }
@@ -126,9 +124,10 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Shuts this provider down when it is cancelled, not the base. Default: the base's.
-    pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
-        self.cancellation_token = Some(token);
+    /// Shuts this provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). The
+    /// base goes on. Default: never; the base's future is the base's alone.
+    pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
@@ -162,7 +161,7 @@ impl AssumeRoleBuilder {
         };
         let external_id = self.external_id.map(external_id).transpose()?;
 
-        let Engine { mut policy, time_source, parent, runtime } = self.base.engine().clone();
+        let Engine { mut policy, time_source, runtime, .. } = self.base.engine().clone();
         if let Some(value) = self.refresh_window {
             let by = "AssumeRoleBuilder::refresh_window";
             policy.refresh_window = parse::refresh_window(Given { by, value })?;
@@ -172,7 +171,7 @@ impl AssumeRoleBuilder {
             policy.wait_timeout = parse::wait_timeout(Given { by, value })?;
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
-        let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent), runtime };
+        let engine = Engine { policy, time_source, shutdown_when: self.shutdown_when, runtime };
         let sts = self.base.source().sts().another();
         let source = AssumeRole::new(self.base.supervisor().clone(), session, external_id, sts);
         let observer = adapters::observer(source.subject(), None);
@@ -229,7 +228,6 @@ fn external_id(id: String) -> Result<String, BuildError> {
 }
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use aws_types::region::Region;
 

@@ -8,14 +8,13 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use super::parse::{self, Shown};
 use crate::adapters;
 use crate::environment::Given;
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Engine};
-use crate::refresh::{ExpiredPolicy, Policy, Source};
+use crate::refresh::{ExpiredPolicy, Policy, ShutdownWhen, Source};
 use crate::wrapped::Wrapped;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
@@ -36,7 +35,7 @@ pub struct BackgroundBuilder {
     attempt_timeout: Duration,
     wait_timeout: Duration,
     expired_policy: ExpiredPolicy,
-    cancellation_token: Option<CancellationToken>,
+    shutdown_when: ShutdownWhen,
     runtime: Option<Handle>,
     shared_time_source: Option<SharedTimeSource>,
     time_source: Option<SharedTimeSource>,
@@ -52,7 +51,7 @@ impl BackgroundCredentialsProvider {
             attempt_timeout: Duration::from_secs(20),
             wait_timeout: Duration::from_secs(30),
             expired_policy: ExpiredPolicy::default(),
-            cancellation_token: None,
+            shutdown_when: ShutdownWhen::default(),
             runtime: None,
             shared_time_source: None,
             time_source: None,
@@ -99,10 +98,9 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Shuts the provider down when it is cancelled, as
-    /// [`Builder::cancellation_token`](crate::Builder::cancellation_token).
-    pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
-        self.cancellation_token = Some(token);
+    /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when).
+    pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
@@ -139,7 +137,7 @@ impl BackgroundBuilder {
         let time_source = self.time_source.or(self.shared_time_source).unwrap_or_default();
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
-        let engine = Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime };
+        let engine = Engine { policy, time_source, shutdown_when: self.shutdown_when, runtime: self.runtime };
         let observer = adapters::observer(source.subject(), None);
         Ok(BackgroundCredentialsProvider::from_parts(source, engine, observer))
     }

@@ -4,13 +4,14 @@ use super::endpoint::RawUrl;
 use super::settings::{Settings, Shared};
 use super::standby::RawStandby;
 use crate::provider::{Engine, WebIdentityCredentialsProvider};
+use crate::refresh::ShutdownWhen;
 use crate::web_identity::{Config, TokenConfig, TokenOrigin};
 
 impl Settings {
     /// Those that gave this provider.
     pub(super) fn of(provider: &WebIdentityCredentialsProvider) -> Self {
         let Config { session, token, sts } = provider.source().config().clone();
-        let Engine { policy, time_source, parent, runtime } = provider.engine().clone();
+        let Engine { policy, time_source, runtime, .. } = provider.engine().clone();
         let (mut token_file, mut token_source, mut token_poll_interval, mut watch_token) = (None, None, None, None);
         match token {
             TokenOrigin::File(TokenConfig { file, poll_interval, watch }) => {
@@ -44,7 +45,7 @@ impl Settings {
             expired_policy: Some(policy.expired),
             token_poll_interval,
             watch_token,
-            cancellation_token: parent,
+            shutdown_when: ShutdownWhen::default(),
             runtime,
             time_source: Some(time_source),
             like: Some(provider.clone()),
@@ -53,12 +54,10 @@ impl Settings {
 }
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use std::time::Duration;
 
     use aws_types::region::Region;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::builder::Builder;
@@ -94,18 +93,13 @@ mod tests {
 
     #[test]
     fn everything_is_handed_on_but_what_is_set_anew() {
-        let token = CancellationToken::new();
-        let provider = first().cancellation_token(token.clone()).build().unwrap();
+        let provider = first().build().unwrap();
         let (config, shares) = resolved(provider.to_builder());
         assert_eq!(config, resolved(first()).0);
         assert!(shares);
         let (config, shares) = resolved(provider.to_builder().role_arn(OTHER));
         assert_eq!(config, resolved(first().role_arn(OTHER)).0);
         assert!(shares);
-        // The one token ends both.
-        let other = provider.to_builder().role_arn(OTHER).build().unwrap();
-        token.cancel();
-        assert!(provider.supervisor().is_closed() && other.supervisor().is_closed());
     }
 
     #[test]

@@ -14,7 +14,6 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
 use super::endpoint::{self, RawUrl};
@@ -25,7 +24,7 @@ use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::{Engine, WebIdentityCredentialsProvider};
-use crate::refresh::{self, ExpiredPolicy, Source};
+use crate::refresh::{self, ExpiredPolicy, ShutdownWhen, Source};
 use crate::sts::{Endpoints, Session, Site, StsConfig};
 use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
 
@@ -49,7 +48,7 @@ pub(super) struct Settings {
     pub(super) expired_policy: Option<ExpiredPolicy>,
     pub(super) token_poll_interval: Option<Duration>,
     pub(super) watch_token: Option<bool>,
-    pub(super) cancellation_token: Option<CancellationToken>,
+    pub(super) shutdown_when: ShutdownWhen,
     pub(super) runtime: Option<Handle>,
     pub(super) time_source: Option<SharedTimeSource>,
     /// Whose STS client is used, if it does for what comes out.
@@ -183,7 +182,7 @@ impl Settings {
                 standbys,
                 use_fips,
                 use_dual_stack,
-                http_client: http_client(shared_client)?,
+                http_client: shared_client,
                 time_source: time_source.clone(),
                 app_name,
                 attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
@@ -205,7 +204,7 @@ impl Settings {
         Ok(Parts {
             config,
             sts,
-            engine: Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime },
+            engine: Engine { policy, time_source, shutdown_when: self.shutdown_when, runtime: self.runtime },
         })
     }
 }
@@ -259,18 +258,6 @@ fn session_name(given: Option<String>, env: &Environment) -> Result<String, Buil
     }
     let random = || RANDOM.get_or_init(|| format!("{}-{:016x}", env!("CARGO_PKG_NAME"), fastrand::u64(..)));
     Ok(env.pod_name().and_then(|pod| parse::session_name_of_pod(&pod)).unwrap_or_else(|| random().clone()))
-}
-
-/// Without one the STS client takes the SDK's default, if it is compiled in.
-fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClient>, BuildError> {
-    if shared.is_none() && !cfg!(feature = "default-https-client") {
-        return Err(BuildError::invalid(
-            "there is no HTTP client",
-            "enable this crate's feature default-https-client, or give Builder::configure an SdkConfig that has an \
-             http_client",
-        ));
-    }
-    Ok(shared)
 }
 
 /// What was warned of. Many providers of a process have their settings in common.
@@ -344,7 +331,6 @@ fn has_fips(region: &Region) -> bool {
 }
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use std::cell::Cell;
     use std::ffi::OsString;
@@ -358,7 +344,7 @@ mod tests {
 
     use super::*;
     use crate::builder::Builder;
-    use crate::sts::testing::Log;
+    use crate::sts::testing::{DATE, JWT, Log, Server, Then, http, success};
     use crate::web_identity::token_source::{ProvideToken, future};
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
@@ -430,10 +416,21 @@ mod tests {
         }
     }
 
+    /// Ours, or the one that another crate brought into the SDK.
+    #[tokio::test]
+    async fn compiled_in_http_client_serves_by_default() {
+        let server = Server::start(http(200, DATE, &success()), Then::Close).await;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, JWT).unwrap();
+        let builder = Builder::default().role_arn(ROLE).token_file(file).region(Region::from_static("eu-central-1"));
+        let provider = builder.session_name("pod-1").endpoint_url(&server.url).connect().await.unwrap();
+        assert!(provider.current().is_some());
+    }
+
     #[test]
     fn a_pod_that_the_webhook_prepared_needs_no_setting() {
-        let Parts { config, engine: Engine { policy, parent, .. }, .. } =
-            resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(file(&config).file, PathBuf::from("/run/token"));
@@ -449,7 +446,6 @@ mod tests {
         assert_eq!(policy.refresh_window, 0.60..=0.75);
         assert_eq!(policy.wait_timeout, Duration::from_secs(30));
         assert_eq!(policy.expired, ExpiredPolicy::Never);
-        assert!(parent.is_none());
     }
 
     #[test]
@@ -458,7 +454,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, engine: Engine { policy, parent, .. }, .. } = resolve(
+        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")
@@ -474,7 +470,7 @@ mod tests {
                 .expired_policy(ExpiredPolicy::UntilRejected)
                 .token_poll_interval(Duration::from_secs(5))
                 .watch_token(false)
-                .cancellation_token(CancellationToken::new())
+                .shutdown_when(std::future::pending())
                 .configure(&shared),
             &[("AWS_ROLE_SESSION_NAME", "variable"), ("AWS_ENDPOINT_URL_STS", "https://variable.example")],
         );
@@ -491,7 +487,6 @@ mod tests {
         assert_eq!(config.sts.attempt_timeout, Duration::from_secs(3));
         assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
         assert_eq!(policy.expired, ExpiredPolicy::UntilRejected);
-        assert!(parent.is_some());
     }
 
     #[test]
@@ -859,7 +854,7 @@ mod tests {
         /// Whatever the environment holds: no panic, and what comes out is valid.
         #[test]
         fn any_environment_gives_a_valid_config_or_an_error(
-            values in prop::collection::vec(value(), 20),
+            values in prop::collection::vec(value(), 32),
             injected in any::<bool>(),
         ) {
             let asked = Cell::new(0);
@@ -887,20 +882,5 @@ mod tests {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(feature = "default-https-client"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn p12_a_missing_http_client_is_said_at_once() {
-        assert_eq!(
-            http_client(None).unwrap_err().to_string(),
-            "there is no HTTP client: enable this crate's feature default-https-client, or give Builder::configure an \
-             SdkConfig that has an http_client"
-        );
     }
 }

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | the STS client and its connections, while their settings are equal | slot, schedule, exchanges, failures |
 //! | the file events of the token's directory (one watcher for each directory of a process) | what it has seen of the token; a poll every 30 s costs microseconds |
-//! | the [`cancellation_token`](crate::Builder::cancellation_token) | [`shutdown`](crate::WebIdentityCredentialsProvider::shutdown), and the end with the last handle |
+//! | | [`shutdown`](crate::WebIdentityCredentialsProvider::shutdown), [`shutdown_when`](crate::Builder::shutdown_when), and the end with the last handle |
 //!
 //! Give each role a config of its own with [`install`](crate::WebIdentityCredentialsProvider::install).
 //!

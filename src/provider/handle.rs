@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::time::SharedTimeSource;
-use tokio_util::sync::CancellationToken;
 
 use super::Status;
-use crate::refresh::{Clock, Monotonic, Observer, Policy, Source, Supervisor, WeakSupervisor};
+use crate::refresh::{Clock, Monotonic, Observer, Policy, ShutdownWhen, Source, Supervisor, WeakSupervisor};
 use crate::web_identity::TokenClaims;
 
 /// How the engine of a handle is to run.
@@ -16,7 +15,7 @@ use crate::web_identity::TokenClaims;
 pub(crate) struct Engine {
     pub(crate) policy: Policy,
     pub(crate) time_source: SharedTimeSource,
-    pub(crate) parent: Option<CancellationToken>,
+    pub(crate) shutdown_when: ShutdownWhen,
     /// Where the background work runs, if not on the engine thread.
     pub(crate) runtime: Option<tokio::runtime::Handle>,
 }
@@ -30,10 +29,10 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn new<S: Source>(source: Arc<S>, engine: Engine, observer: Option<Arc<dyn Observer>>) -> Self {
-        let Engine { policy, time_source, parent, runtime } = engine;
+        let Engine { policy, time_source, shutdown_when, runtime } = engine;
         let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
         let clock = Clock::new(monotonic, time_source);
-        Self::of(Supervisor::new(source, policy, clock, runtime, parent.as_ref(), observer))
+        Self::of(Supervisor::new(source, policy, clock, runtime, shutdown_when, observer))
     }
 
     /// Another handle of the same engine, of a partition of its own.
