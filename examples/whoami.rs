@@ -108,7 +108,7 @@ fn failure_of(error: &Error) -> Value {
         source = cause.source();
     }
     json!({
-        "kind": format!("{:?}", error.kind()),
+        "kind": error.kind().as_str(),
         "message": error.to_string(),
         "code": error.code(),
         "request_id": error.request_id(),

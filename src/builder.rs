@@ -20,7 +20,6 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 pub use self::assume_role::AssumeRoleBuilder;
 pub use self::background::BackgroundBuilder;
@@ -32,7 +31,7 @@ pub use self::web_identity_provider::WebIdentityCredentialsProvider;
 #[cfg(any(test, fuzzing))]
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
-use crate::refresh::ExpiredPolicy;
+use crate::refresh::{ExpiredPolicy, ShutdownWhen};
 use crate::web_identity::SourceConfig;
 use crate::web_identity::token_source::ProvideToken;
 
@@ -84,7 +83,8 @@ impl Builder {
     /// [a connect timeout of its own](Self::connect_timeout), for which the HTTP client keeps a second pool of connections.
     ///
     /// A config without an HTTP client leaves the provider its own: hyper and rustls, as the SDK's default client (feature
-    /// `default-https-client`). It heeds `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, but a loopback endpoint never
+    /// `default-https-client`). Without that feature the SDK's default client serves, if another crate of the program
+    /// enables it, as aws-config does; without either each exchange fails and says so. The client of our own heeds `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, but a loopback endpoint never
     /// goes through a proxy. It trusts the machine's CA certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead;
     /// `AWS_CA_BUNDLE` is not read. If the host has several addresses, an attempt that gets no answer is followed by one that
     /// begins with another address.
@@ -292,10 +292,30 @@ impl Builder {
         self
     }
 
-    /// Shuts the provider down when it is cancelled. The provider takes a child of it and never cancels the token
-    /// itself.
-    pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
-        self.settings.cancellation_token = Some(token);
+    /// Shuts the provider down when the future resolves, as [`shutdown`](WebIdentityCredentialsProvider::shutdown) does.
+    /// Default: never. Called again, the later future replaces the earlier one.
+    ///
+    /// The provider's background task polls the future, on the engine thread or on [`runtime`](Self::runtime): it must not
+    /// block. A provider that is never used never polls it. The future is dropped with the task, or with the last handle of
+    /// a provider that was never used. If it panics, the provider goes on, and an ERROR event says so.
+    ///
+    /// The future belongs to the one provider that is built. [`to_builder`](WebIdentityCredentialsProvider::to_builder) and
+    /// [`assume_role`](crate::BackgroundCredentialsProvider::assume_role) do not carry it over: give each provider a future of its
+    /// own. A [`Registry`] that has the provider already drops the future unpolled. A forked child does not have it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), aws_web_identity::Error> {
+    /// use aws_web_identity::WebIdentityCredentialsProvider;
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// let stop = CancellationToken::new();
+    /// let builder = WebIdentityCredentialsProvider::builder();
+    /// let identity = builder.shutdown_when(stop.clone().cancelled_owned()).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.settings.shutdown_when = ShutdownWhen::new(future);
         self
     }
 

@@ -241,8 +241,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// In snake case, for logs and metrics.
-    pub(crate) fn label(self) -> &'static str {
+    /// The kind in snake case, as events and metrics have it: `role_denied`. Never changes for a kind.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::InvalidConfiguration => "invalid_configuration",

@@ -101,7 +101,7 @@
 //! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work in a runtime of your own | [`Builder::runtime`] |
 //! | code to copy for a common task | [`docs::recipes`] |
-//! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`cancellation_token`](Builder::cancellation_token) |
+//! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
 //!
 //! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It dereferences to
 //! that type, which has all other methods, and turns into it by [`From`]. Store the general type to hold any provider.

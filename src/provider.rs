@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::time::SharedTimeSource;
-use tokio_util::sync::CancellationToken;
 
 use crate::error::{BuildError, Error};
-use crate::refresh::{Clock, Monotonic, Observer, Phase, Policy, Source, Supervisor, Updates};
+use crate::refresh::{Clock, Monotonic, Observer, Phase, Policy, ShutdownWhen, Source, Supervisor, Updates};
 use crate::sts::{Endpoints, StsConfig};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
@@ -127,13 +126,11 @@ impl BackgroundCredentialsProvider {
     ///
     /// ```no_run
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> bool {
-    /// use aws_web_identity::Phase;
-    ///
     /// let status = identity.status();
     /// if let Some(error) = &status.last_error {
     ///     println!("valid until {:?}, next attempt at {:?}: {error}", status.expiry, status.next_attempt);
     /// }
-    /// matches!(status.phase, Phase::Fresh | Phase::Refreshing | Phase::Stale)
+    /// status.is_usable()
     /// # }
     /// ```
     pub fn status(&self) -> Status {
@@ -151,6 +148,7 @@ impl BackgroundCredentialsProvider {
             account_id: principal.account_id.clone(),
             endpoint: standing.endpoint,
             token: self.inner.web_identity.as_ref().and_then(|source| source.claims()),
+            usable: self.supervisor.read(|_| true, || false),
         }
     }
 
@@ -158,6 +156,7 @@ impl BackgroundCredentialsProvider {
     ///
     /// Starts the attempts if none has begun. If the engine thread cannot be started, the listener waits until another use
     /// of the provider starts it.
+    #[must_use]
     pub fn updates(&self) -> Updates {
         self.supervisor.updates()
     }
@@ -166,6 +165,7 @@ impl BackgroundCredentialsProvider {
     ///
     /// Always of the same partition, by which [`identity_cache`](Self::identity_cache) knows it. A service builder's plain
     /// `credentials_provider(..)` wraps it anew, in another partition: it works, by way of the cache that was there before.
+    #[must_use]
     pub fn credentials_provider(&self) -> SharedCredentialsProvider {
         self.inner.shared.clone()
     }
@@ -245,17 +245,21 @@ impl fmt::Debug for BackgroundCredentialsProvider {
 pub(crate) struct Engine {
     pub(crate) policy: Policy,
     pub(crate) time_source: SharedTimeSource,
-    pub(crate) parent: Option<CancellationToken>,
     /// Where the background work runs, if not on the engine thread.
     pub(crate) runtime: Option<tokio::runtime::Handle>,
 }
 
 impl Engine {
     /// Starts nothing.
-    pub(crate) fn supervise<S: Source>(&self, source: Arc<S>, observer: Option<Arc<dyn Observer>>) -> Supervisor {
-        let Self { policy, time_source, parent, runtime } = self.clone();
+    pub(crate) fn supervise<S: Source>(
+        &self,
+        source: Arc<S>,
+        shutdown_when: ShutdownWhen,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Supervisor {
+        let Self { policy, time_source, runtime } = self.clone();
         let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
-        Supervisor::new(source, policy, Clock::new(monotonic, time_source), runtime, parent.as_ref(), observer)
+        Supervisor::new(source, policy, Clock::new(monotonic, time_source), runtime, shutdown_when, observer)
     }
 }
 
@@ -332,4 +336,16 @@ pub struct Status {
     /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and if
     /// no token is behind these credentials.
     pub token: Option<TokenClaims>,
+    usable: bool,
+}
+
+impl Status {
+    /// Whether a caller gets credentials now, without waiting.
+    ///
+    /// Also true after a shutdown while the last credentials are valid, and for expired credentials that
+    /// [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) hands out.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
 }

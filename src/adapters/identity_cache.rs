@@ -21,8 +21,10 @@ impl BackgroundCredentialsProvider {
     ///
     /// The identity cache that the config had is kept for identities that are not this provider's: bearer tokens, a
     /// credentials provider of your own on one service's config. (An operation that is given credentials of its own gets a
-    /// cache of its own from the SDK.) Another provider of this crate behind this one's cache works, but its keys are
-    /// pinned as the SDK pins them: `install` each on a config of its own.
+    /// cache of its own from the SDK.) The user agent tells AWS how these credentials were obtained: `m/k` for a web
+    /// identity, `m/i` for a chained role. Without this cache it does not. Another provider of this crate behind this
+    /// one's cache works, but its keys are pinned as the SDK pins them: `install` each on a config of its own.
+    #[must_use = "only clients of the config that this returns use the provider"]
     pub fn install(&self, config: SdkConfig) -> SdkConfig {
         let others = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
         let cache = self.cache_before(others);
@@ -32,6 +34,7 @@ impl BackgroundCredentialsProvider {
     /// The identity cache alone, for one service's config, beside
     /// [`credentials_provider`](Self::credentials_provider). Identities that are not this provider's go through the SDK's
     /// default cache.
+    #[must_use]
     pub fn identity_cache(&self) -> SharedIdentityCache {
         self.cache_before(IdentityCache::lazy().build())
     }

@@ -59,7 +59,7 @@ impl Observer for Metrics {
     }
 
     fn exchanged(&self, took: Duration, error: Option<&Error>) {
-        let (outcome, kind) = error.map_or(("ok", "none"), |error| ("error", error.kind().label()));
+        let (outcome, kind) = error.map_or(("ok", "none"), |error| ("error", error.kind().as_str()));
         counter!(EXCHANGES, "role" => self.role.clone(), "outcome" => outcome, "kind" => kind).increment(1);
         histogram!(DURATION, "role" => self.role.clone()).record(took);
     }

@@ -36,6 +36,7 @@ impl BackgroundCredentialsProvider {
     /// # }
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "object_store-0_14")))]
+    #[must_use]
     pub fn object_store_credentials(&self) -> AwsCredentialProvider {
         Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
     }

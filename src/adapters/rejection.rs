@@ -1,5 +1,7 @@
 //! An interceptor that hears a service refuse the key, and tells the provider.
 
+mod cbor;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +23,8 @@ use crate::refresh::Supervisor;
 
 impl BackgroundCredentialsProvider {
     /// For one service's config, optional: hears the service refuse the key and calls
-    /// [`invalidate`](Self::invalidate).
+    /// [`invalidate`](Self::invalidate). It reads the code in each protocol of AWS: JSON, XML, CBOR, and the headers
+    /// `x-amzn-errortype` and `x-amzn-query-error`.
     ///
     /// | code | acts |
     /// |---|---|
@@ -39,6 +42,7 @@ impl BackgroundCredentialsProvider {
     /// let client = aws_sdk_sts::Client::from_conf(config);
     /// # }
     /// ```
+    #[must_use]
     pub fn interceptor(&self) -> SharedInterceptor {
         SharedInterceptor::new(Rejection(self.supervisor().clone()))
     }
@@ -74,8 +78,8 @@ impl Intercept for Rejection {
     ) -> Result<(), BoxError> {
         if context.output_or_error().is_err()
             && let Some(SignedWith(key)) = config_bag.load::<SignedWith>()
-            && let Some(code) = error_code(context.response())
-            && let Some(least_age) = least_age(&code, clock_is_off(context.response(), runtime_components))
+            && let clock_off = clock_is_off(context.response(), runtime_components)
+            && let Some(least_age) = error_codes(context.response()).find_map(|code| least_age(&code, clock_off))
         {
             self.0.rejected(key, least_age);
         }
@@ -108,12 +112,20 @@ fn signing_key(authorization: &str) -> Option<&str> {
     credential.split('/').next().filter(|key| !key.is_empty())
 }
 
-/// The error's code in whatever protocol the service speaks: the header of the JSON protocols, their body, or XML.
-fn error_code(response: &Response) -> Option<String> {
-    if let Some(header) = response.headers().get("x-amzn-errortype") {
-        return Some(bare(header).to_owned());
-    }
+/// The error's codes, in whatever protocol the service speaks. A service that once spoke the query protocol has two: that of
+/// its new protocol, and the old one in `x-amzn-query-error`.
+fn error_codes(response: &Response) -> impl Iterator<Item = String> {
+    let in_header = |name| response.headers().get(name).map(|code| bare(code).to_owned());
+    let codes = [in_header("x-amzn-errortype"), in_header("x-amzn-query-error"), code_in_body(response)];
+    codes.into_iter().flatten()
+}
+
+/// Of CBOR, XML or JSON. The first byte tells them apart.
+fn code_in_body(response: &Response) -> Option<String> {
     let body = response.body().bytes()?;
+    if let Some(code) = cbor::error_type(body) {
+        return Some(bare(code).to_owned());
+    }
     let xml = std::str::from_utf8(body).ok().map(str::trim_start).filter(|text| text.starts_with('<'));
     if let Some(xml) = xml {
         let document = Document::parse(xml).ok()?;
@@ -126,9 +138,9 @@ fn error_code(response: &Response) -> Option<String> {
     Some(bare(code).to_owned())
 }
 
-/// `prefix#Code:uri` without what surrounds the code.
+/// `prefix#Code:uri` or `Code;Sender` without what surrounds the code.
 fn bare(code: &str) -> &str {
-    let code = code.split(':').next().unwrap_or(code);
+    let code = code.split([':', ';']).next().unwrap_or(code);
     code.rsplit('#').next().unwrap_or(code).trim()
 }
 
@@ -138,12 +150,12 @@ mod tests {
 
     use super::*;
 
-    fn code(headers: &[(&'static str, &'static str)], body: &'static str) -> Option<String> {
-        let mut response = Response::new(403.try_into().unwrap(), SdkBody::from(body));
+    fn code(headers: &[(&'static str, &'static str)], body: impl Into<SdkBody>) -> Option<String> {
+        let mut response = Response::new(403.try_into().unwrap(), body.into());
         for (name, value) in headers {
             response.headers_mut().insert(*name, *value);
         }
-        error_code(&response)
+        error_codes(&response).next()
     }
 
     #[test]
@@ -158,6 +170,8 @@ mod tests {
                 code(&[], "<Response><Errors><Error><Code>ExpiredTokenException</Code></Error></Errors></Response>"),
                 "ec2",
             ),
+            (code(&[], &b"\xa1\x66__type\x75ExpiredTokenException"[..]), "rpc-v2-cbor"),
+            (code(&[("x-amzn-query-error", "ExpiredTokenException;Sender")], "{}"), "query-compatible"),
         ];
         for (found, protocol) in sent {
             assert_eq!(found.as_deref(), Some("ExpiredTokenException"), "{protocol}");

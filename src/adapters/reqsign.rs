@@ -43,6 +43,7 @@ impl BackgroundCredentialsProvider {
     /// # }
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
+    #[must_use]
     pub fn reqsign_chain(&self) -> ProvideCredentialChain<Credential> {
         ProvideCredentialChain::new().push(self.clone()).push(Nobody)
     }

@@ -118,7 +118,7 @@ mod tests {
     use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 
     use super::*;
-    use crate::refresh::{Clock, ExpiredPolicy, Monotonic, Policy, Principal};
+    use crate::refresh::{Clock, ExpiredPolicy, Monotonic, Policy, Principal, ShutdownWhen};
     use crate::sts::testing::{ROLE, Server, Then, config, http, session, success};
 
     const CALM: Attempt = Attempt { usable: true };
@@ -160,7 +160,14 @@ mod tests {
         let wait_timeout = Duration::from_secs(30);
         let policy = Policy { refresh_window: 0.60..=0.75, wait_timeout, expired: ExpiredPolicy::Never };
         let clock = Clock::new(Monotonic::System, SharedTimeSource::new(SystemTimeSource::new()));
-        Supervisor::new(Arc::new(Scripted { fails, given: AtomicU64::new(0) }), policy, clock, None, None, None)
+        Supervisor::new(
+            Arc::new(Scripted { fails, given: AtomicU64::new(0) }),
+            policy,
+            clock,
+            None,
+            ShutdownWhen::default(),
+            None,
+        )
     }
 
     async fn until(mut holds: impl FnMut() -> bool) {

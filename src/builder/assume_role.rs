@@ -5,8 +5,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::arn::{RoleArn, policy_arns};
 use super::parse::{self, Shown, quoted, refused};
 use super::settings;
@@ -17,15 +15,14 @@ use crate::assume_role::AssumeRole;
 use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
-use crate::refresh::ExpiredPolicy;
+use crate::refresh::{ExpiredPolicy, ShutdownWhen};
 use crate::sts::{ChainSettings, Session};
 
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
 /// chaining.
 ///
 /// The base's region, endpoint and STS client are used, with its attempt and connect timeout, so that nothing is connected to
-/// twice. Unless set here, so are its session name, refresh window, wait timeout, policy for expired credentials and
-/// cancellation token. Session policies and session length are not taken over. Settings keep the rules of STS's
+/// twice. Unless set here, so are its session name, refresh window, wait timeout and policy for expired credentials. Session policies and session length are not taken over. Settings keep the rules of STS's
 /// [`AssumeRole`]; a value that breaks its rule is a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
@@ -41,7 +38,7 @@ pub struct AssumeRoleBuilder {
     refresh_window: Option<RangeInclusive<f64>>,
     wait_timeout: Option<Duration>,
     expired_policy: Option<ExpiredPolicy>,
-    cancellation_token: Option<CancellationToken>,
+    shutdown_when: ShutdownWhen,
 }
 
 impl BackgroundCredentialsProvider {
@@ -73,7 +70,7 @@ impl BackgroundCredentialsProvider {
             refresh_window: None,
             wait_timeout: None,
             expired_policy: None,
-            cancellation_token: None,
+            shutdown_when: ShutdownWhen::default(),
         }
     }
 }
@@ -186,9 +183,10 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Shuts this provider down when it is cancelled, not the base. Default: the base's.
-    pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
-        self.cancellation_token = Some(token);
+    /// Shuts this provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). The
+    /// base goes on. Default: never; the base's future is the base's alone.
+    pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
@@ -229,7 +227,7 @@ impl AssumeRoleBuilder {
             source_identity: source_identity.map(tags::source_identity).transpose()?,
         };
 
-        let Engine { mut policy, time_source, parent, runtime } = self.base.engine().clone();
+        let Engine { mut policy, time_source, runtime, .. } = self.base.engine().clone();
         if let Some(value) = self.refresh_window {
             let by = "AssumeRoleBuilder::refresh_window";
             policy.refresh_window = parse::refresh_window(Given { by, value })?;
@@ -239,13 +237,13 @@ impl AssumeRoleBuilder {
             policy.wait_timeout = parse::wait_timeout(Given { by, value })?;
         }
         policy.expired = self.expired_policy.unwrap_or(policy.expired);
-        let engine = Engine { policy, time_source, parent: self.cancellation_token.or(parent), runtime };
+        let engine = Engine { policy, time_source, runtime };
         settings::tell_of_sts(&base.sts, &Environment::real(), &settings::TOLD);
         let sts = base.endpoints();
         let chaining = Chaining::with(session.name.clone(), base.sts.clone(), &sts);
         let observer = adapters::observer(&session.role_arn, None);
         let source = AssumeRole::new(self.base.supervisor().clone(), session, settings, sts);
-        let supervisor = engine.supervise(Arc::new(source), observer);
+        let supervisor = engine.supervise(Arc::new(source), self.shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chaining)))
     }
 
@@ -301,7 +299,6 @@ fn external_id(id: String) -> Result<String, BuildError> {
 }
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use aws_types::region::Region;
 

@@ -9,7 +9,6 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use super::parse::{self, Shown};
 use super::settings::{self, Settings, Shared};
@@ -17,7 +16,7 @@ use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
 use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
-use crate::refresh::{ExpiredPolicy, Policy};
+use crate::refresh::{ExpiredPolicy, Policy, ShutdownWhen};
 use crate::wrapped::Wrapped;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
@@ -38,7 +37,7 @@ pub struct BackgroundBuilder {
     attempt_timeout: Duration,
     wait_timeout: Duration,
     expired_policy: ExpiredPolicy,
-    cancellation_token: Option<CancellationToken>,
+    shutdown_when: ShutdownWhen,
     runtime: Option<Handle>,
     shared: Option<Shared>,
     time_source: Option<SharedTimeSource>,
@@ -54,7 +53,7 @@ impl BackgroundCredentialsProvider {
             attempt_timeout: Duration::from_secs(20),
             wait_timeout: Duration::from_secs(30),
             expired_policy: ExpiredPolicy::default(),
-            cancellation_token: None,
+            shutdown_when: ShutdownWhen::default(),
             runtime: None,
             shared: None,
             time_source: None,
@@ -102,10 +101,9 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Shuts the provider down when it is cancelled, as
-    /// [`Builder::cancellation_token`](crate::Builder::cancellation_token).
-    pub fn cancellation_token(mut self, token: CancellationToken) -> Self {
-        self.cancellation_token = Some(token);
+    /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when).
+    pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
@@ -151,8 +149,8 @@ impl BackgroundBuilder {
         let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
         let observer = adapters::observer(&self.name, None);
         let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
-        let engine = Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime };
-        let supervisor = engine.supervise(Arc::new(source), observer);
+        let engine = Engine { policy, time_source, runtime: self.runtime };
+        let supervisor = engine.supervise(Arc::new(source), self.shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chaining))
     }
 

@@ -21,7 +21,7 @@ use crate::web_identity::{Config, TokenId, WebIdentity};
 /// The same session means equal role, token file, session name, session length, session policies, and STS endpoint
 /// (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is only the same as itself; to share
 /// one give clones of an `Arc`. Whatever else a builder was told (timeouts, refresh window, HTTP client, time source,
-/// runtime, cancellation token, how the token is watched) holds for the provider if it is the first, and is not looked at if there is one already. Only
+/// runtime, shutdown future, how the token is watched) holds for the provider if it is the first, and is not looked at if there is one already. Only
 /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) of a handle starts with what its own builder was told.
 ///
 /// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built
@@ -126,7 +126,6 @@ impl Key {
 }
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use std::time::Duration;
 

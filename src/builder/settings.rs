@@ -14,7 +14,6 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use super::arn::{RoleArn, policy_arns};
 use super::endpoint::{self, RawUrl};
@@ -26,7 +25,7 @@ use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::Engine;
-use crate::refresh::{self, ExpiredPolicy, Source};
+use crate::refresh::{self, ExpiredPolicy, ShutdownWhen, Source};
 use crate::sts::{Endpoints, Session, Site, StsConfig};
 use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
 
@@ -53,7 +52,7 @@ pub(super) struct Settings {
     pub(super) expired_policy: Option<ExpiredPolicy>,
     pub(super) token_poll_interval: Option<Duration>,
     pub(super) watch_token: Option<bool>,
-    pub(super) cancellation_token: Option<CancellationToken>,
+    pub(super) shutdown_when: ShutdownWhen,
     pub(super) runtime: Option<Handle>,
     pub(super) time_source: Option<SharedTimeSource>,
     /// Whose STS client is used, if it does for what comes out.
@@ -117,6 +116,8 @@ pub(super) struct Parts {
     /// Of the provider that this one is made from, if it does for this one.
     pub(super) sts: Option<Endpoints>,
     pub(super) engine: Engine,
+    /// This provider's alone.
+    pub(super) shutdown_when: ShutdownWhen,
     /// For those that are made from this one.
     pub(super) told: Arc<Settings>,
 }
@@ -125,7 +126,7 @@ impl Parts {
     pub(super) fn build(self) -> WebIdentityCredentialsProvider {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
-        let supervisor = self.engine.supervise(Arc::clone(&source), observer);
+        let supervisor = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
         WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.told)
     }
 }
@@ -141,7 +142,8 @@ impl Settings {
 
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let told = Arc::new(Self { has_new_token: false, like: None, ..self.clone() });
+        let shutdown_when = ShutdownWhen::default();
+        let told = Arc::new(Self { has_new_token: false, shutdown_when, like: None, ..self.clone() });
         let (role_arn, token) =
             role_and_token(self.role_arn.clone(), self.token_file.clone(), self.token_source.clone(), env)?;
         let sts = self.sts(env)?;
@@ -185,7 +187,8 @@ impl Settings {
         Ok(Parts {
             config,
             sts: like.map(|like| like.sts().another()),
-            engine: Engine { policy, time_source, parent: self.cancellation_token, runtime: self.runtime },
+            engine: Engine { policy, time_source, runtime: self.runtime },
+            shutdown_when: self.shutdown_when,
             told,
         })
     }
@@ -216,7 +219,7 @@ impl Settings {
             standbys,
             use_fips,
             use_dual_stack,
-            http_client: http_client(shared.and_then(|shared| shared.http_client.clone()))?,
+            http_client: shared.and_then(|shared| shared.http_client.clone()),
             time_source: time_source.unwrap_or_default(),
             app_name: shared.and_then(|shared| shared.app_name.clone()),
             attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
@@ -274,19 +277,6 @@ pub(super) fn session_name(given: Option<String>, env: &Environment) -> Result<S
     }
     let random = || RANDOM.get_or_init(|| format!("{}-{:016x}", env!("CARGO_PKG_NAME"), fastrand::u64(..)));
     Ok(env.pod_name().and_then(|pod| parse::session_name_of_pod(&pod)).unwrap_or_else(|| random().clone()))
-}
-
-/// Without one the STS client takes the SDK's default, if it is compiled in.
-fn http_client(shared: Option<SharedHttpClient>) -> Result<Option<SharedHttpClient>, BuildError> {
-    // A fuzz target builds, and never sends.
-    if shared.is_none() && !cfg!(any(feature = "default-https-client", fuzzing)) {
-        return Err(BuildError::invalid(
-            "there is no HTTP client",
-            "enable this crate's feature default-https-client, or give Builder::configure an SdkConfig that has an \
-             http_client",
-        ));
-    }
-    Ok(shared)
 }
 
 /// What was warned of. Many providers of a process have their settings in common.
@@ -368,7 +358,6 @@ fn has_fips(region: &Region) -> bool {
 }
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use std::cell::Cell;
     use std::ffi::OsString;
@@ -382,7 +371,7 @@ mod tests {
 
     use super::*;
     use crate::builder::Builder;
-    use crate::sts::testing::Log;
+    use crate::sts::testing::{DATE, JWT, Log, Server, Then, http, success};
     use crate::web_identity::token_source::{ProvideToken, future};
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
@@ -454,10 +443,21 @@ mod tests {
         }
     }
 
+    /// Ours, or the one that another crate brought into the SDK.
+    #[tokio::test]
+    async fn compiled_in_http_client_serves_by_default() {
+        let server = Server::start(http(200, DATE, &success()), Then::Close).await;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, JWT).unwrap();
+        let builder = Builder::default().role_arn(ROLE).token_file(file).region(Region::from_static("eu-central-1"));
+        let provider = builder.session_name("pod-1").endpoint_url(&server.url).connect().await.unwrap();
+        assert!(provider.current().is_some());
+    }
+
     #[test]
     fn a_pod_that_the_webhook_prepared_needs_no_setting() {
-        let Parts { config, engine: Engine { policy, parent, .. }, .. } =
-            resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(file(&config).file, PathBuf::from("/run/token"));
@@ -474,7 +474,6 @@ mod tests {
         assert_eq!(policy.refresh_window, 0.60..=0.75);
         assert_eq!(policy.wait_timeout, Duration::from_secs(30));
         assert_eq!(policy.expired, ExpiredPolicy::Never);
-        assert!(parent.is_none());
     }
 
     #[test]
@@ -483,7 +482,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, engine: Engine { policy, parent, .. }, .. } = resolve(
+        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")
@@ -500,7 +499,7 @@ mod tests {
                 .expired_policy(ExpiredPolicy::UntilRejected)
                 .token_poll_interval(Duration::from_secs(5))
                 .watch_token(false)
-                .cancellation_token(CancellationToken::new())
+                .shutdown_when(std::future::pending())
                 .configure(&shared),
             &[("AWS_ROLE_SESSION_NAME", "variable"), ("AWS_ENDPOINT_URL_STS", "https://variable.example")],
         );
@@ -518,7 +517,6 @@ mod tests {
         assert_eq!(config.sts.connect_timeout, Duration::from_millis(700));
         assert_eq!((policy.refresh_window, policy.wait_timeout), (0.2..=0.3, Duration::from_secs(4)));
         assert_eq!(policy.expired, ExpiredPolicy::UntilRejected);
-        assert!(parent.is_some());
     }
 
     #[test]
@@ -915,20 +913,5 @@ mod tests {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(feature = "default-https-client"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn p12_a_missing_http_client_is_said_at_once() {
-        assert_eq!(
-            http_client(None).unwrap_err().to_string(),
-            "there is no HTTP client: enable this crate's feature default-https-client, or give Builder::configure an \
-             SdkConfig that has an http_client"
-        );
     }
 }

@@ -147,7 +147,6 @@ const BY_REGION: &str = "Builder::standby_region";
 const BY_URL: &str = "Builder::standby_endpoint_url";
 
 #[cfg(test)]
-#[cfg(feature = "default-https-client")]
 mod tests {
     use std::ffi::OsString;
 

@@ -55,9 +55,9 @@ impl WebIdentityCredentialsProvider {
     /// rest, since to lose it by oversight would widen what a session may do.
     ///
     /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on
-    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: the same
-    /// [`cancellation_token`](Builder::cancellation_token) ends both, a
-    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) does not.
+    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: neither a
+    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor [`shutdown_when`](Builder::shutdown_when) of this one ends the
+    /// other.
     ///
     /// ```no_run
     /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -135,7 +135,6 @@ mod tests {
 
     use aws_types::SdkConfig;
     use aws_types::region::Region;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::environment::Environment;
@@ -176,18 +175,13 @@ mod tests {
 
     #[test]
     fn everything_is_handed_on_but_what_is_set_anew() {
-        let token = CancellationToken::new();
-        let provider = first().cancellation_token(token.clone()).build().unwrap();
+        let provider = first().build().unwrap();
         let (config, shares) = resolved(provider.to_builder());
         assert_eq!(config, resolved(first()).0);
         assert!(shares);
         let (config, shares) = resolved(provider.to_builder().role_arn(OTHER));
         assert_eq!(config, resolved(first().role_arn(OTHER)).0);
         assert!(shares);
-        // The one token ends both.
-        let other = provider.to_builder().role_arn(OTHER).build().unwrap();
-        token.cancel();
-        assert!(provider.supervisor().is_closed() && other.supervisor().is_closed());
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | the STS client and its connections, while their settings are equal | slot, schedule, exchanges, failures |
 //! | the file events of the token's directory (one watcher for each directory of a process) | what it has seen of the token; a poll every 30 s costs microseconds |
-//! | the [`cancellation_token`](crate::Builder::cancellation_token) | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), and the end with the last handle |
+//! | | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), [`shutdown_when`](crate::Builder::shutdown_when), and the end with the last handle |
 //!
 //! The new builder has what the provider's builder was told. A setting that was not told keeps its default, and each one can
 //! be replaced or cleared:

@@ -23,7 +23,7 @@
 //!
 //! `generation` is that of the new credentials, and in the events of failures that of those which remain; 0 if there
 //! never were any. `valid_seconds` is what remains of them, `next_attempt_seconds` the time until the next exchange.
-//! `kind` is the [`ErrorKind`](crate::ErrorKind) in snake case, `error` the text of the [`Error`](crate::Error) with
+//! `kind` is [`ErrorKind::as_str`](crate::ErrorKind::as_str), `error` the text of the [`Error`](crate::Error) with
 //! its remedy, `cause` that of its source, if it has one.
 //!
 //! A failure is a WARN as long as it is news: the first three that are alike (of one `kind` and with the same

@@ -129,7 +129,6 @@
 //! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the switch |
-//! | `there is no HTTP client` | `enable this crate's feature default-https-client`, or give an `SdkConfig` with a client |
 //!
 //! # No token
 //!
@@ -217,7 +216,8 @@
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
 //! | `this machine has no CA certificates`, `… cannot be trusted without them` | the image has none | install `ca-certificates`, or set `SSL_CERT_FILE` |
-//! | `check the region` | the endpoint rules have none for this region and switches | `AWS_REGION`, FIPS and dual stack; `no HTTP client`: give one |
+//! | `check the region` | the endpoint rules have none for this region and switches | `AWS_REGION`, FIPS and dual stack |
+//! | `No HTTP client was available` | no crate of the program brings one | `enable the feature default-https-client of aws-web-identity or of aws-config` |
 //! | `no thread can be started`, `…. The exchange is tried again` | the pids limit | `raise the limit of threads` |
 //!
 //! ## `the answer of STS at …`
@@ -422,6 +422,7 @@
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |
 //! | `FIPS is on` | outside the US and Canada switch it off |
 //! | `the background work panicked`, `watching for changes panicked` | report the bug; the work goes on |
+//! | `the future of shutdown_when panicked` | mend the program: the provider goes on, and that future ends it no more |
 //!
 //! # Parts of messages
 //!

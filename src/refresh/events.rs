@@ -82,7 +82,7 @@ impl Renewed {
 /// An attempt failed: with the standing's last error.
 pub(super) fn failed(role: &str, standing: &Standing, loud: bool, now: SystemTime) {
     let Some(error) = &standing.last_error else { return };
-    let kind = error.kind().label();
+    let kind = error.kind().as_str();
     Span::current().record("outcome", "error").record("kind", kind);
     macro_rules! tell {
         ($level:expr) => {
@@ -114,7 +114,7 @@ pub(super) fn expired(role: &str, standing: &Standing) {
         role,
         generation = standing.generation,
         failures = standing.consecutive_failures,
-        kind = standing.last_error.as_ref().map(|error| error.kind().label()),
+        kind = standing.last_error.as_ref().map(|error| error.kind().as_str()),
         error = standing.last_error.as_ref().map(field::display),
         "credentials expired before they could be renewed"
     );

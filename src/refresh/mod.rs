@@ -26,6 +26,7 @@ mod policy;
 mod refresher;
 mod rejections;
 mod schedule;
+mod shutdown_when;
 mod slot;
 mod source;
 mod standing;
@@ -45,6 +46,7 @@ pub use updates::{Closed, Updates};
 pub(crate) use clock::{Clock, Monotonic};
 pub(crate) use observer::Observer;
 pub(crate) use policy::Policy;
+pub(crate) use shutdown_when::ShutdownWhen;
 pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 #[cfg(feature = "metrics")]
 pub(crate) use standing::Standing;

@@ -15,12 +15,13 @@ use tokio::time::{sleep, sleep_until};
 use tracing::Instrument;
 
 use super::engine_thread::no_thread;
+use super::shutdown_when::ShutdownWhen;
 use super::source::{Attempt, Change, Class, Failure, Grant, Source};
 use super::task::Task;
 use crate::error::{Error, ErrorKind};
 
-/// Runs until the provider is closed.
-pub(super) async fn run<S: Source>(task: Task, source: Arc<S>) {
+/// Runs until the provider is closed, or until the user's future closes it.
+pub(super) async fn run<S: Source>(task: Task, source: Arc<S>, shutdown_when: ShutdownWhen) {
     let closed = task.shared().closed.clone();
     let mut wake = task.shared().wake.subscribe();
     let endless = async {
@@ -38,6 +39,7 @@ pub(super) async fn run<S: Source>(task: Task, source: Arc<S>) {
     tokio::select! {
         biased;
         () = closed.cancelled() => {}
+        () = shutdown_when.resolved() => closed.cancel(),
         () = endless => {}
     }
 }
@@ -126,7 +128,7 @@ const TOKIO_WITHOUT_THREAD: &str = "OS can't spawn worker thread: ";
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
 /// Drives a future to its end, or to its panic, which may come as early as when it is made.
-async fn caught<T>(make: impl AsyncFnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+pub(super) async fn caught<T>(make: impl AsyncFnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     let mut future = pin!(make());
     poll_fn(move |cx: &mut Context<'_>| {
         let future: Pin<&mut _> = future.as_mut();
@@ -140,7 +142,7 @@ async fn caught<T>(make: impl AsyncFnOnce() -> T) -> Result<T, Box<dyn Any + Sen
 }
 
 /// Only what a literal or `format!` gave: never a value of the source.
-fn text_of(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn text_of(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&'static str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (None, Some(_)) => "message withheld",

@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::time::Instant;
 
@@ -57,14 +58,14 @@ impl Snapshot {
             generation,
             lifetime,
             expiry,
+            stripes: stripes(&credentials, expiry, &principal),
             principal,
-            stripes: Arc::new(std::array::from_fn(|_| Stripe::new(&credentials, expiry))),
         }
     }
 
     /// The same credentials, showing another expiry.
     pub(crate) fn showing(&self, deadline: Instant, expiry: SystemTime) -> Self {
-        let stripes = Arc::new(std::array::from_fn(|_| Stripe::new(&self.stripes[0].credentials, expiry)));
+        let stripes = stripes(&self.stripes[0].credentials, expiry, &self.principal);
         Self { deadline, readable_until: deadline, expiry, stripes, ..self.clone() }
     }
 
@@ -99,10 +100,15 @@ struct Stripe {
     credentials: Credentials,
 }
 
-impl Stripe {
-    fn new(credentials: &Credentials, expiry: SystemTime) -> Self {
-        Self { identity: copy(credentials, expiry).into(), credentials: copy(credentials, expiry) }
-    }
+fn stripes(credentials: &Credentials, expiry: SystemTime, principal: &Principal) -> Arc<[Stripe; STRIPES]> {
+    Arc::new(std::array::from_fn(|_| {
+        let mut marked = copy(credentials, expiry);
+        // On the identity alone: each clone of credentials with a mark allocates.
+        if let Some(feature) = &principal.feature {
+            marked.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().push(feature.clone());
+        }
+        Stripe { identity: marked.into(), credentials: copy(credentials, expiry) }
+    }))
 }
 
 /// A copy that shares no reference count: a plain clone shares its inside until it is written to.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 
 use crate::error::{Error, ErrorKind};
 
@@ -54,6 +55,8 @@ pub(crate) struct Principal {
     pub(crate) account_id: Option<String>,
     /// Who gave them.
     pub(crate) endpoint: Option<String>,
+    /// How they were obtained, where the credentials do not say it: the SDK's clients tell AWS in the user agent.
+    pub(crate) feature: Option<AwsCredentialFeature>,
 }
 
 /// What a failed fetch gives.

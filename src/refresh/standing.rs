@@ -25,6 +25,17 @@ pub enum Phase {
     Stale,
 }
 
+impl Phase {
+    /// Whether there are valid credentials that are kept fresh: `Fresh`, `Refreshing` or `Stale`.
+    ///
+    /// A health check asks [`Status::is_usable`](crate::Status::is_usable): it also knows whether credentials are left after
+    /// a shutdown, and whether expired ones are handed out.
+    #[must_use]
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Fresh | Self::Refreshing | Self::Stale)
+    }
+}
+
 /// How the engine stands at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {

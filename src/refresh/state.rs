@@ -62,13 +62,7 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(
-        policy: Policy,
-        clock: Clock,
-        subject: String,
-        closed: CancellationToken,
-        observer: Option<Arc<dyn Observer>>,
-    ) -> Self {
+    pub(super) fn new(policy: Policy, clock: Clock, subject: String, observer: Option<Arc<dyn Observer>>) -> Self {
         let anchor = clock.read();
         let now = anchor.mono;
         let schedule = Schedule::new(policy.refresh_window.clone(), now);
@@ -77,7 +71,7 @@ impl Shared {
             clock,
             policy,
             subject,
-            closed,
+            closed: CancellationToken::new(),
             lost: AtomicBool::new(false),
             wake: watch::Sender::new(()),
             news: watch::Sender::new(0),

@@ -8,7 +8,6 @@ use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
@@ -19,6 +18,7 @@ use super::engine_thread::{Seat, TaskFuture};
 use super::observer::Observer;
 use super::policy::Policy;
 use super::refresher;
+use super::shutdown_when::ShutdownWhen;
 use super::slot::Snapshot;
 use super::source::{Principal, Source};
 use super::standing::Standing;
@@ -66,17 +66,16 @@ impl Supervisor {
         policy: Policy,
         clock: Clock,
         runtime: Option<Runtime>,
-        parent: Option<&CancellationToken>,
+        shutdown_when: ShutdownWhen,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
-        let closed = parent.map_or_else(CancellationToken::new, CancellationToken::child_token);
-        let shared = Arc::new(Shared::new(policy, clock, source.subject().to_owned(), closed, observer));
+        let shared = Arc::new(Shared::new(policy, clock, source.subject().to_owned(), observer));
         let subscriber =
             tracing::dispatcher::get_default(|current| (!current.is::<NoSubscriber>()).then(|| current.clone()));
         let asked = Arc::clone(&source);
         Self(Arc::new(Handle {
             shared,
-            run: Box::new(move |task| Box::pin(refresher::run(task, Arc::clone(&source)))),
+            run: Box::new(move |task| Box::pin(refresher::run(task, Arc::clone(&source), shutdown_when.clone()))),
             obstacle: Box::new(move || asked.obstacle()),
             runtime,
             subscriber,

@@ -234,6 +234,7 @@ impl Exchange<'_> {
                 account_id: account_id.map(str::to_owned),
                 assumed_role_arn: granted.assumed_role_arn.clone(),
                 endpoint: Some(endpoint.to_owned()),
+                feature: Some(self.proof.feature()),
             },
         }
     }
@@ -252,7 +253,9 @@ impl Exchange<'_> {
         let reason = if self.tap.endpoint().is_none() { Reason::NotSent } else { reason };
         let text = printable(&text, self.proof.secret(), 512);
         let what = match reason {
-            Reason::NotSent | Reason::NoCertificates | Reason::NoThread => "nothing could be sent to",
+            Reason::NotSent | Reason::NoHttpClient | Reason::NoCertificates | Reason::NoThread => {
+                "nothing could be sent to"
+            }
             _ => "no answer from",
         };
         Err(self.refusal(reason, |endpoint| format!("{what} STS at {endpoint} for {}: {text}", self.session.role_arn)))
@@ -359,7 +362,7 @@ mod tests {
         assert_eq!(grant.expiration, at(NOW + 3600));
         assert_eq!(grant.date, Some(at(NOW)));
         assert_eq!(grant.requested, Duration::from_secs(3600));
-        let Principal { assumed_role_arn, account_id, endpoint } = grant.principal;
+        let Principal { assumed_role_arn, account_id, endpoint, feature: _ } = grant.principal;
         assert_eq!(assumed_role_arn.unwrap(), "arn:aws:sts::123456789012:assumed-role/app/pod-1");
         assert_eq!(account_id.unwrap(), "123456789012");
         assert_eq!(endpoint.unwrap(), server.url);
@@ -679,6 +682,11 @@ mod tests {
             "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: invalid peer \
              certificate: UnknownIssuer"
         );
+        // The words of the SDK's orchestrator.
+        let error = || ConnectorError::other("No HTTP client was available to send this request. Enable".into(), None);
+        let refusal = failure(error).await;
+        assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoHttpClient, ErrorKind::InvalidConfiguration));
+        assert!(refusal.message.starts_with("nothing could be sent to STS at https://sts.ex"), "{}", refusal.message);
         let refusal = failure(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;
         assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
         let refusal = failure(|| ConnectorError::io(format!("proxy says {JWT}").into())).await;

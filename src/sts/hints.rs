@@ -95,8 +95,13 @@ pub(crate) fn hint(reason: Reason, asked: &Asked<'_>) -> String {
         ),
         Reason::NotSent => format!(
             "check the region ({region}), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region \
-             may have no such endpoint. Without the feature default-https-client, give an HTTP client by configure"
+             may have no such endpoint"
         ),
+        Reason::NoHttpClient => {
+            "enable the feature default-https-client of aws-web-identity or of aws-config, or give \
+                                 Builder::configure an SdkConfig with an http_client"
+                .to_owned()
+        }
         Reason::NotSts => format!(
             "something else than STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
              firewall on the way"

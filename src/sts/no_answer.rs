@@ -27,7 +27,7 @@ pub(super) fn reason(error: &ConnectorError) -> (Reason, String) {
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let reason = match () {
         () if error.is_timeout() => Reason::NoAnswer,
-        () if lower.contains("no http client") => Reason::NotSent,
+        () if lower.contains("no http client") => Reason::NoHttpClient,
         () if causes().any(|cause| cause.is::<NoThread>()) => Reason::NoThread,
         () if causes().any(|cause| cause.is::<NoCertificates>()) => Reason::NoCertificates,
         () if says(&NOT_TLS) => Reason::NotTls,

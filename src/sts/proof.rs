@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 
 use super::config::ChainSettings;
 use super::reason::Sent;
@@ -34,6 +35,14 @@ impl Proof<'_> {
         match self {
             Self::Token { .. } => "WebIdentity",
             Self::Credentials { .. } => "AssumeRole",
+        }
+    }
+
+    /// The SDK's mark of credentials that were obtained so.
+    pub(super) fn feature(&self) -> AwsCredentialFeature {
+        match self {
+            Self::Token { .. } => AwsCredentialFeature::CredentialsStsAssumeRoleWebId,
+            Self::Credentials { .. } => AwsCredentialFeature::CredentialsStsAssumeRole,
         }
     }
 

@@ -55,8 +55,10 @@ pub(crate) enum Reason {
     RegionDisabled,
     /// The same at a standby, which is not asked again: others may be, and home.
     StandbyDisabled,
-    /// Nothing was sent: no endpoint, no HTTP client.
+    /// Nothing was sent: there is no such endpoint.
     NotSent,
+    /// Nothing was sent: nobody brought an HTTP client.
+    NoHttpClient,
     /// A refusal with a code that is in no table, or that stands for anything.
     UnknownCode,
     /// `InvalidArgument` without a message: Ceph's gateway answers so when it cannot read the issuer's keys.
@@ -140,7 +142,8 @@ impl Reason {
             | Self::Policy
             | Self::PolicyTooLarge
             | Self::RegionDisabled
-            | Self::NotSent => Class::Config,
+            | Self::NotSent
+            | Self::NoHttpClient => Class::Config,
             Self::TokenUnclear | Self::UnknownCode | Self::NotSts | Self::Encoded | Self::BadGrant => Class::Unclear,
         }
     }
@@ -179,14 +182,15 @@ impl Reason {
             | Self::Policy
             | Self::PolicyTooLarge
             | Self::RegionDisabled
-            | Self::NotSent => ErrorKind::InvalidConfiguration,
+            | Self::NotSent
+            | Self::NoHttpClient => ErrorKind::InvalidConfiguration,
             Self::UnknownCode | Self::NotSts | Self::Encoded | Self::BadGrant => ErrorKind::Unexpected,
         }
     }
 
     /// Whether somebody answered.
     pub(crate) fn is_answer(self) -> bool {
-        !self.is_unconnected() && !matches!(self, Self::NoAnswer | Self::NotSent)
+        !self.is_unconnected() && !matches!(self, Self::NoAnswer | Self::NotSent | Self::NoHttpClient)
     }
 
     /// Whether nobody was found who answers as STS does, or one who fails: elsewhere it may be otherwise.
@@ -460,6 +464,7 @@ mod tests {
             (Reason::NoAnswer, Class::Transient, ErrorKind::TimedOut),
             (Reason::Broken, Class::Transient, ErrorKind::ServiceUnavailable),
             (Reason::NotSent, Class::Config, ErrorKind::InvalidConfiguration),
+            (Reason::NoHttpClient, Class::Config, ErrorKind::InvalidConfiguration),
             (Reason::NotSts, Class::Unclear, ErrorKind::Unexpected),
             (Reason::Encoded, Class::Unclear, ErrorKind::Unexpected),
             (Reason::BadGrant, Class::Unclear, ErrorKind::Unexpected),

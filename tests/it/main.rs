@@ -22,6 +22,7 @@ mod faults;
 mod federation;
 mod field_bugs;
 mod held;
+#[cfg(feature = "default-https-client")]
 mod http_client;
 #[cfg(target_os = "linux")]
 mod hung_token;
@@ -52,6 +53,7 @@ mod sdk_client;
 mod secrets;
 #[cfg(all(unix, feature = "metrics"))]
 mod service;
+mod shutdown_when;
 mod standby;
 mod status;
 #[cfg_attr(

@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Config;
 use aws_sdk_sts::error::ProvideErrorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
 use crate::rig::{ARN, CHAINED_ROLE, Rig, eventually, key, soon, who};
@@ -123,6 +126,42 @@ async fn a_key_that_is_never_accepted_is_no_storm() {
     let next = provider.status().next_attempt.unwrap().duration_since(SystemTime::now()).unwrap();
     assert!(next > Duration::from_secs(10), "not at once again: {next:?}");
     assert_eq!(rig.exchanges().len(), 2);
+}
+
+/// A service that speaks Smithy's RPC v2 in CBOR, and one that once spoke the query protocol.
+#[tokio::test(flavor = "multi_thread")]
+async fn cbor_service_and_query_header_are_heard() {
+    let cbor = b"\xbf\x67Message\x64gone\x66__type\x78\x22com.amazonaws.metrics#ExpiredToken\xff";
+    for (headers, body) in [
+        (&[("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")][..], &cbor[..]),
+        (&[("x-amzn-query-error", "ExpiredToken;Sender")], b"{\"__type\":\"com.amazonaws.queues#Failure\"}"),
+    ] {
+        let rig = Rig::start().await;
+        let provider = rig.connect().await;
+        let first = key(&provider);
+        let service = http_client_fn(move |_, _| SharedHttpConnector::new(Canned { headers, body }));
+        let config = Config::from(&provider.install(rig.config())).to_builder().http_client(service);
+        let client = Client::from_conf(config.interceptor(provider.interceptor()).build());
+        soon(client.get_caller_identity().send()).await.unwrap_err();
+        eventually(|| key(&provider) != first).await;
+    }
+}
+
+/// Answers each request with the same error.
+#[derive(Clone, Copy, Debug)]
+struct Canned {
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static [u8],
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let mut response = HttpResponse::new(400.try_into().unwrap(), SdkBody::from(self.body));
+        for (name, value) in self.headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
 }
 
 fn listening(rig: &Rig, provider: &WebIdentityCredentialsProvider) -> Client {

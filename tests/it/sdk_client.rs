@@ -1,7 +1,7 @@
 //! Real SDK clients: whoever builds them in whatever way signs with this provider's newest key, and with no other's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_credential_types::Credentials;
@@ -9,15 +9,28 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Config;
 use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
     IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
 };
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_web_identity::WebIdentityCredentialsProvider;
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+use crate::rig::{ARN, CHAINED_ROLE, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+
+/// Who drops what `install` returns uses no provider.
+#[tokio::test]
+#[deny(unfulfilled_lint_expectations)]
+async fn dropped_result_of_install_is_warned_of() {
+    let rig = Rig::start().await;
+    let identity = rig.builder().build().unwrap();
+    #[expect(unused_must_use)]
+    identity.install(rig.config());
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_an_installed_client_signs_with_new_credentials_at_its_next_request() {
@@ -219,5 +232,50 @@ impl ResolveCachedIdentity for Counting {
     ) -> IdentityFuture<'a> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.resolve_cached_identity(resolver, runtime_components, config_bag)
+    }
+}
+
+/// How the credentials were obtained, by the SDK's table: k is AssumeRoleWithWebIdentity, i is AssumeRole.
+#[tokio::test(flavor = "multi_thread")]
+async fn user_agent_says_how_credentials_were_obtained() {
+    let rig = Rig::start().await;
+    let identity = rig.connect().await;
+    let chained = identity.assume_role(CHAINED_ROLE).connect().await.unwrap();
+    let own =
+        rig.config().into_builder().credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()));
+    for (config, marks) in [
+        (identity.install(rig.config()), [true, false]),
+        (chained.install(rig.config()), [false, true]),
+        (own.build(), [false, false]),
+    ] {
+        soon(identity.refresh()).await.unwrap();
+        let agent = UserAgent::default();
+        let config = Config::from(&config).to_builder().interceptor(agent.clone()).build();
+        drop(soon(Client::from_conf(config).get_caller_identity().send()).await);
+        let agent = agent.0.lock().unwrap().clone();
+        let features = agent.split(' ').find_map(|part| part.strip_prefix("m/")).unwrap_or_default();
+        let has = ["k", "i"].map(|mark| features.split(',').any(|feature| feature == mark));
+        assert_eq!(has, marks, "{agent}");
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct UserAgent(Arc<Mutex<String>>);
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for UserAgent {
+    fn name(&self) -> &'static str {
+        "UserAgent"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.request().headers();
+        *self.0.lock().unwrap() = headers.get("x-amz-user-agent").unwrap_or_default().to_owned();
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
-use aws_web_identity::{Builder, ErrorKind, Phase, Status};
+use aws_web_identity::{Builder, ErrorKind, ExpiredPolicy, Phase, Status};
 
 use crate::rig::{ARN, Rig, eventually, soon, spec};
 
@@ -15,7 +15,7 @@ async fn before_the_first_answer_nothing_is_known() {
     let status = rig.builder().build().unwrap().status();
     let Status { phase, generation, consecutive_failures, .. } = status;
     assert_eq!((phase, generation, consecutive_failures), (Phase::Empty, 0, 0));
-    assert_eq!(status.expiry, None);
+    assert_eq!((status.expiry, status.is_usable()), (None, false));
     assert!(status.next_attempt.is_some(), "the question has started the attempts");
     assert_eq!((status.assumed_role_arn, status.account_id, status.endpoint), (None, None, None));
     assert!(status.last_error.is_none() && status.token.is_none());
@@ -58,6 +58,7 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
     let stale = provider.status();
     assert!(until(stale.next_attempt) < 60, "{stale:?}");
     assert_eq!((stale.phase, stale.consecutive_failures, stale.generation), (Phase::Stale, 1, 1));
+    assert!(stale.is_usable() && stale.phase.is_usable());
     assert_eq!(stale.last_error.unwrap().kind(), ErrorKind::ServiceUnavailable);
     assert_eq!(
         (stale.expiry.is_some(), stale.assumed_role_arn.as_deref()),
@@ -82,6 +83,23 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
     let closed = provider.status();
     assert_eq!((closed.phase, closed.next_attempt, closed.generation), (Phase::Closed, None, 2));
     assert!(closed.expiry.is_some());
+    assert!(closed.is_usable() && !closed.phase.is_usable(), "readable, and not kept fresh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usable_means_that_a_caller_gets_credentials() {
+    for (policy, served) in [(ExpiredPolicy::Never, false), (ExpiredPolicy::UntilRejected, true)] {
+        let rig = Rig::start().await;
+        rig.sts.set_session_length(Duration::from_secs(2));
+        let provider =
+            rig.builder().expired_policy(policy).wait_timeout(Duration::from_secs(1)).connect().await.unwrap();
+        assert!(provider.status().is_usable());
+        rig.sts.set_fault(Fault::InternalFailure);
+        eventually(|| provider.status().phase == Phase::Expired).await;
+        assert_eq!(soon(provider.provide_credentials()).await.is_ok(), served, "{policy:?}");
+        assert_eq!(provider.status().is_usable(), served, "{policy:?}");
+        assert!(!provider.status().phase.is_usable());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,7 @@ async fn it_says_why_we_are_nobody() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         (&said["error"]["kind"], &said["error"]["code"]),
-        (&"InvalidConfiguration".into(), &"ValidationError".into())
+        (&"invalid_configuration".into(), &"ValidationError".into())
     );
 
     assert_eq!(run(&rig, &["--yaml"]).await.status.code(), Some(1));

@@ -264,7 +264,7 @@ impl Observer for Listener {
 
     fn exchanged(&self, took: Duration, error: Option<&Error>) {
         self.ask_back();
-        self.exchanges.lock().unwrap().push((took.as_secs(), error.map(|error| error.kind().label())));
+        self.exchanges.lock().unwrap().push((took.as_secs(), error.map(|error| error.kind().as_str())));
     }
 
     fn rejected(&self) {

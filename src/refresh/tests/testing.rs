@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::refresh::clock::Clock;
 use crate::refresh::observer::Observer;
 use crate::refresh::policy::{ExpiredPolicy, Policy};
+use crate::refresh::shutdown_when::ShutdownWhen;
 use crate::refresh::source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::refresh::supervisor::{Supervisor, WeakSupervisor};
 
@@ -331,7 +332,14 @@ impl Rig {
         adjust(&mut policy);
         let boot = wall.clone();
         let clock = Clock::with_boot_clock(SharedTimeSource::new(wall.clone()), move || Some(boot.boot()));
-        let engine = Supervisor::new(Arc::clone(&source), policy, clock, Some(Handle::current()), None, observer);
+        let engine = Supervisor::new(
+            Arc::clone(&source),
+            policy,
+            clock,
+            Some(Handle::current()),
+            ShutdownWhen::default(),
+            observer,
+        );
         Self { engine, source, clock: wall }
     }
 

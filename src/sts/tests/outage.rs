@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal, Source, Supervisor,
+    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal, ShutdownWhen, Source,
+    Supervisor,
 };
 use crate::sts::rota::{Found, HOME, Rota};
 
@@ -120,7 +121,7 @@ fn engine(away: Away, outage: Range<Duration>, standbys: usize) -> (Supervisor, 
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
     let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin)));
-    (Supervisor::new(Arc::clone(&world), policy, clock, Some(Handle::current()), None, None), world)
+    (Supervisor::new(Arc::clone(&world), policy, clock, Some(Handle::current()), ShutdownWhen::default(), None), world)
 }
 
 #[derive(Default)]
@@ -252,7 +253,7 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
         policy,
         Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin))),
         Some(Handle::current()),
-        None,
+        ShutdownWhen::default(),
         None,
     );
     engine.credentials().await.unwrap_err();

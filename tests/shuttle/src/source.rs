@@ -12,7 +12,7 @@ use shuttle::future::block_on;
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
     Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal, Source,
-    Standing, Supervisor, WeakSupervisor,
+    ShutdownWhen, Standing, Supervisor, WeakSupervisor,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -72,7 +72,7 @@ impl Scripted {
         let policy =
             Policy { refresh_window: 0.60..=0.75, wait_timeout: PATIENCE, expired: ExpiredPolicy::UntilRejected };
         let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall));
-        Supervisor::new(Arc::clone(self), policy, clock, runtime, None, observer)
+        Supervisor::new(Arc::clone(self), policy, clock, runtime, ShutdownWhen::default(), observer)
     }
 }
 

@@ -102,11 +102,6 @@ impl CancellationToken {
         Self::default()
     }
 
-    pub fn child_token(&self) -> Self {
-        point();
-        Self(self.0.child_token())
-    }
-
     pub fn is_cancelled(&self) -> bool {
         point();
         self.0.is_cancelled()
