@@ -251,7 +251,7 @@ impl Exchange<'_> {
             _ => (Reason::Unreachable, error.to_string()),
         };
         let reason = if self.tap.endpoint().is_none() { Reason::NotSent } else { reason };
-        let text = printable(&text, self.proof.secret(), 512);
+        let text = printable(text.trim_end_matches('.'), self.proof.secret(), 512);
         let what = match reason {
             Reason::NotSent | Reason::NoHttpClient | Reason::NoCertificates | Reason::NoThread => {
                 "nothing could be sent to"
