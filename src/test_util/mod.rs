@@ -35,15 +35,20 @@
 //! The kit's sockets want real time: do not use it under a paused Tokio clock.
 
 mod http;
+mod http_client;
 mod issuer;
 mod mock_sts;
 #[cfg(unix)]
 mod projected_volume;
+#[cfg(unix)]
+mod test_aws;
 
 pub use issuer::{Algorithm, OidcIssuer, TokenSpec};
-pub use mock_sts::{AssumableRole, Call, Fault, MockSts, MockStsBuilder, TrustedRole};
+pub use mock_sts::{AssumableRole, Call, Caller, Fault, MockSts, MockStsBuilder, Refusal, TrustedRole};
 #[cfg(unix)]
-pub use projected_volume::{InPlaceFile, ProjectedVolume};
+pub use projected_volume::ProjectedVolume;
+#[cfg(unix)]
+pub use test_aws::TestAws;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
