@@ -12,7 +12,7 @@ use crate::{Builder, WebIdentityCredentialsProvider};
 
 /// A cluster's issuer, a pod's volume with a good token in it, and an STS that trusts the issuer.
 ///
-/// All of it is on loopback and in one temporary directory, and ends when this value is dropped.
+/// All of it is on loopback and in one directory of [`std::env::temp_dir`], and ends when this value is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -57,10 +57,10 @@ use super::lock;
 /// let sts = MockSts::builder()
 ///     .issuer(&issuer)
 ///     .role(TrustedRole::new("arn:aws:iam::123456789012:role/checkout"))
-///     .session_length(Duration::from_secs(5))
 ///     .start()
 ///     .await;
 ///
+/// sts.set_session_length(Duration::from_secs(5));
 /// sts.set_latency(Duration::from_millis(50));
 /// sts.fail_next(2, Fault::InternalFailure);
 /// sts.fail_next(1, Fault::ConnectionReset);
@@ -214,7 +214,8 @@ impl MockSts {
         self.state().settings.retry_after = after.into();
     }
 
-    /// The length of sessions from now on: see [`MockStsBuilder::session_length`]. With `None` it is what is asked for.
+    /// Grants sessions of this length from now on, whatever is asked for: seconds, for tests that live through several.
+    /// With `None`, as at first, the length is what is asked for, or an hour.
     pub fn set_session_length(&self, length: impl Into<Option<Duration>>) {
         self.state().settings.session_length = length.into();
     }

@@ -58,8 +58,8 @@ pub(super) struct Settings {
 }
 
 impl Shared {
-    pub(super) fn new(endpoint_url: String, account: Account, session_length: Option<Duration>) -> Self {
-        Self::with(endpoint_url, Arc::new(account), Arc::default(), session_length)
+    pub(super) fn new(endpoint_url: String, account: Account) -> Self {
+        Self::with(endpoint_url, Arc::new(account), Arc::default(), None)
     }
 
     /// Of the same account, with the same sessions.
