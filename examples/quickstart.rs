@@ -10,35 +10,21 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
-
-const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
+use aws_web_identity::test_util::{Fault, TestAws};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // What a cluster and AWS would bring.
-    let issuer = OidcIssuer::start().await;
-    let directory = tempfile::tempdir()?;
-    let volume = ProjectedVolume::new(directory.path())?;
-    let token = || issuer.mint(TokenSpec::service_account("shop", "checkout").lifetime(Duration::from_secs(600)));
-    volume.write(token())?;
-    let role = TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout").audience("sts.amazonaws.com");
+    let aws = TestAws::start().await;
     // Sessions of 4 s, so that a refresh can be watched; AWS gives 15 min at least.
-    let sts = MockSts::builder().issuer(&issuer).role(role).session_length(Duration::from_secs(4)).start().await;
-    say!("issuer          {}", issuer.url());
-    say!("token file      {}", volume.token_path().display());
-    say!("STS             {}", sts.endpoint_url());
+    aws.sts().set_session_length(Duration::from_secs(4));
+    say!("issuer          {}", aws.issuer().url());
+    say!("token file      {}", aws.volume().token_path().display());
+    say!("STS             {}", aws.sts().endpoint_url());
 
-    // What a service does. In a pod `role_arn` and `token_file` come from the environment.
-    let base = sts.sdk_config();
-    let identity = WebIdentityCredentialsProvider::builder()
-        .configure(&base)
-        .role_arn(ROLE)
-        .token_file(volume.token_path())
-        .session_name("quickstart")
-        .connect()
-        .await?;
-    let client = aws_sdk_sts::Client::new(&identity.install(base));
+    // What a service does. In a pod it is `WebIdentityCredentialsProvider::builder()`, which asks the environment.
+    let identity = aws.builder().connect().await?;
+    let client = aws_sdk_sts::Client::new(&identity.install(aws.sdk_config()));
 
     let who = client.get_caller_identity().send().await?;
     say!("\nwe are          {}", who.arn().unwrap_or_default());
@@ -46,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The token is replaced: seen at once, and no reason for an exchange.
     let mut updates = identity.updates();
-    volume.write(token())?;
+    aws.rotate();
     say!("\nthe kubelet replaced the token; the credentials are good, so nothing is asked of STS");
 
     for _ in 0..2 {
@@ -58,18 +44,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // STS fails: what is valid stays in use.
-    sts.set_fault(Fault::InternalFailure);
+    aws.sts().set_fault(Fault::InternalFailure);
     if let Err(error) = identity.refresh().await {
         say!("\nSTS is down: {error}");
     }
     client.get_caller_identity().send().await?;
     report("requests go on", &identity);
-    sts.set_fault(None);
+    aws.sts().set_fault(None);
     updates.changed().await?;
     say!("\nSTS is back: generation {}", updates.last());
 
     identity.shutdown().await;
-    let exchanges = sts.calls().iter().filter(|call| call.action == "AssumeRoleWithWebIdentity").count();
+    let exchanges = aws.sts().calls().iter().filter(|call| call.action == "AssumeRoleWithWebIdentity").count();
     say!("\ndone: {exchanges} exchanges, each beside the requests");
     Ok(())
 }

@@ -108,9 +108,9 @@
 //!
 //! # Test it
 //!
-//! With the feature `test-util` the module `test_util` has an OIDC issuer, a projected volume and an STS, on loopback:
-//! signed tokens, checked signatures, AWS's own refusals, faults on demand. A service is tested from the token to the
-//! signed request.
+//! With the feature `test-util`, `TestAws::start()` in the module `test_util` starts an OIDC issuer, a projected volume and
+//! an STS on loopback: signed tokens, checked signatures, AWS's own refusals, faults on demand. A service is tested from
+//! the token to the signed request. The module's page has a complete test of a small service.
 //!
 //! # Features
 //!

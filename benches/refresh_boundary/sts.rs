@@ -23,8 +23,8 @@ pub(crate) struct Grant {
 
 impl Sts {
     pub(crate) async fn start(issuer: &OidcIssuer, scenario: &Scenario) -> Self {
-        let builder = MockSts::builder().issuer(issuer).role(TrustedRole::new(ROLE));
-        let mock = builder.session_length(scenario.lifetime).start().await;
+        let mock = MockSts::builder().issuer(issuer).role(TrustedRole::new(ROLE)).start().await;
+        mock.set_session_length(scenario.lifetime);
         mock.set_latency(scenario.sts_latency);
         Self { mock, latency: scenario.sts_latency, lifetime: scenario.lifetime }
     }

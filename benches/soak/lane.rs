@@ -26,11 +26,12 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) async fn start(number: usize, plan: &Plan, issuer: &OidcIssuer, clock_offset: i64) -> Self {
-        let builder = MockSts::builder().issuer(issuer).role(TrustedRole::new(ROLE)).session_length(plan.session);
+        let builder = MockSts::builder().issuer(issuer).role(TrustedRole::new(ROLE));
         let home = builder.assumable_role(AssumableRole::new(CHAINED_ROLE).principal(ROLE)).start().await;
         let standby = home.another_region().await;
         for sts in [&home, &standby] {
             sts.set_latency(LATENCY);
+            sts.set_session_length(plan.session);
             sts.set_clock_offset(clock_offset);
         }
         // In memory, as a kubelet's volumes are.

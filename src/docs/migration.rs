@@ -155,5 +155,4 @@
 //! # In tests
 //!
 //! What was mocked by a static key can be tested as it runs, against the STS of [`test_util`](crate#test-it):
-//! `MockSts::sdk_config()` is the `base`, [`Builder::role_arn`](crate::Builder::role_arn) and
-//! [`token_file`](crate::Builder::token_file) stand for the variables.
+//! `TestAws::sdk_config()` is the `base`, and `TestAws::builder()` knows what the variables would say.

@@ -1,49 +1,136 @@
-//! An issuer, a projected volume and an STS to test against.
+//! AWS and a cluster on loopback, to test a service against.
 //!
 //! Everything is real but the cloud: HTTP over loopback sockets, signed tokens, an STS that checks them against the
-//! issuer's published keys and refuses in AWS's own words, and a `GetCallerIdentity` that recomputes the signature of
-//! each request. So a service can be tested from the token to the signed request, with its failures.
+//! issuer's published keys and refuses in AWS's own words, and signatures that are checked. So a service can be tested
+//! from the token to the signed request, with its failures. Nothing leaves loopback, whatever proxy variables say.
 //!
-//! - [`OidcIssuer`] is the cluster's issuer; a [`TokenSpec`] says what a token shall claim.
-//! - [`ProjectedVolume`] is the kubelet, which puts the token into the pod and replaces it.
-//! - [`MockSts`] is AWS: it trades tokens for credentials, and fails on demand, in every way of [`Fault`].
+//! | you want | use |
+//! |---|---|
+//! | all of it in one call | [`TestAws`] |
+//! | the kubelet: a new token, an expired one, one of another service account | [`TestAws::rotate`], [`TestAws::rotate_to`] with a [`TokenSpec`] |
+//! | an outage, throttling, a refusal | [`MockSts::fail_next`], [`MockSts::set_fault`] with a [`Fault`] |
+//! | a slow STS | [`MockSts::set_latency`] |
+//! | sessions of seconds | [`MockSts::set_session_length`] |
+//! | an STS whose clock is wrong | [`MockSts::set_clock_offset`] |
+//! | a trust policy that changes | [`MockSts::set_role`] with a [`TrustedRole`] |
+//! | a role that is assumed with another's credentials | [`MockStsBuilder::assumable_role`] with an [`AssumableRole`] |
+//! | a second region | [`MockSts::another_region`] |
+//! | a session that is revoked | [`MockSts::reject_key`] |
+//! | what STS was asked | [`MockSts::calls`], [`MockSts::wait_for_calls`] |
+//! | who signed a request to your own fake service | [`MockSts::verify`] |
+//! | a new signing key, an issuer that is away | [`OidcIssuer::rotate_key`], [`OidcIssuer::set_available`] |
+//! | a token file without the rest | [`ProjectedVolume`] |
+//!
+//! # A complete test
+//!
+//! The service has one handler, which stores a receipt in S3. Its test has a fake S3 of 15 lines. The fake asks the kit
+//! who signed each request.
+//!
+//! ```toml
+//! [dev-dependencies]
+//! aws-web-identity = { version = "0.1", features = ["test-util"] }
+//! ```
 //!
 //! ```
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TokenSpec, TrustedRole};
+//! use std::time::{Duration, SystemTime};
 //!
-//! let issuer = OidcIssuer::start().await;
-//! let arn = "arn:aws:iam::123456789012:role/checkout";
-//! let role = TrustedRole::new(arn).subject("system:serviceaccount:shop:checkout");
-//! let sts = MockSts::builder().issuer(&issuer).role(role).start().await;
+//! use aws_sdk_s3::Client;
+//! use aws_web_identity::ErrorKind;
+//! use aws_web_identity::test_util::{Fault, MockSts, TestAws};
+//! use axum::body::{Bytes, to_bytes};
+//! use axum::extract::{Path, Request, State};
+//! use axum::http::StatusCode;
 //!
-//! // Hand `sdk_config` to what is tested; here it is an STS client.
-//! let client = aws_sdk_sts::Client::new(&sts.sdk_config());
-//! let exchange = client
-//!     .assume_role_with_web_identity()
-//!     .role_arn(arn)
-//!     .role_session_name("checkout-0")
-//!     .web_identity_token(issuer.mint(TokenSpec::service_account("shop", "checkout")));
-//! exchange.clone().send().await?;
+//! // The service.
+//! async fn save(State(s3): State<Client>, Path(id): Path<String>, receipt: Bytes) -> StatusCode {
+//!     match s3.put_object().bucket("receipts").key(id).body(receipt.into()).send().await {
+//!         Ok(_) => StatusCode::CREATED,
+//!         Err(_) => StatusCode::BAD_GATEWAY,
+//!     }
+//! }
 //!
-//! sts.fail_next(1, Fault::AccessDenied);
-//! assert!(exchange.send().await.is_err());
-//! assert_eq!(sts.calls()[1].code.as_deref(), Some("AccessDenied"));
-//! # Ok(()) }
+//! // The fake S3. It takes what this role has signed for S3, and refuses all else in AWS's words.
+//! async fn fake_s3(State(sts): State<MockSts>, request: Request) -> (StatusCode, String) {
+//!     let (head, body) = request.into_parts();
+//!     let body = to_bytes(body, 1 << 20).await.unwrap();
+//!     match sts.verify(&Request::from_parts(head, body)) {
+//!         Ok(caller) => {
+//!             assert_eq!(caller.arn, "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0");
+//!             assert_eq!(caller.service, "s3");
+//!             (StatusCode::OK, String::new())
+//!         }
+//!         Err(refusal) => {
+//!             let text = format!("<Error><Code>{}</Code></Error>", refusal.code());
+//!             (StatusCode::from_u16(refusal.status()).unwrap(), text)
+//!         }
+//!     }
+//! }
+//!
+//! // In a program of yours this is a `#[tokio::test]`.
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let aws = TestAws::start().await;
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//!     let endpoint = format!("http://{}", listener.local_addr()?);
+//!     let app = axum::Router::new().fallback(fake_s3).with_state(aws.sts().clone());
+//!     tokio::spawn(async move { axum::serve(listener, app).await });
+//!
+//!     let identity = aws.builder().connect().await?;
+//!     let config = aws_sdk_s3::config::Builder::from(&identity.install(aws.sdk_config()));
+//!     let s3 = Client::from_conf(config.endpoint_url(endpoint).build());
+//!     let post = || save(State(s3.clone()), Path("1".to_owned()), Bytes::from_static(b"bread"));
+//!     assert_eq!(post().await, StatusCode::CREATED);
+//!
+//!     // The kubelet replaces the token. The next exchange takes the new one.
+//!     aws.rotate();
+//!     identity.refresh().await?;
+//!     assert_eq!(post().await, StatusCode::CREATED);
+//!
+//!     // STS is away. The credentials are valid for an hour, and no request fails.
+//!     aws.sts().set_fault(Fault::ServiceUnavailable);
+//!     let error = identity.refresh().await.unwrap_err();
+//!     assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+//!     assert_eq!(post().await, StatusCode::CREATED);
+//!     aws.sts().set_fault(None);
+//!
+//!     // A second pod finds an expired token, and its error says so. It starts once the kubelet has replaced the token.
+//!     let expired = aws.token_spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600));
+//!     aws.rotate_to(expired);
+//!     let error = aws.builder().wait_timeout(Duration::from_secs(1)).connect().await.unwrap_err();
+//!     assert_eq!(error.kind(), ErrorKind::TokenRejected);
+//!     aws.rotate();
+//!     aws.builder().connect().await?;
+//!
+//!     // A request that this role did not sign: the fake refuses it, and the service says so.
+//!     let stranger = TestAws::start().await;
+//!     let theirs = stranger.builder().connect().await?;
+//!     let config = s3.config().to_builder().credentials_provider(theirs).build();
+//!     let answer = save(State(Client::from_conf(config)), Path("2".to_owned()), Bytes::new()).await;
+//!     assert_eq!(answer, StatusCode::BAD_GATEWAY);
+//!     Ok(())
+//! }
 //! ```
 //!
-//! The kit's sockets want real time: do not use it under a paused Tokio clock.
+//! # Limits
+//!
+//! The kit's sockets want real time: do not use it under a paused Tokio clock. [`MockSts::set_session_length`] makes time
+//! short instead. [`TestAws`] and [`ProjectedVolume`] are for Unix: they need symbolic links.
 
 mod http;
+mod http_client;
 mod issuer;
 mod mock_sts;
 #[cfg(unix)]
 mod projected_volume;
+#[cfg(unix)]
+mod test_aws;
 
 pub use issuer::{Algorithm, OidcIssuer, TokenSpec};
-pub use mock_sts::{AssumableRole, Call, Fault, MockSts, MockStsBuilder, TrustedRole};
+pub use mock_sts::{AssumableRole, Call, Caller, Fault, MockSts, MockStsBuilder, Refusal, TrustedRole};
 #[cfg(unix)]
-pub use projected_volume::{InPlaceFile, ProjectedVolume};
+pub use projected_volume::ProjectedVolume;
+#[cfg(unix)]
+pub use test_aws::TestAws;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};

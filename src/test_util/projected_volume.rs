@@ -2,7 +2,6 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -27,10 +26,9 @@ use aws_smithy_types::date_time::{DateTime, Format};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProjectedVolume {
     directory: PathBuf,
-    mode: AtomicU32,
 }
 
 impl ProjectedVolume {
@@ -46,7 +44,7 @@ impl ProjectedVolume {
             fs::create_dir_all(&directory)?;
             fs::set_permissions(&directory, Permissions::from_mode(0o1777))?;
         }
-        Ok(Self { directory, mode: AtomicU32::new(0o644) })
+        Ok(Self { directory })
     }
 
     /// One rotation, in the order of a kubelet since Kubernetes 1.23: `..data` is there before `token` is. Nothing is written
@@ -86,12 +84,6 @@ impl ProjectedVolume {
         self.directory.join(NAME)
     }
 
-    /// The mode of the token files written from now on: 0644 at first; 0600 is what kubelets write for containers that
-    /// share one `runAsUser`, and wrote for everybody before Kubernetes 1.19.
-    pub fn set_mode(&self, mode: u32) {
-        self.mode.store(mode, Ordering::Relaxed);
-    }
-
     /// What the user of the volume sees, if it is not there yet.
     fn link(&self) -> io::Result<()> {
         match fs::read_link(self.token_path()) {
@@ -111,11 +103,10 @@ impl ProjectedVolume {
     }
 
     fn write_file(&self, path: &Path, token: &[u8]) -> io::Result<()> {
-        let mode = self.mode.load(Ordering::Relaxed);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(path)?;
         file.write_all(token)?;
         drop(file);
-        fs::set_permissions(path, Permissions::from_mode(mode))
+        fs::set_permissions(path, Permissions::from_mode(MODE))
     }
 }
 
@@ -133,36 +124,8 @@ fn is_current(old: &Path, token: &[u8]) -> io::Result<bool> {
 
 const NAME: &str = "token";
 
-/// A token file that is overwritten where it is, as scripts and some agents do: for a moment it is empty, then half written.
-#[derive(Debug)]
-pub struct InPlaceFile {
-    path: PathBuf,
-}
-
-impl InPlaceFile {
-    /// Nothing is written yet.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
-    }
-
-    /// Empties the file, then writes the token in two pieces.
-    ///
-    /// # Errors
-    ///
-    /// What the file system says.
-    pub fn write(&self, token: impl AsRef<str>) -> io::Result<()> {
-        let (head, tail) = token.as_ref().as_bytes().split_at(token.as_ref().len() / 2);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
-        file.write_all(head)?;
-        file.flush()?;
-        file.write_all(tail)
-    }
-
-    /// The path to give to a provider.
-    pub fn token_path(&self) -> &Path {
-        &self.path
-    }
-}
+/// Kubelets write 0600 for containers that share one `runAsUser`.
+const MODE: u32 = 0o644;
 
 #[cfg(test)]
 mod tests {
@@ -260,8 +223,6 @@ mod tests {
     fn what_is_published_is_whole_and_has_its_mode() {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path()).unwrap();
-        // One that no umask lets through when a file is made.
-        volume.set_mode(0o666);
         volume.write("0".repeat(1000)).unwrap();
         std::thread::scope(|scope| {
             let writer =
@@ -272,7 +233,7 @@ mod tests {
                 let mut token = String::new();
                 io::Read::read_to_string(&mut file, &mut token).unwrap();
                 assert!(token.len() == 1000 && token.bytes().all(|byte| byte == token.as_bytes()[0]), "{token}");
-                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o666);
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
             }
         });
     }
@@ -283,25 +244,8 @@ mod tests {
         let volume = ProjectedVolume::new(directory.path()).unwrap();
         volume.write("token").unwrap();
         let before = data(&volume);
-        volume.set_mode(0o600);
         volume.write("token").unwrap();
         assert_eq!(data(&volume), before);
-
-        volume.write("other").unwrap();
-        assert_eq!(mode(&volume.token_path()), 0o600);
-    }
-
-    #[test]
-    fn a_file_in_place_keeps_its_inode() {
-        use std::os::unix::fs::MetadataExt;
-
-        let directory = tempfile::tempdir().unwrap();
-        let file = InPlaceFile::new(directory.path().join("token"));
-        file.write("first").unwrap();
-        let inode = fs::metadata(file.token_path()).unwrap().ino();
-        file.write("second").unwrap();
-        assert_eq!(fs::metadata(file.token_path()).unwrap().ino(), inode);
-        assert_eq!(fs::read_to_string(file.token_path()).unwrap(), "second");
     }
 
     fn data(volume: &ProjectedVolume) -> String {

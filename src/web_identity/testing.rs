@@ -12,7 +12,7 @@ pub(crate) use self::isolated::Isolated;
 #[cfg(feature = "test-util")]
 pub(crate) use self::isolated::OWN_USER_NAMESPACE;
 #[cfg(all(unix, feature = "test-util"))]
-use crate::test_util::{InPlaceFile, ProjectedVolume};
+use crate::test_util::ProjectedVolume;
 
 /// A JWT in all but its signature.
 pub(crate) fn jwt(payload: &str) -> String {

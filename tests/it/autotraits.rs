@@ -5,8 +5,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use aws_web_identity::test_util::{
-    Algorithm, AssumableRole, Call, Fault, InPlaceFile, MockSts, MockStsBuilder, OidcIssuer, ProjectedVolume,
-    TokenSpec, TrustedRole,
+    Algorithm, AssumableRole, Call, Caller, Fault, MockSts, MockStsBuilder, OidcIssuer, ProjectedVolume, Refusal,
+    TestAws, TokenSpec, TrustedRole,
 };
 use aws_web_identity::token_source::TokenError;
 use aws_web_identity::{
@@ -34,7 +34,7 @@ fn every_type_goes_to_other_threads() {
     shared::<(ErrorKind, ExpiredPolicy, Phase)>();
     shared::<(token_source::Token, TokenError)>();
     shared::<(OidcIssuer, MockSts, ProjectedVolume, TokenSpec, TrustedRole, AssumableRole, Call, Fault)>();
-    shared::<(Algorithm, InPlaceFile, MockStsBuilder)>();
+    shared::<(Algorithm, Caller, MockStsBuilder, Refusal, TestAws)>();
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn values_are_copied_and_printed() {
     value::<(Error, BuildError)>();
     value::<Closed>();
     value::<(ErrorKind, ExpiredPolicy, Phase)>();
-    value::<(OidcIssuer, MockSts, Fault, Call)>();
+    value::<(OidcIssuer, MockSts, ProjectedVolume, Fault, Call, Caller, Refusal)>();
 }
 
 #[test]

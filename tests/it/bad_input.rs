@@ -14,7 +14,7 @@ use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
 use crate::isolated::Isolated;
-use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon, spec};
+use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
@@ -128,8 +128,7 @@ async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
         return;
     }
     let rig = Rig::start().await;
-    rig.volume.set_mode(0o000);
-    rig.rotate(spec().audience("sts.amazonaws.com"));
+    fs::set_permissions(rig.volume.token_path(), Permissions::from_mode(0o000)).unwrap();
     let error = soon(impatient(&rig).connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
     let path = rig.volume.token_path().display().to_string();

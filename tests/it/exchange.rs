@@ -14,13 +14,14 @@ use aws_smithy_runtime_api::client::identity::{
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_web_identity::test_util::{Fault, InPlaceFile};
+use aws_web_identity::test_util::Fault;
 use aws_web_identity::{ErrorKind, Phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::rig::{ARN, KeyUsed, ROLE, Rig, at_once, eventually, key, soon, spec, who};
+use crate::ways::InPlaceFile;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_five_hundred_first_callers_cost_one_exchange() {

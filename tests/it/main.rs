@@ -70,4 +70,4 @@ mod whoami;
 mod wrapped;
 
 // For `ways`.
-use aws_web_identity::test_util::{InPlaceFile, ProjectedVolume};
+use aws_web_identity::test_util::ProjectedVolume;

@@ -10,9 +10,10 @@ use aws_sdk_sts::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::BoxError;
 use aws_types::SdkConfig;
-use aws_web_identity::test_util::{AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::{
+    AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TestAws, TokenSpec, TrustedRole,
+};
 use aws_web_identity::{Builder, WebIdentityCredentialsProvider};
-use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
@@ -29,7 +30,7 @@ pub(crate) struct Rig {
     pub(crate) sts: MockSts,
     /// For the providers' background work. `None`: the engine thread.
     pub(crate) runtime: Option<Handle>,
-    _directory: TempDir,
+    aws: TestAws,
 }
 
 impl Rig {
@@ -46,11 +47,8 @@ impl Rig {
     }
 
     pub(crate) fn with(issuer: &OidcIssuer, sts: MockSts) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
-        let rig = Self { issuer: issuer.clone(), volume, sts, runtime: None, _directory: directory };
-        rig.rotate(spec());
-        rig
+        let aws = TestAws::from_parts(issuer.clone(), sts);
+        Self { issuer: issuer.clone(), volume: aws.volume().clone(), sts: aws.sts().clone(), runtime: None, aws }
     }
 
     pub(crate) fn rotate(&self, spec: TokenSpec) -> String {
@@ -64,11 +62,10 @@ impl Rig {
     }
 
     pub(crate) fn builder_of(&self, role: &str) -> Builder {
-        let builder = WebIdentityCredentialsProvider::builder()
-            .configure(&self.sts.sdk_config())
-            .role_arn(role)
-            .token_file(self.volume.token_path())
-            .session_name("checkout-0");
+        // With the HTTP client that a provider has of its own, as in production.
+        let mut config = self.config().into_builder();
+        config.set_http_client(None);
+        let builder = self.aws.builder().configure(&config.build()).role_arn(role);
         match &self.runtime {
             Some(runtime) => builder.runtime(runtime.clone()),
             None => builder,
@@ -84,7 +81,7 @@ impl Rig {
     }
 
     pub(crate) fn config(&self) -> SdkConfig {
-        self.sts.sdk_config()
+        self.aws.sdk_config()
     }
 
     /// The access keys of the exchanges that there were, in their order; `None` for one that failed.

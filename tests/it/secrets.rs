@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_types::region::Region;
-use aws_web_identity::test_util::{Algorithm, AssumableRole, Fault, InPlaceFile, MockSts, OidcIssuer, TrustedRole};
+use aws_web_identity::test_util::{Algorithm, AssumableRole, Fault, MockSts, OidcIssuer, TestAws, TrustedRole};
 use aws_web_identity::token_source::{ProvideToken, Token, TokenError, future};
 use aws_web_identity::{
     BackgroundCredentialsProvider, Builder, ErrorKind, ExpiredPolicy, Registry, WebIdentityCredentialsProvider,
@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use self::audit::{Audit, Wire, audited, chain};
 use crate::autotraits::public_types;
 use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::test_kit::signed;
 
 #[test]
 fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() {
@@ -203,9 +204,10 @@ fn p9_no_public_type_prints_a_secret() {
         audit.show(&MockSts::builder().issuer(&rig.issuer).role(TrustedRole::new(ROLE)));
         audit.show(&TrustedRole::new(ROLE).subject("me"));
         audit.show(&AssumableRole::new(CHAINED_ROLE).principal(ROLE));
-        let file = InPlaceFile::new(rig.volume.token_path().with_file_name("copy"));
-        file.write(&token).unwrap();
-        audit.show(&file);
+        let aws = TestAws::from_parts(rig.issuer.clone(), rig.sts.clone());
+        audit.show(&aws);
+        audit.show(&aws.sts().verify(&signed(credentials)).unwrap());
+        audit.show(&aws.sts().verify(&http::Request::new("")).unwrap_err());
         audit.show(&Fault::Hang);
         audit.show(&Algorithm::Es256);
 

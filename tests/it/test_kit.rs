@@ -1,8 +1,12 @@
 //! The kit itself, through real SDK clients and raw sockets: what the other tests rest on.
 
+mod fake_service;
+mod fixture;
 mod issuer;
 mod signatures;
 mod wire;
+
+pub(crate) use fake_service::signed;
 
 use std::time::{Duration, SystemTime};
 

@@ -23,14 +23,12 @@ pub struct AssumableRole {
     principals: Vec<String>,
     external_id: Option<String>,
     actions: Vec<String>,
-    max_session: Duration,
 }
 
 impl AssumableRole {
     /// A role that trusts nobody yet.
     pub fn new(arn: impl Into<String>) -> Self {
-        let max_session = Duration::from_secs(3600);
-        Self { arn: arn.into(), principals: Vec::new(), external_id: None, actions: Vec::new(), max_session }
+        Self { arn: arn.into(), principals: Vec::new(), external_id: None, actions: Vec::new() }
     }
 
     /// Trusts the sessions of this role, by the role's own ARN. May be repeated.
@@ -49,12 +47,6 @@ impl AssumableRole {
     /// `sts:SetSourceIdentity`. May be repeated.
     pub fn allow(mut self, action: impl Into<String>) -> Self {
         self.actions.push(action.into());
-        self
-    }
-
-    /// The role's `MaxSessionDuration`; unless set, an hour, and a chained session has no more in any case.
-    pub fn max_session(mut self, longest: Duration) -> Self {
-        self.max_session = longest;
         self
     }
 
@@ -89,11 +81,6 @@ impl Account {
         if request.duration.is_some_and(|asked| asked > LONGEST_CHAINED) {
             return Err(Refusal::validation(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
-            ));
-        }
-        if request.duration.is_some_and(|asked| asked > role.max_session) {
-            return Err(Refusal::validation(
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
         let length = length.or(request.duration).unwrap_or(DEFAULT_LENGTH);

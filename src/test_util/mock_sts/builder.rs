@@ -1,7 +1,6 @@
 //! Before a mock starts: whom it trusts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Bytes;
@@ -19,7 +18,6 @@ pub struct MockStsBuilder {
     issuers: Vec<String>,
     roles: Vec<TrustedRole>,
     assumable: Vec<AssumableRole>,
-    session_length: Option<Duration>,
 }
 
 impl MockStsBuilder {
@@ -41,12 +39,6 @@ impl MockStsBuilder {
         self
     }
 
-    /// Grants sessions of this length, whatever is asked for: seconds, for tests that live through several.
-    pub fn session_length(mut self, length: Duration) -> Self {
-        self.session_length = Some(length);
-        self
-    }
-
     /// Starts the mock.
     ///
     /// # Panics
@@ -54,7 +46,7 @@ impl MockStsBuilder {
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start(self) -> MockSts {
         let account = Account { issuers: self.issuers, roles: self.roles.into(), assumable: self.assumable };
-        serve(|endpoint_url| Shared::new(endpoint_url, account, self.session_length)).await
+        serve(|endpoint_url| Shared::new(endpoint_url, account)).await
     }
 }
 

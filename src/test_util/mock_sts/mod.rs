@@ -4,6 +4,7 @@ mod answer;
 mod assume_role;
 mod builder;
 mod call;
+mod caller;
 mod exchange;
 mod fault;
 mod form;
@@ -17,7 +18,9 @@ mod verify;
 pub use assume_role::AssumableRole;
 pub use builder::MockStsBuilder;
 pub use call::Call;
+pub use caller::Caller;
 pub use fault::Fault;
+pub use refusal::Refusal;
 pub use role::TrustedRole;
 
 use std::fmt;
@@ -33,6 +36,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use self::server::{Shared, State};
 use super::http::Server;
+use super::http_client::LoopbackClient;
 use super::lock;
 
 /// AWS, as far as web identity goes, on loopback, until its last handle is dropped.
@@ -53,10 +57,10 @@ use super::lock;
 /// let sts = MockSts::builder()
 ///     .issuer(&issuer)
 ///     .role(TrustedRole::new("arn:aws:iam::123456789012:role/checkout"))
-///     .session_length(Duration::from_secs(5))
 ///     .start()
 ///     .await;
 ///
+/// sts.set_session_length(Duration::from_secs(5));
 /// sts.set_latency(Duration::from_millis(50));
 /// sts.fail_next(2, Fault::InternalFailure);
 /// sts.fail_next(1, Fault::ConnectionReset);
@@ -93,14 +97,50 @@ impl MockSts {
 
     /// What a program would have loaded from its environment: region `eu-central-1`, this mock as the endpoint of STS
     /// and of nothing else, and no credentials.
+    ///
+    /// Its HTTP client speaks plain HTTP to loopback only, and heeds no proxy. So a client of another service is to be
+    /// given the `endpoint_url` of a fake on loopback; without one its requests are errors that say so, and leave
+    /// nothing.
     pub fn sdk_config(&self) -> SdkConfig {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-central-1"))
+            // Otherwise a provider asks the environment.
+            .use_fips(false)
+            .use_dual_stack(false)
+            .http_client(LoopbackClient::default())
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .service_config(StsEndpoint(self.endpoint_url().to_owned()))
             .build()
+    }
+
+    /// Says who signed a request to any service, for a fake of that service.
+    ///
+    /// It recomputes the signature (SigV4, in headers or in a presigned URL) with the secret that this STS, or one of
+    /// [another region](Self::another_region), gave for the access key. The session must still last by the clock of
+    /// this STS, and [`reject_key`](Self::reject_key) holds here, too.
+    ///
+    /// Give it the request as it came: method, path, query, all headers and the whole body. The body is not checked
+    /// where `x-amz-content-sha256` is not its hash: `UNSIGNED-PAYLOAD`, or `STREAMING-…` for a body in chunks.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let aws = aws_web_identity::test_util::TestAws::start().await;
+    /// let request = http::Request::get("http://127.0.0.1/receipts/1").body("").unwrap();
+    /// let refusal = aws.sts().verify(&request).unwrap_err();
+    /// assert_eq!((refusal.status(), refusal.code()), (403, "MissingAuthenticationToken"));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// In AWS's words: `MissingAuthenticationToken` (not signed), `IncompleteSignature` (not SigV4),
+    /// `InvalidClientTokenId` (a key that was not given here, or another session token), `ExpiredToken`,
+    /// `SignatureDoesNotMatch` (also one that is older than 15 minutes or than `X-Amz-Expires`),
+    /// `XAmzContentSHA256Mismatch` (another body), or the code of [`reject_key`](Self::reject_key).
+    pub fn verify(&self, request: &http::Request<impl AsRef<[u8]>>) -> Result<Caller, Refusal> {
+        self.shared.caller(request)
     }
 
     /// All requests so far, in the order of their coming, but for those that it was told to
@@ -174,7 +214,8 @@ impl MockSts {
         self.state().settings.retry_after = after.into();
     }
 
-    /// The length of sessions from now on: see [`MockStsBuilder::session_length`]. With `None` it is what is asked for.
+    /// Grants sessions of this length from now on, whatever is asked for: seconds, for tests that live through several.
+    /// With `None`, as at first, the length is what is asked for, or an hour.
     pub fn set_session_length(&self, length: impl Into<Option<Duration>>) {
         self.state().settings.session_length = length.into();
     }

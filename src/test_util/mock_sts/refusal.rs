@@ -1,16 +1,32 @@
 //! How STS says no: codes, statuses and texts.
 
 use std::borrow::Cow;
+use std::fmt;
 
-/// An error answer.
+/// An error answer of AWS: why [`MockSts::verify`](super::MockSts::verify) did not accept a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Refusal {
+pub struct Refusal {
     pub(super) status: u16,
     pub(super) code: Cow<'static, str>,
     pub(super) message: Cow<'static, str>,
 }
 
 impl Refusal {
+    /// The HTTP status that AWS answers with.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The error code, such as `SignatureDoesNotMatch`.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The text that belongs to the code.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code: code.into(), message: message.into() }
     }
@@ -60,7 +76,7 @@ impl Refusal {
     }
 
     /// A parameter that breaks a rule of the API's model.
-    pub(super) fn constraint(value: Option<&str>, parameter: &str, constraint: impl std::fmt::Display) -> Self {
+    pub(super) fn constraint(value: Option<&str>, parameter: &str, constraint: impl fmt::Display) -> Self {
         let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
         Self::validation(format!(
             "1 validation error detected: Value {value} at '{parameter}' failed to satisfy constraint: \
@@ -84,3 +100,11 @@ impl Refusal {
         Self::new(403, code, message)
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request is refused: {} ({})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::answer::Answer;
 use super::call::{Call, Calls};
+use super::caller::Caller;
 use super::exchange::{self, Account};
 use super::fault::{Effect, Fault, Spoil};
 use super::form::Form;
@@ -57,8 +58,8 @@ pub(super) struct Settings {
 }
 
 impl Shared {
-    pub(super) fn new(endpoint_url: String, account: Account, session_length: Option<Duration>) -> Self {
-        Self::with(endpoint_url, Arc::new(account), Arc::default(), session_length)
+    pub(super) fn new(endpoint_url: String, account: Account) -> Self {
+        Self::with(endpoint_url, Arc::new(account), Arc::default(), None)
     }
 
     /// Of the same account, with the same sessions.
@@ -176,7 +177,25 @@ impl Shared {
         if spoil == Some(Spoil::Disconnected) { cut(&answer) } else { self.reply(answer, turn) }
     }
 
+    /// Who signed a request to any service.
+    pub(super) fn caller(&self, request: &Request<impl AsRef<[u8]>>) -> Result<Caller, Refusal> {
+        let signed = Signed::parse(request)?;
+        let session = self.session(&signed, request, self.by_its_clock(now()))?;
+        Ok(Caller::new(signed, session))
+    }
+
     fn authenticate(&self, signed: &Signed, request: &Request<Bytes>, now: SystemTime) -> Result<Session, Refusal> {
+        let session = self.session(signed, request, now)?;
+        if signed.service == "sts" { Ok(session) } else { Err(Refusal::of_key("SignatureDoesNotMatch")) }
+    }
+
+    /// Whose key it is that signed.
+    fn session(
+        &self,
+        signed: &Signed,
+        request: &Request<impl AsRef<[u8]>>,
+        now: SystemTime,
+    ) -> Result<Session, Refusal> {
         if let Some(code) = lock(&self.state).rejected.get(&signed.access_key_id) {
             return Err(Refusal::of_key(code.clone()));
         }

@@ -4,13 +4,16 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sigv4::http_request::{
+    PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use hyper::Request;
-use hyper::body::Bytes;
+use http::{Request, Uri};
 
 use super::form::Form;
 use super::refusal::Refusal;
@@ -19,8 +22,8 @@ use super::refusal::Refusal;
 #[derive(Debug)]
 pub(super) struct Signed {
     pub(super) access_key_id: String,
-    region: String,
-    service: String,
+    pub(super) region: String,
+    pub(super) service: String,
     signed_headers: String,
     date: String,
     signature: String,
@@ -30,7 +33,7 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    pub(super) fn parse(request: &Request<Bytes>) -> Result<Self, Refusal> {
+    pub(super) fn parse<B>(request: &Request<B>) -> Result<Self, Refusal> {
         let query = Form::parse(request.uri().query().unwrap_or_default().as_bytes());
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let authorization = header("authorization");
@@ -68,7 +71,7 @@ impl Signed {
     /// Whether these credentials made it, not long ago.
     pub(super) fn verify(
         &self,
-        request: &Request<Bytes>,
+        request: &Request<impl AsRef<[u8]>>,
         credentials: &Credentials,
         now: SystemTime,
     ) -> Result<(), Refusal> {
@@ -76,8 +79,15 @@ impl Signed {
             return Err(Refusal::of_key("InvalidClientTokenId"));
         }
         let signed_at = parse_date(&self.date).ok_or_else(mismatch)?;
-        if self.service != "sts" || self.signature_by(request, credentials, signed_at) != Some(self.signature.clone()) {
+        if self.signature_by(request, credentials, signed_at).as_ref() != Some(&self.signature) {
             return Err(mismatch());
+        }
+        if named_hash(request).is_some_and(|named| named != hash(request)) {
+            return Err(Refusal::new(
+                400,
+                "XAmzContentSHA256Mismatch",
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            ));
         }
         let late = self.expires.unwrap_or(TOLERANCE);
         if now > signed_at + late {
@@ -99,7 +109,7 @@ impl Signed {
 
     fn signature_by(
         &self,
-        request: &Request<Bytes>,
+        request: &Request<impl AsRef<[u8]>>,
         credentials: &Credentials,
         signed_at: SystemTime,
     ) -> Option<String> {
@@ -108,6 +118,12 @@ impl Signed {
         settings.expires_in = self.expires;
         if self.expires.is_some() {
             settings.signature_location = SignatureLocation::QueryParams;
+        }
+        // S3 signs a path as it is sent; all others encode it once more.
+        let is_s3 = self.service.starts_with("s3");
+        if is_s3 {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         }
         let identity = Identity::from(credentials.clone());
         let params = v4::SigningParams::builder()
@@ -118,27 +134,56 @@ impl Signed {
             .settings(settings)
             .build()
             .ok()?;
-        // These the signer adds by itself.
-        let headers =
-            self.signed_headers.split(';').filter(|name| !["x-amz-date", "x-amz-security-token"].contains(name));
-        let headers: Option<Vec<_>> =
-            headers.map(|name| Some((name, request.headers().get(name)?.to_str().ok()?))).collect();
-        let host = request.headers().get("host")?.to_str().ok()?;
-        let url = format!("http://{host}{}", unsigned_target(request));
-        let body = SignableBody::Bytes(request.body());
-        let signable = SignableRequest::new(request.method().as_str(), url, headers?.into_iter(), body).ok()?;
+        let host = match request.headers().get("host") {
+            Some(host) => host.to_str().ok()?,
+            None => request.uri().authority()?.as_str(),
+        };
+        let mut headers = Vec::new();
+        for name in self.signed_headers.split(';') {
+            match name {
+                // The signer adds them.
+                "x-amz-date" | "x-amz-security-token" => {}
+                "host" => headers.push((name, host)),
+                _ => {
+                    let before = headers.len();
+                    for value in request.headers().get_all(name) {
+                        headers.push((name, value.to_str().ok()?));
+                    }
+                    if headers.len() == before {
+                        return None;
+                    }
+                }
+            }
+        }
+        let body = match request.headers().get("x-amz-content-sha256") {
+            Some(named) => SignableBody::Precomputed(named.to_str().ok()?.to_owned()),
+            None if is_s3 && self.expires.is_some() => SignableBody::UnsignedPayload,
+            None => SignableBody::Bytes(request.body().as_ref()),
+        };
+        let url = format!("http://{host}{}", unsigned_target(request.uri()));
+        let signable = SignableRequest::new(request.method().as_str(), url, headers.into_iter(), body).ok()?;
         Some(sign(signable, &params.into()).ok()?.into_parts().1)
     }
 }
 
+/// The hash that a header names, where it names one: the body may also be unsigned, or signed in chunks.
+fn named_hash<B>(request: &Request<B>) -> Option<&str> {
+    let named = request.headers().get("x-amz-content-sha256")?.to_str().ok()?;
+    (named.len() == 64).then_some(named)
+}
+
+fn hash(request: &Request<impl AsRef<[u8]>>) -> String {
+    digest(&SHA256, request.body().as_ref()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Path and query, without what a presigner adds.
-fn unsigned_target(request: &Request<Bytes>) -> String {
+fn unsigned_target(uri: &Uri) -> String {
     let added = ["Algorithm", "Credential", "Date", "Expires", "Security-Token", "Signature", "SignedHeaders"];
     let is_added = |pair: &&str| {
         added.iter().any(|name| pair.strip_prefix("X-Amz-").is_some_and(|rest| rest.starts_with(&format!("{name}="))))
     };
-    let query: Vec<_> = request.uri().query().unwrap_or_default().split('&').filter(|pair| !is_added(pair)).collect();
-    format!("{}?{}", request.uri().path(), query.join("&"))
+    let query: Vec<_> = uri.query().unwrap_or_default().split('&').filter(|pair| !is_added(pair)).collect();
+    format!("{}?{}", uri.path(), query.join("&"))
 }
 
 /// `20261123T080900Z`

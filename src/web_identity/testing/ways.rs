@@ -1,11 +1,11 @@
 //! Each way in which a token is replaced. The integration tests have this file, too.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{InPlaceFile, ProjectedVolume};
+use super::ProjectedVolume;
 
 /// Where the token will be, and whoever replaces it: with the number of each, from 0.
 pub(crate) type Place = (PathBuf, Box<dyn FnMut(usize, &str) -> io::Result<()> + Send>);
@@ -118,4 +118,29 @@ pub(crate) fn late(home: &Path) -> io::Result<Place> {
         move |_, token: &str| ProjectedVolume::new(&directory)?.write(token)
     };
     Ok((directory.join("token"), Box::new(write)))
+}
+
+/// A token file that is overwritten where it is, as scripts and some agents do: for a moment it is empty, then half written.
+#[derive(Debug)]
+pub(crate) struct InPlaceFile {
+    path: PathBuf,
+}
+
+impl InPlaceFile {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Empties the file, then writes the token in two pieces.
+    pub(crate) fn write(&self, token: impl AsRef<str>) -> io::Result<()> {
+        let (head, tail) = token.as_ref().as_bytes().split_at(token.as_ref().len() / 2);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
+        file.write_all(head)?;
+        file.flush()?;
+        file.write_all(tail)
+    }
+
+    pub(crate) fn token_path(&self) -> &Path {
+        &self.path
+    }
 }

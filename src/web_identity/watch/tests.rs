@@ -20,7 +20,8 @@ use self::rig::{
     Hints, Home, NEVER, POLL, Rig, at_once, inotify_instances, inotify_threads, open_files, soon, token, until,
 };
 use super::*;
-use crate::test_util::{InPlaceFile, ProjectedVolume};
+use crate::test_util::ProjectedVolume;
+use crate::web_identity::testing::ways::InPlaceFile;
 use crate::web_identity::testing::{Isolated, Log, jwt};
 
 #[tokio::test]

@@ -1,0 +1,217 @@
+//! A fake of a user's that asks the kit who signed a request.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_web_identity::WebIdentityCredentialsProvider;
+use aws_web_identity::test_util::{Caller, Refusal, TestAws};
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use http::HeaderValue;
+
+use super::send;
+use crate::rig::{key, soon};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_of_a_signed_request_is_named() {
+    let world = World::start().await;
+    world.put("1", ByteStream::from_static(b"bread")).await;
+    let caller = world.verify(&world.fake.last()).unwrap();
+    assert_eq!(caller.arn, "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0");
+    assert_eq!(caller.access_key_id, key(&world.identity));
+    assert_eq!((&*caller.service, &*caller.region), ("s3", "eu-central-1"));
+    // Another region's STS knows the session, too.
+    assert_eq!(world.aws.sts().another_region().await.verify(&world.fake.last()).unwrap(), caller);
+    assert_eq!(world.aws.sts().calls().len(), 1, "it is no call of STS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_name_of_an_object_is_verified() {
+    let world = World::start().await;
+    for name in ["a b", "a+b", "ä/ö", "a//b", "a/./b/../c", "100%", "100%25", "a=b&c?d#e", "~*'()!$,;:@"] {
+        world.put(name, ByteStream::from_static(b"")).await;
+        world.verify(&world.fake.last()).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        let _not_xml = world.s3.list_objects_v2().bucket("receipts").prefix(name).send().await;
+        world.verify(&world.fake.last()).unwrap_or_else(|refusal| panic!("?prefix={name}: {refusal}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streamed_request_is_verified_by_its_headers() {
+    let world = World::start().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "bread").unwrap();
+    world.put("1", ByteStream::from_path(file.path()).await.unwrap()).await;
+    let request = world.fake.last();
+    // The signature of a chunk is made with that of the headers: those are all that is checked.
+    assert!(request.headers()["x-amz-content-sha256"].to_str().unwrap().starts_with("STREAMING-"));
+    world.verify(&request).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_request_is_refused() {
+    let world = World::start().await;
+    world.put("1", ByteStream::from_static(b"bread")).await;
+    let good = world.fake.last();
+    world.verify(&good).unwrap();
+    let refused = |change: &dyn Fn(&mut Request<Bytes>)| {
+        let mut request = good.clone();
+        change(&mut request);
+        let refusal = world.verify(&request).unwrap_err();
+        let text = refusal.to_string();
+        assert!(text.contains(refusal.code()) && text.contains(refusal.message()), "{text}");
+        (refusal.status(), refusal.code().to_owned())
+    };
+    let change = |name: &'static str, value: &'static str| {
+        refused(&move |request| drop(request.headers_mut().insert(name, HeaderValue::from_static(value))))
+    };
+    let mismatch = || (403, "SignatureDoesNotMatch".to_owned());
+    assert_eq!(refused(&|request| *request.uri_mut() = "/receipts/2?x-id=PutObject".parse().unwrap()), mismatch());
+    assert_eq!(refused(&|request| *request.uri_mut() = "/receipts/1".parse().unwrap()), mismatch());
+    assert_eq!(refused(&|request| *request.method_mut() = http::Method::DELETE), mismatch());
+    assert_eq!(change("host", "elsewhere"), mismatch());
+    assert_eq!(change("x-amz-date", "20200101T000000Z"), mismatch());
+    assert_eq!(change("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), mismatch());
+    assert_eq!(change("x-amz-security-token", "another"), (403, "InvalidClientTokenId".to_owned()));
+    assert_eq!(refused(&|request| drop(request.headers_mut().remove("host"))), mismatch());
+    let another = refused(&|request| *request.body_mut() = Bytes::from_static(b"stone"));
+    assert_eq!(another, (400, "XAmzContentSHA256Mismatch".to_owned()));
+    let unsigned = refused(&|request| drop(request.headers_mut().remove("authorization")));
+    assert_eq!(unsigned, (403, "MissingAuthenticationToken".to_owned()));
+    assert_eq!(change("authorization", "Bearer token"), (400, "IncompleteSignature".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_is_good_for_its_time_only() {
+    let world = World::start().await;
+    world.put("1", ByteStream::from_static(b"bread")).await;
+    let request = world.fake.last();
+    let stranger = TestAws::start().await;
+    assert_eq!(stranger.sts().verify(&request).unwrap_err().code(), "InvalidClientTokenId");
+    world.aws.sts().set_clock_offset(16 * 60);
+    let late = world.verify(&request).unwrap_err();
+    assert!(late.message().starts_with("Signature expired"), "{late}");
+    world.aws.sts().set_clock_offset(3601);
+    assert_eq!(world.verify(&request).unwrap_err().code(), "ExpiredToken");
+    world.aws.sts().set_clock_offset(0);
+    world.aws.sts().reject_key(key(&world.identity), "AccessDenied");
+    assert_eq!(world.verify(&request).unwrap_err().code(), "AccessDenied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presigned_url_is_verified() {
+    let world = World::start().await;
+    let config = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let get = world.s3.get_object().bucket("receipts").key("a b").presigned(config).await.unwrap();
+    let target = get.uri().strip_prefix(&world.fake.url("127.0.0.1")).unwrap().to_owned();
+    send(&world.fake.url("127.0.0.1"), &format!("GET {target}"), "").await;
+    assert_eq!(world.verify(&world.fake.last()).unwrap().access_key_id, key(&world.identity));
+
+    let longer = target.replace("X-Amz-Expires=60", "X-Amz-Expires=61");
+    send(&world.fake.url("127.0.0.1"), &format!("GET {longer}"), "").await;
+    assert_eq!(world.verify(&world.fake.last()).unwrap_err().code(), "SignatureDoesNotMatch");
+}
+
+/// All services but S3 encode a path twice before they sign, and hash the body without a header.
+#[tokio::test(flavor = "multi_thread")]
+async fn request_to_another_service_is_verified() {
+    let world = World::start().await;
+    let mut request = signed(world.identity.current().unwrap());
+    let caller = world.aws.sts().verify(&request).unwrap();
+    assert_eq!((&*caller.service, &*caller.region), ("execute-api", "us-west-2"));
+    *request.body_mut() = "[]";
+    assert_eq!(world.aws.sts().verify(&request).unwrap_err().code(), "SignatureDoesNotMatch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_of_unknown_credentials_is_refused() {
+    let world = World::start().await;
+    let config = world.s3.config().to_builder().credentials_provider(Credentials::for_tests()).build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    client.get_object().bucket("receipts").key("1").send().await.unwrap();
+    assert_eq!(world.verify(&world.fake.last()).unwrap_err().code(), "InvalidClientTokenId");
+}
+
+/// A request with a path that is encoded twice, and a header that stands twice.
+pub(crate) fn signed(credentials: Credentials) -> http::Request<&'static str> {
+    let identity = credentials.into();
+    let params = aws_sigv4::sign::v4::SigningParams::builder()
+        .identity(&identity)
+        .region("us-west-2")
+        .name("execute-api")
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap()
+        .into();
+    let url = "http://127.0.0.1/things/a%20b/../c%2Fd?x=1";
+    let headers = [("x-tag", "one"), ("x-tag", "two")];
+    let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(b"{}")).unwrap();
+    let (instructions, _) = sign(signable, &params).unwrap().into_parts();
+    // As over HTTP/2: the host is in the URI.
+    let mut request = http::Request::post(url).header("x-tag", "one").header("x-tag", "two").body("{}").unwrap();
+    instructions.apply_to_request_http1x(&mut request);
+    request
+}
+
+struct World {
+    aws: TestAws,
+    fake: FakeService,
+    identity: WebIdentityCredentialsProvider,
+    s3: aws_sdk_s3::Client,
+}
+
+impl World {
+    async fn start() -> Self {
+        let (aws, fake) = (TestAws::start().await, FakeService::start().await);
+        let identity = soon(aws.builder().connect()).await.unwrap();
+        let config = aws_sdk_s3::config::Builder::from(&identity.install(aws.sdk_config()));
+        let s3 = aws_sdk_s3::Client::from_conf(config.endpoint_url(fake.url("127.0.0.1")).build());
+        Self { aws, fake, identity, s3 }
+    }
+
+    async fn put(&self, name: &str, body: ByteStream) {
+        self.s3.put_object().bucket("receipts").key(name).body(body).send().await.unwrap();
+    }
+
+    fn verify(&self, request: &Request<Bytes>) -> Result<Caller, Refusal> {
+        self.aws.sts().verify(request)
+    }
+}
+
+/// Answers 200 to all that comes, and keeps the last of it.
+pub(super) struct FakeService {
+    port: u16,
+    last: Arc<Mutex<Option<Request<Bytes>>>>,
+    _server: tokio::task::JoinSet<()>,
+}
+
+impl FakeService {
+    pub(super) async fn start() -> Self {
+        let last = Arc::<Mutex<Option<Request<Bytes>>>>::default();
+        let keep = Arc::clone(&last);
+        let app = Router::new().fallback(async move |request: Request| {
+            let (head, body) = request.into_parts();
+            let body = to_bytes(body, usize::MAX).await.unwrap();
+            *keep.lock().unwrap() = Some(Request::from_parts(head, body));
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut server = tokio::task::JoinSet::new();
+        server.spawn(async { axum::serve(listener, app).await.unwrap() });
+        Self { port, last, _server: server }
+    }
+
+    pub(super) fn url(&self, host: &str) -> String {
+        format!("http://{host}:{}", self.port)
+    }
+
+    pub(super) fn last(&self) -> Request<Bytes> {
+        self.last.lock().unwrap().clone().expect("a request")
+    }
+}
