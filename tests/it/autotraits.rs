@@ -100,7 +100,9 @@ pub(crate) fn public_types(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.ends_with("docs") {
+            // Recipes are users' code.
+        } else if path.is_dir() {
             found.extend(public_types(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(&path).unwrap();

@@ -451,7 +451,7 @@ async fn a_role_that_is_none_has_no_trust_policy() {
         assert_eq!(report.status, Some(1));
     }
     let at_aws = Doctor::of(&rig).without("AWS_ENDPOINT_URL_STS").with("AWS_ROLE_ARN", "arn:aws-cn:iam::1:role/app");
-    let report = at_aws.with("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere").with("AWS_REGION", "nowhere-1").report().await;
+    let report = at_aws.with("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere").with("AWS_REGION", "no-where-1").report().await;
     assert!(report.failing().contains(&"role"), "{report:?}");
 }
 

@@ -170,7 +170,7 @@ fn root() -> PathBuf {
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let of_users = entries.filter(|path| {
-        !["docs", "test_util", "testing", "tests"].contains(&path.file_stem().unwrap().to_str().unwrap())
+        !["docs", "fuzzing", "test_util", "testing", "tests"].contains(&path.file_stem().unwrap().to_str().unwrap())
     });
     let mut files: Vec<_> = of_users
         .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
