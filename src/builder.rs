@@ -292,7 +292,7 @@ impl Builder {
         self
     }
 
-    /// Shuts the provider down when the future resolves, as [`shutdown`](WebIdentityCredentialsProvider::shutdown) does.
+    /// Shuts the provider down when the future resolves, as [`shutdown`](crate::BackgroundCredentialsProvider::shutdown) does.
     /// Default: never. Called again, the later future replaces the earlier one.
     ///
     /// The provider's background task polls the future, on the engine thread or on [`runtime`](Self::runtime): it must not
