@@ -165,8 +165,8 @@ pub fn settings(input: &[u8]) {
         Err(error) => return secrets.assert_hidden_in(&assert_names_the_remedy(&error)),
     };
     assert_hides(&format!("{provider:?} {:?}", provider.to_builder()), &[&secrets.token]);
-    // What was valid stays so, whatever the environment has become.
-    let again = provider.to_builder().build_in(&Environment::from_fn(|_| None));
+    // What was valid stays so in the same environment.
+    let again = provider.to_builder().build_in(&environment);
     assert!(again.is_ok(), "{:?}", again.err());
     if let Some((_, role)) = settings.iter().find(|(name, _)| name == "chain.role_arn") {
         let mut chained = provider.assume_role(role);

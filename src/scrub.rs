@@ -29,6 +29,11 @@ pub(crate) fn quoted(text: &str, limit: usize) -> String {
     BLANK.iter().fold(shown, |shown, blank| shown.replace(*blank, &blank.escape_unicode().to_string()))
 }
 
+/// Whether something in the text looks like a secret.
+pub(crate) fn looks_secret(text: &str) -> bool {
+    without_secrets(text, "") != text
+}
+
 /// An error with all its causes, as one text. Texts that only repeat the one before are left out.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];

@@ -92,8 +92,11 @@ pub(super) fn session_name(name: Given<String>) -> Result<String, BuildError> {
     ))
 }
 
-/// Of a long name the end stays: there pods of one deployment differ.
+/// Of a long name the end stays: there pods of one deployment differ. A token or key in its place becomes no name.
 pub(super) fn session_name_of_pod(pod: &str) -> Option<String> {
+    if scrub::looks_secret(pod) {
+        return None;
+    }
     let plain: String = pod.chars().map(|c| if c.is_ascii() && is_name_byte(c as u8) { c } else { '-' }).collect();
     let name = plain[plain.len().saturating_sub(64)..].trim_matches(['-', '.']);
     (name.len() >= 2).then(|| name.to_owned())
@@ -310,16 +313,18 @@ mod tests {
 
     #[test]
     fn a_pod_s_name_becomes_a_session_name_that_keeps_the_end() {
-        let long = format!("{}-7d9f8b6c5d-x2k4q", "a".repeat(80));
-        let kept = format!("{}-7d9f8b6c5d-x2k4q", "a".repeat(47));
+        let long = format!("{}7d9f8b6c5d-x2k4q", "checkout-".repeat(9));
+        let kept = &long[long.len() - 64..];
         for (pod, expected) in [
             ("web-0", Some("web-0")),
             ("web_0 (old)", Some("web_0--old")),
             ("größe.example", Some("gr--e.example")),
-            (long.as_str(), Some(kept.as_str())),
+            (long.as_str(), Some(kept)),
             ("x", None),
             ("", None),
             ("///", None),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ===", None),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None),
         ] {
             assert_eq!(session_name_of_pod(pod).as_deref(), expected, "{pod}");
         }

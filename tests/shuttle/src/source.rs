@@ -11,8 +11,8 @@ use shuttle::future::block_on;
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal, Source,
-    ShutdownWhen, Standing, Supervisor, WeakSupervisor,
+    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal, ShutdownWhen,
+    Source, Standing, Supervisor, WeakSupervisor,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
