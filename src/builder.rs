@@ -132,8 +132,8 @@ impl Builder {
     }
 
     /// The name of the session, as CloudTrail shows it. Default: `AWS_ROLE_SESSION_NAME`; else the pod's name, from
-    /// `HOSTNAME` (its last 64 characters, what is not allowed becoming `-`; not what looks like a token or key); else this crate's name and a random
-    /// number. It stays the same for the process.
+    /// `HOSTNAME` (its last 64 characters, what is not allowed becoming `-`), unless it looks like a token or key; else this
+    /// crate's name and a random number. It stays the same for the process.
     ///
     /// 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
     pub fn session_name(self, name: impl Into<String>) -> Self {
