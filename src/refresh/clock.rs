@@ -58,22 +58,22 @@ impl Clock {
         }
     }
 
-    pub(crate) fn read(&self) -> Reading {
+    pub(crate) fn read(&self) -> ClockReading {
         // The time source is somebody else's code. If it panics, the system's clock stands in.
         let wall = catch_unwind(AssertUnwindSafe(|| self.wall.now())).unwrap_or_else(|_| SystemTime::now());
-        Reading { mono: self.now(), wall, boot: (self.boot)() }
+        ClockReading { mono: self.now(), wall, boot: (self.boot)() }
     }
 }
 
 /// The clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ClockReading {
     pub(crate) mono: Instant,
     pub(crate) wall: SystemTime,
     boot: Option<Duration>,
 }
 
-impl Reading {
+impl ClockReading {
     /// The wall clock at `then`, if nobody sets it.
     pub(crate) fn wall_at(&self, then: Instant) -> SystemTime {
         let shown = match then.checked_duration_since(self.mono) {
@@ -189,21 +189,21 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
     }
 
-    fn reading(mono: u64, wall: u64, boot: u64) -> Reading {
+    fn reading(mono: u64, wall: u64, boot: u64) -> ClockReading {
         let origin = Instant::now();
-        Reading { mono: origin + Duration::from_secs(mono), wall: at(wall), boot: Some(Duration::from_secs(boot)) }
+        ClockReading { mono: origin + Duration::from_secs(mono), wall: at(wall), boot: Some(Duration::from_secs(boot)) }
     }
 
     fn drift(anchor: (u64, u64, u64), now: (u64, u64, u64)) -> Drift {
         let origin = reading(0, 0, 0).mono;
         let make =
-            |(mono, wall, boot)| Reading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
+            |(mono, wall, boot)| ClockReading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
         make(now).since(&make(anchor))
     }
 
     /// The lifetime, in s, and whether the server's clock stands behind it.
     fn lifetime(expiration: u64, date: Option<u64>, local: u64, requested: u64) -> Option<(u64, bool)> {
-        let now = Reading { wall: at(local), ..reading(10, 0, 50) };
+        let now = ClockReading { wall: at(local), ..reading(10, 0, 50) };
         let session = now.session(&now, at(expiration), date.map(at), Duration::from_secs(requested));
         session.map(|session| (session.lifetime.as_secs(), session.dated))
     }
@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn local_clock_counts_from_arrival() {
         let origin = Instant::now();
-        let at_mono = |seconds| Reading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
+        let at_mono =
+            |seconds| ClockReading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
         let (sent, now) = (at_mono(0), at_mono(3));
         let session = |expiration, date| {
             now.session(&sent, at(expiration), date, HOUR).map(|session| (session.since, session.lifetime))
@@ -271,14 +272,14 @@ mod tests {
     #[test]
     fn credentials_end_with_the_servers_second() {
         let ms = Duration::from_millis;
-        let sent = Reading { wall: at(100) + ms(650), ..reading(10, 0, 50) };
+        let sent = ClockReading { wall: at(100) + ms(650), ..reading(10, 0, 50) };
         let since = |date| sent.mono.checked_duration_since(sent.alive_since(&sent, date)).unwrap();
         assert_eq!(since(Some(at(100))), ms(650), "the answer came in the second in which it was asked for");
         assert_eq!(since(Some(at(101))), ms(0), "in the next one");
-        let early = Reading { wall: at(101) - ms(1), ..sent };
+        let early = ClockReading { wall: at(101) - ms(1), ..sent };
         assert_eq!(early.mono - early.alive_since(&early, Some(at(100))), ms(999));
         assert_eq!(since(Some(at(99))), ms(0), "another clock");
-        let next = Reading { wall: at(101), ..sent };
+        let next = ClockReading { wall: at(101), ..sent };
         assert_eq!(next.alive_since(&next, Some(at(100))), next.mono, "a whole second is another clock, too");
         assert_eq!(since(Some(at(7300))), ms(0), "a far other clock");
         assert_eq!(since(None), ms(0));
@@ -300,7 +301,7 @@ mod tests {
     fn suspend_during_an_exchange_moves_its_start() {
         let sent = reading(30, 30, 80);
         let back = |wall, boot| {
-            let now = Reading { mono: sent.mono + Duration::from_secs(5), ..reading(0, wall, boot) };
+            let now = ClockReading { mono: sent.mono + Duration::from_secs(5), ..reading(0, wall, boot) };
             sent.mono - now.mono_of(&sent)
         };
         assert_eq!(back(45, 95), Duration::from_secs(10));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::testing::{HOUR, Reply, Rig, seconds};
-use crate::refresh::source::{Change, Class};
+use crate::refresh::{Change, Class};
 
 #[tokio::test(start_paused = true)]
 async fn blocked_exchange_waits_for_a_change() {

@@ -8,7 +8,7 @@
 use fastrand::Rng;
 
 use super::providers::{Coming, Lazy, Ours, Provider, advisory_window};
-use crate::refresh::source::Class;
+use crate::refresh::Class;
 
 const TRIALS: u32 = 2000;
 const FAULT: f64 = 1800.0;

@@ -7,15 +7,15 @@ use std::time::Duration;
 use super::life::runtime;
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
-use crate::refresh::observer::Observer;
-use crate::refresh::source::Class;
-use crate::refresh::standing::Standing;
+use crate::refresh::Class;
+use crate::refresh::EngineStatus;
+use crate::refresh::Observer;
 
 /// Whom the engine reads the clock for once more when its task ends.
 struct Anybody;
 
 impl Observer for Anybody {
-    fn stands(&self, _: &Standing) {}
+    fn status(&self, _: &EngineStatus) {}
 
     fn exchanged(&self, _: Duration, _: Option<&Error>) {}
 
@@ -60,7 +60,7 @@ fn a_time_source_may_call_us() {
             rig.pass(seconds(31)).await;
             rig.clock.set_by(600);
             rig.pass(HOUR).await;
-            rig.engine.standing();
+            rig.engine.status();
             rig.engine.shutdown().await;
         });
         done.send(()).unwrap();

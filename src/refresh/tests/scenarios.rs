@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::source::Class;
+use crate::refresh::Class;
 
 #[derive(Clone, Copy, Debug)]
 enum When {

@@ -14,9 +14,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::testing::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
-use crate::refresh::source::Class;
-use crate::refresh::standing::Standing;
-use crate::refresh::supervisor::Supervisor;
+use crate::refresh::Class;
+use crate::refresh::EngineStatus;
+use crate::refresh::Supervisor;
 use crate::refresh::{Observer, Phase};
 
 const PAGE: &str = include_str!("../../docs/telemetry.rs");
@@ -66,7 +66,7 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     rig.pass(2 * HOUR).await;
-    let failures = rig.engine.standing().consecutive_failures;
+    let failures = rig.engine.status().consecutive_failures;
     rig.source.always(Reply::Grant(HOUR));
     rig.pass(seconds(60)).await;
 
@@ -177,7 +177,7 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
     assert_eq!(*listener.rejections.lock().unwrap(), 1);
     rig.pass(seconds(5)).await;
     listener.agrees_with(&rig.engine).await;
-    assert_eq!(rig.engine.standing().generation, 2, "the rejected ones were replaced");
+    assert_eq!(rig.engine.status().generation, 2, "the rejected ones were replaced");
 
     // A step of the clock moves what is shown of time, and nothing else happens.
     rig.pass(seconds(301)).await;
@@ -200,7 +200,7 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
 async fn an_observer_that_panics_changes_nothing() {
     struct Panicking;
     impl Observer for Panicking {
-        fn stands(&self, _: &Standing) {
+        fn status(&self, _: &EngineStatus) {
             panic!("scripted panic");
         }
 
@@ -227,7 +227,7 @@ struct Listener {
     engine: OnceLock<Supervisor>,
     exchanges: Mutex<Vec<(u64, Option<&'static str>)>>,
     rejections: Mutex<u32>,
-    standings: Mutex<Vec<Standing>>,
+    standings: Mutex<Vec<EngineStatus>>,
 }
 
 impl Listener {
@@ -235,7 +235,7 @@ impl Listener {
     async fn agrees_with(&self, engine: &Supervisor) {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let heard = self.standings.lock().unwrap().last().unwrap().clone();
-        let holds = engine.standing();
+        let holds = engine.status();
         assert_eq!(
             (heard.generation, heard.consecutive_failures, heard.expiry),
             (holds.generation, holds.consecutive_failures, holds.expiry)
@@ -257,7 +257,7 @@ fn apart(one: Option<SystemTime>, other: Option<SystemTime>) -> Duration {
 }
 
 impl Observer for Listener {
-    fn stands(&self, standing: &Standing) {
+    fn status(&self, standing: &EngineStatus) {
         self.ask_back();
         self.standings.lock().unwrap().push(standing.clone());
     }
@@ -344,7 +344,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Heard {
             return;
         }
         if let Some(engine) = self.engine.get() {
-            assert!(engine.standing().generation > 0 || engine.current().is_none());
+            assert!(engine.status().generation > 0 || engine.current().is_none());
         }
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));

@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
-use crate::refresh::clock::Clock;
-use crate::refresh::observer::Observer;
-use crate::refresh::policy::{ExpiredPolicy, Policy};
-use crate::refresh::shutdown_when::ShutdownWhen;
-use crate::refresh::source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
-use crate::refresh::supervisor::{Supervisor, WeakSupervisor};
+use crate::refresh::Clock;
+use crate::refresh::Observer;
+use crate::refresh::ShutdownWhen;
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
+use crate::refresh::{ExpiredPolicy, Policy};
+use crate::refresh::{Supervisor, WeakSupervisor};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const QUARTER: Duration = Duration::from_secs(900);

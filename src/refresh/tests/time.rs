@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
-use crate::refresh::source::Class;
+use crate::refresh::Class;
 
 #[tokio::test(start_paused = true)]
 async fn refresh_point_is_drawn_anew_each_time() {
@@ -61,7 +61,7 @@ async fn shown_expiry_follows_a_clock_step() {
     let after = rig.engine.current().unwrap().expiry().unwrap();
     assert_eq!(before.duration_since(after).unwrap().as_secs(), 1000);
     assert_eq!(rig.source.calls(), 1, "a step back moves nothing else");
-    assert_eq!(rig.engine.standing().generation, 1);
+    assert_eq!(rig.engine.status().generation, 1);
 
     rig.clock.set_by(2000);
     rig.pass(seconds(31)).await;
