@@ -43,7 +43,6 @@ impl Supervisor {
         let mut news = shared.news.subscribe();
         let mut waiting = Waiting::join(shared, call, &shared.clock.read());
         loop {
-            news.mark_unchanged();
             if let Some(outcome) = waiting.outcome(&take, || self.obstacle()) {
                 return outcome;
             }

@@ -84,7 +84,7 @@ impl ClockReading {
     }
 
     /// When `then` was, on the monotonic clock of now: what the machine slept since counts as passed.
-    pub(crate) fn mono_of(&self, then: &Self) -> Instant {
+    fn mono_of(&self, then: &Self) -> Instant {
         match self.since(then) {
             Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
             _ => then.mono,

@@ -13,7 +13,6 @@
 //!   thread may be late, and a forked child has none.
 //! - A copy for each thread would need no guard, but would keep the secrets of dropped providers in idle threads.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -69,7 +68,7 @@ impl Snapshot {
 
     #[inline]
     fn stripe(&self) -> &Stripe {
-        self.stripes.get(MINE.get()).unwrap_or_else(|| &self.stripes[deal()])
+        &self.stripes[MINE.with(|mine| *mine)]
     }
 }
 
@@ -126,18 +125,11 @@ fn stripes(granted: &Granted, expiry: SystemTime) -> Arc<[Stripe; STRIPES]> {
     }))
 }
 
-thread_local! {
-    /// The stripe that this thread reads. `STRIPES`: none yet.
-    static MINE: Cell<usize> = const { Cell::new(STRIPES) };
-}
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// Deals a stripe to this thread at its first read.
-#[cold]
-fn deal() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let dealt = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-    MINE.set(dealt);
-    dealt
+thread_local! {
+    /// The stripe that this thread reads, dealt in turn at the first read.
+    static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
 }
 
 #[cfg(test)]

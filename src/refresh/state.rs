@@ -55,6 +55,7 @@ pub(super) struct State {
     pub(super) waiting: u32,
     /// Time to wake the callers although nothing has happened.
     pub(super) wake_at: Option<Instant>,
+    closed: CancellationToken,
     expired_policy: ExpiredPolicy,
     /// The credentials in use.
     granted: Option<Arc<Granted>>,
@@ -74,11 +75,13 @@ pub(super) struct State {
 impl SharedState {
     pub(super) fn new(policy: Policy, clock: Clock, subject: String, observer: Option<Arc<dyn Observer>>) -> Self {
         let anchor = clock.read();
+        let closed = CancellationToken::new();
         let state = State {
             schedule: Schedule::new(policy.refresh_window, anchor.mono),
             last_error: None,
             waiting: 0,
             wake_at: None,
+            closed: closed.clone(),
             expired_policy: policy.expired,
             granted: None,
             runs_in: None,
@@ -93,7 +96,7 @@ impl SharedState {
             wait_timeout: policy.wait_timeout,
             subject,
             published: Published::empty(),
-            closed: CancellationToken::new(),
+            closed,
             lost: AtomicBool::new(false),
             wake: watch::Sender::new(()),
             news: watch::Sender::new(0),
@@ -112,29 +115,11 @@ impl SharedState {
         outcome
     }
 
-    pub(super) fn status(&self, state: &State, reading: &ClockReading) -> EngineStatus {
-        state.status(self.closed.is_cancelled(), reading)
-    }
-
     /// Calls the observer. Not under the lock.
     pub(super) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.observer {
             panics::ignored(|| tell(&**observer));
         }
-    }
-
-    /// True if this provider gave out the access key not too long ago.
-    pub(super) fn issued(&self, access_key_id: &str) -> bool {
-        self.locked(|state| state.issued.iter().any(|issued| issued == access_key_id))
-    }
-
-    /// A service rejected this access key. Nothing happens unless it is the present one and at least `least_age` old.
-    pub(super) fn rejected(&self, access_key_id: &str, least_age: Duration) {
-        let now = self.clock.now();
-        let Some(generation) = self.locked(|state| state.rejected(access_key_id, least_age, now)) else { return };
-        telemetry::rejected(&self.subject, generation);
-        self.observe(|observer| observer.rejected());
-        self.wake.send_replace(());
     }
 
     /// Lets the caller start the task, in this process. False: there is a task, or there will be none.
@@ -161,7 +146,7 @@ impl SharedState {
             let warn = state.failed(failure, reading.mono);
             // No server was asked, so no retry delay is due: the next use tries again.
             state.schedule.due_at_latest(due);
-            (warn, self.status(state, &reading))
+            (warn, state.status(&reading))
         });
         self.news.send_replace(status.generation);
         telemetry::failed(&self.subject, warn, &status, reading.wall);
@@ -284,8 +269,13 @@ impl State {
         warn
     }
 
-    /// Returns the generation, if the rejection counts.
-    fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<u64> {
+    /// True if this provider gave out the access key not too long ago.
+    pub(super) fn issued(&self, access_key_id: &str) -> bool {
+        self.issued.iter().any(|issued| issued == access_key_id)
+    }
+
+    /// A service rejected an access key. Returns its generation if it is the present one and at least `least_age` old.
+    pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<u64> {
         let granted = self.granted.as_ref().filter(|granted| granted.credentials.access_key_id() == access_key_id)?;
         let generation = granted.generation;
         let validity = self.schedule.validity()?;
@@ -308,8 +298,9 @@ impl State {
         })
     }
 
-    pub(super) fn status(&self, closed: bool, reading: &ClockReading) -> EngineStatus {
+    pub(super) fn status(&self, reading: &ClockReading) -> EngineStatus {
         let now = reading.mono;
+        let closed = self.closed.is_cancelled();
         let times = self.times();
         let phase = match self.schedule.valid(now) {
             _ if closed => Phase::Closed,

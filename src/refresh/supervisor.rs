@@ -24,7 +24,7 @@ use super::source::Source;
 use super::state::SharedState;
 use super::status::{EngineStatus, Updates};
 use super::task::Task;
-use super::telemetry::Observer;
+use super::telemetry::{self, Observer};
 use crate::error::Error;
 
 /// A cheap handle. Its last clone ends the task.
@@ -139,19 +139,25 @@ impl Supervisor {
 
     /// A service rejected this access key. Nothing happens unless it is the present one and at least `least_age` old.
     pub(crate) fn rejected(&self, access_key_id: &str, least_age: Duration) {
-        self.0.shared.rejected(access_key_id, least_age);
+        let shared = self.shared();
+        let now = shared.clock.now();
+        if let Some(generation) = shared.locked(|state| state.rejected(access_key_id, least_age, now)) {
+            telemetry::rejected(&shared.subject, generation);
+            shared.observe(|observer| observer.rejected());
+            shared.wake.send_replace(());
+        }
         self.start();
     }
 
     /// True if this provider gave out the access key.
     pub(crate) fn issued(&self, access_key_id: &str) -> bool {
-        self.0.shared.issued(access_key_id)
+        self.shared().locked(|state| state.issued(access_key_id))
     }
 
     pub(crate) fn status(&self) -> EngineStatus {
         let shared = self.shared();
         let reading = shared.clock.read();
-        shared.locked(|state| shared.status(state, &reading))
+        shared.locked(|state| state.status(&reading))
     }
 
     /// The role or provider that the credentials belong to.

@@ -112,7 +112,7 @@ impl Task {
         let (drift, step, status) = shared.locked(|state| {
             let drift = state.check_clocks(&reading);
             let step = state.step(reading.mono);
-            (drift, step, shared.status(state, &reading))
+            (drift, step, state.status(&reading))
         });
         if step.news {
             shared.news.send_replace(status.generation);
@@ -137,7 +137,7 @@ impl Task {
             let ended = outcome
                 .map(|(session, grant)| state.succeeded(grant, session, &reading))
                 .map_err(|failure| state.failed(failure, reading.mono));
-            (drift, ended, shared.status(state, &reading))
+            (drift, ended, state.status(&reading))
         });
         shared.news.send_replace(status.generation);
         telemetry::drifted(&shared.subject, drift);
@@ -161,7 +161,7 @@ impl Drop for Task {
         let reading = shared.clock.read();
         let status = shared.locked(|state| {
             state.task_ended();
-            state.status(true, &reading)
+            state.status(&reading)
         });
         shared.observe(|observer| observer.status(&status));
         shared.news.send_replace(status.generation);

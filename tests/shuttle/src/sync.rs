@@ -43,11 +43,6 @@ pub mod watch {
     pub struct Receiver<T>(real::Receiver<T>);
 
     impl<T> Receiver<T> {
-        pub fn mark_unchanged(&mut self) {
-            point();
-            self.0.mark_unchanged();
-        }
-
         pub async fn changed(&mut self) -> Result<(), RecvError> {
             point();
             self.0.changed().await
