@@ -1,15 +1,15 @@
-//! The promises of the engine, one sentence each, in paused time over a scripted source.
+//! The engine's behaviour in paused time, over a scripted source.
 
+mod aws_behaviour;
 mod callers;
-mod changes;
-mod failing;
-mod figures;
-mod hostile;
-mod life;
-mod model;
-mod providers;
-mod scenarios;
+mod clocks;
+mod failures;
+mod foreign_code;
+mod lifecycle;
+mod peers;
+mod random_histories;
+mod rig;
 mod simulation;
+mod source_changes;
 mod telemetry;
-mod testing;
-mod time;
+mod time_without_credentials;

@@ -9,7 +9,7 @@ use aws_smithy_async::time::TimeSource;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::testing::{Granted, HOUR, Reply, Rig, seconds};
+use super::rig::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::Phase;
 use crate::refresh::{Change, Class};

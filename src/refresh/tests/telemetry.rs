@@ -12,7 +12,7 @@ use tracing::{Dispatch, Event, Level};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
 use crate::refresh::Class;
 use crate::refresh::EngineStatus;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::refresh::{Change, Class};
 
 #[tokio::test(start_paused = true)]

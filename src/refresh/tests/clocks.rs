@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::timeout;
 
-use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
+use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::refresh::Class;
 
 #[tokio::test(start_paused = true)]

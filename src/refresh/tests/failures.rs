@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
+use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::Class;
 use crate::refresh::ExpiredPolicy;

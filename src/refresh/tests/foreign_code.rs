@@ -4,8 +4,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::life::runtime;
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::lifecycle::runtime;
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
 use crate::refresh::Class;
 use crate::refresh::EngineStatus;

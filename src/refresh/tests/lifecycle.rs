@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::Phase;
 use crate::refresh::engine_thread::no_thread;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::Class;
 
