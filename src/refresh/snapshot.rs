@@ -73,13 +73,10 @@ impl Snapshot {
 }
 
 /// Holds the present snapshot.
+#[derive(Default)]
 pub(super) struct Published(ArcSwapOption<Snapshot>);
 
 impl Published {
-    pub(super) fn empty() -> Self {
-        Self(ArcSwapOption::empty())
-    }
-
     #[inline]
     pub(super) fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
         self.0.load()
@@ -150,7 +147,7 @@ mod tests {
     #[test]
     fn readers_never_see_a_mix_of_two_generations() {
         const GENERATIONS: u64 = 2000;
-        let published = Published::empty();
+        let published = Published::default();
         publish(&published, 1);
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -179,7 +176,7 @@ mod tests {
 
     #[test]
     fn only_new_times_replace_the_snapshot() {
-        let published = Published::empty();
+        let published = Published::default();
         publish(&published, 1);
         let first = published.load().clone().unwrap();
         let again = |times| {

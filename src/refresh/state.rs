@@ -95,7 +95,7 @@ impl SharedState {
             clock,
             wait_timeout: policy.wait_timeout,
             subject,
-            published: Published::empty(),
+            published: Published::default(),
             closed,
             lost: AtomicBool::new(false),
             wake: watch::Sender::new(()),
@@ -236,9 +236,7 @@ impl State {
             taken,
             other_key,
             lifetime: session.lifetime,
-            assumed_role_arn: principal.assumed_role_arn.clone(),
-            failures,
-            failing: self.failure_log.succeeded(reading.mono),
+            failed_before: self.failure_log.succeeded(reading.mono).map(|failing| (failures, failing)),
         };
         self.last_error = None;
         self.endpoint.clone_from(&principal.endpoint);

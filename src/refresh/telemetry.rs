@@ -50,11 +50,8 @@ pub(super) struct Success {
     /// The access key differs from the present one.
     pub(super) other_key: bool,
     pub(super) lifetime: Duration,
-    pub(super) assumed_role_arn: Option<String>,
-    /// Failures since the last success.
-    pub(super) failures: u32,
-    /// Time since the first of these failures.
-    pub(super) failing: Option<Duration>,
+    /// Number of the failures since the last success, and the time since the first of them.
+    pub(super) failed_before: Option<(u32, Duration)>,
 }
 
 pub(super) fn succeeded(role: &str, success: &Success, status: &EngineStatus, now: SystemTime) {
@@ -66,7 +63,7 @@ pub(super) fn succeeded(role: &str, success: &Success, status: &EngineStatus, no
                 parent: None,
                 $level,
                 role,
-                assumed_role_arn = success.assumed_role_arn.as_deref(),
+                assumed_role_arn = status.principal.as_ref().and_then(|principal| principal.assumed_role_arn.as_deref()),
                 endpoint = status.endpoint.as_deref(),
                 generation = status.generation,
                 lifetime_seconds = success.lifetime.as_secs(),
@@ -76,13 +73,10 @@ pub(super) fn succeeded(role: &str, success: &Success, status: &EngineStatus, no
             )
         };
     }
-    match success.failing {
-        Some(failing) => tell!(
-            Level::INFO,
-            "credentials renewed after failures",
-            failures = success.failures,
-            failing_seconds = failing.as_secs(),
-        ),
+    match success.failed_before {
+        Some((failures, failing)) => {
+            tell!(Level::INFO, "credentials renewed after failures", failures, failing_seconds = failing.as_secs(),)
+        }
         None if !success.taken => tell!(Level::DEBUG, "credentials that end sooner came; the present ones stay",),
         None if success.other_key => tell!(Level::INFO, "credentials renewed",),
         None => tell!(Level::DEBUG, "the same credentials came again",),

@@ -115,11 +115,13 @@ impl CancellationToken {
 
 pub struct ArcSwapOption<T>(real_arc_swap::ArcSwapOption<T>);
 
-impl<T> ArcSwapOption<T> {
-    pub fn empty() -> Self {
+impl<T> Default for ArcSwapOption<T> {
+    fn default() -> Self {
         Self(real_arc_swap::ArcSwapOption::empty())
     }
+}
 
+impl<T> ArcSwapOption<T> {
     pub fn load(&self) -> real_arc_swap::Guard<Option<Arc<T>>> {
         point();
         self.0.load()
