@@ -98,8 +98,8 @@
 //! | `the token has expired in a subPath mount` | it has come to that: the next exchange fails | mount the directory |
 //! | `the token should have been replaced by now` | 80 % of its life and 5 min are over: the kubelet does not replace it; it does not in a terminating pod, nor while a volume of the pod is in trouble | look at the kubelet's log and the pod's events, while there still is time |
 //! | `the token has expired and was not replaced` | the same, and the next exchange fails; `changed_at` and `unchanged_seconds` tell when the file last changed | the same; or set the local clock, if it is that which is wrong |
-//! | `credentials could not be renewed` | an exchange failed; `error` says what to mend, and `valid_seconds` how long the present credentials last | as `error` says, before they end |
-//! | `credentials expired before they could be renewed` | requests fail, or wait, from here on; `error` is the last failure | as `error` says |
+//! | `credentials could not be refreshed` | an exchange failed; `error` says what to mend, and `valid_seconds` how long the present credentials last | as `error` says, before they end |
+//! | `credentials expired before they could be refreshed` | requests fail, or wait, from here on; `error` is the last failure | as `error` says |
 //! | `STS is not activated at a standby for the role's account` | the standby is left out until the provider is built anew | activate STS in that region for the account, or name another standby |
 //! | `the background work panicked` | a bug; the work goes on after 30 s | report it |
 //! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |

@@ -11,15 +11,15 @@
 //!
 //! | message | level | fields | when |
 //! |---|---|---|---|
-//! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | once for each credentials that come |
-//! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | in place of the first, at the end of a run of failures: how many there were and how long it took |
-//! | `credentials that end sooner came; the present ones stay` | DEBUG | as the first | STS, or a cache before it, gave a shorter session |
-//! | `the same credentials came again` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
-//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
-//! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
-//! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::BackgroundCredentialsProvider::invalidate), by hand or by the [interceptor](crate::BackgroundCredentialsProvider::interceptor), for the present credentials |
+//! | `credentials refreshed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | once for each credentials that come |
+//! | `credentials refreshed after failures` | INFO | the same, `failures`, `failing_seconds` | in place of the first, at the end of a run of failures: how many there were and how long it took |
+//! | `the new credentials would expire sooner; the present ones stay in use` | DEBUG | as the first | STS, or a cache before it, gave a shorter session |
+//! | `the exchange returned the same credentials` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
+//! | `credentials could not be refreshed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
+//! | `credentials expired before they could be refreshed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
+//! | `a service rejected the credentials` | DEBUG | `generation` | [`invalidate`](crate::BackgroundCredentialsProvider::invalidate), by hand or by the [interceptor](crate::BackgroundCredentialsProvider::interceptor), for the present credentials |
 //! | `the machine was suspended; checking the credentials` | INFO | `seconds` | |
-//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | by more than 5 s |
+//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not affected` | INFO | | by more than 5 s |
 //!
 //! `generation` is that of the new credentials, and in the events of failures that of those which remain; 0 if there
 //! never were any. `valid_seconds` is what remains of them, `next_attempt_seconds` the time until the next exchange.

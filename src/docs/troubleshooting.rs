@@ -407,10 +407,10 @@
 //!
 //! | warning | what to do |
 //! |---|---|
-//! | `credentials could not be renewed` | as its `error` says, within `valid_seconds` |
-//! | `credentials expired before they could be renewed` | as its `error` says, now: requests fail |
-//! | `credentials that end sooner came`, `the same credentials came again` | nothing: the longer ones stay |
-//! | `credentials renewed after failures` | nothing: it is over |
+//! | `credentials could not be refreshed` | as its `error` says, within `valid_seconds` |
+//! | `credentials expired before they could be refreshed` | as its `error` says, now: requests fail |
+//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` | nothing: the longer ones stay |
+//! | `credentials refreshed after failures` | nothing: it is over |
 //! | `the token should have been replaced by now`, `the token has expired and was not replaced` | look at the kubelet and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |

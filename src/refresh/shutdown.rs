@@ -52,7 +52,10 @@ impl ShutdownWhen {
         if let Some(future) = future {
             let Err(panic) = caught(async || future.await).await else { return };
             ignored(|| {
-                tracing::error!(panic = text_of(&*panic), "the future of shutdown_when panicked; the provider goes on");
+                tracing::error!(
+                    panic = text_of(&*panic),
+                    "the future of shutdown_when panicked; the provider stays open"
+                );
             });
         }
         pending().await

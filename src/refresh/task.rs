@@ -51,7 +51,7 @@ impl Task {
                     ignored(|| {
                         tracing::error!(
                             panic = text_of(&*panic),
-                            "the background work panicked; it goes on after a pause"
+                            "the background work panicked; it continues after 30 s"
                         );
                     });
                     sleep(AFTER_PANIC).await;
@@ -193,7 +193,7 @@ async fn change_of<S: Source>(source: &S) -> Change {
         match caught(async || source.changed().await).await {
             Ok(change) => return change,
             Err(panic) => {
-                tracing::error!(panic = text_of(&*panic), "watching for changes panicked; trying again");
+                tracing::error!(panic = text_of(&*panic), "watching for changes panicked; it continues after 30 s");
                 sleep(AFTER_PANIC).await;
             }
         }

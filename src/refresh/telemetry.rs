@@ -75,11 +75,13 @@ pub(super) fn succeeded(role: &str, success: &Success, status: &EngineStatus, no
     }
     match success.failed_before {
         Some((failures, failing)) => {
-            tell!(Level::INFO, "credentials renewed after failures", failures, failing_seconds = failing.as_secs(),)
+            tell!(Level::INFO, "credentials refreshed after failures", failures, failing_seconds = failing.as_secs(),)
         }
-        None if !success.taken => tell!(Level::DEBUG, "credentials that end sooner came; the present ones stay",),
-        None if success.other_key => tell!(Level::INFO, "credentials renewed",),
-        None => tell!(Level::DEBUG, "the same credentials came again",),
+        None if !success.taken => {
+            tell!(Level::DEBUG, "the new credentials would expire sooner; the present ones stay in use",)
+        }
+        None if success.other_key => tell!(Level::INFO, "credentials refreshed",),
+        None => tell!(Level::DEBUG, "the exchange returned the same credentials",),
     }
 }
 
@@ -104,7 +106,7 @@ pub(super) fn failed(role: &str, warn: bool, status: &EngineStatus, now: SystemT
                 next_attempt_seconds = tenths(from_now(status.next_attempt, now)),
                 %error,
                 cause = error.source().map(field::display),
-                "credentials could not be renewed"
+                "credentials could not be refreshed"
             )
         };
     }
@@ -119,7 +121,7 @@ pub(super) fn expired(role: &str, status: &EngineStatus) {
         failures = status.consecutive_failures,
         kind = status.last_error.as_ref().map(|error| error.kind().as_str()),
         error = status.last_error.as_ref().map(field::display),
-        "credentials expired before they could be renewed"
+        "credentials expired before they could be refreshed"
     );
 }
 
@@ -131,14 +133,14 @@ pub(super) fn drifted(role: &str, drift: Drift) {
         }
         Drift::Ahead => tracing::info!(target: TARGET, role, "the clock was set ahead; checking the credentials"),
         Drift::Behind => {
-            tracing::info!(target: TARGET, role, "the clock was set back; the credentials are not concerned");
+            tracing::info!(target: TARGET, role, "the clock was set back; the credentials are not affected");
         }
         Drift::None => {}
     }
 }
 
 pub(super) fn rejected(role: &str, generation: u64) {
-    tracing::debug!(target: TARGET, role, generation, "a service refused the credentials");
+    tracing::debug!(target: TARGET, role, generation, "a service rejected the credentials");
 }
 
 /// Retry delays are short: whole seconds would say little.

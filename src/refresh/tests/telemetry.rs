@@ -34,7 +34,7 @@ async fn each_rotation_of_credentials_is_told_once() {
     assert_eq!(told.len(), 3, "{told:?}");
     let spans = heard.spans.lock().unwrap().clone();
     for ((generation, told), span) in (1..).zip(&told).zip(&spans) {
-        assert_eq!((told.level, &*told.message), (Level::INFO, "credentials renewed"));
+        assert_eq!((told.level, &*told.message), (Level::INFO, "credentials refreshed"));
         assert_eq!((told.field("role"), told.field("generation")), (ROLE, &*generation.to_string()));
         assert_eq!(told.field("lifetime_seconds"), "3600");
         let next = told.field("next_attempt_seconds");
@@ -76,20 +76,20 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
     assert_eq!(warned.len(), 5, "{warned:#?}");
     let valid = |index: usize| warned[index].field("valid_seconds").parse::<u64>().unwrap();
     assert!(valid(3) <= 900 && valid(4) <= 360, "{} {}", valid(3), valid(4));
-    assert!(warned.iter().all(|told| told.message == "credentials could not be renewed"));
+    assert!(warned.iter().all(|told| told.message == "credentials could not be refreshed"));
     assert_eq!((warned[0].field("kind"), warned[0].field("failures")), ("service_unavailable", "1"));
     assert_eq!(heard.spans.lock().unwrap()[2]["attempt"], "2");
 
     let expired: Vec<_> = told.iter().filter(|told| told.level == Level::ERROR).collect();
     assert_eq!(expired.len(), 1);
-    assert_eq!(expired[0].message, "credentials expired before they could be renewed");
+    assert_eq!(expired[0].message, "credentials expired before they could be refreshed");
     assert_eq!((expired[0].field("role"), expired[0].field("kind")), (ROLE, "service_unavailable"));
 
     let quiet = told.iter().filter(|told| told.level == Level::DEBUG).count();
     assert_eq!(u32::try_from(quiet + 5).unwrap(), failures, "each other failure is told at DEBUG");
 
     let end = told.last().unwrap();
-    assert_eq!((end.level, &*end.message), (Level::INFO, "credentials renewed after failures"));
+    assert_eq!((end.level, &*end.message), (Level::INFO, "credentials refreshed after failures"));
     assert_eq!(end.field("failures"), failures.to_string());
     let failing: u64 = end.field("failing_seconds").parse().unwrap();
     assert!((7200 - 2700..=7260 - 2160).contains(&failing), "{failing}");
@@ -155,7 +155,9 @@ async fn who_listens_may_ask_back() {
     rig.pass(2 * HOUR).await;
     rig.engine.shutdown().await;
     let told: BTreeSet<_> = heard.all().into_iter().map(|told| told.message).collect();
-    for message in ["was suspended", "set ahead", "refused the credentials", "could not be renewed", "expired before"] {
+    for message in
+        ["was suspended", "set ahead", "rejected the credentials", "could not be refreshed", "expired before"]
+    {
         assert!(told.iter().any(|told| told.contains(message)), "{message}: {told:?}");
     }
 }
