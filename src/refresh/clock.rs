@@ -9,18 +9,6 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::Instant;
 
-/// Two clocks differ by up to this without a cause.
-const TOLERANCE: Duration = Duration::from_secs(5);
-
-/// Precision of a `Date` header.
-const SECOND: Duration = Duration::from_secs(1);
-
-/// A session may last this much longer than requested on the word of one clock.
-const LIFETIME_SLACK: Duration = Duration::from_secs(60);
-
-/// The server's clock and the local one agree on a session if they differ by no more than this.
-const AGREEMENT: Duration = Duration::from_secs(30);
-
 /// Three clocks. Anybody may set the wall clock. The monotonic clock stands still while the machine is suspended. The boot
 /// clock goes on.
 #[derive(Clone)]
@@ -181,6 +169,15 @@ fn time_since_boot() -> Option<Duration> {
     let seconds = uptime.split_ascii_whitespace().next()?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
+
+/// Two clocks differ by up to this without a cause.
+const TOLERANCE: Duration = Duration::from_secs(5);
+/// Precision of a `Date` header.
+const SECOND: Duration = Duration::from_secs(1);
+/// A session may last this much longer than requested on the word of one clock.
+const LIFETIME_SLACK: Duration = Duration::from_secs(60);
+/// The server's clock and the local one agree on a session if they differ by no more than this.
+const AGREEMENT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::Class;
-use crate::refresh::ExpiredPolicy;
-use crate::refresh::Phase;
+use crate::refresh::{Class, ExpiredPolicy, Phase};
 
 #[tokio::test(start_paused = true)]
 async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_hangs() {

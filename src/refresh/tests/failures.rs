@@ -6,8 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::Class;
-use crate::refresh::ExpiredPolicy;
+use crate::refresh::{Class, ExpiredPolicy};
 
 #[tokio::test(start_paused = true)]
 async fn failed_refresh_keeps_valid_credentials() {

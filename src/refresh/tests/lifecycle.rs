@@ -9,9 +9,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::Phase;
 use crate::refresh::engine_thread::no_thread;
-use crate::refresh::{Change, Class};
+use crate::refresh::{Change, Class, Phase};
 
 #[tokio::test(start_paused = true)]
 async fn p10_dropping_last_handle_ends_task() {

@@ -11,8 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::rig::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::Phase;
-use crate::refresh::{Change, Class};
+use crate::refresh::{Change, Class, Phase};
 
 const SEEDS: u64 = 250;
 const DAYS: u32 = 2;
@@ -145,7 +144,7 @@ impl Simulation {
                 self.clock_moved = Some(Instant::now());
             }
             38 => {
-                self.rig.clock.sleep_machine(seconds(self.random.u64(10..7200)));
+                self.rig.clock.suspend(seconds(self.random.u64(10..7200)));
                 self.clock_moved = Some(Instant::now());
                 self.slept = self.clock_moved;
             }

@@ -14,10 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
-use crate::refresh::Class;
-use crate::refresh::EngineStatus;
-use crate::refresh::Supervisor;
-use crate::refresh::{Observer, Phase};
+use crate::refresh::status::EngineStatus;
+use crate::refresh::{Class, Observer, Phase, Supervisor};
 
 const PAGE: &str = include_str!("../../docs/telemetry.rs");
 const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
@@ -149,7 +147,7 @@ async fn who_listens_may_ask_back() {
     rig.source.then(Reply::Grant(HOUR));
     let key = rig.engine.credentials().await.unwrap();
     rig.engine.rejected(key.access_key_id(), Duration::ZERO);
-    rig.clock.sleep_machine(seconds(600));
+    rig.clock.suspend(seconds(600));
     rig.pass(seconds(31)).await;
     rig.clock.set_by(7200);
     rig.pass(2 * HOUR).await;
