@@ -73,7 +73,7 @@ mod tests {
             rejections.attempted_at(at);
             waits.push((at - now).as_secs());
             assert!(rejections.named(generation) && !rejections.named(generation + 1));
-            // Each request hears of it until the next generation is there.
+            // Each request is rejected until the next generation comes.
             while now < at {
                 now = at.min(now + Duration::from_secs(300));
                 rejections.hear(generation, now);
