@@ -78,7 +78,7 @@ impl<'a> Waiting<'a> {
         waiting
     }
 
-    /// What the caller gets. `None`: it waits on.
+    /// The caller's credentials or error. `None`: it goes on waiting.
     fn outcome<T>(
         &mut self,
         take: impl Fn(&Snapshot) -> T,

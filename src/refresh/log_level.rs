@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::source::Class;
 use crate::error::ErrorKind;
 
-/// What the log has told since the last success.
+/// The failures that the log has told since the last success.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
     /// Failures by kind and class. Alternating kinds do not reset each other's counters.

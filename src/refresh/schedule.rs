@@ -1,8 +1,8 @@
 //! The time of the next attempt.
 //!
-//! **G. Decisions are pure functions.** This file, `backoff`, `rejections`, `log_level`, and the decisions of `callers` and
-//! `clock` get the time and a random number in `[0, 1)` as arguments. So tests cover each number of the policy in no time,
-//! and a simulation can run days of faults. A decision that read the clock itself could be tested only by waiting.
+//! **G. Decisions are pure functions.** They get the time and a random number in `[0, 1)` as arguments. This holds for this
+//! file, `backoff`, `rejections`, `log_level`, and the decisions of `callers` and `clock`. So tests check each number of the
+//! policy at once, and simulate days of faults. A decision that reads the clock could be tested only by waiting.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
