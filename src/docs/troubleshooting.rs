@@ -247,7 +247,7 @@
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
-//! `compare the clock of this machine and that of the server with a time server`. The exchange is tried again.
+//! `check the clocks of this machine and of the server against a time server`. The exchange is tried again.
 //!
 //! # STS refuses the token
 //!

@@ -8,6 +8,7 @@
 //! caller subscribes to the news before it looks at the state: news that comes in between is not lost.
 
 use std::mem;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -91,10 +92,10 @@ impl<'a> Waiting<'a> {
                 && now < snapshot.times().readable_until
                 && caller.served(snapshot.times().deadline, &state.schedule, now)
             {
-                return Ok(Ok(take(snapshot)));
+                return ControlFlow::Break(Ok(take(snapshot)));
             }
             if shared.closed.is_cancelled() {
-                return Ok(Err(shared.closed_error()));
+                return ControlFlow::Break(Err(shared.closed_error()));
             }
             let before = (state.schedule.due(), state.wake_at);
             let verdict = caller.verdict(&mut state.schedule, shared.wait_timeout, now, fastrand::f64());
@@ -103,11 +104,11 @@ impl<'a> Waiting<'a> {
             }
             let sooner = before != (state.schedule.due(), state.wake_at);
             let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
-            Err((verdict, sooner, state.last_error.clone(), throttled_for))
+            ControlFlow::Continue((verdict, sooner, state.last_error.clone(), throttled_for))
         });
         let (verdict, sooner, last_error, throttled_for) = match looked {
-            Ok(outcome) => return Some(outcome),
-            Err(waits) => waits,
+            ControlFlow::Break(outcome) => return Some(outcome),
+            ControlFlow::Continue(looked) => looked,
         };
         if sooner {
             shared.wake.send_replace(());
