@@ -6,8 +6,8 @@
 //! # What it does
 //!
 //! Kubernetes signs a token for the pod's service account and mounts it as a file. AWS STS exchanges this token for
-//! credentials of an IAM role (`AssumeRoleWithWebIdentity`). Every AWS SDK can make the exchange, but makes it inside a
-//! request. That request waits for STS, and fails if STS fails.
+//! credentials of an IAM role (`AssumeRoleWithWebIdentity`). The AWS SDK for Rust makes this exchange inside a request.
+//! That request waits for STS, and fails if STS fails.
 //!
 //! This crate makes the exchange outside requests. A background thread watches the token file, refreshes the credentials
 //! long before they expire, and publishes them. SDK clients read the published credentials without a lock.
@@ -35,8 +35,9 @@
 //! # }
 //! ```
 //!
-//! The EKS webhook injects the variables that name the role, the token file and the region. Clients of every AWS service
-//! can use the config that [`install`](BackgroundCredentialsProvider::install) returns.
+//! The EKS webhook sets the variables that name the role, the token file and the region. Elsewhere the pod's manifest sets
+//! them ([`docs::operations`](docs::operations#mount-the-token)). Clients of every AWS service can use the config that
+//! [`install`](BackgroundCredentialsProvider::install) returns.
 //!
 //! On a laptop these variables are missing. A program that runs in both places can keep the laptop's credentials:
 //!
@@ -136,8 +137,8 @@
 //!
 //! # Rust version and platforms
 //!
-//! Rust 1.94.1 or newer, like the AWS SDK. A raise follows the SDK's and is a minor release. The crate is made for Linux.
-//! It is written to compile on macOS and Windows for development. wasm is not supported.
+//! Rust 1.94.1 or newer, like the AWS SDK. The minimum follows the SDK's; raising it is a minor release. The crate is made
+//! for Linux. It is written to compile on macOS and Windows for development. wasm is not supported.
 
 mod adapters;
 mod assume_role;

@@ -1,15 +1,16 @@
-//! Each error text and warning: what it means, and what to do.
+//! Troubleshooting: every error text and warning, its cause, and what to do.
 //!
-//! Search this page for the first words of the text that you have. `…` stands for what is filled in: a name, a path, a time.
-//! A text says what failed, on what and why; behind the last colon it says what to do. `whoami` prints the text, and `doctor`
-//! checks each step between the token and AWS:
+//! This page is for whoever has an error text or a log line. Search it for the first words of the text. `…` stands for a
+//! name, a path or a time. Each text says what failed, on what and why; the part after the last colon says what to do.
+//!
+//! Two examples help in the pod: `whoami` prints the text, and `doctor` checks each step from the token to AWS.
 //!
 //! ```text
 //! cargo run --example whoami
 //! cargo run --example doctor
 //! ```
 //!
-//! | the text is about | go to |
+//! | subject of the text | section |
 //! |---|---|
 //! | a variable or a setting | [No provider is built](#no-provider-is-built) |
 //! | the token file or the token source | [No token](#no-token) |
