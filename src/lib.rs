@@ -9,8 +9,8 @@
 //! credentials of an IAM role (`AssumeRoleWithWebIdentity`). The AWS SDK for Rust makes this exchange inside a request.
 //! That request waits for STS, and fails if STS fails.
 //!
-//! This crate makes the exchange outside requests. A background thread watches the token file, refreshes the credentials
-//! long before they expire, and publishes them. SDK clients read the published credentials without a lock.
+//! This crate makes the exchange outside requests. A background thread watches the token file, refreshes the
+//! credentials long before they expire, and publishes them. SDK clients read the published credentials without a lock.
 //!
 //! The crate works on EKS with IAM roles for service accounts (IRSA), and on any cluster that IAM trusts through OIDC.
 //! The same engine refreshes chained roles and the credentials of any other SDK provider.
@@ -35,9 +35,9 @@
 //! # }
 //! ```
 //!
-//! The EKS webhook sets the variables that name the role, the token file and the region. Elsewhere the pod's manifest sets
-//! them ([`docs::operations`](docs::operations#mount-the-token)). Clients of every AWS service can use the config that
-//! [`install`](BackgroundCredentialsProvider::install) returns.
+//! The EKS webhook sets the variables that name the role, the token file and the region. Elsewhere the pod's manifest
+//! sets them ([`docs::operations`](docs::operations#mount-the-token)). Clients of every AWS service can use the config
+//! that [`install`](BackgroundCredentialsProvider::install) returns.
 //!
 //! On a laptop these variables are missing. A program that runs in both places can keep the laptop's credentials:
 //!
@@ -113,14 +113,15 @@
 //! | orderly shutdown | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
 //! | code to copy for a common task | [`docs::recipes`] |
 //!
-//! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It dereferences
-//! to that type, which has all other methods. [`From`] converts it. Store the general type to hold any provider.
+//! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It
+//! dereferences to that type, which has all other methods. [`From`] converts it. Store the general type to hold any
+//! provider.
 //!
 //! # Test your service
 //!
 //! Feature `test-util` has the module `test_util`. `TestAws::start()` starts an OIDC issuer, a projected volume and an
-//! STS on loopback. Tokens are really signed, signatures are really checked, and your test can make STS fail as AWS does.
-//! The module's page has a complete test of a small service.
+//! STS on loopback. Tokens are really signed, signatures are really checked, and your test can make STS fail as AWS
+//! does. The module's page has a complete test of a small service.
 //!
 //! # Features
 //!
@@ -137,8 +138,8 @@
 //!
 //! # Rust version and platforms
 //!
-//! Rust 1.94.1 or newer, like the AWS SDK. The minimum follows the SDK's; raising it is a minor release. The crate is made
-//! for Linux. It is written to compile on macOS and Windows for development. wasm is not supported.
+//! Rust 1.94.1 or newer, like the AWS SDK. The minimum follows the SDK's; raising it is a minor release. The crate is
+//! made for Linux. It is written to compile on macOS and Windows for development. wasm is not supported.
 
 mod adapters;
 mod assume_role;

@@ -38,34 +38,34 @@
 //!
 //! # Token lifetime
 //!
-//! The token's lifetime decides how long pods survive without the API server. A kubelet replaces a token [at 80 % of its
-//! lifetime, or when it is 24 h
+//! The token's lifetime decides how long pods survive without the API server. A kubelet replaces a token [at 80 % of
+//! its lifetime, or when it is 24 h
 //! old](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
-//! So at least 20 % of the lifetime remains: with `expirationSeconds: 86400` every pod survives 4.8 h without the control
-//! plane, with 3600 only 12 min. The minimum is 600. Only an exchange needs a valid token; requests with valid
+//! So at least 20 % of the lifetime remains: with `expirationSeconds: 86400` every pod survives 4.8 h without the
+//! control plane, with 3600 only 12 min. The minimum is 600. Only an exchange needs a valid token; requests with valid
 //! credentials do not.
 //!
 //! # How a fleet behaves
 //!
-//! - *Roll-out.* Each new process makes one exchange at once. A thousand pods that start within a minute make 17 calls a
-//!   second. No library can avoid these calls. Spread the roll-out (`maxSurge`, `maxUnavailable`), or let `connect` wait until
-//!   STS accepts them.
-//! - *Steady state.* Each process draws each refresh time from 60 to 75 % of the lifetime. Processes that started together
-//!   are spread after the first cycle, and more after each further cycle.
+//! - *Roll-out.* Each new process makes one exchange at once. A thousand pods that start within a minute make 17 calls
+//!   a second. No library can avoid these calls. Spread the roll-out (`maxSurge`, `maxUnavailable`), or let `connect`
+//!   wait until STS accepts them.
+//! - *Steady state.* Each process draws each refresh time from 60 to 75 % of the lifetime. Processes that started
+//!   together are spread after the first cycle, and more after each further cycle.
 //! - *STS outage.* A pod notices the outage when its refresh is due. Requests fail only if the outage outlasts the
 //!   session's remaining time, which is at least a quarter of the session. Retries come after seconds, then minutes,
 //!   with jitter. So STS is not flooded when it returns.
 //! - *Node restart.* The kubelet writes all tokens anew. New tokens alone cause no exchange.
-//! - *Wrong trust policy.* Nothing fails at once. The next refresh fails and is retried every few minutes. Requests fail when the
-//!   session ends. So alert on failed exchanges, not only on expiry.
+//! - *Wrong trust policy.* Nothing fails at once. The next refresh fails and is retried every few minutes. Requests
+//!   fail when the session ends. So alert on failed exchanges, not only on expiry.
 //!
 //! # Several clusters
 //!
 //! Each cluster is an issuer. It needs its own [OIDC
-//! provider](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html) in each account that has
-//! roles for it. Two clusters must not share an issuer URL: each could then sign for the other's
-//! `system:serviceaccount:…` names. The token's `iss`, the provider's URL and the `issuer` of the discovery document must be
-//! identical to the last character. The URL has no port, no query and no closing slash.
+//! provider](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html) in each account that
+//! has roles for it. Two clusters must not share an issuer URL: each could then sign for the other's
+//! `system:serviceaccount:…` names. The token's `iss`, the provider's URL and the `issuer` of the discovery document
+//! must be identical to the last character. The URL has no port, no query and no closing slash.
 //!
 //! A role for two clusters needs two statements in its trust policy, because the issuer is part of the condition keys:
 //!
@@ -103,8 +103,8 @@
 //! `doctor` prints it. Always test both `sub` and `aud`, with `StringEquals`. With `StringLike` and
 //! `system:serviceaccount:*`, anybody who may create a service account gets the role.
 //!
-//! [AWS's quotas](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html) limit how many clusters a role
-//! can serve:
+//! [AWS's quotas](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html) limit how many clusters a
+//! role can serve:
 //!
 //! | subject | default quota |
 //! |---|---|
@@ -113,8 +113,8 @@
 //! | client IDs (audiences) of a provider | 100 |
 //!
 //! A statement like those above takes about 290 characters, and 440 for an EKS issuer. So a role can serve four to six
-//! clusters by default, and nine to thirteen on request. For more clusters, give each cluster its own role, and let that
-//! role assume the shared one.
+//! clusters by default, and nine to thirteen on request. For more clusters, give each cluster its own role, and let
+//! that role assume the shared one.
 //!
 //! # Rotate the signing key of a cluster
 //!
@@ -124,14 +124,14 @@
 //! 1. Publish the new public key beside the old key. The API server accepts `--service-account-key-file` several times,
 //!    and lists all keys in `/openid/v1/jwks`. Check that the *public* URL shows the new key before you continue.
 //! 2. Sign with the new key: set `--service-account-signing-key-file`, which takes one key.
-//! 3. Wait until every token in use is signed with the new key. This takes the longest `expirationSeconds`, at most 24 h for
-//!    tokens that kubelets project.
+//! 3. Wait until every token in use is signed with the new key. This takes the longest `expirationSeconds`, at most 24
+//!    h for tokens that kubelets project.
 //! 4. Retire the old key.
 //!
-//! If tokens are signed before the key is published, STS answers `InvalidIdentityToken` ("Couldn't retrieve verification
-//! key"). This crate treats the answer as an outage: valid credentials stay in use, and the token is sent again. With
-//! sessions of one hour you have at least 15 min to publish the key. `examples/kubernetes/README.md` has the steps for
-//! kubeadm, and a `CronJob` that publishes the keys.
+//! If tokens are signed before the key is published, STS answers `InvalidIdentityToken` ("Couldn't retrieve
+//! verification key"). This crate treats the answer as an outage: valid credentials stay in use, and the token is sent
+//! again. With sessions of one hour you have at least 15 min to publish the key. `examples/kubernetes/README.md` has
+//! the steps for kubeadm, and a `CronJob` that publishes the keys.
 //!
 //! # Alerts
 //!

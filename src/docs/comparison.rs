@@ -5,8 +5,8 @@
 //!
 //! # Behaviour
 //!
-//! *Released* is aws-config 1.13 with the SDK's default identity cache. *Coming* is the behaviour that AWS is bringing to
-//! all its SDKs, as read on a branch of the Rust SDK in August 2026. No release has it.
+//! *Released* is aws-config 1.13 with the SDK's default identity cache. *Coming* is the behaviour that AWS is bringing
+//! to all its SDKs, as read on a branch of the Rust SDK in August 2026. No release has it.
 //!
 //! | situation | this crate | released | coming |
 //! |---|---|---|---|
@@ -72,16 +72,16 @@
 //!
 //! Pods of the other two are ready sooner, at up to 43 times the calls.
 //!
-//! **More benches.** `cargo bench --bench cold_start --all-features` prints the cost of a start, and the size that the crate
-//! adds to a program. `cargo bench --bench rotation --all-features` prints how soon a new token is noticed.
+//! **More benches.** `cargo bench --bench cold_start --all-features` prints the cost of a start, and the size that the
+//! crate adds to a program. `cargo bench --bench rotation --all-features` prints how soon a new token is noticed.
 //! [`standby`](super::standby#cost-of-an-outage) has the cost of an outage.
 //!
 //! # Error texts
 //!
-//! A test runs 37 misconfigured setups, each once with this crate and once with `aws_config::load_defaults`. The full texts are
-//! side by side in `tests/it/diagnosis`. `cargo build --all-features --examples && cargo test --all-features --test it
-//! diagnosis` compares them with the present output. In 31 of the 37 setups, aws-config's `Display` says only `an error occurred
-//! while loading credentials`. The table also includes the sources of its errors.
+//! A test runs 37 misconfigured setups, each once with this crate and once with `aws_config::load_defaults`. The full
+//! texts are side by side in `tests/it/diagnosis`. `cargo build --all-features --examples && cargo test --all-features
+//! --test it diagnosis` compares them with the present output. In 31 of the 37 setups, aws-config's `Display` says only
+//! `an error occurred while loading credentials`. The table also includes the sources of its errors.
 //!
 //! | misconfiguration | this crate names | aws-config 1.13 says |
 //! |---|---|---|

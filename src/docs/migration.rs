@@ -1,7 +1,7 @@
 //! Migration: from aws-config, from your own refresh loop, from `object_store` and OpenDAL.
 //!
-//! This page is for programs that already use web identity. Nothing changes in IAM or in the cluster: the role, the token
-//! and the variables stay the same. Each section shows the code before and after.
+//! This page is for programs that already use web identity. Nothing changes in IAM or in the cluster: the role, the
+//! token and the variables stay the same. Each section shows the code before and after.
 //!
 //! # From the default chain
 //!
@@ -29,13 +29,14 @@
 //! # }
 //! ```
 //!
-//! - *Programs that also run without a token* keep `base` if
-//!   [`is_not_configured`](crate::Error::is_not_configured), as the [front page](crate#quick-start) shows.
+//! - *Programs that also run without a token* keep `base` if [`is_not_configured`](crate::Error::is_not_configured), as
+//!   the [front page](crate#quick-start) shows.
 //! - *Clients made without an `SdkConfig`*, by `Config::builder()`, need both
 //!   [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) and
 //!   [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache).
-//! - *Keys in variables.* The default chain prefers `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` to web identity. This
-//!   crate ignores them and warns. If both were set, the pod now acts as the role, no longer as the owner of the key.
+//! - *Keys in variables.* The default chain prefers `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` to web identity.
+//!   This crate ignores them and warns. If both were set, the pod now acts as the role, no longer as the owner of the
+//!   key.
 //!
 //! # From `WebIdentityTokenCredentialsProvider`
 //!
@@ -71,8 +72,8 @@
 //! # }
 //! ```
 //!
-//! Use `install`. `ConfigLoader::credentials_provider(identity)` works too, but goes through the SDK's cache, which keeps
-//! old credentials until seconds before their expiry.
+//! Use `install`. `ConfigLoader::credentials_provider(identity)` works too, but goes through the SDK's cache, which
+//! keeps old credentials until seconds before their expiry.
 //!
 //! | difference | aws-config | this crate |
 //! |---|---|---|
@@ -105,8 +106,8 @@
 //! # }
 //! ```
 //!
-//! This loop has four faults. After a failed call it makes no second attempt for 45 min of a one-hour session. A file that
-//! cannot be read ends it. All pods call STS at the same time. Nobody ends the task. Instead:
+//! This loop has four faults. After a failed call it makes no second attempt for 45 min of a one-hour session. A file
+//! that cannot be read ends it. All pods call STS at the same time. Nobody ends the task. Instead:
 //!
 //! ```no_run
 //! # async fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -122,8 +123,8 @@
 //! # From the environment of `object_store` or OpenDAL
 //!
 //! Both read the web identity variables themselves, and make an exchange inside a request, for each store. With the
-//! features `object_store-0_14` and `reqsign-core-3` all stores share one provider ([`signers`](super::signers)). The other
-//! variables that they read keep working:
+//! features `object_store-0_14` and `reqsign-core-3` all stores share one provider ([`signers`](super::signers)). The
+//! other variables that they read keep working:
 //!
 //! ```no_run
 //! # #[cfg(feature = "object_store-0_14")]
@@ -156,5 +157,5 @@
 //! # Tests
 //!
 //! Tests that mocked credentials with a static key can run against a real exchange instead. The [test
-//! kit](crate#test-your-service) has an STS: use `TestAws::sdk_config()` as `base`, and `TestAws::builder()` in place of the
-//! variables.
+//! kit](crate#test-your-service) has an STS: use `TestAws::sdk_config()` as `base`, and `TestAws::builder()` in place
+//! of the variables.

@@ -1,8 +1,8 @@
 //! Operations: mount the token, how the file is watched, what each warning means.
 //!
-//! This page is for whoever writes the pod's manifest, or has a warning from the log. [`troubleshooting`](super::troubleshooting)
-//! explains error texts, [`telemetry`](super::telemetry) lists all events with their fields, and
-//! [`cluster`](super::cluster#alerts) says what to alert on.
+//! This page is for whoever writes the pod's manifest, or has a warning from the log.
+//! [`troubleshooting`](super::troubleshooting) explains error texts, [`telemetry`](super::telemetry) lists all events
+//! with their fields, and [`cluster`](super::cluster#alerts) says what to alert on.
 //!
 //! # Mount the token
 //!
@@ -38,49 +38,52 @@
 //!
 //! On EKS the pod identity webhook adds the same to each pod whose service account is annotated with a role.
 //!
-//! The kubelet replaces a token at 80 % of its lifetime or after 24 hours, and may take 90 s longer. It replaces a one-hour
-//! token with about ten minutes left, a ten-minute token with as little as 30 seconds. So a shorter lifetime leaves no
-//! time if the kubelet has trouble.
+//! The kubelet replaces a token at 80 % of its lifetime or after 24 hours, and may take 90 s longer. It replaces a
+//! one-hour token with about ten minutes left, a ten-minute token with as little as 30 seconds. So a shorter lifetime
+//! leaves no time if the kubelet has trouble.
 //!
 //! # How the token file is watched
 //!
-//! - *File events.* All providers of a process share one watcher per token directory. On Linux a watcher costs an inotify
-//!   instance, a thread and three file descriptors. If the token file is a link, the watcher also watches the directories
-//!   that the link leads through. After an event the file is read and its content compared.
-//! - *Polling.* The file is also polled every 30 s ±10 % ([`token_poll_interval`](crate::Builder::token_poll_interval)).
-//!   Without file events it is polled at least every 5 s. It is polled every second at first if there is no token, if STS
-//!   rejected the token, or if the directory is gone.
-//! - *Each exchange* reads the file anew, after its turn at STS has come. So a watch that misses a new token delays only
-//!   the end of a failure.
+//! - *File events.* All providers of a process share one watcher per token directory. On Linux a watcher costs an
+//!   inotify instance, a thread and three file descriptors. If the token file is a link, the watcher also watches the
+//!   directories that the link leads through. After an event the file is read and its content compared.
+//! - *Polling.* The file is also polled every 30 s ±10 %
+//!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). Without file events it is polled at least every 5
+//!   s. It is polled every second at first if there is no token, if STS rejected the token, or if the directory is
+//!   gone.
+//! - *Each exchange* reads the file anew, after its turn at STS has come. So a watch that misses a new token delays
+//!   only the end of a failure.
 //!
-//! A new token causes no exchange while all is well. After a failure it causes one: at once if a caller waits, otherwise
-//! within 2 s.
+//! A new token causes no exchange while all is well. After a failure it causes one: at once if a caller waits,
+//! otherwise within 2 s.
 //!
-//! An expired token is not sent if two clocks agree: the clock of STS is more than a minute past the token's end, and so
-//! is the local clock. The clock of STS is the `Date` of its last answer, continued by the monotonic clock. The error says when the token
-//! expired and when its file last changed. In doubt the provider still asks STS, once a minute.
+//! An expired token is not sent if two clocks agree: the clock of STS is more than a minute past the token's end, and
+//! so is the local clock. The clock of STS is the `Date` of its last answer, continued by the monotonic clock. The
+//! error says when the token expired and when its file last changed. In doubt the provider still asks STS, once a
+//! minute.
 //!
 //! # Limits of file events
 //!
-//! - `fs.inotify.max_user_instances` is 128 by default, per user id on the whole node. Pods that run as root share it with
-//!   the kubelet. [`watch_token(false)`](crate::Builder::watch_token) uses no inotify instance and no thread.
-//! - gVisor, Kata, network file systems, FUSE file systems and `subPath` mounts send no file events. Polling still works.
-//! - If the directory is removed and made again, or mounted late, polling finds it: within a second at first, later within
-//!   five.
-//! - Some changes send no event, and the next regular poll finds them: the *parent* of the directory is replaced, or a link to the
-//!   directory leads elsewhere.
+//! - `fs.inotify.max_user_instances` is 128 by default, per user id on the whole node. Pods that run as root share it
+//!   with the kubelet. [`watch_token(false)`](crate::Builder::watch_token) uses no inotify instance and no thread.
+//! - gVisor, Kata, network file systems, FUSE file systems and `subPath` mounts send no file events. Polling still
+//!   works.
+//! - If the directory is removed and made again, or mounted late, polling finds it: within a second at first, later
+//!   within five.
+//! - Some changes send no event, and the next regular poll finds them: the *parent* of the directory is replaced, or a
+//!   link to the directory leads elsewhere.
 //! - A `subPath` mount is never updated. The watcher recognises it, because its file no longer has a name.
 //! - If a program writes the token file in place, a read waits up to half a second for the whole token.
-//! - A file that is certainly no token is not sent: JSON, quotes, a header, several lines, more than 20 000 bytes. The error
-//!   says how the content begins. An opaque token that is no JWT is sent.
-//! - A directory or other content in the place of the token is reported at once. A token that replaces it is noticed like
-//!   any new token.
+//! - A file that is certainly no token is not sent: JSON, quotes, a header, several lines, more than 20 000 bytes. The
+//!   error says how the content begins. An opaque token that is no JWT is sent.
+//! - A directory or other content in the place of the token is reported at once. A token that replaces it is noticed
+//!   like any new token.
 //!
 //! # Reads that hang
 //!
 //! A read of the token file is given up after [`attempt_timeout`](crate::Builder::attempt_timeout), 8 s by default. The
-//! error has the kind [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable) and is transient. Valid credentials stay in
-//! use. The error names the cause:
+//! error has the kind [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable) and is transient. Valid credentials stay
+//! in use. The error names the cause:
 //!
 //! | error text | cause | what to do |
 //! |---|---|---|
@@ -88,14 +91,14 @@
 //! | `the runtime's blocking pool is full` | all blocking threads of the Tokio runtime are busy | find what blocks them, or raise `max_blocking_threads` |
 //! | `no thread can be started` | the pids limit of the pod's cgroup or the user's `RLIMIT_NPROC` is reached | raise the limit, or start fewer threads |
 //!
-//! The file is then polled every second at first, later every five seconds. When a read succeeds, an exchange follows at
-//! once.
+//! The file is then polled every second at first, later every five seconds. When a read succeeds, an exchange follows
+//! at once.
 //!
 //! # Warnings
 //!
-//! A warning about the token or its watch is logged when the state begins. An INFO line says when it ends. There is nothing
-//! in between. Failed exchanges have [rules of their own](super::telemetry#events). Warnings about settings are logged once
-//! per process and value.
+//! A warning about the token or its watch is logged when the state begins. An INFO line says when it ends. There is
+//! nothing in between. Failed exchanges have [rules of their own](super::telemetry#events). Warnings about settings are
+//! logged once per process and value.
 //!
 //! | warning | what it means | what to do |
 //! |---|---|---|

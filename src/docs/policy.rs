@@ -1,7 +1,7 @@
 //! Retry policy: when the provider refreshes, retries, waits and gives up.
 //!
-//! This page is for whoever needs the exact times: to size timeouts, to plan a fleet, or to explain a gap in the log. It
-//! has every number of the policy.
+//! This page is for whoever needs the exact times: to size timeouts, to plan a fleet, or to explain a gap in the log.
+//! It has every number of the policy.
 //!
 //! L is the lifetime of the credentials. V is their remaining time. k is the number of failures in a row before this
 //! failure. U(a, b) is a random number between a and b, drawn anew each time.
@@ -27,16 +27,16 @@
 //! | token problem: rejected or missing | when the token changes, and after 60 s·U(0.5, 1) | the same; a caller brings the next attempt forward to 30 s·U(0.5, 1) after the last failure |
 //!
 //! - *Jitter.* Every delay has jitter, so pods that failed together do not return together.
-//! - *`Retry-After`* is the least delay after any failure, plus U(0, 25 %) of itself. It counts up to min(300 s, V/2) with valid credentials, and
-//!   up to 60 s without.
+//! - *`Retry-After`* is the least delay after any failure, plus U(0, 25 %) of itself. It counts up to min(300 s, V/2)
+//!   with valid credentials, and up to 60 s without.
 //! - *Expiry.* While credentials are valid, the next attempt comes at their expiry at the latest, except for a token
 //!   problem. After the expiry the right-hand column applies, with the same k.
 //! - *Success* resets k.
 //!
 //! # Fleet bounds
 //!
-//! The right-hand column is designed for a fleet that starts while STS throttles or is down. These bounds hold for 5,000
-//! pods that start within 5 s:
+//! The right-hand column is designed for a fleet that starts while STS throttles or is down. These bounds hold for
+//! 5,000 pods that start within 5 s:
 //!
 //! | situation | bound |
 //! |---|---|
@@ -67,46 +67,51 @@
 //! | a page that is not from STS, a 200 without complete credentials | an outage twice, then misconfigured | `Unexpected` |
 //! | at a standby: no OIDC provider, `RegionDisabledException` | outage of that [standby](super::standby) | `ServiceUnavailable` |
 //!
-//! Before the first success, `AccessDenied` and an unknown OIDC provider count as a role or issuer that IAM may not know
-//! yet. [`roles`](super::roles#any-provider) has the classes for a wrapped provider, [`token_sources`](super::token_sources) those for a
-//! token source.
+//! Before the first success, `AccessDenied` and an unknown OIDC provider count as a role or issuer that IAM may not
+//! know yet. [`roles`](super::roles#any-provider) has the classes for a wrapped provider,
+//! [`token_sources`](super::token_sources) those for a token source.
 //!
 //! # Which session is used, and how long
 //!
-//! - **The server's clock counts.** The lifetime starts at the answer's `Date`. Without a `Date` the local clock is used.
-//! - **A session longer than requested** is believed if `Date` and the local clock agree on it within 30 s. Otherwise it is
-//!   used for as long as requested (3,600 s by default). Up to 60 s more need no agreement.
-//! - **A shorter session** does not replace valid credentials that live longer. The next refresh comes after
-//!   V·U(0.60, 0.75), but not sooner than 30 s. The shorter session is used if a service rejected the longer one, or if the
+//! - **The server's clock counts.** The lifetime starts at the answer's `Date`. Without a `Date` the local clock is
+//!   used.
+//! - **A session longer than requested** is believed if `Date` and the local clock agree on it within 30 s. Otherwise
+//!   it is used for as long as requested (3,600 s by default). Up to 60 s more need no agreement.
+//! - **A shorter session** does not replace valid credentials that live longer. The next refresh comes after V·U(0.60,
+//!   0.75), but not sooner than 30 s. The shorter session is used if a service rejected the longer one, or if the
 //!   token's identity changed.
-//! - **A suspend** shortens the lifetime by the time that both the boot clock and the wall clock saw pass. A change of only one
-//!   clock shortens nothing.
+//! - **A suspend** shortens the lifetime by the time that both the boot clock and the wall clock saw pass. A change of
+//!   only one clock shortens nothing.
 //!
 //! # What else starts an exchange or ends a delay
 //!
-//! - **A new token** starts no exchange while all is well, so that a restarting node does not flood STS. After a failure
-//!   it starts one: at once if a caller waits, otherwise within 2 s. The exception is throttling while credentials are valid.
-//!   A token with another identity (`iss`, `sub` or `aud`) starts one even without a failure.
+//! - **A new token** starts no exchange while all is well, so that a restarting node does not flood STS. After a
+//!   failure it starts one: at once if a caller waits, otherwise within 2 s. The exception is throttling while
+//!   credentials are valid. A token with another identity (`iss`, `sub` or `aud`) starts one even without a failure.
 //! - **A rejection** by a service, through [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) or the
 //!   [interceptor](crate::BackgroundCredentialsProvider::interceptor), counts only for the current access key.
-//!   - The first rejection starts an exchange after U(0, 5 s). If further generations are rejected in a row, the exchanges are
-//!     30 s, 60 s and so on up to 15 min apart, plus U(0, 5 s). Ten minutes without a rejection reset this.
+//!   - The first rejection starts an exchange after U(0, 5 s). If further generations are rejected in a row, the
+//!     exchanges are 30 s, 60 s and so on up to 15 min apart, plus U(0, 5 s). Ten minutes without a rejection reset
+//!     this.
 //!   - A rejection shortens the delay of an outage, but not the delay after throttling or a token problem.
 //!   - The interceptor's page lists the codes. `AuthFailure` is not one, because EC2 uses it for authorization.
-//!     `RequestExpired` counts only if the answer's `Date` and the client's clock are at most 5 minutes apart. A chained
-//!     role judges STS's rejection of its base by the same list.
+//!     `RequestExpired` counts only if the answer's `Date` and the client's clock are at most 5 minutes apart. A
+//!     chained role judges STS's rejection of its base by the same list.
 //! - **Calls.** [`refresh`](crate::BackgroundCredentialsProvider::refresh) joins the current exchange or starts one.
-//!   [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) starts one if the session is too short, at most every
-//!   10 s. While exchanges fail, both together start at most one per 10 s, 20 s, 40 s, then 60 s, each ·U(1, 1.25).
-//! - **Clock changes.** If the clock was set ahead, or the machine was suspended, an exchange checks the credentials, at most every
-//!   5 min.
+//!   [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) starts one if the session is too short, at most
+//!   every 10 s. While exchanges fail, both together start at most one per 10 s, 20 s, 40 s, then 60 s, each ·U(1,
+//!   1.25).
+//! - **Clock changes.** If the clock was set ahead, or the machine was suspended, an exchange checks the credentials,
+//!   at most every 5 min.
 //! - **Standbys** change where an attempt goes, never when ([`standby`](super::standby)).
 //!
 //! Only a new token ends a throttling delay or a `Retry-After` early.
 //!
 //! # Expired credentials
 //!
-//! With [`ExpiredPolicy::Never`](crate::ExpiredPolicy::Never), the default, callers wait as above and get the root cause.
+//! With [`ExpiredPolicy::Never`](crate::ExpiredPolicy::Never), the default, callers wait as above and get the root
+//! cause.
 //!
 //! With [`UntilRejected`](crate::ExpiredPolicy::UntilRejected) callers get the expired credentials at once, while the
-//! failures are an outage or throttling. This ends when a service rejects the credentials, and after min(L, 1 h) at most.
+//! failures are an outage or throttling. This ends when a service rejects the credentials, and after min(L, 1 h) at
+//! most.

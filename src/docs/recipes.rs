@@ -1,7 +1,7 @@
 //! Recipes: code to copy for common tasks.
 //!
-//! This page is for whoever wants working code at once. Each recipe is a whole file of at most 30 lines, which our tests
-//! compile and run.
+//! This page is for whoever wants working code at once. Each recipe is a whole file of at most 30 lines, which our
+//! tests compile and run.
 //!
 //! | you have | recipe |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | a program without async code | [blocking](#a-blocking-program) |
 //! | one program for web identity, EKS Pod Identity and a laptop | example `pod_identity`, explained in [`roles`](super::roles#eks-pod-identity) |
 //!
-//! A recipe needs the crates in its `use` lines. `identity` is the provider of the pod's role. Make one per program, and
-//! clone it. For a chained role or EKS Pod Identity, change its type to
+//! A recipe needs the crates in its `use` lines. `identity` is the provider of the pod's role. Make one per program,
+//! and clone it. For a chained role or EKS Pod Identity, change its type to
 //! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider), which has the same methods.
 //!
 //! ```no_run
@@ -65,8 +65,8 @@
 #![doc = concat!(include_str!("recipes/opendal.rs"), "```")]
 //!
 //! iceberg-rust makes its operators itself. Versions of `iceberg-storage-opendal` on `reqsign-core` 3 take the provider
-//! directly: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity)) }`.
-//! They then use no other identity.
+//! directly: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity))
+//! }`. They then use no other identity.
 //!
 //! # A service with readiness
 //!
@@ -80,12 +80,12 @@
 //! A map holds one client per tenant.
 //!
 //! - *Bounded.* The map holds at most `most` tenants. A new tenant replaces the one that was idle longest.
-//! - *One exchange.* `build()` does no I/O, so the lock is held only briefly. All callers of a tenant share one provider and its
-//!   exchange.
+//! - *One exchange.* `build()` does no I/O, so the lock is held only briefly. All callers of a tenant share one
+//!   provider and its exchange.
 //! - *No storm.* A tenant whose role denies access stays in the map, with its retry delays.
 //! - *Idle tenants end.* After 30 minutes without use the map drops the client. The last copy of the client ends the
-//!   tenant's background refresh. Running requests keep their copy. The map is cleaned at each call, so a process without
-//!   calls cleans nothing.
+//!   tenant's background refresh. Running requests keep their copy. The map is cleaned at each call, so a process
+//!   without calls cleans nothing.
 //!
 //! Give each tenant its own [`external_id`](crate::AssumeRoleBuilder::external_id), as [AWS
 //! advises](https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html).

@@ -1,8 +1,8 @@
 //! Roles: several roles, chained roles, other providers, EKS Pod Identity, aws-config chains.
 //!
-//! This page is for programs that need more than one role, or credentials that do not come from a service-account token.
-//! All of them use the same engine, and [the promises](crate#what-it-promises) hold for all. `cargo run --example roles
-//! --features test-util` shows each.
+//! This page is for programs that need more than one role, or credentials that do not come from a service-account
+//! token. All of them use the same engine, and [the promises](crate#what-it-promises) hold for all. `cargo run
+//! --example roles --features test-util` shows each.
 //!
 //! # Several roles for one token
 //!
@@ -35,11 +35,11 @@
 //! # One provider for several libraries
 //!
 //! Each provider costs about one and a half exchanges an hour. If several libraries each build one, give them a
-//! [`Registry`](crate::Registry). Equal sessions then share one provider. Nothing is shared without a registry. Its page says which
-//! settings make sessions equal.
+//! [`Registry`](crate::Registry). Equal sessions then share one provider. Nothing is shared without a registry. Its
+//! page says which settings make sessions equal.
 //!
-//! A process makes at most 8 exchanges at once with one STS endpoint, however many providers it has. Further exchanges wait
-//! for a turn. This time counts against the callers' `wait_timeout`, but not against the
+//! A process makes at most 8 exchanges at once with one STS endpoint, however many providers it has. Further exchanges
+//! wait for a turn. This time counts against the callers' `wait_timeout`, but not against the
 //! [`attempt_timeout`](crate::Builder::attempt_timeout). If STS hangs, a turn lasts one attempt, 8 s. Another endpoint,
 //! such as a standby, has turns of its own.
 //!
@@ -67,13 +67,13 @@
 //! token](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp).
 //! Kubernetes tokens have no such claims.
 //!
-//! - *Base.* Every provider can be the base: a web identity, a chained role, a [wrapped provider](#any-provider). A wrapped
-//!   provider uses the STS of the `SdkConfig` that its builder was
+//! - *Base.* Every provider can be the base: a web identity, a chained role, a [wrapped provider](#any-provider). A
+//!   wrapped provider uses the STS of the `SdkConfig` that its builder was
 //!   [given](crate::BackgroundBuilder::configure), otherwise that of the environment. Without a region the chain is a
 //!   `BuildError`.
 //! - *Session length.* A chained session lasts at most [one
-//!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining). A longer setting is a
-//!   [`BuildError`](crate::BuildError).
+//!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining). A longer setting is
+//!   a [`BuildError`](crate::BuildError).
 //! - *Base without valid credentials.* The base's error is the `source()` of the chain's error. When the base has
 //!   credentials again, the chain tries at once if a caller waits, otherwise within two seconds.
 //! - *Rejected base.* If STS rejects the base's credentials, the base refreshes them, as after
@@ -83,8 +83,8 @@
 //!
 //! # Any provider
 //!
-//! [`BackgroundCredentialsProvider::builder`](crate::BackgroundCredentialsProvider::builder) refreshes any provider of the
-//! SDK in the background:
+//! [`BackgroundCredentialsProvider::builder`](crate::BackgroundCredentialsProvider::builder) refreshes any provider of
+//! the SDK in the background:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -97,9 +97,9 @@
 //! # }
 //! ```
 //!
-//! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) is the handle of every provider of this crate. A
-//! [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider) converts into it by `From`, and keeps its
-//! engine.
+//! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) is the handle of every provider of this
+//! crate. A [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider) converts into it by `From`, and
+//! keeps its engine.
 //!
 //! | the wrapped provider returns | treatment |
 //! |---|---|
@@ -112,8 +112,8 @@
 //! | any other error | an outage twice, then misconfigured: [`Unexpected`](crate::ErrorKind::Unexpected) |
 //! | any of these, caused by an [`Error`](crate::Error) of this crate | the class of that error; so a denial inside is not taken for an outage |
 //!
-//! The text of the provider's errors is copied without what looks like a secret. The errors themselves are dropped, because
-//! they may print an answer.
+//! The text of the provider's errors is copied without what looks like a secret. The errors themselves are dropped,
+//! because they may print an answer.
 //!
 //! # EKS Pod Identity
 //!
@@ -124,8 +124,8 @@
 //!
 //! The agent answers a GET with credentials. Sources: [container credential
 //! provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), [the
-//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html). aws-config speaks this protocol and
-//! reads the token file anew for each call. Wrap its provider:
+//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html). aws-config speaks this protocol
+//! and reads the token file anew for each call. Wrap its provider:
 //!
 //! ```no_run
 //! # async fn example(base: aws_config::SdkConfig) -> Result<(), aws_web_identity::Error> {
@@ -139,23 +139,26 @@
 //! # }
 //! ```
 //!
-//! The example `pod_identity` runs in any pod and on a laptop. It takes web identity if its variables are set, otherwise
-//! Pod Identity, otherwise the credentials that aws-config finds. If the chosen one fails, the program fails; it never tries the
-//! next. A pod with both kinds of variables gets a [warning](super::operations#warnings).
+//! The example `pod_identity` runs in any pod and on a laptop. It takes web identity if its variables are set,
+//! otherwise Pod Identity, otherwise the credentials that aws-config finds. If the chosen one fails, the program fails;
+//! it never tries the next. A pod with both kinds of variables gets a [warning](super::operations#warnings).
 //!
-//! - The agent's `Expiration` is on AWS's clock. As for any wrapped provider, the lifetime is measured with the local clock.
-//! - An agent that does not answer is an outage: valid credentials stay in use, and the agent is asked again within seconds.
+//! - The agent's `Expiration` is on AWS's clock. As for any wrapped provider, the lifetime is measured with the local
+//!   clock.
+//! - An agent that does not answer is an outage: valid credentials stay in use, and the agent is asked again within
+//!   seconds.
 //! - A pod with `HTTP_PROXY` needs the agent's addresses in `NO_PROXY`.
 //! - EKS adds [session tags](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html), which a chained role
 //!   inherits. So the trust policy of a chained role must allow `sts:TagSession` too.
 //!
 //! # Chains and profiles of aws-config
 //!
-//! **Chains.** A chain of the SDK goes on to its next provider only if one has *nothing to load*. This crate's errors never
-//! say that. So `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at this provider, and the pod
-//! never acts as the node. Decide with [`is_not_configured`](crate::BuildError::is_not_configured), when you make the
-//! chain, whether web identity is configured at all. Clients with a chain keep the cache of
-//! [`install`](crate::BackgroundCredentialsProvider::install) and sign with the newest credentials.
+//! **Chains.** A chain of the SDK goes on to its next provider only if one has *nothing to load*. This crate's errors
+//! never say that. So `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at this
+//! provider, and the pod never acts as the node. Decide with
+//! [`is_not_configured`](crate::BuildError::is_not_configured), when you make the chain, whether web identity is
+//! configured at all. Clients with a chain keep the cache of [`install`](crate::BackgroundCredentialsProvider::install)
+//! and sign with the newest credentials.
 //!
 //! **Profiles.** A profile may name `role_arn` and `web_identity_token_file`, but this crate reads only variables. If
 //! `AWS_PROFILE` or `AWS_CONFIG_FILE` is set, an error mentions it. To use a profile, wrap the provider that aws-config
@@ -173,5 +176,5 @@
 //! # }
 //! ```
 //!
-//! It is then refreshed early and outside requests. Its error texts are aws-config's, and a new token is noticed only at
-//! the next attempt.
+//! It is then refreshed early and outside requests. Its error texts are aws-config's, and a new token is noticed only
+//! at the next attempt.

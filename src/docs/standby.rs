@@ -6,9 +6,9 @@
 //! # When a standby helps
 //!
 //! [Session tokens from regional STS endpoints are valid in all
-//! regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html), but no STS endpoint
-//! fails over to another. So a standby keeps a service working whose data is in other regions, or that needs its own
-//! region only in part:
+//! regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html), but no STS
+//! endpoint fails over to another. So a standby keeps a service working whose data is in other regions, or that needs
+//! its own region only in part:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -34,8 +34,8 @@
 //!
 //! # Which exchange goes to the standby
 //!
-//! *Home* is the STS of the provider's own region. STS counts as unreachable if there is no connection, no answer in time, an HTTP 5xx,
-//! or a page that is not from STS.
+//! *Home* is the STS of the provider's own region. STS counts as unreachable if there is no connection, no answer in
+//! time, an HTTP 5xx, or a page that is not from STS.
 //!
 //! | last exchange | next exchange goes to |
 //! |---|---|
@@ -47,7 +47,8 @@
 //! | standby answers "No OpenIDConnect provider found", as a region does that is not active for the account | the same |
 //! | standby answers `RegionDisabledException` | the same; this provider does not ask that standby again, and logs one WARN |
 //!
-//! Standbys change neither the time of an attempt nor the number of attempts at once. They add no call while home answers.
+//! Standbys change neither the time of an attempt nor the number of attempts at once. They add no call while home
+//! answers.
 //!
 //! The log line of a refresh names the endpoint that gave the credentials. The error of a failed attempt names the
 //! endpoint that failed. [`Status::endpoint`](crate::Status::endpoint) is the endpoint that answered last, even with an
@@ -55,8 +56,8 @@
 //!
 //! # Cost of an outage
 //!
-//! Simulation with the real engine: three hours without STS at home, sessions of one hour, one request every 5 s (`cargo test
-//! --lib sts::tests::outage -- --nocapture`):
+//! Simulation with the real engine: three hours without STS at home, sessions of one hour, one request every 5 s
+//! (`cargo test --lib sts::tests::outage -- --nocapture`):
 //!
 //! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
 //! |---|---|---|---|---|---|
@@ -67,5 +68,5 @@
 //! | hangs | none | 75 % | 30 s | 110 | after the outage |
 //! | hangs | one | none | none | 3 and 1.5 | 8.6 s |
 //!
-//! An outage shorter than a quarter of a session costs nothing even without a standby. The refresh starts at 60 % to 75 % of
-//! the lifetime, and is retried until the credentials expire.
+//! An outage shorter than a quarter of a session costs nothing even without a standby. The refresh starts at 60 % to 75
+//! % of the lifetime, and is retried until the credentials expire.

@@ -1,15 +1,16 @@
 //! Telemetry: log events, spans and metrics.
 //!
-//! This page is for whoever writes dashboards, alerts or log filters. It lists every event, span and metric of the crate.
-//! They are stable: a change is a breaking change of the crate, but new fields may be added.
+//! This page is for whoever writes dashboards, alerts or log filters. It lists every event, span and metric of the
+//! crate. They are stable: a change is a breaking change of the crate, but new fields may be added.
 //!
-//! Nothing here holds a token, a secret key or a session token. Logging and counting do not change what the provider does.
+//! Nothing here holds a token, a secret key or a session token. Logging and counting do not change what the provider
+//! does.
 //!
 //! # Events
 //!
-//! Events go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each has the field `role`: the
-//! configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider. Events of a wrapped provider have
-//! no `assumed_role_arn` and no `endpoint`.
+//! Events go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each has the field
+//! `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider. Events of a
+//! wrapped provider have no `assumed_role_arn` and no `endpoint`.
 //!
 //! | message | level | fields | when |
 //! |---|---|---|---|
@@ -33,9 +34,9 @@
 //! | `cause` | text of the error's source, if it has one |
 //!
 //! A failure is logged as WARN while it is news, otherwise as DEBUG. The first three failures that are alike are news:
-//! failures of one `kind`, with the same effect on the next attempt, since the last success. A failure is also news if it is
-//! the first with less than 50, 25 or 10 % of the lifetime remaining. So an outage of hours causes a handful of lines. An
-//! ERROR is among them only if credentials expired.
+//! failures of one `kind`, with the same effect on the next attempt, since the last success. A failure is also news if
+//! it is the first with less than 50, 25 or 10 % of the lifetime remaining. So an outage of hours causes a handful of
+//! lines. An ERROR is among them only if credentials expired.
 //!
 //! The token file, standbys and the builder log under targets below `aws_web_identity`, only when something changes: a
 //! replaced token, an unreadable file, missing file events. The filter `aws_web_identity=info` covers everything.
@@ -46,14 +47,15 @@
 //! |---|---|---|
 //! | `exchange` | INFO | `role`, `attempt` (since the last success, from 1), `generation` (that is to be replaced), and when it ends `outcome` (`ok`, `error`) and `kind` |
 //!
-//! The span has no parent, because the exchange belongs to no caller. It contains the events of the SDK's STS call. The events
-//! in the table above are outside the span, and have all their fields themselves. So a log line shows each field once.
+//! The span has no parent, because the exchange belongs to no caller. It contains the events of the SDK's STS call. The
+//! events in the table above are outside the span, and have all their fields themselves. So a log line shows each field
+//! once.
 //!
 //! # Metrics
 //!
-//! The feature `metrics` reports through the [`metrics`](https://docs.rs/metrics) facade. Without a recorder the cost is
-//! negligible. Each metric has the label `role`, with the same value as the events' field. Two providers of one role in one
-//! process share their series.
+//! The feature `metrics` reports through the [`metrics`](https://docs.rs/metrics) facade. Without a recorder the cost
+//! is negligible. Each metric has the label `role`, with the same value as the events' field. Two providers of one role
+//! in one process share their series.
 //!
 //! | name | type | meaning |
 //! |---|---|---|
@@ -70,9 +72,10 @@
 //!
 //! - *Times* are in seconds since 1970 on the local clock. Compare them with `time()`.
 //! - *Gauges* are set at each change and every 30 s, from the first use of the provider.
-//! - *Histogram buckets.* If your exporter turns histograms into summaries, give the duration buckets from 10 ms to 10 s. An
-//!   exchange ends after 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), one of a wrapped provider after 20 s.
-//!   The duration also includes the wait for a turn, if 8 exchanges of the process already run at that STS endpoint.
+//! - *Histogram buckets.* If your exporter turns histograms into summaries, give the duration buckets from 10 ms to 10
+//!   s. An exchange ends after 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), one of a wrapped provider
+//!   after 20 s. The duration also includes the wait for a turn, if 8 exchanges of the process already run at that STS
+//!   endpoint.
 //!
-//! `examples/observability/` has a Grafana dashboard, and Prometheus alert rules with runbooks. The example `service` serves
-//! the metrics.
+//! `examples/observability/` has a Grafana dashboard, and Prometheus alert rules with runbooks. The example `service`
+//! serves the metrics.

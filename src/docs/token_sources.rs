@@ -1,9 +1,9 @@
 //! Token sources: tokens from Vault, SPIFFE or a CI system instead of a file.
 //!
 //! This page is for whoever writes a [`ProvideToken`](crate::token_source::ProvideToken) for
-//! [`Builder::token_source`](crate::Builder::token_source): a client of Vault's identity tokens, of a SPIFFE workload API, or
-//! of a CI system's OIDC endpoint. It lists the differences from a token file. The example `token_source` is a source
-//! for [GitHub Actions](https://docs.github.com/en/actions/reference/security/oidc).
+//! [`Builder::token_source`](crate::Builder::token_source): a client of Vault's identity tokens, of a SPIFFE workload
+//! API, or of a CI system's OIDC endpoint. It lists the differences from a token file. The example `token_source` is a
+//! source for [GitHub Actions](https://docs.github.com/en/actions/reference/security/oidc).
 //!
 //! A token that the kubelet mounts stays in a file, even if another program reads it. Use the file: a source around it
 //! would notice new tokens later.
