@@ -34,9 +34,9 @@
 //!   error that says so, and the next use tries again. Listening to
 //!   [`updates`](crate::BackgroundCredentialsProvider::updates) does not count as use.
 //! - *Panics.* A panic of a token source, wrapped provider or HTTP client costs one attempt. Under `panic = "abort"` it
-//!   ends the process. So does the limit of threads: Tokio panics if it cannot start its first thread for file access,
-//!   and the watcher panics if the last thread is taken while it starts. `watch_token(false)` avoids the watcher's
-//!   panic.
+//!   ends the process. At the limit of threads two more panics are possible: Tokio's, if it cannot start its first thread
+//!   for file access, and the watcher's, if the last thread is taken while it starts. `watch_token(false)` avoids the
+//!   watcher's panic.
 //! - *Fork.* A forked child starts its own engine thread at the first use without valid credentials, or at
 //!   [`status`](crate::BackgroundCredentialsProvider::status). Nothing is refreshed in the child before that. Its first
 //!   attempt may time out on a connection of the parent. A lock that another thread held at the fork stays locked in
