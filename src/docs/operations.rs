@@ -100,23 +100,23 @@
 //! nothing in between. Failed exchanges have [rules of their own](super::telemetry#events). Warnings about settings are
 //! logged once per process and value.
 //!
-//! | warning | what it means | what to do |
+//! | warning | meaning | what to do |
 //! |---|---|---|
-//! | `no file events of the token file, it is polled` | `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or the directory is missing. A new token is seen within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or choose `watch_token(false)`; mount the volume |
-//! | `the token file changed and its watch did not say so` | file events do not work here, though the system says they do | nothing; it is polled every 5 s from then on |
-//! | `no token` | the file is missing, may not be read, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines); `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
-//! | `the token file is a subPath mount` | it will never change, and so expire | mount the directory |
-//! | `the token has expired in a subPath mount` | it has come to that: the next exchange fails | mount the directory |
-//! | `the token should have been replaced by now` | 80 % of its life and 5 min are over: the kubelet does not replace it; it does not in a terminating pod, nor while a volume of the pod is in trouble | look at the kubelet's log and the pod's events, while there still is time |
-//! | `the token has expired and was not replaced` | the same, and the next exchange fails; `changed_at` and `unchanged_seconds` tell when the file last changed | the same; or set the local clock, if it is that which is wrong |
-//! | `credentials could not be renewed` | an exchange failed; `error` says what to mend, and `valid_seconds` how long the present credentials last | as `error` says, before they end |
-//! | `credentials expired before they could be renewed` | requests fail, or wait, from here on; `error` is the last failure | as `error` says |
-//! | `STS is not activated at a standby for the role's account` | the standby is left out until the provider is built anew | activate STS in that region for the account, or name another standby |
-//! | `the background work panicked` | a bug; the work goes on after 30 s | report it |
-//! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
-//! | `the future of shutdown_when panicked` | the future ends nothing any more | mend the program; until then call `shutdown` |
-//! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
-//! | `a proxy is set for plain http` | `HTTP_PROXY` or `ALL_PROXY` is set, and the endpoint's URL begins with `http:` | use https, or put the host of the endpoint into `NO_PROXY` |
-//! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
-//! | `AWS_ACCESS_KEY_ID is set beside web identity` | this crate does not use the key; the SDK's default chain and other SDKs take it first, and act as somebody else | remove `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` |
-//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region: its name may not be found | turn `AWS_USE_FIPS_ENDPOINT` off, or choose a region of the US |
+//! | `no file events of the token file, it is polled` | file events do not work; `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or no directory. Polling notices a new token within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or use `watch_token(false)`; if there is no directory, mount the volume |
+//! | `the token file changed and its watch did not say so` | the system offers file events for this file, but sends none | nothing; the file is now polled every 5 s |
+//! | `no token` | the file is missing, unreadable, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines). `error` says which; for a permission problem it shows owner, mode and the process's uid | follow `error`: mount the volume, set `fsGroup`, or name the file itself |
+//! | `the token file is a subPath mount` | the file is never updated, so the token will expire | mount the directory |
+//! | `the token has expired in a subPath mount` | the token was never updated and has expired; the next exchange fails | mount the directory |
+//! | `the token should have been replaced by now` | 80 % of the token's lifetime and 5 min have passed, and the kubelet has not replaced the token. The kubelet stops in a terminating pod, and while a volume of the pod has a problem | check the kubelet's log and the pod's events before the token expires |
+//! | `the token has expired and was not replaced` | as above, and the next exchange fails. `changed_at` and `unchanged_seconds` say when the file last changed | as above; if the local clock is wrong, set it |
+//! | `credentials could not be renewed` | an exchange failed. `error` says what to do. Requests use the present credentials, which last `valid_seconds` | follow `error` before they expire |
+//! | `credentials expired before they could be renewed` | requests now wait or fail. `error` is the last failure | follow `error` |
+//! | `STS is not activated at a standby for the role's account` | the provider no longer uses this standby | activate STS in that region for the account, or name another standby; then restart |
+//! | `the background work panicked` | a bug; the work continues after 30 s | report the bug |
+//! | `watching for changes panicked` | a bug; watching starts again after 30 s | report the bug |
+//! | `the future of shutdown_when panicked` | this future no longer shuts the provider down | correct the program; until then call `shutdown` |
+//! | `STS is asked over plain http` | anybody on the network path can read the token | use an endpoint with `https` |
+//! | `a proxy is set for plain http` | `HTTP_PROXY` or `ALL_PROXY` is set, and the endpoint's URL begins with `http:`, so the token goes through the proxy | use https, or add the endpoint's host to `NO_PROXY` |
+//! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate uses web identity; other SDKs may use Pod Identity | remove one of the two |
+//! | `AWS_ACCESS_KEY_ID is set beside web identity` | this crate ignores the key. The SDK's default chain and other SDKs prefer it, and then act as its owner | remove `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` |
+//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region, so its name may not exist in DNS | turn `AWS_USE_FIPS_ENDPOINT` off, or use a region in the US |

@@ -12,17 +12,17 @@
 //! `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider. Events of a
 //! wrapped provider have no `assumed_role_arn` and no `endpoint`.
 //!
-//! | message | level | fields | when |
+//! | message | level | fields beside `role` | when |
 //! |---|---|---|---|
-//! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | once for each credentials that come |
-//! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | in place of the first, at the end of a run of failures: how many there were and how long it took |
-//! | `credentials that end sooner came; the present ones stay` | DEBUG | as the first | STS, or a cache before it, gave a shorter session |
-//! | `the same credentials came again` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
-//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
-//! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
-//! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::BackgroundCredentialsProvider::invalidate), by hand or by the [interceptor](crate::BackgroundCredentialsProvider::interceptor), for the present credentials |
-//! | `the machine was suspended; checking the credentials` | INFO | `seconds` | |
-//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | by more than 5 s |
+//! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | new credentials came |
+//! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | an exchange succeeded after failures; the fields give their number and duration |
+//! | `credentials that end sooner came; the present ones stay` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave a shorter session |
+//! | `the same credentials came again` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave the present access key again |
+//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | an exchange failed; see below for the level |
+//! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | the credentials expired; once, and again only after new credentials |
+//! | `a service refused the credentials` | DEBUG | `generation` | a service rejected the present credentials: the [interceptor](crate::BackgroundCredentialsProvider::interceptor) or your code called [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) |
+//! | `the machine was suspended; checking the credentials` | INFO | `seconds` | the machine was suspended for so long |
+//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | the local clock was changed by more than 5 s |
 //!
 //! | field | meaning |
 //! |---|---|
@@ -45,7 +45,7 @@
 //!
 //! | span | level | fields |
 //! |---|---|---|
-//! | `exchange` | INFO | `role`, `attempt` (since the last success, from 1), `generation` (that is to be replaced), and when it ends `outcome` (`ok`, `error`) and `kind` |
+//! | `exchange` | INFO | `role`; `attempt`, counted from 1 since the last success; `generation` of the credentials to be replaced; at the end `outcome` (`ok`, `error`) and `kind` |
 //!
 //! The span has no parent, because the exchange belongs to no caller. It contains the events of the SDK's STS call. The
 //! events in the table above are outside the span, and have all their fields themselves. So a log line shows each field
@@ -59,16 +59,16 @@
 //!
 //! | name | type | meaning |
 //! |---|---|---|
-//! | `aws_web_identity_exchanges_total` | counter | exchanges that ended; `outcome` is `ok` or `error`, `kind` is the [`ErrorKind`](crate::ErrorKind) in snake case, `none` for `ok` |
-//! | `aws_web_identity_exchange_duration_seconds` | histogram | how long each took |
-//! | `aws_web_identity_expiry_timestamp_seconds` | gauge | when the credentials end; 0: there never were any |
-//! | `aws_web_identity_next_attempt_timestamp_seconds` | gauge | when the next attempt is due; 0: the provider is closed |
-//! | `aws_web_identity_consecutive_failures` | gauge | exchanges that failed since the last success |
-//! | `aws_web_identity_generation` | gauge | credentials that came so far |
-//! | `aws_web_identity_rejections_total` | counter | requests that a service refused for the present credentials |
-//! | `aws_web_identity_token_rotations_total` | counter | times that the file was seen with another token; absent where no file is read |
-//! | `aws_web_identity_token_expiry_timestamp_seconds` | gauge | the `exp` of the newest token; 0: not known; absent where there is none by design |
-//! | `aws_web_identity_watch_healthy` | gauge | 1: file events come; 0: the file is polled for want of them; absent with [`watch_token(false)`](crate::Builder::watch_token) and where no file is read |
+//! | `aws_web_identity_exchanges_total` | counter | exchanges that ended; label `outcome` is `ok` or `error`; label `kind` is [`ErrorKind::as_str`](crate::ErrorKind::as_str), or `none` for `ok` |
+//! | `aws_web_identity_exchange_duration_seconds` | histogram | duration of an exchange |
+//! | `aws_web_identity_expiry_timestamp_seconds` | gauge | expiry of the credentials; 0 if there never were any |
+//! | `aws_web_identity_next_attempt_timestamp_seconds` | gauge | time of the next attempt; 0 if the provider is closed |
+//! | `aws_web_identity_consecutive_failures` | gauge | failed exchanges since the last success |
+//! | `aws_web_identity_generation` | gauge | number of credentials so far |
+//! | `aws_web_identity_rejections_total` | counter | rejections of the present credentials by a service |
+//! | `aws_web_identity_token_rotations_total` | counter | new tokens noticed in the file; absent without a token file |
+//! | `aws_web_identity_token_expiry_timestamp_seconds` | gauge | `exp` of the newest token; 0 if unknown; absent for providers without a token |
+//! | `aws_web_identity_watch_healthy` | gauge | 1: file events work; 0: they do not, and the file is only polled; absent with [`watch_token(false)`](crate::Builder::watch_token) and without a token file |
 //!
 //! - *Times* are in seconds since 1970 on the local clock. Compare them with `time()`.
 //! - *Gauges* are set at each change and every 30 s, from the first use of the provider.
