@@ -52,13 +52,13 @@
 //! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
 //! | `nothing has replaced the placeholder in it` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
-//! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
-//! | `this is a session of the role` | use the ARN of the role, with its path |
-//! | `this is an instance profile` | use the role that it contains |
+//! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
+//! | `this is a session of the role` | use the role's own ARN, with its path |
+//! | `this is an instance profile` | use the role in it |
 //! | `this is a policy`, `this is an identity provider`, `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
-//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
-//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
+//! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
+//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
+//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
 //!
 //! ## `…, which is no path of a file`
 //!
@@ -82,10 +82,10 @@
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | `it is an availability zone` | remove the last letter |
-//! | `it stands for no region of its own` | `aws-global` is no region: name the region of the pod |
-//! | `it stands for a value that was not filled in` | a template wrote `null` or similar: fill it in |
-//! | `write it as …` | remove `fips` from the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
+//! | `it is an availability zone` | leave the last letter out |
+//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
+//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
+//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
 //!
 //! ## The STS endpoint
 //!
@@ -123,10 +123,10 @@
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
 //! | `JSON with the character …` | `write it as a \u escape` |
 //! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
-//! | `STS takes at most 10 managed policies` | merge some policies |
-//! | `give fractions of the credentials' lifetime within 0.10..=0.90` | give the lower number first |
-//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits in the text |
-//! | `Builder::token_file and Builder` | the program gives both a file and a source: `tokens come from one place` |
+//! | `STS takes at most 10 managed policies` | merge some |
+//! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
+//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
+//! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the value |
 //!
