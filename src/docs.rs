@@ -88,8 +88,8 @@
 //! answers with the current credentials instead. An access key belongs to one role, so nobody gets another role's
 //! credentials.
 //!
-//! Credentials of *another* provider of this crate are pinned behind this cache, as the SDK pins them. So give each
-//! role its own config.
+//! The new cache serves one provider. Credentials of *another* provider of this crate go to the SDK's cache, which
+//! keeps them until seconds before their expiry. So give each role its own config.
 //!
 //! `SdkConfig` cannot hold interceptors. Add [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) to each
 //! service's config, one line per service. Without the interceptor the provider does not learn that a service rejected

@@ -9,8 +9,9 @@
 //! credentials of an IAM role (`AssumeRoleWithWebIdentity`). The AWS SDK for Rust makes this exchange inside a request.
 //! That request waits for STS, and fails if STS fails.
 //!
-//! This crate makes the exchange outside requests. A background thread watches the token file, refreshes the
-//! credentials long before they expire, and publishes them. SDK clients read the published credentials without a lock.
+//! This crate makes the exchange outside requests. A background thread, the *engine thread*, watches the token file. It
+//! refreshes the credentials long before they expire, and publishes them as a *snapshot*. SDK clients read the snapshot
+//! without a lock.
 //!
 //! The crate works on EKS with IAM roles for service accounts (IRSA), and on any cluster that IAM trusts through OIDC.
 //! The same engine refreshes chained roles and the credentials of any other SDK provider.
@@ -78,7 +79,7 @@
 //!    30 s.
 //! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere. A new token ends a failure.
 //! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. Only the local
-//!    clock is left for an STS that sends no `Date` header, and for a wrapped provider ([limits](docs::limits)).
+//!    clock is left for an STS that sends no `Date` header, and for a wrapped provider.
 //! 8. **Never another identity.** A failure is an error, never a fall-through to the node's role.
 //! 9. **Secrets stay secret**: the token, the secret key and the session token are in no log, error, `Debug` output,
 //!    metric or URL. Each copy that this crate owns is wiped when it is dropped.
@@ -87,7 +88,8 @@
 //! 11. **A read is cheap**: no lock, no system call but the clock, no allocation beyond the SDK's own.
 //! 12. **Errors teach.** The text of an [`Error`] or [`BuildError`] says what failed, on what, and what to do.
 //!
-//! [`docs::limits`] says where these promises end. [`docs::policy`] has all numbers.
+//! [`docs::limits`](docs::limits#limits-of-the-promises) says where these promises end. [`docs::policy`] has all
+//! numbers.
 //!
 //! # Where to find what
 //!
@@ -119,9 +121,9 @@
 //!
 //! # Test your service
 //!
-//! Feature `test-util` has the module `test_util`. `TestAws::start()` starts an OIDC issuer, a projected volume and an
-//! STS on loopback. Tokens are really signed, signatures are really checked, and your test can make STS fail as AWS
-//! does. The module's page has a complete test of a small service.
+//! The feature `test-util` adds the module `test_util`. `TestAws::start()` starts an OIDC issuer, a projected volume
+//! and an STS on loopback. Tokens are really signed, signatures are really checked, and your test can make STS fail as
+//! AWS does. The module's page has a complete test of a small service.
 //!
 //! # Features
 //!
