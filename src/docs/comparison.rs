@@ -19,7 +19,7 @@
 //! | local clock 2 h ahead | no effect | a call of STS for each request | no request succeeds |
 //! | new token | noticed; ends a failure | read at the next exchange | the same |
 //! | session length | 15 min to 12 h | STS's default | STS's default |
-//! | service rejects the credentials | refreshed at once, with the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) | replaced at the expiry | refreshed at the next request, but not before the delay after a failure is over |
+//! | service rejects the credentials | refreshed within 5 s, with the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) | replaced at the expiry | refreshed at the next request, but not before the delay after a failure is over |
 //! | fleet | spreads in its first cycle | 5 s of jitter | no jitter |
 //! | calls an hour, with sessions of one hour | 1.5 per provider, used or not | 1 per cache | 1.3 per cache |
 //!
