@@ -4,7 +4,8 @@
 //! It has every number of the policy.
 //!
 //! L is the lifetime of the credentials. V is their remaining time. k is the number of failures in a row before this
-//! failure. U(a, b) is a random number between a and b, drawn anew each time.
+//! failure. U(a, b) is a random number between a and b, drawn anew each time. "V/8 within 15 s and 300 s" means V/8,
+//! but at least 15 s and at most 300 s.
 //!
 //! # Refresh, exchange, read and wait
 //!
