@@ -14,12 +14,8 @@ fn each_link_of_the_readme_leads_somewhere() {
     let (mut files, mut pages) = (0, 0);
     for target in link.captures_iter(&readme).map(|found| found.get(1).unwrap().as_str()) {
         if let Some(page) = target.strip_prefix(DOCS) {
-            let page = if page.is_empty() {
-                "src/docs.rs".to_owned()
-            } else {
-                format!("src/docs/{}.rs", page.trim_end_matches('/'))
-            };
-            assert!(root.join(page).exists(), "{target}");
+            let page = page.strip_suffix('/').unwrap_or("mod");
+            assert!(root.join(format!("src/docs/{page}.rs")).exists(), "{target}");
             pages += 1;
         } else if !target.starts_with("https://") {
             assert!(root.join(target).exists(), "{target}");
