@@ -73,8 +73,8 @@
 //! # What the errors say
 //!
 //! 37 misconfigured worlds, each once through this crate and once through `aws_config::load_defaults`. The whole texts stand
-//! side by side in `tests/it/diagnosis`. `cargo build --all-features --examples && cargo test --all-features --test it
-//! diagnosis` compares them with what both say now. aws-config's `Display` alone says `an error occurred while loading
+//! side by side in `tests/it/diagnosis`. `cargo test --workspace --all-features diagnosis` compares them with what both
+//! say now. aws-config's `Display` alone says `an error occurred while loading
 //! credentials` in 31 of the 37; the table shows its sources, too.
 //!
 //! | world | this crate names | aws-config 1.13 says |

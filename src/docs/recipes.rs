@@ -32,14 +32,14 @@
 //!
 //! [`install`](crate::BackgroundCredentialsProvider::install) changes a config for all services. Here one client changes.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/one_service.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/one_service.rs"), "```")]
 //!
 //! # Presigned URLs by the SDK
 //!
 //! The SDK signs with the credentials that the provider has. [`valid_for`](crate::BackgroundCredentialsProvider::valid_for)
 //! renews them first if they end before the link does. Its limits are in [`signers`](super::signers#presigned-urls).
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/presign.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/presign.rs"), "```")]
 //!
 //! # `object_store`
 //!
@@ -56,9 +56,7 @@
 //!
 //! Feature `reqsign-core-3`.
 //!
-#![cfg_attr(feature = "reqsign-core-3", doc = "```no_run")]
-#![cfg_attr(not(feature = "reqsign-core-3"), doc = "```ignore")]
-#![doc = concat!(include_str!("recipes/opendal.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/opendal.rs"), "```")]
 //!
 //! iceberg-rust makes its operators itself. A version of `iceberg-storage-opendal` on `reqsign-core` 3 takes the provider
 //! as it is: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity)) }`.
@@ -68,7 +66,7 @@
 //!
 //! The probes tell Kubernetes how things stand. The example `service` adds metrics and an orderly end.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/service.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/service.rs"), "```")]
 //!
 //! # A role for each tenant
 //!

@@ -53,7 +53,7 @@
 //! # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
 //! let lifetime = Duration::from_secs(30 * 60);
 //! let credentials = identity.valid_for(lifetime).await?;
-//! // Sign with `credentials` and `expires_in(lifetime)`: examples/presign.rs does it with `aws-sigv4` alone.
+//! // Sign with `credentials` and `expires_in(lifetime)`: examples/storage/src/bin/presign.rs does it with `aws-sigv4` alone.
 //! # Ok(())
 //! # }
 //! ```

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! cargo run --example whoami
-//! cargo run --example doctor
+//! cargo run -p doctor
 //! ```
 //!
 //! | the text is about | go to |

@@ -1,11 +1,12 @@
 //! A service as a cluster runs it: it listens before it has credentials, tells probes and Prometheus how things stand, and
 //! ends within seconds of SIGTERM.
 //!
-//! `cargo run --example service --features metrics`, with the variables of web identity, `AWS_REGION` and, if need be,
+//! `cargo run -p service`, with the variables of web identity, `AWS_REGION` and, if need be,
 //! `AWS_ENDPOINT_URL_STS`. `LISTEN_ADDR` is `0.0.0.0:8080` unless set. `GET /livez` is 200 while it serves, `/readyz` while there
 //! are usable credentials, else 503; `/metrics` is Prometheus text.
 
 #[macro_use]
+#[path = "../../output/mod.rs"]
 mod output;
 
 use std::env;

@@ -1,10 +1,11 @@
 //! An object put, read and deleted through `object_store`, with this pod's role: one exchange with STS, whatever follows.
 //!
-//! `cargo run --example object_store --features object_store-0_14`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`,
+//! `cargo run -p storage --bin object_store`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`,
 //! `BUCKET` and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with
 //! the reason.
 
 #[macro_use]
+#[path = "../../../output/mod.rs"]
 mod output;
 
 use std::env;

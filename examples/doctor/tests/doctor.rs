@@ -1,4 +1,6 @@
-//! The example that walks the whole road, run as a user runs it: each check passes, and fails, for its own reason.
+//! The doctor, run as a user runs it. Each check passes once, and fails once for each reason that it knows.
+#![cfg(target_os = "linux")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -12,11 +14,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use aws_web_identity::TokenClaims;
-use aws_web_identity::test_util::{Algorithm, Fault};
+use aws_web_identity::test_util::{Algorithm, Fault, MockSts, OidcIssuer, ProjectedVolume, TestAws, TokenSpec};
 use serde_json::{Value, json};
 
-use crate::example::example_path;
-use crate::rig::{ARN, ClosedPort, ROLE, Rig, server, skipped, soon, spec};
+const ROLE: &str = TestAws::ROLE;
+const ARN: &str = "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0";
 
 const NAMES: [&str; 13] = [
     "variables",
@@ -176,7 +178,7 @@ async fn a_token_for_root_alone_is_explained_by_owner_and_mode() {
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     // The build folder may be closed to others.
     let program = directory.path().join("doctor");
-    fs::copy(example_path("doctor"), &program).unwrap();
+    fs::copy(PROGRAM, &program).unwrap();
 
     let doctor = Doctor { program, uid: Some(65_534), ..Doctor::of(&rig) };
     let report = doctor.with("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()).report().await;
@@ -215,8 +217,7 @@ async fn a_sub_path_mount_is_found_out_before_it_is_too_late() {
         .with("PATH", &std::env::var("PATH").unwrap())
         .with("AWS_WEB_IDENTITY_TOKEN_FILE", &path("token"));
     let script = r#"mount --bind "$1" "$2" || exit 97; exec "$0" --json"#;
-    let doctor = example_path("doctor");
-    let arguments = ["-Urm", "sh", "-c", script, doctor.to_str().unwrap(), &path("volume"), &path("token")];
+    let arguments = ["-Urm", "sh", "-c", script, PROGRAM, &path("volume"), &path("token")];
     let output = in_a_namespace.run(&arguments).await;
     if output.stdout.is_empty() {
         let why = String::from_utf8_lossy(&output.stderr);
@@ -544,7 +545,7 @@ async fn p9_the_doctor_shows_no_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moto_exchanges_what_the_road_before_it_does_not_bear() {
-    let Some(endpoint) = server("MOTO_ENDPOINT") else { return };
+    let Ok(endpoint) = std::env::var("MOTO_ENDPOINT") else { return skipped("MOTO_ENDPOINT is not set") };
     let rig = Rig::start().await;
     let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &endpoint).report().await;
     assert_eq!(report.value["ok"], true, "{report:?}");
@@ -649,6 +650,57 @@ async fn sts_that_answers(status: u16, body: &'static str) -> String {
     format!("http://{address}")
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_doctor");
+
+/// A pod with a good token, and its STS.
+struct Rig {
+    issuer: OidcIssuer,
+    volume: ProjectedVolume,
+    sts: MockSts,
+    _alive: TestAws,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let aws = TestAws::start().await;
+        let (issuer, volume, sts) = (aws.issuer().clone(), aws.volume().clone(), aws.sts().clone());
+        Self { issuer, volume, sts, _alive: aws }
+    }
+
+    fn rotate(&self, spec: TokenSpec) -> String {
+        let token = self.issuer.mint(spec);
+        self.volume.write(&token).unwrap();
+        token
+    }
+}
+
+fn spec() -> TokenSpec {
+    TokenSpec::service_account("shop", "checkout")
+}
+
+/// A test that would hang fails.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+}
+
+fn skipped(why: impl std::fmt::Display) {
+    eprintln!("skipped: {}: {why}", thread::current().name().unwrap_or("a test"));
+}
+
+/// An address where nobody listens, for as long as this lives: bound, so that nobody else gets it.
+struct ClosedPort {
+    url: String,
+    _bound: tokio::net::TcpSocket,
+}
+
+impl ClosedPort {
+    fn new() -> Self {
+        let bound = tokio::net::TcpSocket::new_v4().unwrap();
+        bound.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        Self { url: format!("http://{}", bound.local_addr().unwrap()), _bound: bound }
+    }
+}
+
 /// How it is called: the environment holds nothing but this.
 struct Doctor {
     program: PathBuf,
@@ -665,7 +717,7 @@ impl Doctor {
             ("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url().to_owned()),
             ("HOSTNAME", "checkout-0".to_owned()),
         ];
-        Self { program: example_path("doctor"), uid: None, variables }
+        Self { program: PROGRAM.into(), uid: None, variables }
     }
 
     fn with(self, name: &'static str, value: &str) -> Self {

@@ -1,6 +1,6 @@
 //! Download links for an object, signed with this pod's role by `aws-sigv4` alone: each lives as long as it says.
 //!
-//! `cargo run --example presign`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`, `KEY`, optionally
+//! `cargo run -p storage --bin presign`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`, `KEY`, optionally
 //! `EXPIRES` (seconds, 300) and `COUNT` (links, 1), and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and
 //! `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with the reason.
 //!
@@ -9,6 +9,7 @@
 //! token. So links go to stdout, to be handed to whom they are for; what goes to stderr, as to a log, is without the query.
 
 #[macro_use]
+#[path = "../../../output/mod.rs"]
 mod output;
 
 use std::env;

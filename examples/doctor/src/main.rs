@@ -1,13 +1,13 @@
 //! Walks the whole road from this pod's token to AWS, and says of each step whether it holds and how to mend it.
 //!
-//! `cargo run --example doctor [-- --json]`, in a pod or on a laptop with a token file, with the variables of a pod:
+//! `cargo run -p doctor [-- --json]`, in a pod or on a laptop with a token file, with the variables of a pod:
 //! `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and, for an STS that is not AWS's, `AWS_ENDPOINT_URL_STS`.
 //! Ends within 30 s. Exit status 0 if all is well, else 1.
 
 mod fetch;
 mod issuer;
 #[macro_use]
-#[path = "../output/mod.rs"]
+#[path = "../../output/mod.rs"]
 mod output;
 mod report;
 mod settings;

@@ -1,7 +1,7 @@
 //! Minutes or hours in which everything goes wrong: no request may fail while there are valid credentials, and nothing may
 //! leak.
 //!
-//! `cargo bench --bench soak --features test-util -- --minutes 60`; without that it takes two minutes.
+//! `cargo bench -p soak -- --minutes 60`; without that it takes two minutes.
 //!
 //! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four lanes, each with a volume and an
 //! STS of its own. In each there are six of our providers: `plain`, `polling` (no file events), `standby` (a second STS), `jumping`
@@ -28,7 +28,7 @@ mod plan;
 mod pulse;
 mod resources;
 mod summary;
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 mod traffic;
 mod trouble;

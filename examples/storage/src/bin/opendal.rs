@@ -1,9 +1,10 @@
 //! An object put, read and deleted through OpenDAL, with this pod's role: one exchange with STS, whatever follows.
 //!
-//! `cargo run --example opendal --features reqsign-core-3`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`
+//! `cargo run -p storage --bin opendal`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`
 //! and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with the reason.
 
 #[macro_use]
+#[path = "../../../output/mod.rs"]
 mod output;
 
 use std::env;
