@@ -6,23 +6,23 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::book::Book;
-use crate::lane::Lane;
-use crate::party::Party;
+use crate::caller::Caller;
 use crate::plan::Plan;
-use crate::pulse::Pulse;
+use crate::runtime_progress::RuntimeProgress;
+use crate::sts_record::StsRecord;
 use crate::summary::Summary;
 use crate::traffic::{Failure, Tally};
 use crate::verdict::Verdict;
+use crate::world::World;
 
 pub(crate) struct Judge {
     cases: Vec<Case>,
-    pulse: Pulse,
+    progress: RuntimeProgress,
     seen: mpsc::UnboundedReceiver<Seen>,
     summary: Summary,
 }
 
-/// What somebody saw: in which lane, which of its parties, what.
+/// What somebody saw: in which world, which of its callers, what.
 pub(crate) type Seen = (usize, usize, Sight);
 
 pub(crate) enum Sight {
@@ -40,23 +40,23 @@ impl Sight {
     }
 }
 
-/// A lane, who is in it, and what its STS gave.
+/// A world, who is in it, and what its STS gave.
 struct Case {
-    lane: Arc<Lane>,
-    parties: Vec<Arc<Party>>,
-    book: Book,
+    world: Arc<World>,
+    callers: Vec<Arc<Caller>>,
+    record: StsRecord,
 }
 
 impl Judge {
     pub(crate) fn new(
-        lanes: Vec<(Arc<Lane>, Vec<Arc<Party>>)>,
+        worlds: Vec<(Arc<World>, Vec<Arc<Caller>>)>,
         plan: Plan,
-        pulse: Pulse,
+        progress: RuntimeProgress,
         seen: mpsc::UnboundedReceiver<Seen>,
     ) -> Self {
-        let book = || Book::new(plan.session, pulse.clone());
-        let cases = lanes.into_iter().map(|(lane, parties)| Case { lane, parties, book: book() }).collect();
-        Self { cases, pulse, seen, summary: Summary::default() }
+        let record = || StsRecord::new(plan.session, progress.clone());
+        let cases = worlds.into_iter().map(|(world, callers)| Case { world, callers, record: record() }).collect();
+        Self { cases, progress, seen, summary: Summary::default() }
     }
 
     /// Until nobody is left to see anything.
@@ -80,37 +80,37 @@ impl Judge {
         }
         // Read after that: whatever was sent to somebody by then is in there.
         for case in &mut self.cases {
-            case.book.read(&case.lane, until);
+            case.record.read(&case.world, until);
         }
-        for (lane, party, sight) in seen {
-            let Case { lane, parties, book } = &self.cases[lane];
-            let party = &parties[party];
+        for (world, caller, sight) in seen {
+            let Case { world, callers, record } = &self.cases[world];
+            let caller = &callers[caller];
             let verdict = match &sight {
-                Sight::Failed(failure) => Some(Verdict::of_failure(failure, party, lane, book)),
-                Sight::Nothing(at) => Verdict::of_nothing(*at, party, book),
+                Sight::Failed(failure) => Some(Verdict::of_failure(failure, caller, world, record)),
+                Sight::Nothing(at) => Verdict::of_nothing(*at, caller, record),
             };
             if let Some(verdict) = verdict {
                 let seen_at = sight.at();
-                let had = book.covering(party, seen_at, seen_at).next();
-                self.summary.judged(party, verdict, &sight, had);
+                let had = record.covering(caller, seen_at, seen_at).next();
+                self.summary.judged(caller, verdict, &sight, had);
             }
         }
         for case in &mut self.cases {
-            case.book.forget_before(until);
+            case.record.forget_before(until);
         }
         // What is kept is judged by the beats before it, too.
-        self.pulse.forget_before(until - KEPT);
+        self.progress.forget_before(until - KEPT);
     }
 
-    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party> {
-        self.cases.iter().flat_map(|case| &case.parties).map(|party| &**party)
+    pub(crate) fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.cases.iter().flat_map(|case| &case.callers).map(|caller| &**caller)
     }
 
-    /// `tallies`: of each lane, of each of its parties.
+    /// `tallies`: of each world, of each of its callers.
     pub(crate) fn summary(mut self, tallies: &[Vec<Tally>]) -> Summary {
         for (case, tallies) in self.cases.iter().zip(tallies) {
-            for (party, tally) in case.parties.iter().zip(tallies) {
-                self.summary.add(party, tally, case.book.calls(&party.session_name));
+            for (caller, tally) in case.callers.iter().zip(tallies) {
+                self.summary.add(caller, tally, case.record.calls(&caller.session_name));
             }
         }
         self.summary

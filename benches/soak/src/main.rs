@@ -3,11 +3,11 @@
 //!
 //! `cargo bench -p soak -- --minutes 60`; without that it takes two minutes.
 //!
-//! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four lanes, each with a volume and an
+//! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four worlds, each with a volume and an
 //! STS of its own. In each there are six of our providers: `plain`, `polling` (no file events), `standby` (a second STS), `jumping`
 //! (its clock is set ahead and back), `chained` (a role assumed with `plain`'s) and `wrapped` (aws-config's chain behind ours);
-//! and `sdk`, aws-config's default chain behind the SDK's cache. The clock of one lane's STS is ten minutes ahead of ours,
-//! another's as much behind. Each lane goes through all faults of STS, shorter and longer than a session; meanwhile keys are revoked,
+//! and `sdk`, aws-config's default chain behind the SDK's cache. The clock of one world's STS is ten minutes ahead of ours,
+//! another's as much behind. Each world goes through all faults of STS, shorter and longer than a session; meanwhile keys are revoked,
 //! directories vanish, inotify instances run out, callers demand and give up, and providers come and go.
 //!
 //! What counts is what was known at each failure: the key that `current()` told before and after, the key of the request's
@@ -16,23 +16,23 @@
 //! them. Nothing is left at the end, and once it is warm the memory of the process no longer grows.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
-mod book;
+mod caller;
 mod churn;
-mod clock;
-mod course;
 mod judge;
-mod lane;
-mod namespace;
-mod party;
 mod plan;
-mod pulse;
+#[path = "../../support/pod_config.rs"]
+mod pod_config;
 mod resources;
+mod runtime_progress;
+mod sts_record;
 mod summary;
 #[path = "../../support/mod.rs"]
 mod support;
 mod traffic;
 mod trouble;
+mod user_namespace;
 mod verdict;
+mod world;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -41,15 +41,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_web_identity::test_util::OidcIssuer;
-use clock::Clock;
-use course::Course;
+use caller::{Caller, Provider};
 use judge::Judge;
-use lane::Lane;
-use namespace::allow_watches;
-use party::{Party, Provider};
 use plan::Plan;
-use pulse::Pulse;
-use resources::Resources;
+use resources::{MemoryTrend, Resources};
+use runtime_progress::RuntimeProgress;
 use summary::Summary;
 use support::report;
 use tokio::sync::mpsc;
@@ -57,13 +53,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use traffic::Tally;
-use trouble::Files;
+use trouble::{Clock, Files};
+use user_namespace::allow_watches;
+use world::World;
 
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
         return Err("AWS_ACCESS_KEY_ID is set, and the SDK would take that: unset it".into());
     }
-    if let Some(status) = namespace::enter() {
+    if let Some(status) = user_namespace::enter() {
         return Ok(status);
     }
     let plan = Plan::chosen()?;
@@ -74,7 +72,7 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One in each lane.
+/// One in each world.
 const WORLDS: [(i64, Files); 4] =
     [(0, Files::Sound), (600, Files::Sound), (0, Files::Unwatchable), (-600, Files::Vanish)];
 const CLIENTS_OF_EACH: usize = 2;
@@ -85,7 +83,7 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     }
     let start = Resources::now();
     start.print("start");
-    let (summary, course) = live(plan).await?;
+    let (summary, memory) = live(plan).await?;
     let end = Resources::back_to(start).await;
     end.print("end");
     let mut leaks = end.leaks_since(start);
@@ -93,8 +91,8 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
         report("LEAK", format_args!("{:?}", resources::open_files()));
     }
     summary.print();
-    course.print();
-    if let Some(leak) = course.leak() {
+    memory.print();
+    if let Some(leak) = memory.leak() {
         report("LEAK", leak);
         leaks = true;
     }
@@ -102,50 +100,50 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
 }
 
 /// Everything comes to life, and is gone when this returns.
-async fn live(plan: Plan) -> Result<(Summary, Course), Box<dyn Error + Send + Sync>> {
+async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send + Sync>> {
     let issuer = OidcIssuer::start().await;
     let clock = Clock::default();
     let (mut troubles, mut traffic) = (JoinSet::new(), JoinSet::new());
-    let pulse = Pulse::default();
-    troubles.spawn(pulse.clone().beat());
+    let progress = RuntimeProgress::default();
+    troubles.spawn(progress.clone().record());
     let (tell, seen) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let churned = Arc::new(AtomicU64::new(0));
-    let mut lanes = Vec::new();
+    let mut worlds = Vec::new();
     for (number, (offset, files)) in WORLDS.into_iter().enumerate() {
-        let lane = Arc::new(Lane::start(number, &plan, &issuer, offset).await);
-        let parties: Vec<_> = Party::all(&lane, &clock, files).await?.into_iter().map(Arc::new).collect();
-        for (index, party) in parties.iter().enumerate() {
+        let world = Arc::new(World::start(number, &plan, &issuer, offset).await);
+        let callers: Vec<_> = Caller::all(&world, &clock, files).await?.into_iter().map(Arc::new).collect();
+        for (index, caller) in callers.iter().enumerate() {
             for _ in 0..CLIENTS_OF_EACH {
-                let (at, party, tell, stop) = ((number, index), Arc::clone(party), tell.clone(), stop.clone());
-                traffic.spawn(async move { (at, traffic::run(party, at, tell, stop).await) });
+                let (at, caller, tell, stop) = ((number, index), Arc::clone(caller), tell.clone(), stop.clone());
+                traffic.spawn(async move { (at, traffic::run(caller, at, tell, stop).await) });
             }
         }
-        troubles.spawn(trouble::faults(Arc::clone(&lane), WORLDS.len(), plan));
-        troubles.spawn(trouble::files(Arc::clone(&lane), files, plan));
-        troubles.spawn(trouble::demands(parties.clone()));
+        troubles.spawn(trouble::faults(Arc::clone(&world), WORLDS.len(), plan));
+        troubles.spawn(trouble::files(Arc::clone(&world), files, plan));
+        troubles.spawn(trouble::demands(callers.clone()));
         if number == 0 {
-            troubles.spawn(trouble::rejections(Arc::clone(&lane), parties.clone(), plan));
+            troubles.spawn(trouble::rejections(Arc::clone(&world), callers.clone(), plan));
         }
-        let (churns_in, count) = (Arc::clone(&lane), Arc::clone(&churned));
+        let (churns_in, count) = (Arc::clone(&world), Arc::clone(&churned));
         troubles.spawn(async move { churn::run(churns_in, &count).await });
-        lanes.push((lane, parties));
+        worlds.push((world, callers));
     }
     troubles.spawn(trouble::clocks(clock, plan));
 
     drop(tell);
     let mut tallies: Vec<Vec<Tally>> =
-        lanes.iter().map(|(_, parties)| parties.iter().map(|_| Tally::default()).collect()).collect();
-    let judge = tokio::spawn(Judge::new(lanes, plan, pulse, seen).run());
+        worlds.iter().map(|(_, callers)| callers.iter().map(|_| Tally::default()).collect()).collect();
+    let judge = tokio::spawn(Judge::new(worlds, plan, progress, seen).run());
 
-    let mut course = Course::new(plan.runs_for);
-    course.follow_to(plan.runs_for / 2).await;
+    let mut memory = MemoryTrend::new(plan.runs_for);
+    memory.follow_to(plan.runs_for / 2).await;
     Resources::now().print("middle");
-    course.follow_to(plan.runs_for).await;
+    memory.follow_to(plan.runs_for).await;
     stop.cancel();
     while let Some(done) = traffic.join_next().await {
-        let ((lane, party), tally) = done?;
-        tallies[lane][party].add(tally);
+        let ((world, caller), tally) = done?;
+        tallies[world][caller].add(tally);
     }
     // A trouble that panicked would be none.
     troubles.abort_all();
@@ -158,12 +156,12 @@ async fn live(plan: Plan) -> Result<(Summary, Course), Box<dyn Error + Send + Sy
     }
     allow_watches(true);
     let judge = judge.await?;
-    for party in judge.parties() {
+    for caller in judge.callers() {
         // The others end with their last handle.
-        if fastrand::bool() || matches!(party.provider, Provider::Sdk) {
-            timeout(Duration::from_secs(60), party.provider.shutdown()).await?;
+        if fastrand::bool() || matches!(caller.provider, Provider::Sdk) {
+            timeout(Duration::from_secs(60), caller.provider.shutdown()).await?;
         }
     }
     report("churn providers", churned.load(Ordering::Relaxed));
-    Ok((judge.summary(&tallies), course))
+    Ok((judge.summary(&tallies), memory))
 }

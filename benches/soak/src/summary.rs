@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::book::Grant;
+use crate::caller::Caller;
 use crate::judge::Sight;
-use crate::party::Party;
+use crate::sts_record::Grant;
 use crate::support::report;
 use crate::traffic::Tally;
 use crate::verdict::Verdict;
 
 #[derive(Default)]
 pub(crate) struct Summary {
-    /// By kind, all lanes together.
+    /// By kind, all worlds together.
     of_kinds: BTreeMap<&'static str, Figures>,
     /// What must not be, told in full.
     told: Vec<String>,
@@ -31,25 +31,25 @@ struct Figures {
 }
 
 impl Summary {
-    /// What a party did; `sts_calls` are those for its credentials.
-    pub(crate) fn add(&mut self, party: &Party, tally: &Tally, sts_calls: usize) {
-        let figures = self.of_kinds.entry(party.kind).or_default();
-        figures.is_ours = party.is_ours();
+    /// What a caller did; `sts_calls` are those for its credentials.
+    pub(crate) fn add(&mut self, caller: &Caller, tally: &Tally, sts_calls: usize) {
+        let figures = self.of_kinds.entry(caller.kind).or_default();
+        figures.is_ours = caller.is_ours();
         figures.providers += 1;
         figures.requests += tally.requests;
         figures.sts_calls += sts_calls;
-        figures.generations += party.provider.status().map_or(0, |status| status.generation);
+        figures.generations += caller.provider.status().map_or(0, |status| status.generation);
         figures.longest = figures.longest.max(tally.longest);
         figures.longest_with_nothing_usable =
             figures.longest_with_nothing_usable.max(tally.longest_with_nothing_usable);
     }
 
     /// `had`: a grant that was good when it was seen.
-    pub(crate) fn judged(&mut self, party: &Party, verdict: Verdict, sight: &Sight, had: Option<&Grant>) {
-        let figures = self.of_kinds.entry(party.kind).or_default();
+    pub(crate) fn judged(&mut self, caller: &Caller, verdict: Verdict, sight: &Sight, had: Option<&Grant>) {
+        let figures = self.of_kinds.entry(caller.kind).or_default();
         figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
         // A few of each are enough.
-        if party.is_ours() && MUST_NOT_BE.contains(&verdict) && figures.of(verdict) <= 4 {
+        if caller.is_ours() && MUST_NOT_BE.contains(&verdict) && figures.of(verdict) <= 4 {
             let what = match sight {
                 Sight::Nothing(at) => format!("nothing at {}", seconds(*at)),
                 Sight::Failed(failure) => format!(
@@ -63,7 +63,7 @@ impl Summary {
                 ),
             };
             let had = had.map(|grant| format!(", had {} sent at {}", grant.key, seconds(grant.sent)));
-            self.told.push(format!("{}: {what}{}", party.session_name, had.unwrap_or_default()));
+            self.told.push(format!("{}: {what}{}", caller.session_name, had.unwrap_or_default()));
         }
     }
 

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::{Caller, interceptor};
 use crate::judge::{Seen, Sight};
-use crate::party::{Party, interceptor};
 
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -52,17 +52,17 @@ impl Tally {
     }
 }
 
-/// One of a party's clients, until it is told to stop. What it sees it tells, with where it is.
+/// One of a caller's clients, until it is told to stop. What it sees it tells, with where it is.
 pub(crate) async fn run(
-    party: Arc<Party>,
-    (lane, number): (usize, usize),
+    caller: Arc<Caller>,
+    (world, number): (usize, usize),
     judge: mpsc::UnboundedSender<Seen>,
     stop: CancellationToken,
 ) -> Tally {
     // Who judges lives longer.
-    let tell = |sight| drop(judge.send((lane, number, sight)));
+    let tell = |sight| drop(judge.send((world, number, sight)));
     let signed = Signed::default();
-    let client = client(&party, signed.clone());
+    let client = client(&caller, signed.clone());
     let mut tally = Tally::default();
     sleep(PACE.mul_f64(fastrand::f64())).await;
     let mut ticks = interval(PACE);
@@ -75,8 +75,8 @@ pub(crate) async fn run(
         }
         let key = || {
             let at = SystemTime::now();
-            let key = party.provider.current().map(|credentials| credentials.access_key_id().to_owned());
-            if key.is_none() && party.is_ours() {
+            let key = caller.provider.current().map(|credentials| credentials.access_key_id().to_owned());
+            if key.is_none() && caller.is_ours() {
                 tell(Sight::Nothing(at));
             }
             key
@@ -94,7 +94,7 @@ pub(crate) async fn run(
             Err(error) => (error.code().map(str::to_owned), Some(DisplayErrorContext(&error).to_string())),
         };
         tally.requests += 1;
-        let had_some = before.is_some() || !party.is_ours();
+        let had_some = before.is_some() || !caller.is_ours();
         let longest = if had_some { &mut tally.longest } else { &mut tally.longest_with_nothing_usable };
         *longest = start.elapsed().max(*longest);
         if let Some(error) = error {
@@ -104,7 +104,7 @@ pub(crate) async fn run(
         // The other way to them, without a client.
         let (began, before) = (SystemTime::now(), key());
         if before.is_some()
-            && let Some(Err(error)) = party.provider.provide().await
+            && let Some(Err(error)) = caller.provider.provide().await
         {
             let (ended, after, error) = (SystemTime::now(), key(), DisplayErrorContext(&error).to_string());
             tell(Sight::Failed(Failure { began, ended, before, after, signed: None, code: None, error }));
@@ -113,15 +113,15 @@ pub(crate) async fn run(
 }
 
 /// It makes each request once, and has all the time that a busy machine may need.
-fn client(party: &Party, signed: Signed) -> Client {
+fn client(caller: &Caller, signed: Signed) -> Client {
     let patience = Duration::from_secs(60);
     let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
-    let mut config = aws_sdk_sts::config::Builder::from(&party.config)
+    let mut config = aws_sdk_sts::config::Builder::from(&caller.config)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .interceptor(signed);
-    if party.hears
-        && let Some(interceptor) = interceptor(&party.provider)
+    if caller.has_interceptor
+        && let Some(interceptor) = interceptor(&caller.provider)
     {
         config = config.interceptor(interceptor);
     }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::book::Book;
-use crate::lane::Lane;
-use crate::party::Party;
+use crate::caller::Caller;
+use crate::sts_record::StsRecord;
 use crate::traffic::{Failure, Signature};
+use crate::world::World;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
@@ -26,18 +26,19 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn of_failure(failure: &Failure, party: &Party, lane: &Lane, book: &Book) -> Self {
+    pub(crate) fn of_failure(failure: &Failure, caller: &Caller, world: &World, record: &StsRecord) -> Self {
         let Failure { began, ended, before, after, signed, code, .. } = failure;
         let Some(Signature { key, at }) = signed else {
             // An error was provided: at its end, whenever it was asked for.
             let told_the_same = before.is_some() && before == after;
-            let had_some = told_the_same || book.covering(party, *ended, *ended).next().is_some();
+            let had_some = told_the_same || record.covering(caller, *ended, *ended).next().is_some();
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
         };
         let told = before.as_ref() == Some(key) || after.as_ref() == Some(key);
-        let of_key = book.grant(&party.session_name, key);
-        let mut others = book.covering(party, *began, *ended).filter(|grant| !lane.had_rejected(&grant.key, *ended));
-        if lane.had_rejected(key, *ended) && (told || !party.is_ours()) {
+        let of_key = record.grant(&caller.session_name, key);
+        let mut others =
+            record.covering(caller, *began, *ended).filter(|grant| !world.had_rejected(&grant.key, *ended));
+        if world.had_rejected(key, *ended) && (told || !caller.is_ours()) {
             // Unless there was a newer one.
             let outdated = others.any(|grant| of_key.is_some_and(|of_key| of_key.sent < grant.sent));
             return if outdated { Self::WhileValid } else { Self::Rejected };
@@ -45,9 +46,9 @@ impl Verdict {
         if others.next().is_some() {
             return Self::WhileValid;
         }
-        // Where the book has it no longer, it ended long ago.
+        // Where the record has it no longer, it ended long ago.
         let ends = of_key.map(|grant| grant.ends);
-        if !party.is_ours() {
+        if !caller.is_ours() {
             return if ends.is_some_and(|ends| *began < ends) {
                 Self::EndedOnTheWay
             } else {
@@ -59,8 +60,8 @@ impl Verdict {
         let Some(ends) = ends.filter(|_| was_current && code.as_deref() == Some("ExpiredToken")) else {
             return Self::WhileValid;
         };
-        let known_to_end = if party.has_wrong_clock { ends + A_SECOND } else { ends };
-        if *began >= known_to_end || book.is_past(known_to_end, *at) {
+        let known_to_end = if caller.has_wrong_clock { ends + A_SECOND } else { ends };
+        if *began >= known_to_end || record.is_past(known_to_end, *at) {
             Self::WhileValid
         } else if *began < ends {
             Self::EndedOnTheWay
@@ -70,8 +71,8 @@ impl Verdict {
     }
 
     /// `current()` told of no credentials at this moment.
-    pub(crate) fn of_nothing(at: SystemTime, party: &Party, book: &Book) -> Option<Self> {
-        book.covering(party, at, at).next().map(|_| Self::Withheld)
+    pub(crate) fn of_nothing(at: SystemTime, caller: &Caller, record: &StsRecord) -> Option<Self> {
+        record.covering(caller, at, at).next().map(|_| Self::Withheld)
     }
 }
 

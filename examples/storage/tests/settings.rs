@@ -1,5 +1,4 @@
 //! What the programs say without their settings. `tests/it/examples.rs` runs them against real object storage.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 

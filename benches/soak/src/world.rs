@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::plan::Plan;
 
-pub(crate) struct Lane {
+pub(crate) struct World {
     pub(crate) number: usize,
     pub(crate) home: MockSts,
     pub(crate) standby: MockSts,
@@ -24,7 +24,7 @@ pub(crate) struct Lane {
     rejected: Mutex<HashMap<String, SystemTime>>,
 }
 
-impl Lane {
+impl World {
     pub(crate) async fn start(number: usize, plan: &Plan, issuer: &OidcIssuer, clock_offset: i64) -> Self {
         let builder = MockSts::builder().issuer(issuer).role(TrustedRole::new(ROLE));
         let home = builder.assumable_role(AssumableRole::new(CHAINED_ROLE).principal(ROLE)).start().await;
@@ -36,10 +36,10 @@ impl Lane {
         }
         // In memory, as a kubelet's volumes are.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let lane =
+        let world =
             Self { number, home, standby, clock_offset, directory, issuer: issuer.clone(), rejected: Mutex::default() };
-        lane.rotate();
-        lane
+        world.rotate();
+        world
     }
 
     /// The kubelet's work; it makes the directory anew if it is gone.

@@ -20,20 +20,20 @@ pub(crate) struct Wait {
     pub(crate) got_them: bool,
 }
 
-/// Any cache, watched.
+/// Any cache, with a note of each wait.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct ObservedCache {
     cache: SharedIdentityCache,
     waits: Arc<Mutex<Vec<Wait>>>,
 }
 
-impl Watched {
+impl ObservedCache {
     pub(crate) fn over(cache: SharedIdentityCache, waits: &Arc<Mutex<Vec<Wait>>>) -> SharedIdentityCache {
         SharedIdentityCache::new(Self { cache, waits: Arc::clone(waits) })
     }
 }
 
-impl ResolveCachedIdentity for Watched {
+impl ResolveCachedIdentity for ObservedCache {
     fn resolve_cached_identity<'a>(
         &'a self,
         resolver: SharedIdentityResolver,

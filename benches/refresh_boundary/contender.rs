@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::Client;
@@ -16,10 +16,11 @@ use aws_web_identity::test_util::{OidcIssuer, ProjectedVolume, TokenSpec};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+use crate::cache_waits::{ObservedCache, Wait};
+use crate::pod_config;
 use crate::scenario::{Clients, Scenario};
 use crate::service;
 use crate::sts::{ROLE, Sts};
-use crate::watched::{Wait, Watched};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -46,7 +47,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// What a party has before its first credentials.
+/// What a contender has before its first credentials.
 pub(crate) struct Pod {
     pub(crate) who: Who,
     scenario: &'static Scenario,
@@ -73,28 +74,25 @@ impl Pod {
         let directory = tempfile::tempdir()?;
         let volume = ProjectedVolume::new(directory.path().join("serviceaccount"))?;
         volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout")))?;
-        let profile = directory.path().join("config");
         let token = volume.token_path();
-        std::fs::write(
-            &profile,
-            format!(
-                "[default]\nrole_arn = {ROLE}\nrole_session_name = bench\nweb_identity_token_file = {}\n\
-                 services = mock\n[services mock]\nsts =\n  endpoint_url = {}\n",
-                token.display(),
-                sts.mock.endpoint_url()
-            ),
-        )?;
-        let mut configs = vec![load(&profile).await];
+        let pod = pod_config::Pod {
+            profile: &directory.path().join("config"),
+            role_arn: ROLE,
+            session_name: "bench",
+            token_file: &token,
+            sts: sts.mock.endpoint_url(),
+        };
+        let mut configs = vec![pod_config::load(pod).await?];
         if scenario.clients == Clients::FiveOfFiveConfigs {
             for _ in 1..5 {
-                configs.push(load(&profile).await);
+                configs.push(pod_config::load(pod).await?);
             }
         }
         Ok(Self { who, scenario, sts, service, token, configs, directory })
     }
 
     /// Gets the first credentials and sends a first request.
-    pub(crate) async fn connect(self) -> Result<Party, Failure> {
+    pub(crate) async fn connect(self) -> Result<Contender, Failure> {
         let Self { who, scenario, sts, service, token, mut configs, directory } = self;
         let began = Instant::now();
         let mut first_credentials = Duration::ZERO;
@@ -116,7 +114,7 @@ impl Pod {
         let waits = Arc::default();
         for config in &mut configs {
             let cache = config.identity_cache().ok_or("a loaded config has an identity cache")?;
-            *config = config.to_builder().identity_cache(Watched::over(cache, &waits)).build();
+            *config = config.to_builder().identity_cache(ObservedCache::over(cache, &waits)).build();
             // The SDK gets its first credentials here.
             client(config, &service, None).get_caller_identity().send().await?;
         }
@@ -127,12 +125,12 @@ impl Pod {
         let count = if scenario.clients == Clients::One { 1 } else { 5 };
         let clients = configs.iter().cycle().take(count);
         let clients = clients.map(|config| client(config, &service, scenario.request_timeout)).collect();
-        Ok(Party { who, clients, sts, waits, first_credentials, _directory: directory })
+        Ok(Contender { who, clients, sts, waits, first_credentials, _directory: directory })
     }
 }
 
 /// A pod with its first credentials.
-pub(crate) struct Party {
+pub(crate) struct Contender {
     pub(crate) who: Who,
     pub(crate) clients: Vec<Client>,
     pub(crate) sts: Sts,
@@ -140,15 +138,6 @@ pub(crate) struct Party {
     /// How long the first credentials took. Fixed keys take no time.
     pub(crate) first_credentials: Duration,
     _directory: TempDir,
-}
-
-/// What a program in a pod loads, with the variables of the pod in a profile instead.
-#[expect(deprecated, reason = "the names that are not would need one dependency more")]
-async fn load(profile: &std::path::Path) -> SdkConfig {
-    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
-    let files = ProfileFiles::builder().with_file(ProfileFileKind::Config, profile).build();
-    let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("eu-central-1"));
-    loader.profile_files(files).load().await
 }
 
 fn client(config: &SdkConfig, service: &str, timeout: Option<Duration>) -> Client {

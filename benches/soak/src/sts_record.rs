@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use aws_web_identity::test_util::Fault;
 
-use crate::lane::Lane;
-use crate::party::Party;
-use crate::pulse::Pulse;
+use crate::caller::Caller;
+use crate::runtime_progress::RuntimeProgress;
+use crate::world::World;
 
-pub(crate) struct Book {
+pub(crate) struct StsRecord {
     session: Duration,
-    pulse: Pulse,
+    progress: RuntimeProgress,
     /// By the name of the session.
     grants: HashMap<String, Vec<Grant>>,
     calls: HashMap<String, usize>,
@@ -27,14 +27,14 @@ pub(crate) struct Grant {
     asked: Option<SystemTime>,
 }
 
-impl Book {
-    pub(crate) fn new(session: Duration, pulse: Pulse) -> Self {
-        Self { session, pulse, grants: HashMap::new(), calls: HashMap::new() }
+impl StsRecord {
+    pub(crate) fn new(session: Duration, progress: RuntimeProgress) -> Self {
+        Self { session, progress, grants: HashMap::new(), calls: HashMap::new() }
     }
 
     /// Reads on. Calls from before `until` are final: it counts them, and lets STS forget them.
-    pub(crate) fn read(&mut self, lane: &Lane, until: SystemTime) {
-        for sts in [&lane.home, &lane.standby] {
+    pub(crate) fn read(&mut self, world: &World, until: SystemTime) {
+        for sts in [&world.home, &world.standby] {
             for call in sts.calls() {
                 let Some(session_name) = call.session_name else { continue };
                 if call.at < until {
@@ -52,8 +52,8 @@ impl Book {
                     continue;
                 }
                 let is_late = sent.duration_since(call.at).is_ok_and(|took| took > LATE);
-                let ends = lane.here(expiration);
-                let asked = self.pulse.moment_before(call.at).filter(|_| !is_late);
+                let ends = world.here(expiration);
+                let asked = self.progress.moment_before(call.at).filter(|_| !is_late);
                 grants.push(Grant { key, sent, ends, asked });
             }
             sts.forget_before(until);
@@ -76,11 +76,16 @@ impl Book {
         self.of(session_name).iter().find(|grant| grant.key == key)
     }
 
-    /// Those that the party had all the while, and that it knew to be valid: it counts from when it asked, as it cannot know
+    /// Those that the caller had all the while, and that it knew to be valid: it counts from when it asked, as it cannot know
     /// that STS's second began later.
-    pub(crate) fn covering(&self, party: &Party, began: SystemTime, ended: SystemTime) -> impl Iterator<Item = &Grant> {
-        let known = self.session.saturating_sub(party.head_start);
-        self.of(&party.session_name).iter().filter(move |grant| {
+    pub(crate) fn covering(
+        &self,
+        caller: &Caller,
+        began: SystemTime,
+        ended: SystemTime,
+    ) -> impl Iterator<Item = &Grant> {
+        let known = self.session.saturating_sub(caller.head_start);
+        self.of(&caller.session_name).iter().filter(move |grant| {
             let until = grant.asked.map(|asked| grant.ends.min(asked + known));
             until.is_some_and(|until| ended < until) && self.is_past(grant.sent, began)
         })
@@ -88,7 +93,7 @@ impl Book {
 
     /// Whether it was `at` then for all who were busy with something.
     pub(crate) fn is_past(&self, at: SystemTime, then: SystemTime) -> bool {
-        self.pulse.moment_after(at).is_some_and(|done| done <= then)
+        self.progress.moment_after(at).is_some_and(|done| done <= then)
     }
 
     fn of(&self, session_name: &str) -> &[Grant] {

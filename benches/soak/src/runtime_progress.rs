@@ -8,10 +8,10 @@ use tokio::time::sleep;
 
 /// When a task like any other had its turns. In as many turns the others got as far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pulse(Arc<Mutex<VecDeque<SystemTime>>>);
+pub(crate) struct RuntimeProgress(Arc<Mutex<VecDeque<SystemTime>>>);
 
-impl Pulse {
-    pub(crate) async fn beat(self) {
+impl RuntimeProgress {
+    pub(crate) async fn record(self) {
         loop {
             sleep(BEAT).await;
             self.beats().push_back(SystemTime::now());
