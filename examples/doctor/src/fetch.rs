@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{AGE, DATE};
 use reqwest::{Client, Url, redirect};
 
-use crate::words::{Ahead, causes};
+use crate::clock::ClockOffset;
+use crate::text::causes;
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    pub(crate) ahead: Option<Ahead>,
+    pub(crate) ahead: Option<ClockOffset>,
 }
 
 /// Gets what is behind the URL. Redirects are not followed: discovery must answer by itself (OpenID Connect Discovery, 4.2).
@@ -32,7 +33,7 @@ pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         // An answer out of a cache tells when it was put there.
         let date = header(DATE).filter(|_| header(AGE).is_none());
-        let ahead = date.and_then(|date| Ahead::from_date(date, sent, url.host_str().unwrap_or_default()));
+        let ahead = date.and_then(|date| ClockOffset::from_date(date, sent, url.host_str().unwrap_or_default()));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {

@@ -7,10 +7,11 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::clock::ClockOffset;
 use crate::fetch::{self, Tls, is_loopback};
 use crate::report::Finding;
+use crate::text::{BYTE_ORDER_MARK, WITHOUT_MARK, claim};
 use crate::token::Token;
-use crate::words::{Ahead, BYTE_ORDER_MARK, WITHOUT_MARK, claim};
 
 /// What was found on the way.
 pub(crate) struct Walk {
@@ -18,7 +19,7 @@ pub(crate) struct Walk {
     pub(crate) discovery: Finding,
     pub(crate) signing_key: Finding,
     pub(crate) signature: Finding,
-    pub(crate) ahead: Option<Ahead>,
+    pub(crate) ahead: Option<ClockOffset>,
 }
 
 /// As far as it goes.

@@ -4,6 +4,7 @@
 //! `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and, for an STS that is not AWS's, `AWS_ENDPOINT_URL_STS`.
 //! Ends within 30 s. Exit status 0 if all is well, else 1.
 
+mod clock;
 mod fetch;
 mod issuer;
 #[macro_use]
@@ -12,8 +13,8 @@ mod output;
 mod report;
 mod settings;
 mod sts;
+mod text;
 mod token;
-mod words;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -66,7 +67,7 @@ async fn examine() -> Report {
     );
 
     let ahead = reached.ahead.or(walk.ahead);
-    let now = ahead.as_ref().map_or_else(SystemTime::now, words::Ahead::server_time);
+    let now = ahead.as_ref().map_or_else(SystemTime::now, clock::ClockOffset::server_time);
     let claims = token.as_ref().and_then(|token| token.claims.as_ref());
     let arn = settings.role_arn.as_deref().filter(|_| !role.is_fail());
     let policy = claims.zip(arn).and_then(|(claims, arn)| claims.trust_policy(arn));
@@ -84,7 +85,7 @@ async fn examine() -> Report {
             ("endpoint", reached.endpoint),
             ("exchange", session.exchange),
             ("identity", session.identity),
-            ("clock", sts::clock(ahead.as_ref())),
+            ("clock", clock::check(ahead.as_ref())),
         ],
         policy.and_then(|policy| serde_json::from_str(&policy).ok()),
     )

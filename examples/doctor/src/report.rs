@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::words::{escaped, one_line};
+use crate::text::{escaped, one_line};
 
 /// What a check found.
 #[derive(Debug)]

@@ -12,14 +12,15 @@ use aws_types::SdkConfig;
 use aws_web_identity::{Error, WebIdentityCredentialsProvider};
 use reqwest::Url;
 
+use crate::clock::ClockOffset;
 use crate::fetch;
 use crate::report::Finding;
 use crate::settings::Settings;
-use crate::words::{Ahead, causes, date};
+use crate::text::{causes, date};
 
 pub(crate) struct Reached {
     pub(crate) endpoint: Finding,
-    pub(crate) ahead: Option<Ahead>,
+    pub(crate) ahead: Option<ClockOffset>,
 }
 
 /// Any answer will do: what STS thinks of us is for the exchange to say.
@@ -150,25 +151,6 @@ async fn identity(settings: &Settings, provider: &WebIdentityCredentialsProvider
     }
 }
 
-/// Requests that are signed more than five minutes off are refused; and whoever is a minute off is kept by nobody.
-pub(crate) fn clock(ahead: Option<&Ahead>) -> Finding {
-    let Some(Ahead { seconds, server }) = ahead else { return Finding::unknown("no server told its time") };
-    let off = format!(
-        "this clock is {:.0} s {} that of {server}",
-        seconds.abs(),
-        if *seconds > 0.0 { "behind" } else { "ahead of" }
-    );
-    if seconds.abs() <= MAX_OFF {
-        Finding::pass(off)
-    } else {
-        Finding::fail(
-            off,
-            "set this node's clock by NTP (chrony, systemd-timesyncd): AWS refuses requests signed more than 5 min off",
-        )
-    }
-}
-
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// An attempt, and a little more.
 const EXCHANGE: Duration = Duration::from_secs(6);
-const MAX_OFF: f64 = 60.0;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::report::Finding;
-use crate::words::{BYTE_ORDER_MARK, WITHOUT_MARK, claim, date, span};
+use crate::text::{BYTE_ORDER_MARK, WITHOUT_MARK, claim, date, span};
 
 pub(crate) struct Token {
     pub(crate) text: Zeroizing<String>,

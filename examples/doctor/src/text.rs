@@ -6,35 +6,6 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
-/// How far a server's clock is ahead of ours, by its `Date`.
-#[derive(Clone, Debug)]
-pub(crate) struct Ahead {
-    pub(crate) seconds: f64,
-    pub(crate) server: String,
-}
-
-impl Ahead {
-    /// `sent` is when the answer was asked for, by our clock; it ends now.
-    pub(crate) fn from_date(date: &str, sent: SystemTime, server: &str) -> Option<Self> {
-        let date = SystemTime::try_from(DateTime::from_str(date.trim(), Format::HttpDate).ok()?).ok()?;
-        let halfway = sent + SystemTime::now().duration_since(sent).unwrap_or_default() / 2;
-        // A `Date` is cut to whole seconds.
-        let date = date + Duration::from_millis(500);
-        let seconds = match date.duration_since(halfway) {
-            Ok(ahead) => ahead.as_secs_f64(),
-            Err(behind) => -behind.duration().as_secs_f64(),
-        };
-        Some(Self { seconds, server: server.to_owned() })
-    }
-
-    /// What time it is to the server.
-    pub(crate) fn server_time(&self) -> SystemTime {
-        let now = SystemTime::now();
-        let by = Duration::try_from_secs_f64(self.seconds.abs()).unwrap_or_default();
-        if self.seconds < 0.0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
-    }
-}
-
 pub(crate) fn date(time: SystemTime) -> String {
     DateTime::from(time).fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
 }
