@@ -33,7 +33,7 @@ impl BackgroundCredentialsProvider {
     /// credential expires before the requested operation deadline"): `reqsign` logs it as a warning, and
     /// [`status`](Self::status) has it. The chain counts as a handle.
     ///
-    /// ```no_run
+    /// ```ignore
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
     /// use opendal::{Operator, services::S3};
     ///

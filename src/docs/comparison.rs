@@ -79,9 +79,9 @@
 //! # Error texts
 //!
 //! A test runs 37 misconfigured setups, each once with this crate and once with `aws_config::load_defaults`. The full
-//! texts are side by side in `tests/it/diagnosis`. `cargo build --all-features --examples && cargo test --all-features
-//! --test it diagnosis` compares them with the present output. In 31 of the 37 setups, aws-config's `Display` says only
-//! `an error occurred while loading credentials`. The table also includes the sources of its errors.
+//! texts are side by side in `tests/it/diagnosis`. `cargo test --workspace --all-features diagnosis` compares them with
+//! the present output. In 31 of the 37 setups, aws-config's `Display` says only `an error occurred while loading
+//! credentials`. The table also includes the sources of its errors.
 //!
 //! | misconfiguration | this crate names | aws-config 1.13 says |
 //! |---|---|---|

@@ -141,7 +141,7 @@
 //! # }
 //! ```
 //!
-//! ```no_run
+//! ```ignore
 //! # #[cfg(feature = "reqsign-core-3")]
 //! # fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
 //! use opendal::{Operator, services::S3};

@@ -36,14 +36,14 @@
 //! [`install`](crate::BackgroundCredentialsProvider::install) makes a config for all services. This recipe changes one
 //! client only.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/one_service.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/one_service.rs"), "```")]
 //!
 //! # Presigned URLs with the SDK
 //!
 //! [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) refreshes the credentials first if they would expire
 //! before the link. Then the SDK signs with them. [`signers`](super::signers#presigned-urls) has the limits.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/presign.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/presign.rs"), "```")]
 //!
 //! # `object_store`
 //!
@@ -60,9 +60,7 @@
 //!
 //! Needs the feature `reqsign-core-3`.
 //!
-#![cfg_attr(feature = "reqsign-core-3", doc = "```no_run")]
-#![cfg_attr(not(feature = "reqsign-core-3"), doc = "```ignore")]
-#![doc = concat!(include_str!("recipes/opendal.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/opendal.rs"), "```")]
 //!
 //! iceberg-rust makes its operators itself. Versions of `iceberg-storage-opendal` on `reqsign-core` 3 take the provider
 //! directly: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity))
@@ -73,7 +71,7 @@
 //! The probes tell Kubernetes whether the service is alive, and whether it has credentials. The example `service` adds
 //! metrics and orderly shutdown.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/service.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/service.rs"), "```")]
 //!
 //! # A role for each tenant
 //!

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cargo run --example whoami
-//! cargo run --example doctor
+//! cargo run -p doctor
 //! ```
 //!
 //! | subject of the text | section |

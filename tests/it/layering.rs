@@ -100,7 +100,7 @@ fn nothing_is_named_that_the_public_interface_must_not_name() {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    Path::new(crate::ROOT).join("src")
 }
 
 /// All files of the crate but the kit's, the tests' and the recipes, which are users' code.

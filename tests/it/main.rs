@@ -11,7 +11,6 @@ mod chained;
 mod chains;
 #[cfg(target_os = "linux")]
 mod diagnosis;
-mod doctor;
 mod engine_thread;
 mod example;
 #[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
@@ -51,8 +50,6 @@ mod rotation_matrix;
 mod rotation_stress;
 mod sdk_client;
 mod secrets;
-#[cfg(all(unix, feature = "metrics"))]
-mod service;
 mod shutdown_when;
 mod standby;
 mod status;
@@ -71,3 +68,6 @@ mod wrapped;
 
 // For `ways`.
 use aws_web_identity::test_util::ProjectedVolume;
+
+/// The folder of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

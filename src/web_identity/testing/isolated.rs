@@ -52,7 +52,7 @@ pub(crate) fn skipped(test: &str, why: impl Display) {
 }
 
 /// In a user namespace of its own, so that limits can be set that hold nowhere else.
-#[cfg(feature = "test-util")]
+#[allow(dead_code, reason = "the unit tests have a use for it only with the kit")]
 pub(crate) const OWN_USER_NAMESPACE: &[&str] = &[
     "sh",
     "-c",
