@@ -34,7 +34,7 @@ impl AssumeRole {
 
     async fn sign_with(&self) -> Result<Credentials, Failure> {
         // Noted before they are taken: what comes in between is new to us.
-        self.seen.fetch_max(self.base.standing().generation, Ordering::Relaxed);
+        self.seen.fetch_max(self.base.status().generation, Ordering::Relaxed);
         match timeout(self.sts.attempt_timeout(), self.base.credentials()).await {
             Ok(credentials) => credentials.map_err(|error| self.without_base(error)),
             Err(_) => Err(self.without_base(self.base_obstacle())),
@@ -53,7 +53,7 @@ impl AssumeRole {
     }
 
     fn base_obstacle(&self) -> Error {
-        self.base.obstacle().or_else(|| self.base.standing().last_error).unwrap_or_else(|| {
+        self.base.obstacle().or_else(|| self.base.status().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
                 .with_hint("the base goes on trying; its own status() has its last error")
         })
@@ -63,7 +63,7 @@ impl AssumeRole {
         if let Some(least_age) = refusal.code.as_deref().and_then(|code| least_age(code, refusal.clock_off)) {
             self.base.rejected(signed_with.access_key_id(), least_age);
         }
-        let principal = self.base.principal();
+        let principal = self.base.status().principal;
         let known = Known {
             asked: refusal.asked(&self.session),
             base_role_arn: self.base.subject(),

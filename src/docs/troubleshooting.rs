@@ -408,10 +408,10 @@
 //!
 //! | warning | what to do |
 //! |---|---|
-//! | `credentials could not be renewed` | follow its `error` within `valid_seconds` |
-//! | `credentials expired before they could be renewed` | follow its `error` now: requests fail |
-//! | `credentials that end sooner came`, `the same credentials came again` | nothing; the longer session stays in use |
-//! | `credentials renewed after failures` | nothing; the failure is over |
+//! | `credentials could not be refreshed` | follow its `error` within `valid_seconds` |
+//! | `credentials expired before they could be refreshed` | follow its `error` now: requests fail |
+//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` | nothing; the longer session stays in use |
+//! | `credentials refreshed after failures` | nothing; the failure is over |
 //! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::testing::{HOUR, Reply, Rig, seconds};
-use crate::refresh::source::{Change, Class};
+use super::rig::{HOUR, Reply, Rig, seconds};
+use crate::refresh::{Change, Class};
 
 #[tokio::test(start_paused = true)]
 async fn blocked_exchange_waits_for_a_change() {

@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::timeout;
 
-use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
-use crate::refresh::source::Class;
+use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
+use crate::refresh::Class;
 
 #[tokio::test(start_paused = true)]
 async fn refresh_point_is_drawn_anew_each_time() {
@@ -61,7 +61,7 @@ async fn shown_expiry_follows_a_clock_step() {
     let after = rig.engine.current().unwrap().expiry().unwrap();
     assert_eq!(before.duration_since(after).unwrap().as_secs(), 1000);
     assert_eq!(rig.source.calls(), 1, "a step back moves nothing else");
-    assert_eq!(rig.engine.standing().generation, 1);
+    assert_eq!(rig.engine.status().generation, 1);
 
     rig.clock.set_by(2000);
     rig.pass(seconds(31)).await;
@@ -84,7 +84,7 @@ async fn suspend_ends_credentials_sooner() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Transient));
     rig.engine.credentials().await.unwrap();
-    rig.clock.sleep_machine(2 * HOUR);
+    rig.clock.suspend(2 * HOUR);
     rig.pass(seconds(31)).await;
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY2", "the old ones ended in the sleep");
 }
@@ -96,7 +96,7 @@ async fn suspend_during_an_exchange_counts() {
     let engine = rig.engine.clone();
     let caller = tokio::spawn(async move { engine.credentials().await.unwrap() });
     rig.pass(seconds(1)).await;
-    rig.clock.sleep_machine(seconds(1800));
+    rig.clock.suspend(seconds(1800));
     caller.await.unwrap();
     let left = rig.engine.current().unwrap().expiry().unwrap().duration_since(rig.clock.true_time()).unwrap();
     assert!(left <= seconds(1800), "the server gave an hour, half of which we slept: {left:?}");
@@ -106,7 +106,7 @@ async fn suspend_during_an_exchange_counts() {
     let engine = rig.engine.clone();
     let caller = tokio::spawn(async move { engine.credentials().await.unwrap() });
     rig.pass(seconds(1)).await;
-    rig.clock.sleep_machine(2 * HOUR);
+    rig.clock.suspend(2 * HOUR);
     assert_eq!(caller.await.unwrap().access_key_id(), "KEY2", "the first ones ended in the sleep");
 }
 
@@ -115,7 +115,7 @@ async fn error_from_before_a_suspend_is_old() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     rig.engine.credentials().await.unwrap_err();
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
-    rig.clock.sleep_machine(HOUR);
+    rig.clock.suspend(HOUR);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
 
     let rig = Rig::new(Reply::Fail(Class::Config));
@@ -124,7 +124,7 @@ async fn error_from_before_a_suspend_is_old() {
         rig.pass(seconds(1)).await;
     }
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
-    rig.clock.sleep_machine(HOUR);
+    rig.clock.suspend(HOUR);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1", "nor does a denial stand so long");
 }
 
@@ -133,7 +133,7 @@ async fn restless_machine_is_no_storm() {
     let rig = Rig::new(Reply::Grant(12 * HOUR));
     rig.engine.credentials().await.unwrap();
     for _ in 0..120 {
-        rig.clock.sleep_machine(seconds(6));
+        rig.clock.suspend(seconds(6));
         rig.pass(seconds(30)).await;
     }
     assert!(rig.source.calls() <= 16, "{}", rig.source.calls());
@@ -144,7 +144,7 @@ async fn boot_clock_alone_ends_nothing() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
-    rig.clock.sleep_machine(2 * HOUR);
+    rig.clock.suspend(2 * HOUR);
     rig.clock.set_by(-7200);
     rig.pass(seconds(31)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "59 min are left by wall and monotonic clock");

@@ -65,7 +65,7 @@ impl Provider for Ours {
         // The requests of each second until the next attempt, once nothing is usable.
         let mut request = expires.ceil();
         while request < self.due() {
-            self.schedule.wanted(self.at(request));
+            self.schedule.caller_waits(self.at(request));
             request += 1.0;
         }
     }
@@ -73,7 +73,7 @@ impl Provider for Ours {
     fn cleared(&mut self, at: f64) {
         if self.class == Class::Blocked {
             let now = self.at(at);
-            self.schedule.changed(Change::Content, !self.schedule.usable(now), now, 1.0);
+            self.schedule.changed(Change::Content, !self.schedule.valid(now), now, 1.0);
         }
     }
 }

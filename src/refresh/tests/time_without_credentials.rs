@@ -1,14 +1,14 @@
 //! How long there are no valid credentials once a fault has cleared, and what it costs in calls: this schedule beside the
 //! SDK's `LazyCache` and AWS's coming cross-SDK behaviour, in one run, with one request a second.
 //!
-//! `cargo test --lib figures -- --nocapture` prints `name: value` lines.
+//! `cargo test --lib time_without_credentials -- --nocapture` prints `name: value` lines.
 //!
-//! The peers are models: see `providers`.
+//! The peers are models: see `peers`.
 
 use fastrand::Rng;
 
-use super::providers::{Coming, Lazy, Ours, Provider, advisory_window};
-use crate::refresh::source::Class;
+use super::peers::{Coming, Lazy, Ours, Provider, advisory_window};
+use crate::refresh::Class;
 
 const TRIALS: u32 = 2000;
 const FAULT: f64 = 1800.0;

@@ -1,6 +1,7 @@
-//! How loudly to tell of a failure: pure decisions over what was told before.
+//! The log level of a failure: WARN while it is news, DEBUG after that.
 
 use std::collections::HashMap;
+use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,20 +9,19 @@ use tokio::time::Instant;
 use super::source::Class;
 use crate::error::ErrorKind;
 
-/// What was told since the last success.
+/// What the log has told since the last success.
 #[derive(Debug, Default)]
-pub(super) struct Telling {
-    /// Failures that are alike: same kind, same consequence. Those that take turns do not make each other news.
+pub(super) struct FailureLog {
+    /// Failures by kind and class. Alternating kinds do not reset each other's counters.
     alike: HashMap<(ErrorKind, Class), u32>,
     failing_since: Option<Instant>,
     marks_passed: usize,
     expiry_told: bool,
 }
 
-impl Telling {
-    /// An attempt failed while so much of a lifetime remained. `None`: there never were credentials. True: somebody should
-    /// know; false: it was said before.
-    pub(super) fn failed(
+impl FailureLog {
+    /// Counts a failure. True: the log warns of it. `validity`: the remaining time and the lifetime of the last credentials.
+    pub(super) fn warns(
         &mut self,
         kind: ErrorKind,
         class: Class,
@@ -36,22 +36,22 @@ impl Telling {
         });
         let crossed = passed > self.marks_passed;
         self.marks_passed = self.marks_passed.max(passed);
-        crossed || *count <= LOUD_ALIKE
+        crossed || *count <= WARNINGS_ALIKE
     }
 
-    /// Whether to tell that there were credentials and none is valid any more: once until the next success.
-    pub(super) fn expired(&mut self) -> bool {
-        !std::mem::replace(&mut self.expiry_told, true)
+    /// True once until the next success: the log tells that the credentials have expired.
+    pub(super) fn tells_expiry(&mut self) -> bool {
+        !mem::replace(&mut self.expiry_told, true)
     }
 
-    /// Gives for how long it had been failing.
+    /// Starts anew. Returns the time since the first failure, if there was one.
     pub(super) fn succeeded(&mut self, now: Instant) -> Option<Duration> {
-        std::mem::take(self).failing_since.map(|since| now.saturating_duration_since(since))
+        mem::take(self).failing_since.map(|since| now.saturating_duration_since(since))
     }
 }
 
-const LOUD_ALIKE: u32 = 3;
-/// Shares of the lifetime that remain: less of it, more reason to look.
+const WARNINGS_ALIKE: u32 = 3;
+/// Each of these shares of the lifetime is a reason to warn again, once no more than that remains.
 const MARKS: [f64; 3] = [0.50, 0.25, 0.10];
 
 #[cfg(test)]
@@ -60,16 +60,16 @@ mod tests {
 
     use super::*;
 
-    const LOUD: bool = true;
-    const QUIET: bool = false;
+    const WARN: bool = true;
+    const DEBUG: bool = false;
 
     #[test]
     fn three_failures_that_are_alike_are_loud_and_the_next_ones_quiet() {
         let mut story = Story::new();
-        assert_eq!(story.outages(6), [LOUD, LOUD, LOUD, QUIET, QUIET, QUIET]);
-        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), LOUD, "another sort is news");
-        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), LOUD, "of another consequence, too");
-        assert_eq!(story.outages(1), [QUIET], "the first sort is not");
+        assert_eq!(story.outages(6), [WARN, WARN, WARN, DEBUG, DEBUG, DEBUG]);
+        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), WARN, "another sort is news");
+        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), WARN, "of another consequence, too");
+        assert_eq!(story.outages(1), [DEBUG], "the first sort is not");
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
             let kind = if turn % 2 == 0 { ErrorKind::TimedOut } else { ErrorKind::ServiceUnavailable };
             story.fail(kind, Class::Transient, 60)
         });
-        assert_eq!(told.filter(|told| *told == LOUD).count(), 6);
+        assert_eq!(told.filter(|told| *told == WARN).count(), 6);
     }
 
     #[test]
@@ -87,39 +87,39 @@ mod tests {
         let mut story = Story::new();
         story.outages(5);
         let told = [51, 50, 49, 26, 25, 24, 11, 10, 9, 0, 0].map(|percent| story.outage_at(percent));
-        assert_eq!(told, [QUIET, LOUD, QUIET, QUIET, LOUD, QUIET, QUIET, LOUD, QUIET, QUIET, QUIET]);
+        assert_eq!(told, [DEBUG, WARN, DEBUG, DEBUG, WARN, DEBUG, DEBUG, WARN, DEBUG, DEBUG, DEBUG]);
     }
 
     #[test]
     fn several_marks_passed_at_once_are_told_together() {
         let mut story = Story::new();
         story.outages(5);
-        assert_eq!([story.outage_at(5), story.outage_at(4)], [LOUD, QUIET]);
+        assert_eq!([story.outage_at(5), story.outage_at(4)], [WARN, DEBUG]);
     }
 
     #[test]
     fn without_credentials_there_are_no_marks() {
         let mut story = Story::new();
-        let mut fail = || story.telling.failed(ErrorKind::TimedOut, Class::Transient, None, story.now);
-        assert_eq!([fail(), fail(), fail(), fail()], [LOUD, LOUD, LOUD, QUIET]);
+        let mut fail = || story.log.warns(ErrorKind::TimedOut, Class::Transient, None, story.now);
+        assert_eq!([fail(), fail(), fail(), fail()], [WARN, WARN, WARN, DEBUG]);
     }
 
     #[test]
     fn a_success_says_how_long_it_took_and_starts_anew() {
         let mut story = Story::new();
-        assert_eq!(story.telling.succeeded(story.now), None, "nothing had failed");
+        assert_eq!(story.log.succeeded(story.now), None, "nothing had failed");
         story.outages(4);
         story.now += Duration::from_secs(90);
-        assert_eq!(story.telling.succeeded(story.now), Some(Duration::from_secs(90)));
-        assert_eq!(story.outages(4), [LOUD, LOUD, LOUD, QUIET]);
+        assert_eq!(story.log.succeeded(story.now), Some(Duration::from_secs(90)));
+        assert_eq!(story.outages(4), [WARN, WARN, WARN, DEBUG]);
     }
 
     #[test]
     fn the_expiry_is_told_once_until_the_next_success() {
         let mut story = Story::new();
-        assert_eq!([story.telling.expired(), story.telling.expired()], [true, false]);
-        story.telling.succeeded(story.now);
-        assert!(story.telling.expired());
+        assert_eq!([story.log.tells_expiry(), story.log.tells_expiry()], [true, false]);
+        story.log.succeeded(story.now);
+        assert!(story.log.tells_expiry());
     }
 
     proptest! {
@@ -137,26 +137,26 @@ mod tests {
                 let told = story.fail(KINDS[kind], Class::ALL[class], percent);
                 let times = seen.entry((kind, class)).or_insert(0);
                 *times += 1;
-                prop_assert!(*times > 3 || told == LOUD, "number {} of its sort", times);
-                loud += usize::from(told == LOUD);
+                prop_assert!(*times > 3 || told == WARN, "number {} of its sort", times);
+                loud += usize::from(told == WARN);
             }
             prop_assert!(loud <= 3 * seen.len() + MARKS.len());
         }
     }
 
     struct Story {
-        telling: Telling,
+        log: FailureLog,
         now: Instant,
     }
 
     impl Story {
         fn new() -> Self {
-            Self { telling: Telling::default(), now: Instant::now() }
+            Self { log: FailureLog::default(), now: Instant::now() }
         }
 
         fn fail(&mut self, kind: ErrorKind, class: Class, percent: u32) -> bool {
             let lifetime = Duration::from_secs(3600);
-            self.telling.failed(kind, class, Some((lifetime * percent / 100, lifetime)), self.now)
+            self.log.warns(kind, class, Some((lifetime * percent / 100, lifetime)), self.now)
         }
 
         fn outage_at(&mut self, percent: u32) -> bool {

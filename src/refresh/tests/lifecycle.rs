@@ -7,11 +7,10 @@ use tokio::time::Instant;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::engine_thread::no_thread;
-use crate::refresh::source::{Change, Class};
-use crate::refresh::standing::Phase;
+use crate::refresh::{Change, Class, Phase};
 
 #[tokio::test(start_paused = true)]
 async fn p10_dropping_last_handle_ends_task() {
@@ -38,7 +37,7 @@ async fn p10_shutdown_ends_waiters_and_leaves_usable_credentials_readable() {
     rig.engine.credentials().await.unwrap();
     tokio::join!(rig.engine.shutdown(), rig.engine.shutdown());
     rig.engine.shutdown().await;
-    assert_eq!(rig.engine.standing().phase, Phase::Closed);
+    assert_eq!(rig.engine.status().phase, Phase::Closed);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.engine.refresh().await.unwrap_err().kind(), ErrorKind::Closed);
     rig.pass(2 * HOUR).await;
@@ -89,7 +88,7 @@ fn lost_runtime_closes_provider_and_keeps_valid_credentials() {
     });
     drop(first);
     assert!(rig.key().is_some(), "readable without any runtime");
-    assert_eq!(rig.engine.standing().phase, Phase::Closed);
+    assert_eq!(rig.engine.status().phase, Phase::Closed);
     let error = at_once(rig.engine.refresh()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(

@@ -1,4 +1,4 @@
-//! A source that does as it is told, and a wall clock that can be set, both in the paused time of tests.
+//! An engine over a scripted source and a wall clock that a test can set, in paused time.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,12 +13,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
-use crate::refresh::clock::Clock;
-use crate::refresh::observer::Observer;
-use crate::refresh::policy::{ExpiredPolicy, Policy};
-use crate::refresh::shutdown_when::ShutdownWhen;
-use crate::refresh::source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
-use crate::refresh::supervisor::{Supervisor, WeakSupervisor};
+use crate::refresh::{
+    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Observer, Policy, Principal, ShutdownWhen, Source,
+    Supervisor, WeakSupervisor,
+};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const QUARTER: Duration = Duration::from_secs(900);
@@ -27,29 +25,29 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// What the scripted source answers.
+/// An answer of the scripted source.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// New credentials that live this long.
+    /// New credentials with this lifetime.
     Grant(Duration),
-    /// New credentials that live this long, by a server that tells time in whole seconds.
+    /// New credentials with this lifetime, from a server whose clock shows whole seconds.
     InWholeSeconds(Duration),
-    /// New credentials that live this long, by a server that does not tell the time.
+    /// New credentials with this lifetime, in an answer without a date.
     Undated(Duration),
     /// The same credentials as last time.
     SameKey(Duration),
     Fail(Class),
-    /// Asks to be left alone this long.
+    /// Throttled, with this `Retry-After`.
     Throttle(Duration),
-    /// Ended on arrival.
+    /// Credentials that have expired on arrival.
     Expired,
     Hang,
     Panic,
-    /// As Tokio panics where it has no blocking thread and cannot start one.
+    /// The panic of Tokio if it cannot start a blocking thread.
     NoThread,
-    /// The answer takes this long.
+    /// The answer, made after this time.
     After(Duration, Box<Self>),
-    /// Credentials that live this long, made at once and under way for that long.
+    /// Credentials with the first duration as lifetime, made at once. Their answer takes the second duration to arrive.
     Late(Duration, Duration),
 }
 
@@ -59,7 +57,7 @@ impl Reply {
     }
 }
 
-/// A source that answers what its script says, then always the same.
+/// A source that gives the answers of its script, and then always the same one.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     script: Mutex<VecDeque<Reply>>,
@@ -77,7 +75,7 @@ pub(crate) struct Scripted {
     clock: WallClock,
 }
 
-/// The last credentials: when they were asked for, on both clocks, and how long they live.
+/// The time of the last successful request on both clocks, and the lifetime of its credentials.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Granted {
     pub(crate) sent: Instant,
@@ -85,7 +83,7 @@ pub(crate) struct Granted {
     pub(crate) lifetime: Duration,
 }
 
-/// Counts a fetch for as long as it is under way.
+/// Counts a fetch until the drop.
 struct InFlight<'a>(&'a Scripted);
 
 impl Drop for InFlight<'_> {
@@ -103,12 +101,12 @@ impl Scripted {
         self.calls.lock().unwrap().clone()
     }
 
-    /// What each fetch was told.
+    /// The attempt that each fetch got.
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
         self.attempts.lock().unwrap().clone()
     }
 
-    /// How many fetches were ever under way at once.
+    /// The largest number of fetches that were under way at once.
     pub(crate) fn most_in_flight(&self) -> u64 {
         self.most_in_flight.load(Ordering::SeqCst)
     }
@@ -222,58 +220,64 @@ fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
     Failure { class, error: Error::new(kind, format!("scripted {class:?}")), retry_after }
 }
 
-/// A wall clock that follows the paused time, may be set, and whose machine may have slept. Somebody else's code: it may
-/// panic, and ask us back.
+/// A wall clock that follows the paused time. A test can set it, suspend its machine, make it panic, and make it call the
+/// engine back.
 #[derive(Clone)]
 pub(crate) struct WallClock {
     origin: (Instant, SystemTime),
     set_by: Arc<AtomicI64>,
-    slept: Arc<AtomicI64>,
+    suspended: Arc<AtomicI64>,
     panics: Arc<AtomicBool>,
-    asks: Arc<OnceLock<WeakSupervisor>>,
+    called: Arc<OnceLock<WeakSupervisor>>,
 }
 
 impl WallClock {
     pub(crate) fn new() -> Self {
         let origin = (Instant::now(), SystemTime::UNIX_EPOCH + seconds(1_800_000_000));
-        Self { origin, set_by: Arc::default(), slept: Arc::default(), panics: Arc::default(), asks: Arc::default() }
+        Self {
+            origin,
+            set_by: Arc::default(),
+            suspended: Arc::default(),
+            panics: Arc::default(),
+            called: Arc::default(),
+        }
     }
 
-    /// From now on it panics whenever it is asked, or no more.
+    /// From now on each read panics, or no longer does.
     pub(crate) fn panic(&self, panics: bool) {
         self.panics.store(panics, Ordering::SeqCst);
     }
 
-    /// From now on it asks the engine for something whenever it is asked.
-    pub(crate) fn ask_back(&self, engine: &Supervisor) {
-        assert!(self.asks.set(engine.downgrade()).is_ok());
+    /// From now on each read calls the engine.
+    pub(crate) fn call_back(&self, engine: &Supervisor) {
+        assert!(self.called.set(engine.downgrade()).is_ok());
     }
 
-    /// Sets the local clock by so many seconds.
+    /// Moves the local wall clock by this many seconds.
     pub(crate) fn set_by(&self, seconds: i64) {
         self.set_by.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// The machine sleeps: all clocks go on but the monotonic one.
-    pub(crate) fn sleep_machine(&self, by: Duration) {
-        self.slept.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+    /// The machine is suspended: all clocks go on but the monotonic one.
+    pub(crate) fn suspend(&self, by: Duration) {
+        self.suspended.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
     }
 
-    /// What the server's clock shows, which nobody sets.
+    /// Time on the server's clock, which nobody sets.
     pub(crate) fn true_time(&self) -> SystemTime {
-        shifted(self.origin.1 + self.origin.0.elapsed(), self.slept.load(Ordering::SeqCst))
+        shifted(self.origin.1 + self.origin.0.elapsed(), self.suspended.load(Ordering::SeqCst))
     }
 
     fn boot(&self) -> Duration {
-        let slept = u64::try_from(self.slept.load(Ordering::SeqCst)).unwrap();
-        self.origin.0.elapsed() + seconds(10_000 + slept)
+        let suspended = u64::try_from(self.suspended.load(Ordering::SeqCst)).unwrap();
+        self.origin.0.elapsed() + seconds(10_000 + suspended)
     }
 }
 
 impl TimeSource for WallClock {
     fn now(&self) -> SystemTime {
         assert!(!self.panics.load(Ordering::SeqCst), "scripted panic");
-        if let Some(engine) = self.asks.get().and_then(WeakSupervisor::upgrade) {
+        if let Some(engine) = self.called.get().and_then(WeakSupervisor::upgrade) {
             engine.issued("AKIA");
         }
         shifted(self.true_time(), self.set_by.load(Ordering::SeqCst))
@@ -343,12 +347,12 @@ impl Rig {
         Self { engine, source, clock: wall }
     }
 
-    /// The number of the key that a request would be signed with.
+    /// The access key that a request would be signed with.
     pub(crate) fn key(&self) -> Option<String> {
         self.engine.read(|snapshot| Some(snapshot.credentials().access_key_id().to_owned()), || None)
     }
 
-    /// Passes paused time, in steps so that each due thing happens in its turn.
+    /// Lets paused time pass.
     pub(crate) async fn pass(&self, time: Duration) {
         sleep(time).await;
     }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use crate::refresh::clock::Session;
-use crate::refresh::schedule::{Hold, Schedule};
-use crate::refresh::source::{Change, Class};
+use crate::refresh::schedule::Schedule;
+use crate::refresh::{Change, Class};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -123,7 +123,7 @@ impl Model {
         match *event {
             Event::Pass(time) => return self.pass(time),
             Event::Caller => self.caller(),
-            Event::Refresh => self.schedule.requested(now, self.random.f64()),
+            Event::Refresh => self.schedule.refresh_requested(now, self.random.f64()),
             Event::Longer => self.schedule.longer_requested(now, self.random.f64()),
             Event::Reject if self.generation > 0 => {
                 self.schedule.rejected(self.generation, now, self.random.f64());
@@ -131,8 +131,8 @@ impl Model {
             }
             Event::Reject => {}
             Event::Rotate(change) => {
-                let unusable = !self.schedule.usable(now);
-                let failed = matches!(self.schedule.hold(), Hold::Failed(class) if class != Class::Throttled);
+                let unusable = !self.schedule.valid(now);
+                let failed = self.schedule.failing().is_some_and(|class| class != Class::Throttled);
                 self.schedule.changed(change, false, now, self.random.f64());
                 if unusable || failed || change == Change::Identity {
                     // Spread over two seconds, after the second between two exchanges.
@@ -142,7 +142,7 @@ impl Model {
             }
             Event::ClockStep => self.schedule.clock_jumped(now),
             Event::Suspend(by) => {
-                self.schedule.slept(by, now);
+                self.schedule.suspended(by, now);
                 // A second went by, though the clock did not see it.
                 self.last_start = self.last_start.and_then(|last| last.checked_sub(by));
                 self.deadline = self.deadline.map(|end| now + end.saturating_duration_since(now).saturating_sub(by));
@@ -158,17 +158,17 @@ impl Model {
 
     fn caller(&mut self) {
         let now = self.now;
-        if self.schedule.usable(now) {
+        if self.schedule.valid(now) {
             return;
         }
-        let stands = self.schedule.error_stands(now);
-        self.schedule.wanted(now);
-        let within = match self.schedule.hold() {
-            Hold::Fresh => self.spacing().mul_f64(1.25),
-            Hold::Failed(class) if self.asked => ASKED.max(longest(class, Duration::ZERO)),
-            Hold::Failed(Class::Config) if !stands => Duration::ZERO,
-            Hold::Failed(Class::Config | Class::Blocked) => Duration::from_secs(30),
-            Hold::Failed(class) => longest(class, Duration::ZERO),
+        let stands = self.schedule.denial_stands(now);
+        self.schedule.caller_waits(now);
+        let within = match self.schedule.failing() {
+            None => self.spacing().mul_f64(1.25),
+            Some(class) if self.asked => ASKED.max(longest(class, Duration::ZERO)),
+            Some(Class::Config) if !stands => Duration::ZERO,
+            Some(Class::Config | Class::Blocked) => Duration::from_secs(30),
+            Some(class) => longest(class, Duration::ZERO),
         };
         self.by(within);
     }
@@ -276,7 +276,7 @@ impl Model {
             let spaced = self.last_start.map_or(now, |last| last + self.spacing());
             assert!(due <= latest.max(spaced).max(now), "P5: {:?} late", due - latest);
         }
-        if self.schedule.usable(now) && self.schedule.hold() != Hold::Failed(Class::Blocked) {
+        if self.schedule.valid(now) && self.schedule.failing() != Some(Class::Blocked) {
             let end = self.deadline.unwrap().max(self.last_start.unwrap() + self.spacing().mul_f64(1.25));
             assert!(due <= end, "no wait runs past the expiry");
         }
@@ -292,14 +292,14 @@ impl Model {
         self.answers = vec![hour].into_iter().cycle();
         let generation = self.generation;
         let mut waited = Duration::ZERO;
-        let usable = self.schedule.usable(self.now);
-        let hold = self.schedule.hold();
-        let longest = match hold {
-            Hold::Fresh => Duration::from_secs(43_200),
-            Hold::Failed(_) if usable && self.asked => Duration::from_secs(375),
-            Hold::Failed(_) if self.asked => ASKED.max(longest(Class::Config, Duration::ZERO)),
-            Hold::Failed(Class::Config | Class::Blocked) if callers && !usable => Duration::from_secs(30),
-            Hold::Failed(class) => longest(class, self.schedule.remaining(self.now)),
+        let usable = self.schedule.valid(self.now);
+        let failing = self.schedule.failing();
+        let longest = match failing {
+            None => Duration::from_secs(43_200),
+            Some(_) if usable && self.asked => Duration::from_secs(375),
+            Some(_) if self.asked => ASKED.max(longest(Class::Config, Duration::ZERO)),
+            Some(Class::Config | Class::Blocked) if callers && !usable => Duration::from_secs(30),
+            Some(class) => longest(class, self.schedule.remaining(self.now)),
         };
         while self.generation == generation {
             if callers {
@@ -309,7 +309,7 @@ impl Model {
             waited += SECOND;
             assert!(
                 waited <= longest + Duration::from_secs(2),
-                "{hold:?} usable={usable} callers={callers}: {waited:?}"
+                "{failing:?} usable={usable} callers={callers}: {waited:?}"
             );
         }
     }

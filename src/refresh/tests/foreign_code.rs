@@ -4,18 +4,17 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::life::runtime;
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::lifecycle::runtime;
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
-use crate::refresh::observer::Observer;
-use crate::refresh::source::Class;
-use crate::refresh::standing::Standing;
+use crate::refresh::status::EngineStatus;
+use crate::refresh::{Class, Observer};
 
 /// Whom the engine reads the clock for once more when its task ends.
 struct Anybody;
 
 impl Observer for Anybody {
-    fn stands(&self, _: &Standing) {}
+    fn status(&self, _: &EngineStatus) {}
 
     fn exchanged(&self, _: Duration, _: Option<&Error>) {}
 
@@ -48,7 +47,7 @@ fn a_time_source_may_call_us() {
         let paused = runtime();
         let rig = paused.block_on(async {
             let rig = rig(Reply::Grant(HOUR));
-            rig.clock.ask_back(&rig.engine);
+            rig.clock.call_back(&rig.engine);
             rig.engine.credentials().await.unwrap();
             rig
         });
@@ -56,11 +55,11 @@ fn a_time_source_may_call_us() {
             rig.source.then(Reply::Fail(Class::Transient));
             rig.engine.refresh().await.unwrap_err();
             rig.engine.rejected("KEY1", Duration::ZERO);
-            rig.clock.sleep_machine(seconds(600));
+            rig.clock.suspend(seconds(600));
             rig.pass(seconds(31)).await;
             rig.clock.set_by(600);
             rig.pass(HOUR).await;
-            rig.engine.standing();
+            rig.engine.status();
             rig.engine.shutdown().await;
         });
         done.send(()).unwrap();

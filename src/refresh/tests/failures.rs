@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
+use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::policy::ExpiredPolicy;
-use crate::refresh::source::Class;
+use crate::refresh::{Class, ExpiredPolicy};
 
 #[tokio::test(start_paused = true)]
 async fn failed_refresh_keeps_valid_credentials() {
@@ -130,7 +129,7 @@ async fn late_answer_says_that_credentials_ended() {
     let rig = Rig::new(Reply::Late(seconds(5), seconds(6)));
     let error = rig.engine.credentials().await.unwrap_err();
     assert!(error.to_string().contains("expired on arrival"), "{error}");
-    assert!(rig.engine.standing().consecutive_failures > 1);
+    assert!(rig.engine.status().consecutive_failures > 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +168,7 @@ async fn shorter_session_does_not_replace_a_longer_one() {
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
     rig.pass(seconds(3590)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY1"));
-    assert_eq!(rig.engine.standing().generation, 1);
+    assert_eq!(rig.engine.status().generation, 1);
 }
 
 #[tokio::test(start_paused = true)]

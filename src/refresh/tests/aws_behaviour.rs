@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::source::Class;
+use crate::refresh::Class;
 
 #[derive(Clone, Copy, Debug)]
 enum When {
