@@ -12,7 +12,8 @@ use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Session, Site, StsConfig};
+use super::client::StsClient;
+use super::{EndpointConfig, Session, StsConfig};
 
 pub(crate) const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJ0b2tlbiI6ImNhbmFyeSJ9.c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk";
 pub(crate) const SECRET: &str = "SECRETCANARYSECRETCANARYSECRETCANARY1234";
@@ -93,7 +94,7 @@ pub(crate) fn session(role_arn: &str) -> Session {
 
 pub(crate) fn config(url: &str) -> StsConfig {
     StsConfig {
-        home: Site { region: Region::new("eu-central-1"), endpoint_url: Some(url.to_owned()) },
+        home: EndpointConfig { region: Region::new("eu-central-1"), endpoint_url: Some(url.to_owned()) },
         standbys: Vec::new(),
         use_fips: false,
         use_dual_stack: false,
@@ -102,6 +103,12 @@ pub(crate) fn config(url: &str) -> StsConfig {
         app_name: None,
         attempt_timeout: Duration::from_secs(8),
         connect_timeout: Duration::from_secs(2),
+    }
+}
+
+impl StsClient {
+    pub(crate) fn of(config: &StsConfig) -> Self {
+        Self::new(config, &config.home)
     }
 }
 

@@ -6,20 +6,19 @@ use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 use crate::refresh::{Class, Grant};
-use crate::sts::exchange::Sts;
 use crate::sts::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml};
-use crate::sts::{Proof, Reason, Refusal, hint};
+use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, hint};
 
 use crate::error::ErrorKind::{
     InvalidConfiguration, RoleDenied, ServiceUnavailable, Throttled, TimedOut, TokenRejected, Unexpected,
 };
 use crate::refresh::Class::{Blocked, Config, Lagging, Transient, Unclear};
 
-async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
+async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailure>> {
     let server = Server::start(reply, Then::Close).await;
-    let proof = Proof::Token { jwt: JWT, expires_at: None, valid_from: None };
+    let authentication = Authentication::Token { jwt: JWT, expires_at: None, valid_from: None };
     let until = Instant::now() + Duration::from_secs(60);
-    Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, until).await
+    StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, until).await
 }
 
 /// Name, reply, reason, class, kind, and a text that the reader must see in the error or in its hint.
@@ -29,7 +28,7 @@ async fn check(rows: Vec<Row>) {
     for (name, reply, reason, class, kind, seen) in rows {
         let refusal = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
         let session = session(ROLE);
-        let text = format!("{}\n{}", refusal.message, hint(refusal.reason, &refusal.asked(&session)));
+        let text = format!("{}\n{}", refusal.message, hint(refusal.reason, &refusal.hint_context(&session)));
         let got = (refusal.reason, refusal.reason.class(), refusal.reason.kind());
         assert_eq!(got, (reason, class, kind), "{name}: {text}");
         assert!(text.contains(seen), "{name}: {seen:?} is not in {text}");

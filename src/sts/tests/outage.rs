@@ -1,6 +1,6 @@
 //! What an outage of the home region costs, with a standby and without, in one run.
 //!
-//! The engine and the rota are the real ones, the STS are scripted, and time is paused. One request every five seconds.
+//! The engine and the order are the real ones, the STS are scripted, and time is paused. One request every five seconds.
 //! `cargo test --lib sts::tests::outage -- --nocapture` prints `name: value` lines.
 
 use std::ops::Range;
@@ -18,7 +18,7 @@ use crate::refresh::{
     Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal, ShutdownWhen, Source,
     Supervisor,
 };
-use crate::sts::rota::{Found, HOME, Rota};
+use crate::sts::standby_order::{HOME, Outcome, StandbyOrder};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const OUTAGE: Duration = Duration::from_secs(3 * 3600);
@@ -52,7 +52,7 @@ struct World {
     origin: Instant,
     away: Away,
     outage: Range<Duration>,
-    rota: Mutex<Rota>,
+    order: Mutex<StandbyOrder>,
     /// Where the exchanges went that were sent amid the outage.
     went: Mutex<Vec<usize>>,
 }
@@ -67,24 +67,24 @@ impl World {
     }
 
     fn calls(&self, to: impl Fn(usize) -> bool) -> usize {
-        self.went.lock().unwrap().iter().filter(|&&place| to(place)).count()
+        self.went.lock().unwrap().iter().filter(|&&endpoint| to(endpoint)).count()
     }
 }
 
 impl Source for World {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let place = self.rota.lock().unwrap().next(attempt.usable);
+        let endpoint = self.order.lock().unwrap().next(attempt.usable);
         if self.is_away() {
-            self.went.lock().unwrap().push(place);
+            self.went.lock().unwrap().push(endpoint);
         }
-        if place == HOME && self.is_away() {
+        if endpoint == HOME && self.is_away() {
             sleep(self.away.seen_after()).await;
-            self.rota.lock().unwrap().ended(Found::Outage);
+            self.order.lock().unwrap().ended(Outcome::Outage);
             let error = Error::new(ErrorKind::ServiceUnavailable, "home is away");
             return Err(Failure { class: Class::Transient, error, retry_after: None });
         }
         sleep(ANSWER).await;
-        self.rota.lock().unwrap().ended(Found::Sts);
+        self.order.lock().unwrap().ended(Outcome::Answered);
         let date = self.now();
         Ok(Grant {
             credentials: Credentials::new(format!("KEY{}", fastrand::u64(..)), "secret", None, None, "scripted"),
@@ -116,8 +116,8 @@ impl TimeSource for Wall {
 
 fn engine(away: Away, outage: Range<Duration>, standbys: usize) -> (Supervisor, Arc<World>) {
     let origin = Instant::now();
-    let (rota, went) = (Mutex::new(Rota::new(standbys)), Mutex::default());
-    let world = Arc::new(World { origin, away, outage, rota, went });
+    let (order, went) = (Mutex::new(StandbyOrder::new(standbys)), Mutex::default());
+    let world = Arc::new(World { origin, away, outage, order, went });
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
     let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin)));
@@ -227,9 +227,9 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
     struct AllAway(World);
     impl Source for AllAway {
         async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-            let place = self.0.rota.lock().unwrap().next(attempt.usable);
-            self.0.went.lock().unwrap().push(place);
-            self.0.rota.lock().unwrap().ended(Found::Outage);
+            let endpoint = self.0.order.lock().unwrap().next(attempt.usable);
+            self.0.went.lock().unwrap().push(endpoint);
+            self.0.order.lock().unwrap().ended(Outcome::Outage);
             let error = Error::new(ErrorKind::ServiceUnavailable, "all are away");
             Err(Failure { class: Class::Transient, error, retry_after: None })
         }
@@ -243,8 +243,8 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
         }
     }
     let origin = Instant::now();
-    let rota = Mutex::new(Rota::new(2));
-    let world = World { origin, away: Away::Fails, outage: Duration::ZERO..OUTAGE, rota, went: Mutex::default() };
+    let order = Mutex::new(StandbyOrder::new(2));
+    let world = World { origin, away: Away::Fails, outage: Duration::ZERO..OUTAGE, order, went: Mutex::default() };
     let source = Arc::new(AllAway(world));
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
@@ -259,5 +259,5 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
     engine.credentials().await.unwrap_err();
     let went = source.0.went.lock().unwrap().clone();
     assert!(went.len() >= 6, "the backoff is what it was: {went:?}");
-    assert!(went.iter().enumerate().all(|(number, &place)| place == number % 3), "{went:?}");
+    assert!(went.iter().enumerate().all(|(number, &endpoint)| endpoint == number % 3), "{went:?}");
 }
