@@ -22,11 +22,6 @@ mod request;
 mod standby_order;
 #[cfg(test)]
 pub(crate) mod testing;
-#[cfg(test)]
-mod tests {
-    mod answers;
-    mod outage;
-}
 
 pub(crate) use answer_times::agreed_date;
 #[cfg(any(test, fuzzing))]
@@ -38,3 +33,9 @@ pub(crate) use endpoints::Endpoints;
 pub(crate) use failure::{ExchangeFailure, Reason};
 pub(crate) use hints::{HintContext, account_text, hint, missing_actions};
 pub(crate) use request::{Authentication, ChainSettings, Session};
+
+#[cfg(test)]
+mod tests {
+    mod answers;
+    mod outage;
+}

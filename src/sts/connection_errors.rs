@@ -67,6 +67,7 @@ const UNKNOWN_AUTHORITY: &[&str] =
 
 /// Why our own HTTP client could not be set up.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "default-https-client"), expect(dead_code, reason = "that client is not built"))]
 pub(super) enum SetUpError {
     NoCertificates,
     NoThread,
