@@ -118,17 +118,9 @@ pub fn token(input: &[u8]) {
     let session = session();
     for origin in [file(), TokenOrigin::Source(SourceConfig::new(NoSource))] {
         let reason = REASONS[usize::try_from(seed(&text)).unwrap_or_default() % REASONS.len()];
-        let refusal = ExchangeFailure {
-            reason,
-            message: format!("STS at {ENDPOINT} answered"),
-            endpoint: ENDPOINT.to_owned(),
-            region: "eu-central-1".to_owned(),
-            code: None,
-            request_id: None,
-            retry_after: None,
-            clock_off: None,
-        };
-        let error = explained(refusal, &session, &origin, claims.as_ref()).error;
+        let message = format!("STS at {ENDPOINT} answered");
+        let failure = ExchangeFailure::new(reason, message, ENDPOINT, "eu-central-1");
+        let error = explained(failure, &session, &origin, claims.as_ref()).error;
         let said = assert_helps(&error);
         // The signature stands for the whole: the rest, and any other text, may be words that the hint has, too.
         let (_, signature) = text.rsplit_once('.').filter(|_| is_payload).unwrap_or_default();

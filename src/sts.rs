@@ -14,7 +14,7 @@ mod connection_errors;
 mod endpoints;
 mod error_codes;
 mod exchange;
-mod failure;
+mod failure_reason;
 mod hints;
 #[cfg(feature = "default-https-client")]
 mod http_client;
@@ -30,7 +30,8 @@ pub(crate) use config::{EndpointConfig, EndpointsKey, StsConfig, is_loopback};
 #[cfg(test)]
 pub(crate) use connection_errors::NoConnection;
 pub(crate) use endpoints::Endpoints;
-pub(crate) use failure::{ExchangeFailure, Reason};
+pub(crate) use exchange::ExchangeFailure;
+pub(crate) use failure_reason::Reason;
 pub(crate) use hints::{HintContext, account_text, hint, missing_actions};
 pub(crate) use request::{Authentication, ChainSettings, Session};
 

@@ -229,8 +229,7 @@
 //!
 //! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
 //! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
-//! `XML without credentials or an error code`, `text in UTF-16`, `more than 64
-//! KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
+//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
 //! (407).
 //!
 //! ## `the answer of …`

@@ -58,13 +58,13 @@ pub(super) fn content(answer: &Answer) -> Content {
     let local_name = name.rsplit(':').next().unwrap_or_default();
     let operation = local_name.strip_suffix("Response").filter(|operation| OPERATIONS.contains(operation));
     if matches!(answer.body, Body::TooLong(_)) {
-        return Content::Foreign { what: "more than 64 KiB", quote: describe(answer, bytes, text, None).1 };
+        return Content::Foreign { what: "more than 64 KiB", quote: describe(answer, text, None).1 };
     }
     match operation {
         Some(_) if !success => Content::Foreign { what: "a success with the status of a failure", quote: None },
         None if !["Error", "ErrorResponse", "Response"].contains(&local_name) => {
             json.as_ref().and_then(json_error).unwrap_or_else(|| {
-                let (what, quote) = describe(answer, bytes, text, json.as_ref());
+                let (what, quote) = describe(answer, text, json.as_ref());
                 Content::Foreign { what, quote }
             })
         }
@@ -177,14 +177,13 @@ fn json_message(json: &Value) -> Option<&str> {
 
 /// What a body is that is not STS's, and a part of it for people to see. Never quoted: markup beyond a title, XML, values in
 /// JSON other than messages, and the text of a success.
-fn describe(answer: &Answer, bytes: &[u8], text: &str, json: Option<&Value>) -> (&'static str, Option<String>) {
+fn describe(answer: &Answer, text: &str, json: Option<&Value>) -> (&'static str, Option<String>) {
     let lower = Zeroizing::new(text.to_ascii_lowercase());
     match () {
         () if (300..400).contains(&answer.status) && answer.location.is_some() => {
             ("a redirect", answer.location.clone())
         }
         () if text.is_empty() => ("an empty body", None),
-        () if UTF16.iter().any(|start| bytes.starts_with(start)) => ("text in UTF-16", None),
         () if text.chars().any(|c| c.is_control() && !c.is_whitespace()) => ("no text", None),
         () if text.starts_with(['{', '[']) => ("JSON", json.and_then(json_message).map(str::to_owned)),
         () if HTML.iter().any(|tag| lower.contains(tag)) => ("an HTML page", title(text, &lower)),
@@ -235,5 +234,4 @@ const OPERATIONS: [&str; 2] = ["AssumeRoleWithWebIdentity", "AssumeRole"];
 /// Ten times what STS sends.
 const MAX_NODES: u32 = 500;
 const GZIP: &[u8] = b"\x1f\x8b";
-const UTF16: [&[u8]; 4] = [b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"];
 const HTML: [&str; 3] = ["<!doctype html", "<html", "<body"];

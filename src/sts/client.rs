@@ -62,10 +62,10 @@ fn sdk_client(config: &StsConfig, endpoint: &EndpointConfig) -> Client {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(IdentityCache::no_cache());
     settings.set_endpoint_url(endpoint.endpoint_url.clone());
+    let http_client = config.http_client.clone();
     #[cfg(feature = "default-https-client")]
-    settings.set_http_client(config.http_client.clone().or_else(|| Some(super::http_client::new())));
-    #[cfg(not(feature = "default-https-client"))]
-    settings.set_http_client(config.http_client.clone());
+    let http_client = http_client.or_else(|| Some(super::http_client::new()));
+    settings.set_http_client(http_client);
     settings.set_app_name(config.app_name.clone());
     Client::from_conf(settings.build())
 }

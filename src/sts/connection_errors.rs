@@ -6,7 +6,7 @@ use std::fmt;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::config::is_aws;
-use super::failure::Reason;
+use super::failure_reason::Reason;
 use super::hints::{HintContext, fips};
 use crate::blocking::RAISE_LIMIT;
 use crate::scrub::chain;

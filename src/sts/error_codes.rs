@@ -1,6 +1,6 @@
 //! Error codes of STS: what a code, its message and the HTTP status mean.
 
-use super::failure::Reason;
+use super::failure_reason::Reason;
 use crate::key_refusal::names_key;
 use crate::refresh::Class;
 

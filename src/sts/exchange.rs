@@ -17,11 +17,12 @@ use super::answer_times;
 use super::client::StsClient;
 use super::connection_errors::NoConnection;
 use super::error_codes;
-use super::failure::{ExchangeFailure, Reason};
+use super::failure_reason::Reason;
+use super::hints::HintContext;
 use super::request::{Authentication, Session};
-use crate::error::in_words;
+use crate::error::{Error, in_words};
 use crate::key_refusal::clock_off;
-use crate::refresh::{Grant, Principal};
+use crate::refresh::{Failure, Grant, Principal};
 use crate::scrub::printable;
 
 impl StsClient {
@@ -65,6 +66,44 @@ impl StsClient {
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let answer = Answer::read(response, self.time.now()).await;
         Exchange { client: self, session, authentication, endpoint: self.name.clone() }.judge(&answer)
+    }
+}
+
+/// Why an exchange gave no credentials. Each text in it is fit to print.
+#[derive(Debug)]
+pub(crate) struct ExchangeFailure {
+    pub(crate) reason: Reason,
+    /// What failed, on what, and why.
+    pub(crate) message: String,
+    /// Address of the request. Name of the region if there is no request.
+    pub(super) endpoint: String,
+    region: String,
+    pub(crate) code: Option<String>,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    /// Difference between the local clock and the `Date` of the answer.
+    pub(crate) clock_off: Option<Duration>,
+}
+
+impl ExchangeFailure {
+    pub(crate) fn new(reason: Reason, message: String, endpoint: &str, region: &str) -> Self {
+        let (endpoint, region) = (endpoint.to_owned(), region.to_owned());
+        Self { reason, message, endpoint, region, code: None, request_id: None, retry_after: None, clock_off: None }
+    }
+
+    pub(crate) fn hint_context<'a>(&'a self, session: &'a Session) -> HintContext<'a> {
+        HintContext { session, endpoint: &self.endpoint, region: &self.region, message: &self.message }
+    }
+
+    /// `hint` tells the reader of the error what to do.
+    pub(crate) fn into_failure(self, hint: String) -> Failure {
+        let error = Error::new(self.reason.kind(), self.message)
+            .with_hint(hint)
+            .with_transient(self.reason.is_transient())
+            .with_code(self.code)
+            .with_request_id(self.request_id)
+            .with_endpoint(self.reason.is_answer().then_some(self.endpoint));
+        Failure { class: self.reason.class(), error, retry_after: self.retry_after }
     }
 }
 
@@ -134,6 +173,7 @@ impl Exchange<'_> {
     }
 
     fn grant(self, mut issued: IssuedCredentials, answer: &Answer) -> Grant {
+        let (provider_name, feature) = self.authentication.provenance();
         let account_id = issued.assumed_role_arn.as_deref().and_then(account);
         let mut credentials = Credentials::builder()
             // Moved, not copied: the SDK wipes them when it drops them.
@@ -141,7 +181,7 @@ impl Exchange<'_> {
             .secret_access_key(mem::take(&mut *issued.secret_access_key))
             .session_token(mem::take(&mut *issued.session_token))
             .expiry(issued.expiration)
-            .provider_name(self.authentication.provider_name());
+            .provider_name(provider_name);
         credentials.set_account_id(account_id.map(Into::into));
         Grant {
             credentials: credentials.build(),
@@ -152,7 +192,7 @@ impl Exchange<'_> {
                 account_id: account_id.map(str::to_owned),
                 assumed_role_arn: issued.assumed_role_arn,
                 endpoint: Some(self.endpoint),
-                feature: Some(self.authentication.feature()),
+                feature: Some(feature),
             },
         }
     }
@@ -172,16 +212,7 @@ impl Exchange<'_> {
     }
 
     fn failure(&self, reason: Reason, message: String) -> ExchangeFailure {
-        ExchangeFailure {
-            reason,
-            message,
-            endpoint: self.endpoint.clone(),
-            region: self.client.region.clone(),
-            code: None,
-            request_id: None,
-            retry_after: None,
-            clock_off: None,
-        }
+        ExchangeFailure::new(reason, message, &self.endpoint, &self.client.region)
     }
 }
 

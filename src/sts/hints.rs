@@ -2,7 +2,7 @@
 
 use super::config::is_aws;
 use super::connection_errors;
-use super::failure::Reason;
+use super::failure_reason::Reason;
 use super::request::Session;
 use crate::error::in_words;
 

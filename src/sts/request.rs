@@ -11,7 +11,7 @@ use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 
 use super::answer_capture::AnswerCapture;
 use super::connection_errors::{self, NoConnection};
-use super::failure::Reason;
+use super::failure_reason::Reason;
 
 /// The session of a role that a request asks for.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -57,18 +57,11 @@ impl Authentication<'_> {
         }
     }
 
-    pub(super) fn provider_name(&self) -> &'static str {
+    /// The name of the provider, and the SDK's mark, in credentials from this operation.
+    pub(super) fn provenance(&self) -> (&'static str, AwsCredentialFeature) {
         match self {
-            Self::Token { .. } => "WebIdentity",
-            Self::Credentials { .. } => "AssumeRole",
-        }
-    }
-
-    /// The SDK's mark of credentials that come from this operation.
-    pub(super) fn feature(&self) -> AwsCredentialFeature {
-        match self {
-            Self::Token { .. } => AwsCredentialFeature::CredentialsStsAssumeRoleWebId,
-            Self::Credentials { .. } => AwsCredentialFeature::CredentialsStsAssumeRole,
+            Self::Token { .. } => ("WebIdentity", AwsCredentialFeature::CredentialsStsAssumeRoleWebId),
+            Self::Credentials { .. } => ("AssumeRole", AwsCredentialFeature::CredentialsStsAssumeRole),
         }
     }
 

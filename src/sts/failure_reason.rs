@@ -1,45 +1,8 @@
-//! A failed exchange: the reason, its class and kind, and the error text.
-
-use std::time::Duration;
+//! The reasons of a failed exchange, each with its class and kind.
 
 use super::connection_errors::NoConnection;
-use super::hints::HintContext;
-use super::request::Session;
-use crate::error::{Error, ErrorKind};
-use crate::refresh::{Class, Failure};
-
-/// Why an exchange gave no credentials. Each text in it is fit to print.
-#[derive(Debug)]
-pub(crate) struct ExchangeFailure {
-    pub(crate) reason: Reason,
-    /// What failed, on what, and why.
-    pub(crate) message: String,
-    /// Address of the request. Name of the region if there is no request.
-    pub(crate) endpoint: String,
-    pub(crate) region: String,
-    pub(crate) code: Option<String>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    /// Difference between the local clock and the `Date` of the answer.
-    pub(crate) clock_off: Option<Duration>,
-}
-
-impl ExchangeFailure {
-    pub(crate) fn hint_context<'a>(&'a self, session: &'a Session) -> HintContext<'a> {
-        HintContext { session, endpoint: &self.endpoint, region: &self.region, message: &self.message }
-    }
-
-    /// `hint` tells the reader of the error what to do.
-    pub(crate) fn into_failure(self, hint: String) -> Failure {
-        let error = Error::new(self.reason.kind(), self.message)
-            .with_hint(hint)
-            .with_transient(self.reason.is_transient())
-            .with_code(self.code)
-            .with_request_id(self.request_id)
-            .with_endpoint(self.reason.is_answer().then_some(self.endpoint));
-        Failure { class: self.reason.class(), error, retry_after: self.retry_after }
-    }
-}
+use crate::error::ErrorKind;
+use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. The reason decides class, kind and hint.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
