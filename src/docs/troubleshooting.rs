@@ -223,7 +223,8 @@
 //! ## `the answer of STS at …`
 //!
 //! The connection broke off amid the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! before it. `The exchange is tried again`. If it lasts, look at the AWS Health Dashboard, or at the log of your own STS.
+//! before it. `The exchange is tried again`. If it lasts: `look at the AWS Health Dashboard
+//! for …`, or `look at the log of that server`.
 //!
 //! ## `… does not answer as STS does`
 //!

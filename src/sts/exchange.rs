@@ -204,11 +204,17 @@ impl Exchange<'_> {
             Reason::NoConnection(NoConnection::NoCertificates | NoConnection::NoThread) => "nothing could be sent to",
             _ => "no answer from",
         };
-        let why = text.map_or_else(
-            || format!(" within {}", in_words(self.client.attempt_timeout)),
-            |text| format!(": {}", printable(text.trim_end_matches('.'), self.authentication.secret(), 512)),
-        );
-        Box::new(self.failure(reason, format!("{what} STS at {endpoint} for {role_arn}{why}")))
+        let message = match text {
+            Some(text) => {
+                let why = printable(text.trim_end_matches('.'), self.authentication.secret(), 512);
+                format!("{what} STS at {endpoint} for {role_arn}: {why}")
+            }
+            None => {
+                let limit = in_words(self.client.attempt_timeout);
+                format!("{what} STS at {endpoint} for {role_arn} within {limit}")
+            }
+        };
+        Box::new(self.failure(reason, message))
     }
 
     fn failure(&self, reason: Reason, message: String) -> ExchangeFailure {
