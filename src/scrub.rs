@@ -290,7 +290,7 @@ mod tests {
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2V4YW1wbGUuY29tIn0.c2lnbmF0dXJlLWNhbmFyeQ";
 
     #[test]
-    fn a_token_is_not_echoed_in_whole_or_in_part() {
+    fn no_part_of_the_token_is_echoed() {
         let lines = |width: usize| JWT.as_bytes().chunks(width).map(String::from_utf8_lossy).collect::<Vec<_>>();
         for (text, expected) in [
             (format!("bad token {JWT}!"), "bad token [redacted]!"),
@@ -316,7 +316,7 @@ mod tests {
             assert_eq!(printable(&format!("key={};", key.replace('/', escape)), "", 200), "key=[redacted];");
         }
         assert_eq!(printable("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMP&#x2F;EKEY€", "", 200), "[redacted]");
-        // What is before a key is no part of it.
+        // The percent sign before a key is no part of the key.
         assert_eq!(printable("%ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+Ab1+", "", 200), "%[redacted]");
         let wrapped =
             format!("-----BEGIN KEY-----\n{}\n{}\nAb1+Ab1+Ab==\n-----END", "Ab1+".repeat(16), "cD2/".repeat(16));
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_value_shows_all_but_secrets() {
+    fn quoted_value_shows_all_but_secrets() {
         for (value, shown) in [
             ("eu-central-1 ", r#""eu-central-1 ""#),
             ("eu\u{202e}\u{200b}\u{fe0f}\u{301}\n", r#""eu\u{202e}\u{200b}\u{fe0f}\u{301}\n""#),
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_what_is_labelled_a_secret_is_not_printed() {
+    fn p9_labelled_secret_is_not_printed() {
         for (text, printed) in [
             ("Authorization: Bearer s3cr3t-0f-mine", "Authorization: Bearer [redacted]"),
             ("authorization: basic dXNlcjpwYXNz\r\nhost: a", "authorization: basic [redacted] host: a"),
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_a_space() {
+    fn invisible_character_becomes_a_space() {
         let unseen = ('\0'..=char::MAX).filter(|c| {
             c.is_control() || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
                 || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
@@ -375,12 +375,12 @@ mod tests {
             assert_eq!(plain(&format!("a{c}b"), 200), "a b", "{c:?}");
         }
         assert_eq!(plain("é, ü, ß, 日本, Ж, ไม่มีสิทธิ์", 200), "é, ü, ß, 日本, Ж, ไม มีสิทธิ");
-        // One letter with a tower on it.
+        // One letter with many marks on it.
         assert_eq!(plain(&format!("ก{}", "\u{e31}".repeat(99)), 200), "ก\u{e31}\u{e31}");
     }
 
     #[test]
-    fn what_is_too_long_for_a_name_is_not_printed() {
+    fn word_longer_than_a_name_is_not_printed() {
         assert_eq!(printable(&format!("key {}", "Ab1+".repeat(11)), "", 200), "key [redacted]");
         assert_eq!(printable(&format!("key {}", "Ab1+".repeat(10)), "", 200), "key [redacted]");
         for name in ["9e99a48a9960b14926bb7f3b02e22da2b0ab7280", "Role-For-The-Checkout-Service-In-Shop-01"] {
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_printed_and_long_secrets_are_not() {
+    fn long_name_is_printed_and_long_secret_not() {
         for name in [
             "arn:aws:iam::123456789012:role/eksctl-shop-production-addon-iamserviceaccount-defau-Role1-1A2B3C4D5E6F7",
             "orders-service-of-the-shop-in-production-7d9f8c6b5-x2v4q",
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_a_key_with_slashes_in_it_is_not_printed_and_a_path_is() {
+    fn p9_key_with_slashes_is_told_from_path() {
         for key in [
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "/J4lrXUtnFEMIsK7MDENG+bPxRfiCYEX4MPLEK3Y",
@@ -440,9 +440,9 @@ mod tests {
         }
     }
 
-    /// Of random ones the rare that looks like words may be missed, not half of them.
+    /// A rare random key looks like words and is missed.
     #[test]
-    fn p9_hardly_a_random_key_is_printed() {
+    fn p9_random_key_is_rarely_printed() {
         let mut random = fastrand::Rng::with_seed(1);
         let base64: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
         let printed = (0..10_000).filter(|_| {
@@ -458,7 +458,7 @@ mod tests {
         assert_eq!(printable(" a\r\n\tb\u{1b}[31m\u{202e}c\0 ", "", 200), "a b [31m c");
         assert_eq!(printable("äöü", "", 2), "äö…");
         assert_eq!(printable(&format!("a {}", "x".repeat(LONGEST_TEXT)), "", 25), "a");
-        // The token ends beyond the limit.
+        // The token ends after the limit.
         assert_eq!(printable(&format!("{} {JWT}", "x".repeat(20)), JWT, 25), "xxxxxxxxxxxxxxxxxxxx [red…");
     }
 }

@@ -165,7 +165,7 @@ mod tests {
     use crate::sts::testing::{ROLE, session};
 
     #[test]
-    fn missing_connection_is_explained_by_its_text() {
+    fn hint_follows_the_text_of_the_error() {
         let session = session(ROLE);
         let hint_for = |endpoint, message| {
             hint(

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_code_is_judged_by_its_status() {
+    fn answer_without_code_is_judged_by_status() {
         for (status, sent, reason) in [
             (200, Token, Reason::NotSts),
             (302, Token, Reason::NotSts),

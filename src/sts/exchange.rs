@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_of_sts_becomes_a_grant() {
+    async fn aws_answer_becomes_a_grant() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
         let grant =
             StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.ok().unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p9_the_request_is_a_post_with_the_token_in_its_body_only() {
+    async fn p9_token_is_sent_in_the_body_only() {
         let server = Server::start(http(200, "", &success()), Then::Close).await;
         let session = Session {
             length: Some(Duration::from_secs(900)),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_role_is_assumed_with_a_signed_request_and_its_answer_read_alike() {
+    async fn assume_role_is_signed_and_its_answer_read() {
         let body = success().replace("AssumeRoleWithWebIdentity", "AssumeRole");
         let server = Server::start(http(200, DATE, &body), Then::Close).await;
         let signer =
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p9_a_session_token_is_not_echoed() {
+    async fn p9_session_token_is_not_echoed() {
         let signer = Credentials::new("ASIABASE", SECRET, Some(SESSION.to_owned()), None, "test");
         let settings = ChainSettings::default();
         let authentication = Authentication::Credentials { credentials: &signer, settings: &settings };
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_answer_of_another_server_becomes_a_grant() {
+    async fn ceph_answer_becomes_a_grant() {
         // Ceph: no namespace, no metadata, nine digits, no account, no Date.
         let body = format!(
             r#"<?xml version="1.0" encoding="UTF-8"?><AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><SubjectFromWebIdentityToken>system:serviceaccount:ns:app</SubjectFromWebIdentityToken><Audience>sts.amazonaws.com</Audience><AssumedRoleUser><Arn>arn:aws:sts:::assumed-role/app/pod-1</Arn><AssumeRoleId>x:pod-1</AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>KEY</AccessKeyId><Expiration>2030-01-01T01:00:00.123456789Z</Expiration><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>{SESSION}</SessionToken></Credentials><Provider>issuer.example.com</Provider><PackedPolicySize>0</PackedPolicySize></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"#
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p7_a_date_from_a_cache_is_no_servers_clock() {
+    async fn p7_date_from_a_cache_is_ignored() {
         let grant = exchange(http(200, &format!("{DATE}Age: 1\r\n"), &success())).await.ok().unwrap();
         assert_eq!(grant.date, None);
         let grant = exchange(http(200, "Date: yesterday\r\n", &success())).await.ok().unwrap();
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_keeps_code_message_and_request_id() {
+    async fn failure_keeps_code_message_and_request_id() {
         let refusal =
             refusal(xml("", 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")).await;
         assert_eq!(refusal.reason, Reason::RoleDenied);
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_of_another_server_is_read_as_well() {
+    async fn ceph_error_is_read() {
         let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>AccessDenied</Code><Message></Message>\
                     <RequestId>tx0000001ce47ed146f5502-006b04c53f-1016-default</RequestId>\
                     <HostId>1016-default-default</HostId></Error>";
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn throttling_comes_as_400_and_names_its_time() {
+    async fn throttling_comes_as_400_with_retry_after() {
         for (header, seconds) in [
             ("", None),
             ("Retry-After: 7\r\n", Some(7)),
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_from_the_servers_future_is_an_outage() {
+    async fn early_token_is_an_outage() {
         for (ahead, date, reason) in
             [(1, DATE, Reason::TooEarly), (0, DATE, Reason::RoleDenied), (60, "", Reason::RoleDenied)]
         {
@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_row_of_the_table_is_told_from_its_wire_form() {
+    async fn each_answer_has_its_class_and_kind() {
         let html = |status| http(status, "Content-Type: text/html\r\n", "<!doctype html><p>Bad <b>gateway");
         let cut = success().split_once("</Credentials>").unwrap().0.to_owned();
         let without = |from: &str| http(200, "", &success().replace(from, ""));
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p12_an_answer_that_is_not_of_sts_is_described() {
+    async fn p12_foreign_answer_is_described() {
         for (reply, message) in [
             (
                 http(200, "Content-Type: text/html\r\nServer: portal\r\n", "<html>\r\n<title>Sign in</title>"),
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_fails_is_an_outage() {
+    async fn failed_connection_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let refusal = StsClient::of(&config(&format!("http://{closed}/?a=b")))
             .exchange(&session(ROLE), &token(None), in_time())
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_users_http_client_is_used_and_its_failure_understood() {
+    async fn error_of_users_http_client_is_understood() {
         let failure = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
@@ -646,7 +646,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_hangs_is_given_up() {
+    async fn hanging_server_times_out() {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<Ass";
         for reply in ["", "HTTP/1.1 200 OK\r\n", head] {
             let server = Server::start(reply, Then::Hang).await;
@@ -668,7 +668,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_cannot_be_is_a_setting() {
+    async fn impossible_endpoint_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
             let refusal =
                 StsClient::of(&config(url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
@@ -681,7 +681,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p9_neither_logs_nor_errors_hold_a_secret() {
+    async fn p9_logs_and_errors_hold_no_secret() {
         let (log, guard) = Log::capture();
         let echo =
             format!("<Error><Code>{JWT}</Code><Message>sent {JWT}</Message><RequestId>{JWT}</RequestId></Error>");
@@ -778,7 +778,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_makes_a_panic_or_half_a_grant(body in bodies(), status in 100..600u16) {
+        fn any_answer_gives_whole_grant_or_failure(body in bodies(), status in 100..600u16) {
             let sts = StsClient::of(&config("http://127.0.0.1:1"));
             let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.clone()));
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_comes_first_in_its_turn() {
+    fn each_address_comes_first_once() {
         let of = |text: &str| text.split(' ').map(|address| address.parse().unwrap()).collect::<Vec<IpAddr>>();
         for (found, turn, tried) in [
             ("10.0.0.2 10.0.0.1 10.0.0.3", 0, "10.0.0.1 10.0.0.2 10.0.0.3"),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn unanswered_request_ends_a_turn() {
+    fn unanswered_request_rotates_addresses() {
         let addresses = AddressRotation::default();
         let first = addresses.next();
         assert_eq!(addresses.next(), first + 1);

@@ -67,78 +67,82 @@ mod tests {
     use super::Outcome::{Answered, Disabled, Outage, UnknownIssuer};
     use super::*;
 
-    /// The asked that exchanges go to which end like this, and the place after them.
-    fn endpoints(standbys: usize, valid: bool, ends: &[Outcome]) -> Vec<usize> {
+    /// The endpoints of exchanges that end with these outcomes, and the endpoint after them.
+    fn endpoints(standbys: usize, valid: bool, outcomes: &[Outcome]) -> Vec<usize> {
         let mut order = StandbyOrder::new(standbys);
         let mut asked = Vec::new();
-        for &found in ends {
+        for &outcome in outcomes {
             asked.push(order.next(valid));
-            order.ended(found);
+            order.ended(outcome);
         }
         asked.push(order.next(valid));
         asked
     }
 
     #[test]
-    fn an_outage_leads_to_each_standby_in_turn_then_home_and_around_again() {
+    fn outage_asks_each_endpoint_in_turn() {
         assert_eq!(endpoints(2, true, &[Outage; 8]), [0, 0, 1, 2, 0, 1, 2, 0, 1]);
-        assert_eq!(endpoints(2, false, &[Outage; 8]), [0, 1, 2, 0, 1, 2, 0, 1, 2], "at once where nothing is usable");
+        assert_eq!(
+            endpoints(2, false, &[Outage; 8]),
+            [0, 1, 2, 0, 1, 2, 0, 1, 2],
+            "without valid credentials home gets one try"
+        );
         assert_eq!(endpoints(1, true, &[Outage; 5]), [0, 0, 1, 0, 1, 0]);
-        assert_eq!(endpoints(0, false, &[Outage; 3]), [0; 4], "there is no other place");
+        assert_eq!(endpoints(0, false, &[Outage; 3]), [0; 4], "there is no standby");
     }
 
     #[test]
-    fn an_expiry_amid_an_outage_loses_no_patience_and_skips_no_standby() {
+    fn expiry_in_an_outage_skips_no_standby() {
         let mut order = StandbyOrder::new(2);
-        let mut go = |valid| {
+        let mut fail = |valid| {
             let endpoint = order.next(valid);
             order.ended(Outage);
             endpoint
         };
-        assert_eq!([go(true), go(false), go(false), go(false), go(false)], [0, 1, 2, 0, 1]);
+        assert_eq!([fail(true), fail(false), fail(false), fail(false), fail(false)], [0, 1, 2, 0, 1]);
     }
 
     #[test]
-    fn whatever_sts_says_the_next_exchange_is_at_home() {
+    fn answer_leads_back_home() {
         assert_eq!(endpoints(2, false, &[Outage, Answered]), [0, 1, 0]);
         assert_eq!(endpoints(2, true, &[Outage, Outage, Answered, Outage]), [0, 0, 1, 0, 0]);
-        assert_eq!(endpoints(2, true, &[Outage, Answered, Outage, Answered]), [0; 5], "failures in a row, not in all");
+        assert_eq!(endpoints(2, true, &[Outage, Answered, Outage, Answered]), [0; 5], "an answer resets the count");
     }
 
     #[test]
-    fn a_standby_that_is_switched_off_is_not_asked_again() {
+    fn disabled_standby_is_not_asked_again() {
         assert_eq!(endpoints(2, false, &[Outage, Disabled, Outage, Outage, Outage]), [0, 1, 2, 0, 2, 0]);
         assert_eq!(endpoints(1, false, &[Outage, Disabled, Outage]), [0, 1, 0, 0]);
-        assert_eq!(endpoints(1, false, &[Disabled, Outage]), [0, 0, 1], "home is never out, and there it is an answer");
+        assert_eq!(endpoints(1, false, &[Disabled, Outage]), [0, 0, 1], "home is never excluded");
     }
 
     #[test]
-    fn a_standby_without_our_issuer_is_passed_over() {
+    fn standby_without_our_issuer_is_skipped_once() {
         assert_eq!(
             endpoints(2, false, &[Outage, UnknownIssuer, Outage, Outage]),
             [0, 1, 2, 0, 1],
-            "and asked again in its turn"
+            "it is asked again in the next round"
         );
-        assert_eq!(endpoints(2, true, &[UnknownIssuer, Outage, UnknownIssuer]), [0; 4], "at home it is an answer");
+        assert_eq!(endpoints(2, true, &[UnknownIssuer, Outage, UnknownIssuer]), [0; 4], "at home this is an answer");
     }
 
     #[test]
-    fn an_exchange_that_was_lost_does_not_count() {
+    fn lost_exchange_does_not_count() {
         let mut order = StandbyOrder::new(2);
         assert_eq!([order.next(true), order.next(true)], [0, 0]);
     }
 
     proptest! {
         #[test]
-        fn any_outage_asks_each_place_that_is_left_within_one_round(
+        fn outage_asks_each_endpoint_within_one_round(
             standbys in 0..6_usize,
             history in prop::collection::vec((any::<bool>(), prop::sample::select(vec![Answered, Outage, UnknownIssuer, Disabled])), 0..60),
         ) {
             let mut order = StandbyOrder::new(standbys);
-            for (valid, found) in history {
+            for (valid, outcome) in history {
                 let endpoint = order.next(valid);
                 prop_assert!(!order.excluded[endpoint] && endpoint <= standbys);
-                order.ended(found);
+                order.ended(outcome);
             }
             let left = order.excluded.iter().filter(|excluded| !**excluded).count();
             let mut asked: Vec<usize> = (0..=left + 1).map(|_| { let endpoint = order.next(true); order.ended(Outage); endpoint }).collect();

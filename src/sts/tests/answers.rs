@@ -203,7 +203,7 @@ async fn seaweedfs_answers_are_understood() {
 /// nginx, Apache, Squid (errors/templates), Envoy, Istio, AWS's load balancer, Kubernetes, Python's http.server, portals.
 #[tokio::test]
 #[rustfmt::skip]
-async fn strangers_are_told_from_sts() {
+async fn foreign_servers_are_told_from_sts() {
     let nginx = |title| {
         format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -291,7 +291,7 @@ async fn p9_bodies_with_credentials_are_not_quoted() {
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn encodings_are_named_and_nothing_is_quoted() {
+async fn encoded_answer_is_named_and_not_quoted() {
     let mut rows = Vec::new();
     for (name, header, seen) in [
         ("gzip", "Content-Encoding: gzip\r\n", "encoded (gzip), which was not asked for"),
@@ -353,7 +353,7 @@ async fn xml_is_read_as_xml() {
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn what_is_not_xml_gives_no_credentials() {
+async fn malformed_xml_gives_no_credentials() {
     let of = |body: String| http(200, "", &body).into_bytes();
     let bad = |name, body, seen| (name, of(body), Reason::BadGrant, Unclear, Unexpected, seen);
     let (before, _) = success().split_once("</Credentials>").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
@@ -379,7 +379,7 @@ async fn what_is_not_xml_gives_no_credentials() {
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn expirations_are_understood_or_shown() {
+async fn expiration_is_read_or_shown() {
     let expiring = |text: &str| http(200, DATE, &success().replace("2030-01-01T01:00:00Z", text)).into_bytes();
     let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(NOW * 1000 + 3_600_000 + millis);
     for (text, millis) in [
