@@ -263,8 +263,8 @@ mod tests {
         StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60))), in_time()).await
     }
 
-    async fn refusal(reply: impl Into<Vec<u8>>) -> Box<ExchangeFailure> {
-        exchange(reply).await.err().expect("a refusal")
+    async fn failure(reply: impl Into<Vec<u8>>) -> Box<ExchangeFailure> {
+        exchange(reply).await.err().expect("a failure")
     }
 
     fn in_time() -> Instant {
@@ -367,13 +367,13 @@ mod tests {
             ("ValidationError", Reason::Setting),
         ] {
             let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
-            let refused = StsClient::of(&config(&server.url))
+            let failure = StsClient::of(&config(&server.url))
                 .exchange(&session(ROLE), &authentication, in_time())
                 .await
                 .err()
                 .unwrap();
-            assert_eq!(refused.reason, reason);
-            assert!(refused.message.contains("sent [redacted]"), "{}", refused.message);
+            assert_eq!(failure.reason, reason);
+            assert!(failure.message.contains("sent [redacted]"), "{}", failure.message);
         }
     }
 
@@ -405,14 +405,14 @@ mod tests {
 
     #[tokio::test]
     async fn failure_keeps_code_message_and_request_id() {
-        let refusal =
-            refusal(xml("", 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")).await;
-        assert_eq!(refusal.reason, Reason::RoleDenied);
-        assert_eq!(refusal.code.as_deref(), Some("AccessDenied"));
-        assert_eq!(refusal.request_id.as_deref(), Some("7c41e222-d77b-4402-a75c-057740452593"));
-        assert_eq!(refusal.retry_after, None);
+        let failure =
+            failure(xml("", 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")).await;
+        assert_eq!(failure.reason, Reason::RoleDenied);
+        assert_eq!(failure.code.as_deref(), Some("AccessDenied"));
+        assert_eq!(failure.request_id.as_deref(), Some("7c41e222-d77b-4402-a75c-057740452593"));
+        assert_eq!(failure.retry_after, None);
         assert_eq!(
-            refusal.message.replace(&refusal.endpoint, "ENDPOINT"),
+            failure.message.replace(&failure.endpoint, "ENDPOINT"),
             "STS at ENDPOINT answered AccessDenied (HTTP 403) for arn:aws:iam::123456789012:role/app: \
              \"Not authorized to perform sts:AssumeRoleWithWebIdentity\""
         );
@@ -423,14 +423,14 @@ mod tests {
         let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>AccessDenied</Code><Message></Message>\
                     <RequestId>tx0000001ce47ed146f5502-006b04c53f-1016-default</RequestId>\
                     <HostId>1016-default-default</HostId></Error>";
-        let answer = refusal(http(403, "Content-Type: application/xml\r\n", body)).await;
+        let answer = failure(http(403, "Content-Type: application/xml\r\n", body)).await;
         assert_eq!(answer.reason, Reason::RoleDenied);
         assert_eq!(answer.request_id.as_deref(), Some("tx0000001ce47ed146f5502-006b04c53f-1016-default"));
         assert_eq!(
             answer.message.replace(&answer.endpoint, "ENDPOINT"),
             "STS at ENDPOINT answered AccessDenied (HTTP 403) for arn:aws:iam::123456789012:role/app"
         );
-        let answer = refusal(http(400, "x-amz-request-id: from-the-head\r\n", "<Error><Code>Odd</Code></Error>")).await;
+        let answer = failure(http(400, "x-amz-request-id: from-the-head\r\n", "<Error><Code>Odd</Code></Error>")).await;
         assert_eq!(answer.reason, Reason::UnknownCode);
         assert_eq!(answer.request_id.as_deref(), Some("from-the-head"));
     }
@@ -446,9 +446,9 @@ mod tests {
             ("Retry-After: soon\r\n", None),
             ("Retry-After: 18446744073709551615\r\n", Some(86_400)),
         ] {
-            let refusal = refusal(xml(header, 400, "Throttling", "Rate exceeded")).await;
-            assert_eq!(refusal.reason, Reason::Throttled, "{header}");
-            assert_eq!(refusal.retry_after, seconds.map(Duration::from_secs), "{header}");
+            let failure = failure(xml(header, 400, "Throttling", "Rate exceeded")).await;
+            assert_eq!(failure.reason, Reason::Throttled, "{header}");
+            assert_eq!(failure.retry_after, seconds.map(Duration::from_secs), "{header}");
         }
     }
 
@@ -467,9 +467,9 @@ mod tests {
             http(200, header, &success().replace(SECRET, "")),
             http(200, header, &success()).split_once("<Provider>").unwrap().0.to_owned(),
         ] {
-            let refusal = refusal(reply).await;
-            let failure = refusal.into_failure(String::new());
-            assert_eq!(failure.retry_after, Some(Duration::from_secs(30)), "{}", failure.error);
+            let failure = failure(reply).await;
+            let engine_failure = failure.into_failure(String::new());
+            assert_eq!(engine_failure.retry_after, Some(Duration::from_secs(30)), "{}", engine_failure.error);
         }
     }
 
@@ -481,13 +481,13 @@ mod tests {
             let server = Server::start(xml(date, 403, "AccessDenied", ""), Then::Close).await;
             let authentication =
                 Authentication::Token { jwt: JWT, expires_at: None, valid_from: Some(at(NOW + ahead)) };
-            let refusal = StsClient::of(&config(&server.url))
+            let failure = StsClient::of(&config(&server.url))
                 .exchange(&session(ROLE), &authentication, in_time())
                 .await
                 .err()
                 .unwrap();
-            assert_eq!(refusal.reason, reason, "{ahead} {date}");
-            assert_eq!(refusal.clock_off.is_some(), !date.is_empty());
+            assert_eq!(failure.reason, reason, "{ahead} {date}");
+            assert_eq!(failure.clock_off.is_some(), !date.is_empty());
         }
     }
 
@@ -537,8 +537,8 @@ mod tests {
                 ErrorKind::ServiceUnavailable,
             ),
         ] {
-            let refusal = refusal(reply).await;
-            assert_eq!((refusal.reason.class(), refusal.reason.kind()), (class, kind), "{name}: {refusal:?}");
+            let failure = failure(reply).await;
+            assert_eq!((failure.reason.class(), failure.reason.kind()), (class, kind), "{name}: {failure:?}");
         }
     }
 
@@ -573,67 +573,67 @@ mod tests {
                 "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no session token",
             ),
         ] {
-            let refusal = refusal(reply).await;
-            assert_eq!(refusal.message.replace(&refusal.endpoint, "ENDPOINT"), message);
+            let failure = failure(reply).await;
+            assert_eq!(failure.message.replace(&failure.endpoint, "ENDPOINT"), message);
         }
     }
 
     #[tokio::test]
     async fn failed_connection_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let refusal = StsClient::of(&config(&format!("http://{closed}/?a=b")))
+        let failure = StsClient::of(&config(&format!("http://{closed}/?a=b")))
             .exchange(&session(ROLE), &token(None), in_time())
             .await
             .err()
             .unwrap();
-        assert_eq!(refusal.reason, Reason::NoConnection(NoConnection::Unreachable));
-        assert!(refusal.message.contains("onnection refused"), "{}", refusal.message);
-        assert_eq!(refusal.endpoint, format!("http://{closed}"));
+        assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable));
+        assert!(failure.message.contains("onnection failure"), "{}", failure.message);
+        assert_eq!(failure.endpoint, format!("http://{closed}"));
 
         let server = Server::start("", Then::Reset).await;
-        let refusal =
+        let failure =
             StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
-        assert_eq!(refusal.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", refusal.message);
+        assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", failure.message);
 
         // No TLS at the other end.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
-        let refusal =
+        let failure =
             StsClient::of(&config(&url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
-        assert_eq!(refusal.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", refusal.message);
+        assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", failure.message);
 
-        let refusal = StsClient::of(&config("http://no-such-host.invalid"))
+        let failure = StsClient::of(&config("http://no-such-host.invalid"))
             .exchange(&session(ROLE), &token(None), in_time())
             .await
             .err()
             .unwrap();
-        assert_eq!(refusal.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", refusal.message);
+        assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", failure.message);
     }
 
     #[tokio::test]
     async fn error_of_users_http_client_is_understood() {
-        let failure = |error: fn() -> ConnectorError| {
+        let with_error = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
             async move { StsClient::of(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap() }
         };
-        let refusal = failure(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
-        assert_eq!(refusal.reason, Reason::NoConnection(NoConnection::CertificateAuthority));
+        let failure = with_error(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
+        assert_eq!(failure.reason, Reason::NoConnection(NoConnection::CertificateAuthority));
         assert_eq!(
-            refusal.message,
+            failure.message,
             "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: invalid peer \
              certificate: UnknownIssuer"
         );
         // The words of the SDK's orchestrator.
         let error = || ConnectorError::other("No HTTP client was available to send this request. Enable".into(), None);
-        let refusal = failure(error).await;
-        assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoHttpClient, ErrorKind::InvalidConfiguration));
-        assert!(refusal.message.starts_with("nothing could be sent to STS at https://sts.ex"), "{}", refusal.message);
-        let refusal = failure(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;
-        assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
-        let refusal = failure(|| ConnectorError::io(format!("proxy says {JWT}").into())).await;
-        assert_eq!(refusal.reason, Reason::NoConnection(NoConnection::Unreachable));
-        assert!(refusal.message.ends_with("proxy says [redacted]"), "{}", refusal.message);
+        let failure = with_error(error).await;
+        assert_eq!((failure.reason, failure.reason.kind()), (Reason::NoHttpClient, ErrorKind::InvalidConfiguration));
+        assert!(failure.message.starts_with("nothing could be sent to STS at https://sts.ex"), "{}", failure.message);
+        let failure = with_error(|| ConnectorError::timeout("HTTP connect timeout occurred after 2s".into())).await;
+        assert_eq!((failure.reason, failure.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
+        let failure = with_error(|| ConnectorError::io(format!("proxy says {JWT}").into())).await;
+        assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable));
+        assert!(failure.message.ends_with("proxy says [redacted]"), "{}", failure.message);
     }
 
     #[derive(Debug)]
@@ -659,25 +659,25 @@ mod tests {
                 sts.exchange(&session(ROLE), &token(None), Instant::now() + config.attempt_timeout),
             )
             .await;
-            let refusal = exchange.expect("given up").err().unwrap();
-            assert_eq!((refusal.reason, refusal.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
+            let failure = exchange.expect("given up").err().unwrap();
+            assert_eq!((failure.reason, failure.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
             // One of the SDK's timeouts or ours: they are equal.
             let start = format!("no answer from STS at {} for {ROLE}", server.url);
-            assert!(refusal.message.starts_with(&start), "{reply:?}: {}", refusal.message);
+            assert!(failure.message.starts_with(&start), "{reply:?}: {}", failure.message);
         }
     }
 
     #[tokio::test]
     async fn impossible_endpoint_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
-            let refusal =
+            let failure =
                 StsClient::of(&config(url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
-            assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
+            assert_eq!(failure.reason, Reason::NotSent, "{}", failure.message);
         }
         let mut config = config("");
         config.home = EndpointConfig { region: Region::new("not a region"), endpoint_url: None };
-        let refusal = StsClient::of(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
-        assert_eq!(refusal.reason, Reason::NotSent, "{}", refusal.message);
+        let failure = StsClient::of(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
+        assert_eq!(failure.reason, Reason::NotSent, "{}", failure.message);
     }
 
     #[tokio::test]
@@ -708,13 +708,13 @@ mod tests {
             let sts = StsClient::of(&config);
             match sts.exchange(&session(ROLE), &token(None), in_time()).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
-                Err(refusal) => log.add(&format!("{refusal:?} {refusal:#?} {} {sts:?}", refusal.message)),
+                Err(failure) => log.add(&format!("{failure:?} {failure:#?} {} {sts:?}", failure.message)),
             }
         }
         drop(guard);
         // The SDK prints the headers of an answer before we see them: these are not ours to hide there.
         let header = format!("Content-Type: {JWT}\r\nx-amzn-requestid: {JWT}\r\n");
-        log.add(&format!("{:?}", refusal(http(400, &header, "")).await));
+        log.add(&format!("{:?}", failure(http(400, &header, "")).await));
         let log = log.text();
         assert!(log.contains("transmitting request"), "the log was not captured: {} bytes", log.len());
         for secret in [JWT, SECRET, SESSION, "eyJ0b2tlbiI6ImNhbmFyeSJ9", "c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk"] {
@@ -793,9 +793,9 @@ mod tests {
                     prop_assert!(grant.expiration > at(1_420_000_000));
                     prop_assert!(grant.principal.account_id.is_none_or(|id| id.len() == 12));
                 }
-                Err(refusal) => {
-                    prop_assert!(!refusal.message.is_empty() && refusal.message.len() < 4096);
-                    prop_assert!(!refusal.message.contains(SECRET) && !refusal.message.contains(SESSION));
+                Err(failure) => {
+                    prop_assert!(!failure.message.is_empty() && failure.message.len() < 4096);
+                    prop_assert!(!failure.message.contains(SECRET) && !failure.message.contains(SESSION));
                 }
             }
         }

@@ -26,10 +26,10 @@ type Row = (&'static str, Vec<u8>, Reason, Class, ErrorKind, &'static str);
 
 async fn check(rows: Vec<Row>) {
     for (name, reply, reason, class, kind, seen) in rows {
-        let refusal = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
+        let failure = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
         let session = session(ROLE);
-        let text = format!("{}\n{}", refusal.message, hint(refusal.reason, &refusal.hint_context(&session)));
-        let got = (refusal.reason, refusal.reason.class(), refusal.reason.kind());
+        let text = format!("{}\n{}", failure.message, hint(failure.reason, &failure.hint_context(&session)));
+        let got = (failure.reason, failure.reason.class(), failure.reason.kind());
         assert_eq!(got, (reason, class, kind), "{name}: {text}");
         assert!(text.contains(seen), "{name}: {seen:?} is not in {text}");
         for secret in [JWT, SECRET, SESSION, "hvs.CAES", "vault-secret", "BODYCANARY"] {
@@ -345,7 +345,7 @@ async fn xml_is_read_as_xml() {
         let mut reply =
             format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
         reply.extend(body);
-        let grant = exchange(reply).await.unwrap_or_else(|refusal| panic!("{name}: {}", refusal.message));
+        let grant = exchange(reply).await.unwrap_or_else(|failure| panic!("{name}: {}", failure.message));
         let keys = grant.credentials;
         assert_eq!((keys.secret_access_key(), keys.session_token()), (SECRET, Some(SESSION)), "{name}");
     }
@@ -393,7 +393,7 @@ async fn expiration_is_read_or_shown() {
         ("1893459600.5", 500),
         ("1.8934596E9", 0),
     ] {
-        let grant = exchange(expiring(text)).await.unwrap_or_else(|refusal| panic!("{text}: {}", refusal.message));
+        let grant = exchange(expiring(text)).await.unwrap_or_else(|failure| panic!("{text}: {}", failure.message));
         assert_eq!(grant.expiration, at(millis), "{text}");
     }
     let bad = |text, seen| (text, expiring(text), Reason::BadGrant, Unclear, Unexpected, seen);
