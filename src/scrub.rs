@@ -141,7 +141,7 @@ fn grains(text: &str) -> Vec<(Range<usize>, u128)> {
     letters.windows(GRAIN).map(|row| (row[0].0..row[GRAIN - 1].0 + 1, grain(row))).collect()
 }
 
-/// What stands where a secret is written: after `Bearer`, `password=` or `"token":`, and before the `@` of a URL.
+/// Places where a secret is usually written: after `Bearer`, `password=` or `"token":`, and before the `@` of a URL.
 fn labelled(text: &str) -> Vec<Range<usize>> {
     // Of the same length, so that a place in the one is a place in the other.
     let lower = text.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What the body of an answer says: credentials, an error, or nothing that STS says.
+//! Reads the body of an answer: credentials, an error in XML or JSON, or a body that is not STS's.
 //!
 //! The SDK's own reader takes a cut answer for a whole one, and drops the text of errors that it does not know.
 
@@ -136,7 +136,7 @@ fn text(node: Node<'_, '_>) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(whole.trim().to_owned()))
 }
 
-/// Whether the text can go into a header.
+/// A key must fit into a header later.
 fn is_key(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -175,8 +175,8 @@ fn json_message(json: &Value) -> Option<&str> {
     message.or_else(|| json.get("errors")?.get(0)?.as_str())
 }
 
-/// What a body is that is not STS's, and a part of it for people to see. Never quoted: markup beyond a title, XML, values in
-/// JSON other than messages, and the text of a success.
+/// Describes a body that is not STS's, and quotes a part of it. Never quoted are markup beyond a title, XML, values in JSON
+/// other than messages, and the text of a success.
 fn describe(answer: &Answer, text: &str, json: Option<&Value>) -> (&'static str, Option<String>) {
     let lower = Zeroizing::new(text.to_ascii_lowercase());
     match () {

@@ -1,6 +1,6 @@
-//! The times in an answer of STS: what `Date`, `Age`, `Retry-After` and `Expiration` say, and which of them is believed.
+//! Reads and judges the times in an answer of STS: `Date`, `Age`, `Retry-After` and `Expiration`.
 //!
-//! The local clock has no say here. The engine compares the times with it when it computes the lifetime.
+//! The local clock has no say here. The engine compares these times with the local clock when it computes the lifetime.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use super::error_codes::SentWith;
 use super::request::Authentication;
 use crate::refresh::Grant;
 
-/// What the `Date` of an answer says about the session in the same answer.
+/// Result of comparing the `Date` of an answer with the session in the same answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum DateVerdict {
     /// The answer has no `Date` of its server.
@@ -25,8 +25,8 @@ pub(super) enum DateVerdict {
     Differs,
 }
 
-/// The start of a session is its end without the requested length. STS computes the end from its own clock. A proxy that
-/// writes the `Date`, or keeps an old one, cannot make both agree.
+/// Compares `Date` with the start of the session, which is its `Expiration` less the requested length. STS computes
+/// `Expiration` from its own clock. A proxy that writes the `Date`, or keeps an old one, cannot make both agree.
 pub(super) fn judge(grant: &Grant) -> DateVerdict {
     match (grant.date, grant.expiration.checked_sub(grant.requested)) {
         (None, _) => DateVerdict::NoDate,
@@ -41,7 +41,7 @@ pub(crate) fn agreed_date(grant: &Grant) -> Option<SystemTime> {
     grant.date.filter(|_| judge(grant) == DateVerdict::Agrees)
 }
 
-/// Whether the token was valid at the `Date` of the answer.
+/// Tells whether the token was valid at the `Date` of the answer.
 pub(super) fn sent_with(authentication: &Authentication<'_>, date: Option<SystemTime>) -> SentWith {
     match (authentication, date) {
         // The expiry of credentials is a time of the local clock, which says nothing about the server's clock.

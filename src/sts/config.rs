@@ -41,7 +41,7 @@ impl StsConfig {
         EndpointsKey(self.home.clone(), self.standbys.clone(), [self.use_fips, self.use_dual_stack])
     }
 
-    /// Whether the clients of `other` do for this config. The caller compares HTTP client and time source.
+    /// True if this config can use the clients of `other`. The caller compares HTTP client and time source.
     pub(crate) fn is_served_by(&self, other: &Self) -> bool {
         self.endpoints_key() == other.endpoints_key()
             && self.app_name == other.app_name
@@ -50,7 +50,7 @@ impl StsConfig {
     }
 }
 
-/// Whether a request to this host stays on the machine.
+/// True if a request to this host stays on the machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     let name = host.trim_end_matches('.').to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! No connection to STS: the cause, from the error of the HTTP client, and what to do about it.
+//! Finds out why no connection to STS was made, from the error of the HTTP client, and gives the hint for each cause.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -84,7 +84,7 @@ impl fmt::Display for SetUpError {
 
 impl StdError for SetUpError {}
 
-/// What the reader of the error can do.
+/// The next step of whoever reads the error.
 pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
     let endpoint = context.endpoint;
     match cause {

@@ -1,10 +1,10 @@
-//! Error codes of STS: what a code, its message and the HTTP status mean.
+//! Error codes of STS: finds the reason from the code, its message and the HTTP status.
 
 use super::failure_reason::Reason;
 use crate::key_refusal::names_key;
 use crate::refresh::Class;
 
-/// What the request carried. `ExpiredToken` and `EarlyToken` are judged by the server's clock.
+/// The proof in the request. `ExpiredToken` and `EarlyToken` are judged by the server's clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SentWith {
     Token,

@@ -73,7 +73,7 @@ impl StsClient {
 #[derive(Debug)]
 pub(crate) struct ExchangeFailure {
     pub(crate) reason: Reason,
-    /// What failed, on what, and why.
+    /// Names the failure, the endpoint, the role and the cause.
     pub(crate) message: String,
     /// Address of the request. Name of the region if there is no request.
     pub(super) endpoint: String,

@@ -97,7 +97,7 @@ impl Reason {
         !matches!(self, Self::NoConnection(_) | Self::NoAnswer | Self::NotSent | Self::NoHttpClient)
     }
 
-    /// Whether a standby may succeed: nothing answers as STS does, or STS itself fails.
+    /// A standby may succeed: nothing answers as STS does, or STS itself fails.
     pub(super) fn is_outage(self) -> bool {
         matches!(
             self,
@@ -111,7 +111,7 @@ impl Reason {
         )
     }
 
-    /// Whether the failure may pass although nobody changes a setting.
+    /// The failure may pass although nobody changes a setting.
     pub(super) fn is_transient(self) -> bool {
         !matches!(self.class(), Class::Config | Class::Lagging)
     }

@@ -1,4 +1,4 @@
-//! What the reader of an error can do, whatever the request carried.
+//! Hints: the next step for each reason that does not depend on the operation. `web_identity` and `assume_role` have the rest.
 
 use super::config::is_aws;
 use super::connection_errors;
@@ -6,7 +6,7 @@ use super::failure_reason::Reason;
 use super::request::Session;
 use crate::error::in_words;
 
-/// What a hint can name.
+/// Facts that a hint can name.
 pub(crate) struct HintContext<'a> {
     pub(crate) session: &'a Session,
     pub(crate) endpoint: &'a str,

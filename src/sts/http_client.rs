@@ -126,7 +126,7 @@ impl Shared {
     }
 }
 
-/// Whether the machine has a valid CA certificate. Blocks.
+/// True if the machine has a valid CA certificate. Blocks.
 fn certificates_exist() -> bool {
     let found = rustls_native_certs::load_native_certs();
     RootCertStore::empty().add_parsable_certificates(found.certs).0 > 0

@@ -34,7 +34,7 @@ pub(crate) struct ChainSettings {
     pub(crate) source_identity: Option<String>,
 }
 
-/// What authenticates the request. It decides the operation.
+/// The proof in the request. It decides the operation.
 pub(crate) enum Authentication<'a> {
     /// `AssumeRoleWithWebIdentity`.
     Token {

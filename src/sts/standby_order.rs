@@ -11,7 +11,7 @@ pub(super) struct StandbyOrder {
     outages: u32,
 }
 
-/// What an exchange says about its endpoint.
+/// Meaning of an exchange for its endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     /// STS answered, with success or an error. Every endpoint would answer so.
