@@ -14,7 +14,7 @@ use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
 use crate::key_refusal::least_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
-use crate::sts::{ChainSettings, Endpoints, Proof, Refusal, Session};
+use crate::sts::{Authentication, ChainSettings, Endpoints, ExchangeFailure, Session};
 
 /// Credentials of one role, from STS, for those of a base.
 pub(crate) struct AssumeRole {
@@ -59,30 +59,30 @@ impl AssumeRole {
         })
     }
 
-    fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
-        if let Some(least_age) = refusal.code.as_deref().and_then(|code| least_age(code, refusal.clock_off)) {
+    fn refused(&self, failure: ExchangeFailure, signed_with: &Credentials) -> Failure {
+        if let Some(least_age) = failure.code.as_deref().and_then(|code| least_age(code, failure.clock_off)) {
             self.base.rejected(signed_with.access_key_id(), least_age);
         }
         let principal = self.base.status().principal;
         let known = Known {
-            asked: refusal.asked(&self.session),
+            context: failure.hint_context(&self.session),
             base_role_arn: self.base.subject(),
             base_session_arn: principal.as_deref().and_then(|principal| principal.assumed_role_arn.as_deref()),
             settings: &self.settings,
         };
-        let hint = hint(refusal.reason, &known);
-        refusal.into_failure(hint)
+        let hint = hint(failure.reason, &known);
+        failure.into_failure(hint)
     }
 }
 
 impl Source for AssumeRole {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        // Waited for without a turn: the base may need one itself.
+        // Waited for without a permit: the base may need one itself.
         self.sign_with().await?;
-        let turn = self.sts.turn(attempt).await;
+        let permit = self.sts.permit(attempt).await;
         let credentials = self.sign_with().await?;
-        let proof = Proof::Credentials { credentials: &credentials, settings: &self.settings };
-        turn.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
+        let authentication = Authentication::Credentials { credentials: &credentials, settings: &self.settings };
+        permit.exchange(&self.session, &authentication).await.map_err(|failure| self.refused(*failure, &credentials))
     }
 
     async fn changed(&self) -> Change {
@@ -186,14 +186,14 @@ mod tests {
         let (base, config) = (base(false), config(&server.url));
         let chain = AssumeRole::new(base.clone(), session(ROLE), ChainSettings::default(), Endpoints::new(&config));
         let others = Endpoints::new(&config);
-        let mut turns = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..8 {
-            turns.push(others.turn(CALM).await);
+            permits.push(others.permit(CALM).await);
         }
         let refresh = async {
             until(|| chain.obstacle().is_some_and(|obstacle| obstacle.to_string().contains("8 exchanges"))).await;
             let credentials = base.refresh().await.unwrap();
-            drop(turns);
+            drop(permits);
             credentials.access_key_id().to_owned()
         };
         let (outcome, key) = tokio::join!(chain.fetch(CALM), refresh);

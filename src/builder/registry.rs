@@ -9,7 +9,7 @@ use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
 use crate::provider::Engine;
 use crate::refresh::WeakSupervisor;
-use crate::sts::{Place, Session};
+use crate::sts::{EndpointsKey, Session};
 use crate::web_identity::{Config, TokenId, WebIdentity};
 
 /// Providers that are built for the same session are one: one slot, one task, one exchange at a time.
@@ -52,7 +52,7 @@ pub struct Registry {
 struct Key {
     session: Session,
     token: TokenId,
-    sts: Place,
+    sts: EndpointsKey,
 }
 
 /// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
@@ -121,7 +121,7 @@ impl fmt::Debug for Registry {
 impl Key {
     fn of(parts: &Parts) -> Self {
         let Config { session, token, sts } = &parts.config;
-        Self { session: session.clone(), token: token.id(), sts: sts.place() }
+        Self { session: session.clone(), token: token.id(), sts: sts.endpoints_key() }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::Engine;
 use crate::refresh::{self, ExpiredPolicy, ShutdownWhen, Source};
-use crate::sts::{Endpoints, Session, Site, StsConfig};
+use crate::sts::{EndpointConfig, Endpoints, Session, StsConfig};
 use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
 
 /// What the builder was told. Nothing here is known to be valid.
@@ -211,7 +211,7 @@ impl Settings {
         if let Some(url) = &endpoint_url {
             endpoint::no_variants(url, use_fips, use_dual_stack)?;
         }
-        let home = Site { region: Region::new(region.value), endpoint_url };
+        let home = EndpointConfig { region: Region::new(region.value), endpoint_url };
         let standbys = Home { site: &home, use_fips, use_dual_stack }.standbys(self.standbys.clone())?;
         let time_source = self.time_source.clone().or_else(|| shared?.time_source.clone());
         Ok(StsConfig {
@@ -295,7 +295,7 @@ impl Told {
 
 /// What is not wrong but may surprise about where STS is.
 pub(super) fn tell_of_sts(sts: &StsConfig, env: &Environment, told: &Told) {
-    for Site { region, endpoint_url } in std::iter::once(&sts.home).chain(&sts.standbys) {
+    for EndpointConfig { region, endpoint_url } in std::iter::once(&sts.home).chain(&sts.standbys) {
         match endpoint_url.as_deref() {
             Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => {
                 tracing::warn!(

@@ -10,7 +10,7 @@ use super::endpoint::{self, RawUrl};
 use super::parse::{self, Shown, quoted, refused};
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::sts::Site;
+use crate::sts::EndpointConfig;
 
 /// A standby as it was given.
 #[derive(Clone)]
@@ -30,15 +30,15 @@ impl fmt::Debug for RawStandby {
 
 /// What the standbys of one provider have in common.
 pub(super) struct Home<'a> {
-    pub(super) site: &'a Site,
+    pub(super) site: &'a EndpointConfig,
     pub(super) use_fips: bool,
     pub(super) use_dual_stack: bool,
 }
 
 impl Home<'_> {
     /// Those that are valid beside it, and beside each other.
-    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<Site>, BuildError> {
-        let mut standbys: Vec<Site> = Vec::with_capacity(given.len());
+    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<EndpointConfig>, BuildError> {
+        let mut standbys: Vec<EndpointConfig> = Vec::with_capacity(given.len());
         for raw in given {
             let (by, standby) = match raw {
                 RawStandby::Region(region) => (BY_REGION, self.region(region)?),
@@ -61,7 +61,7 @@ impl Home<'_> {
         Ok(standbys)
     }
 
-    fn region(&self, region: Region) -> Result<Site, BuildError> {
+    fn region(&self, region: Region) -> Result<EndpointConfig, BuildError> {
         let name = Given { by: BY_REGION, value: region.as_ref().to_owned() };
         if let Some(url) = &self.site.endpoint_url {
             return Err(refused(
@@ -73,7 +73,7 @@ impl Home<'_> {
         }
         let name = parse::region(name, true)?.value;
         self.same_partition(BY_REGION, &name, &name)?;
-        Ok(Site { region, endpoint_url: None })
+        Ok(EndpointConfig { region, endpoint_url: None })
     }
 
     /// Of AWS's STS, if that is what is asked at home.
@@ -102,7 +102,7 @@ impl Home<'_> {
         ))
     }
 
-    fn url(&self, url: RawUrl) -> Result<Site, BuildError> {
+    fn url(&self, url: RawUrl) -> Result<EndpointConfig, BuildError> {
         let url = endpoint::parse(Given { by: BY_URL, value: url })?;
         endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
         let at_aws = region_in(&url);
@@ -111,7 +111,7 @@ impl Home<'_> {
         }
         // Role chaining signs for it.
         let region = at_aws.unwrap_or_else(|| self.site.region.clone());
-        Ok(Site { region, endpoint_url: Some(url) })
+        Ok(EndpointConfig { region, endpoint_url: Some(url) })
     }
 }
 
@@ -130,7 +130,7 @@ fn region_in(url: &str) -> Option<Region> {
     labels.next().filter(|label| label.contains('-')).map(|region| Region::new(region.to_owned()))
 }
 
-fn is_same(one: &Site, other: &Site) -> bool {
+fn is_same(one: &EndpointConfig, other: &EndpointConfig) -> bool {
     match (&one.endpoint_url, &other.endpoint_url) {
         (None, None) => one.region == other.region,
         (Some(one), Some(other)) => one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/')),

@@ -223,14 +223,14 @@
 //! ## `the answer of STS at …`
 //!
 //! The connection ended inside the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! in front of it. `The exchange is tried again`. If it continues, check the AWS Health Dashboard, or the log of your own STS.
+//! in front of it. `The exchange is tried again`. If it continues, `look at the AWS Health Dashboard for …`, or
+//! `look at the log of that server`.
 //!
 //! ## `… does not answer as STS does`
 //!
 //! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
 //! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
-//! `XML without credentials or an error code`, `text in UTF-16`, `more than 64
-//! KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
+//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
 //! (407).
 //!
 //! ## `the answer of …`

@@ -4,11 +4,11 @@ use super::trust::{issuer_faults, provider_name, trust_statement};
 use super::{TokenClaims, TokenOrigin};
 use crate::error::date;
 use crate::scrub::plain;
-use crate::sts::{self, Asked, Reason, account_text};
+use crate::sts::{self, HintContext, Reason, account_text};
 
 /// What a hint can name.
 pub(crate) struct Known<'a> {
-    pub(crate) asked: Asked<'a>,
+    pub(crate) context: HintContext<'a>,
     pub(crate) origin: &'a TokenOrigin,
     /// Of the token that was sent, if they could be read.
     pub(crate) claims: Option<&'a TokenClaims>,
@@ -19,7 +19,7 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let role = known.role_arn();
     let from = known.origin;
     let account = account_text(role);
-    let endpoint = known.asked.endpoint;
+    let endpoint = known.context.endpoint;
     let (issuer, subject, audience) = (known.issuer(), known.subject(), known.audience());
     match reason {
         Reason::IssuerUnreachable | Reason::NoProvider if known.issuer_faults().is_some() => format!(
@@ -67,7 +67,7 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
         Reason::NoProviderAtStandby => format!(
             "the standby {endpoint} knows no OIDC provider for {issuer} in {account}, or the region is not active for this \
              account. Create the provider, or activate STS in {} (IAM, Account settings). The next endpoint is asked",
-            known.asked.region,
+            known.context.region,
         ),
         Reason::Audience if known.is_for_api_server() => known.for_api_server(),
         Reason::Audience => {
@@ -119,7 +119,7 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
              policy. The token is sent again within seconds"
         ),
         Reason::RoleDenied => role_denied(known),
-        other => sts::hint(other, &known.asked),
+        other => sts::hint(other, &known.context),
     }
 }
 
@@ -129,7 +129,7 @@ fn role_denied(known: &Known<'_>) -> String {
         return known.for_api_server();
     }
     let actions: Vec<_> =
-        ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(sts::missing_actions(&known.asked)).collect();
+        ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(sts::missing_actions(&known.context)).collect();
     let claims = known.claims.filter(|claims| is_printable(claims));
     let Some(statement) = claims.and_then(|claims| trust_statement(role, claims, &actions)) else {
         return format!(
@@ -172,7 +172,7 @@ impl Known<'_> {
     }
 
     fn role_arn(&self) -> &str {
-        &self.asked.session.role_arn
+        &self.context.session.role_arn
     }
 
     fn issuer(&self) -> String {
@@ -280,7 +280,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::sts::{Session, testing as server};
+    use crate::sts::{NoConnection, Session, testing as server};
     use crate::web_identity::testing::jwt;
     use crate::web_identity::token_source::{ProvideToken, future};
     use crate::web_identity::{SourceConfig, TokenConfig};
@@ -315,12 +315,12 @@ mod tests {
         });
         let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
         let said = "STS answered AccessDenied";
-        Known { asked: Asked { session, endpoint, region, said }, origin: &FILE, claims }
+        Known { context: HintContext { session, endpoint, region, message: said }, origin: &FILE, claims }
     }
 
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
-        (Reason::Unreachable, "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
+        (Reason::NoConnection(NoConnection::Unreachable), "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
         (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
@@ -405,20 +405,40 @@ mod tests {
         let (session, claims) = (session(ROLE), ours());
         let of = |reason, endpoint| {
             let known = known(&session, Some(&claims));
-            hint(reason, &Known { asked: Asked { endpoint, ..known.asked }, ..known })
+            hint(reason, &Known { context: HintContext { endpoint, ..known.context }, ..known })
         };
         for (reason, endpoint, parts) in [
-            (Reason::Certificate, "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
-            (Reason::CertificateHost, "https://sts.a", ["another host", "AWS_ENDPOINT_URL_STS", "must name the host"]),
+            (Reason::NoConnection(NoConnection::Certificate), "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
             (
-                Reason::CertificateAuthority,
+                Reason::NoConnection(NoConnection::CertificateHost),
+                "https://sts.a",
+                ["another host", "AWS_ENDPOINT_URL_STS", "must name the host"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::CertificateAuthority),
                 "https://sts.a",
                 ["private CA", "SSL_CERT_FILE", "AWS_CA_BUNDLE is not read"],
             ),
-            (Reason::CertificateTime, "https://sts.a", ["expired", "not valid yet", "clock of this machine"]),
-            (Reason::NotTls, "https://sts.a:8080", ["does not speak TLS", "https://sts.a:8080", "URL with http"]),
-            (Reason::NotTls, "http://sts.a", ["http://sts.a speaks TLS", "AWS_ENDPOINT_URL_STS", "with https"]),
-            (Reason::NoCertificates, "https://sts.a", ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"]),
+            (
+                Reason::NoConnection(NoConnection::CertificateTime),
+                "https://sts.a",
+                ["expired", "not valid yet", "clock of this machine"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::NotTls),
+                "https://sts.a:8080",
+                ["does not speak TLS", "https://sts.a:8080", "URL with http"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::NotTls),
+                "http://sts.a",
+                ["http://sts.a speaks TLS", "AWS_ENDPOINT_URL_STS", "with https"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::NoCertificates),
+                "https://sts.a",
+                ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+            ),
         ] {
             let hint = of(reason, endpoint);
             assert!(parts.iter().all(|part| hint.contains(part)), "{reason:?}: {hint}");
@@ -462,9 +482,9 @@ mod tests {
     fn fips_switch_is_named_where_it_is_on() {
         let session = session(ROLE);
         for (endpoint, named) in [("https://sts-fips.eu-central-1.amazonaws.com", true), ("https://sts.a", false)] {
-            for reason in [Reason::Unreachable, Reason::NoAnswer] {
+            for reason in [Reason::NoConnection(NoConnection::Unreachable), Reason::NoAnswer] {
                 let known = known(&session, None);
-                let hint = hint(reason, &Known { asked: Asked { endpoint, ..known.asked }, ..known });
+                let hint = hint(reason, &Known { context: HintContext { endpoint, ..known.context }, ..known });
                 assert_eq!(hint.contains("AWS_USE_FIPS_ENDPOINT=false"), named, "{hint}");
             }
         }
@@ -475,7 +495,8 @@ mod tests {
         let (session, claims) = (session(ROLE), ours());
         let known = known(&session, Some(&claims));
         let said = "Not authorized to perform sts:TagSession";
-        let hint = hint(Reason::RoleDenied, &Known { asked: Asked { said, ..known.asked }, ..known });
+        let hint =
+            hint(Reason::RoleDenied, &Known { context: HintContext { message: said, ..known.context }, ..known });
         assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
     }
 

@@ -35,7 +35,7 @@ use self::hints::{Known, hint};
 use self::tokens::Tokens;
 use crate::error::Error;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
-use crate::sts::{Endpoints, Proof, Refusal, Session};
+use crate::sts::{self, Authentication, Endpoints, ExchangeFailure, Session};
 
 /// Credentials of one role, from STS, for whatever token there is.
 pub(crate) struct WebIdentity {
@@ -82,9 +82,9 @@ impl WebIdentity {
 
     async fn trade(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let waits_for = |obstacle| self.set_obstacle(Some(obstacle));
-        // A token that cannot be had holds no turn.
+        // A token that cannot be had holds no permit.
         self.tokens.ready(waits_for).await?;
-        let turn = self.sts.turn(attempt).await;
+        let permit = self.sts.permit(attempt).await;
         // From here on another token is a change, also while STS still ponders this one.
         let token = self.tokens.token(waits_for).await?;
         self.set_obstacle(None);
@@ -93,13 +93,13 @@ impl WebIdentity {
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let valid_from = token.claims().and_then(TokenClaims::valid_from);
-        let proof = Proof::Token { jwt: token.expose(), expires_at, valid_from };
+        let authentication = Authentication::Token { jwt: token.expose(), expires_at, valid_from };
         let session = &self.config.session;
-        let outcome = turn.exchange(session, &proof).await;
+        let outcome = permit.exchange(session, &authentication).await;
         if let Ok(grant) = &outcome {
-            self.sts_clock.hear(expired::vouched_for(grant));
+            self.sts_clock.hear(sts::agreed_date(grant));
         }
-        outcome.map_err(|refusal| explained(*refusal, session, &self.config.token, token.claims()))
+        outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
     }
 
     fn set_obstacle(&self, obstacle: Option<Error>) {
@@ -138,13 +138,13 @@ impl Source for WebIdentity {
 
 /// For the engine, and with the next step for people.
 pub(crate) fn explained(
-    refusal: Refusal,
+    failure: ExchangeFailure,
     session: &Session,
     origin: &TokenOrigin,
     claims: Option<&TokenClaims>,
 ) -> Failure {
-    let hint = hint(refusal.reason, &Known { asked: refusal.asked(session), origin, claims });
-    refusal.into_failure(hint)
+    let hint = hint(failure.reason, &Known { context: failure.hint_context(session), origin, claims });
+    failure.into_failure(hint)
 }
 
 /// Without a good token there is nothing to try; the watch sees the next one.
@@ -385,14 +385,14 @@ mod tests {
         let rig = Rig::start(http(200, "", &success()), Then::Close).await;
         rig.write("old");
         let others = Endpoints::new(&server::config(&rig.server.url));
-        let mut turns = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..8 {
-            turns.push(others.turn(CALM).await);
+            permits.push(others.permit(CALM).await);
         }
         let rotate = async {
             until(|| says(&rig.source, "8 exchanges of this process with STS at http://127.0.0.1:")).await;
             rig.write("new");
-            drop(turns);
+            drop(permits);
         };
         let (outcome, ()) = soon(async { tokio::join!(rig.source.fetch(CALM), rotate) }).await;
         assert!(outcome.is_ok());
