@@ -7,7 +7,7 @@ use aws_smithy_types::base64;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::token_check::check;
+use super::token_format;
 use crate::scrub::plain;
 
 /// What the token in the file says of itself: read, not verified. For people and for timing; only STS judges it.
@@ -41,7 +41,7 @@ impl TokenClaims {
     /// Of a JWT's payload, which nothing here verifies. White space around the token counts for nothing. `None` if this is
     /// not a JWT alone, which is no error if it is an opaque token: STS may know what to do with it.
     pub fn parse(token: &str) -> Option<Self> {
-        let token = check(token.as_bytes()).ok()?;
+        let token = token_format::parse(token.as_bytes()).ok()?;
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {

@@ -2,7 +2,7 @@
 
 mod isolated;
 #[cfg(all(unix, feature = "test-util"))]
-pub(crate) mod ways;
+pub(crate) mod rotations;
 
 use aws_smithy_types::base64;
 

@@ -31,13 +31,16 @@
 //! The example `token_source` has one for GitHub Actions; [`docs::token_sources`](crate::docs::token_sources) says what is
 //! other than with a file.
 
+mod client;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::token_check::check;
+pub(super) use self::client::SourceClient;
+use super::token_format;
 use crate::scrub::{chain, printable};
 
 /// Something that can be asked for a token, again and again.
@@ -104,14 +107,14 @@ impl Token {
     /// error says what it is and does not repeat it.
     pub fn new(text: impl Into<String>) -> Result<Self, TokenError> {
         let whole = Zeroizing::new(text.into());
-        match check(whole.as_bytes()) {
+        match token_format::parse(whole.as_bytes()) {
             Ok(text) => Ok(Self(Zeroizing::new(text.to_owned()))),
             // Nothing in it is anybody's secret.
             Err(problem) => Err(TokenError(format!("what the source gave {problem}: {}", problem.remedy()))),
         }
     }
 
-    pub(super) fn into_text(self) -> Zeroizing<String> {
+    fn into_text(self) -> Zeroizing<String> {
         self.0
     }
 }

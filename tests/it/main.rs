@@ -49,6 +49,8 @@ mod rig;
 mod roles;
 mod rotation_matrix;
 mod rotation_stress;
+#[path = "../../src/web_identity/testing/rotations.rs"]
+mod rotations;
 mod sdk_client;
 mod secrets;
 #[cfg(all(unix, feature = "metrics"))]
@@ -64,10 +66,8 @@ mod storage;
 mod test_kit;
 mod token_source;
 mod troubleshooting;
-#[path = "../../src/web_identity/testing/ways.rs"]
-mod ways;
 mod whoami;
 mod wrapped;
 
-// For `ways`.
+// For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;

@@ -1,7 +1,4 @@
-//! File events of a directory: one watcher for all who care about it. Alone knows `notify`.
-//!
-//! Events are hints. A watch of the directory itself sees every rotation; one of the file, or of anything that a link on
-//! the way leads to, sees the first and is dead after it.
+//! One watcher for each directory, which all token files in it share. The only file that knows `notify`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,27 +6,41 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::SystemTime;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
-use super::nudge::Nudge;
-use super::watch_error::WatchError;
+use super::error::WatchError;
 
-/// A directory, and those who want to hear of it.
+/// A directory, and the token files that want its events.
 pub(super) struct DirectoryWatcher {
     path: PathBuf,
-    audience: Arc<Audience>,
-    /// Locked while notify's thread answers, so never by that thread.
+    listeners: Arc<Listeners>,
+    /// Held while waiting for notify's thread, so that thread must never lock it.
     watch: Mutex<Watch>,
 }
 
+type Listeners = Mutex<Vec<Weak<EventSignal>>>;
+
+enum Watch {
+    Off,
+    On {
+        directory: DirectoryId,
+        is_lost: Arc<AtomicBool>,
+        _watcher: Guarded,
+    },
+    /// notify has panicked. Each further attempt would leak file descriptors.
+    Broken,
+}
+
 impl DirectoryWatcher {
-    /// The process's one watcher of this directory; not armed yet if it is new.
+    /// The watcher of this directory that the whole process shares. A new one watches nothing yet.
     pub(super) fn shared(path: &Path) -> Arc<Self> {
         static ALL: Mutex<BTreeMap<PathBuf, Weak<DirectoryWatcher>>> = Mutex::new(BTreeMap::new());
         let mut all = lock(&ALL);
@@ -37,11 +48,8 @@ impl DirectoryWatcher {
         if let Some(watcher) = all.get(path).and_then(Weak::upgrade) {
             return watcher;
         }
-        let watcher = Arc::new(Self {
-            path: path.to_owned(),
-            audience: Arc::new(Audience::of(path)),
-            watch: Mutex::new(Watch::Off),
-        });
+        let watcher =
+            Arc::new(Self { path: path.to_owned(), listeners: Arc::default(), watch: Mutex::new(Watch::Off) });
         all.insert(path.to_owned(), Arc::downgrade(&watcher));
         watcher
     }
@@ -50,73 +58,99 @@ impl DirectoryWatcher {
         &self.path
     }
 
-    pub(super) fn subscribe(&self, nudge: &Arc<Nudge>) {
-        let mut members = lock(&self.audience.members);
-        members.retain(|member| member.strong_count() > 0);
-        members.push(Arc::downgrade(nudge));
+    pub(super) fn subscribe(&self, events: &Arc<EventSignal>) {
+        let mut listeners = lock(&self.listeners);
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(Arc::downgrade(events));
     }
 
-    /// The directory that was watched is gone, or elsewhere.
-    pub(super) fn is_lost(&self) -> bool {
-        self.audience.has_lost_it()
-    }
-
-    /// Makes sure that the directory at this path is the one that is watched. Blocks. Gives the number of the watch, which
-    /// is another for each that had to be made anew, whoever of those who share it was first to ask.
-    pub(super) fn arm(&self) -> Result<u64, WatchError> {
+    /// Makes sure that the directory which is at this path now is watched. Blocks. Returns the flag of the watch, which turns
+    /// true once the directory is removed or moved. Each watch has its own flag.
+    pub(super) fn renew(&self) -> Result<Arc<AtomicBool>, WatchError> {
         let mut watch = lock(&self.watch);
-        let place = Place::of(&self.path);
+        let directory = DirectoryId::of(&self.path);
         match &*watch {
-            Watch::On { place: watched, .. }
-                if !self.is_lost() && place.as_ref().is_ok_and(|place| place == watched) =>
+            Watch::On { directory: watched, is_lost, .. }
+                if !is_lost.load(Ordering::Acquire) && directory.as_ref().is_ok_and(|now| now == watched) =>
             {
-                return Ok(self.audience.armed.load(Ordering::Acquire));
+                return Ok(Arc::clone(is_lost));
             }
             Watch::Broken => return Err(WatchError::Broken),
             Watch::On { .. } | Watch::Off => {}
         }
-        // Never `watch` again on the old one: that is without effect, or leaks.
+        // A new watcher each time: to watch again with the old one has no effect, or leaks.
         *watch = Watch::Off;
-        let place = place.map_err(WatchError::Directory)?;
-        let ear = Ear::new(&self.audience);
-        let number = ear.armed;
-        let watcher = match build(&self.path, ear) {
-            Ok(watcher) => watcher,
+        let directory = directory.map_err(WatchError::Directory)?;
+        let is_lost = Arc::new(AtomicBool::new(false));
+        // notify panics if its thread cannot be started, and again when it is dropped after that.
+        let probe = thread::Builder::new().name("watch-probe".to_owned()).spawn(|| {}).map_err(WatchError::Thread)?;
+        let watcher = if probe.join().is_ok() { self.start(&is_lost) } else { Err(WatchError::Broken) };
+        match watcher {
+            Ok(watcher) if DirectoryId::of(&self.path).map_err(WatchError::Directory)? == directory => {
+                *watch = Watch::On { directory, is_lost: Arc::clone(&is_lost), _watcher: watcher };
+                Ok(is_lost)
+            }
+            Ok(_) => Err(WatchError::Moved),
             Err(error) => {
                 if matches!(error, WatchError::Broken) {
                     *watch = Watch::Broken;
                 }
-                return Err(error);
+                Err(error)
             }
-        };
-        if Place::of(&self.path).map_err(WatchError::Directory)? != place {
-            return Err(WatchError::Moved);
         }
-        *watch = Watch::On { place, _watcher: watcher };
-        Ok(number)
+    }
+
+    fn start(&self, is_lost: &Arc<AtomicBool>) -> Result<Guarded, WatchError> {
+        let handler = Handler {
+            directory: self.path.clone(),
+            listeners: Arc::downgrade(&self.listeners),
+            is_lost: Arc::clone(is_lost),
+        };
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut watcher = ManuallyDrop::new(notify::recommended_watcher(handler)?);
+            let watched = watcher.watch(&self.path, RecursiveMode::NonRecursive);
+            // Its thread has answered, so it lives, and the watcher can be dropped.
+            let watcher = Guarded(Some(ManuallyDrop::into_inner(watcher)));
+            watched.map(|()| watcher)
+        }))
+        .map_err(|_| WatchError::Broken)?
+        .map_err(WatchError::from)
     }
 }
 
-enum Watch {
-    Off,
-    On {
-        place: Place,
-        _watcher: Guarded,
-    },
-    /// notify panicked. Each attempt would leak file descriptors.
-    Broken,
+/// Counts file events, and wakes the task that waits for them. No event is lost, whoever is dropped meanwhile.
+#[derive(Default)]
+pub(super) struct EventSignal {
+    count: AtomicU64,
+    wake: Notify,
 }
 
-/// A directory by what it is, not by its name.
+impl EventSignal {
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Makes the waiting task look again for what is due.
+    pub(super) fn wake(&self) {
+        self.wake.notify_waiters();
+    }
+
+    /// Resolves at the next wake after this call. Call this first, then look for what is due.
+    pub(super) fn woken(&self) -> Notified<'_> {
+        self.wake.notified()
+    }
+}
+
+/// Identifies a directory whatever its name.
 #[derive(Eq, PartialEq)]
-struct Place {
+struct DirectoryId {
     #[cfg(unix)]
     inode: (u64, u64),
-    /// Some file systems give a freed inode to the next comer.
+    /// Some file systems reuse the inode of a removed directory at once.
     created: Option<SystemTime>,
 }
 
-impl Place {
+impl DirectoryId {
     fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         if !metadata.is_dir() {
@@ -133,56 +167,24 @@ impl Place {
     }
 }
 
-/// Plain: nothing in here waits for a thread when dropped, for the last reference may be dropped on notify's own.
-struct Audience {
+/// Runs on notify's thread. Must not wait for any thread, not even by a drop: the thread would wait for itself.
+struct Handler {
     directory: PathBuf,
-    members: Mutex<Vec<Weak<Nudge>>>,
-    /// The number of the present watch, to tell its events from those of an earlier one.
-    armed: AtomicU64,
-    /// The number of the last watch that is known to be lost.
-    lost: AtomicU64,
+    listeners: Weak<Listeners>,
+    is_lost: Arc<AtomicBool>,
 }
 
-impl Audience {
-    fn of(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            members: Mutex::default(),
-            armed: AtomicU64::new(1),
-            lost: AtomicU64::new(0),
-        }
-    }
-
-    fn has_lost_it(&self) -> bool {
-        self.lost.load(Ordering::Acquire) >= self.armed.load(Ordering::Acquire)
-    }
-}
-
-/// Called on notify's thread. Does no I/O, cannot wait, cannot panic.
-struct Ear {
-    audience: Weak<Audience>,
-    armed: u64,
-}
-
-impl Ear {
-    fn new(audience: &Arc<Audience>) -> Self {
-        let armed = audience.armed.fetch_add(1, Ordering::AcqRel) + 1;
-        Self { audience: Arc::downgrade(audience), armed }
-    }
-}
-
-impl notify::EventHandler for Ear {
+impl notify::EventHandler for Handler {
     fn handle_event(&mut self, event: notify::Result<notify::Event>) {
-        let Some(audience) = self.audience.upgrade() else { return };
-        match meaning(&event, &audience.directory) {
+        let Some(listeners) = self.listeners.upgrade() else { return };
+        match meaning(&event, &self.directory) {
             Meaning::Nothing => return,
-            Meaning::Look => {}
-            Meaning::Lost => {
-                audience.lost.fetch_max(self.armed, Ordering::AcqRel);
-            }
+            Meaning::Check => {}
+            Meaning::Lost => self.is_lost.store(true, Ordering::Release),
         }
-        for member in lock(&audience.members).iter().filter_map(Weak::upgrade) {
-            member.give();
+        for events in lock(&listeners).iter().filter_map(Weak::upgrade) {
+            events.count.fetch_add(1, Ordering::AcqRel);
+            events.wake();
         }
     }
 }
@@ -190,47 +192,27 @@ impl notify::EventHandler for Ear {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Meaning {
     Nothing,
-    Look,
+    Check,
+    /// The directory was removed or moved.
     Lost,
 }
 
 fn meaning(event: &notify::Result<notify::Event>, directory: &Path) -> Meaning {
     let Ok(event) = event else { return Meaning::Lost };
     match event.kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Meaning::Look,
-        // Our own reads are among these: to follow them would be a loop.
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Meaning::Check,
+        // Our own reads cause these events. To follow them would be an endless loop.
         EventKind::Access(_) => Meaning::Nothing,
         EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
             if event.paths.iter().any(|path| path == directory) =>
         {
             Meaning::Lost
         }
-        _ => Meaning::Look,
+        _ => Meaning::Check,
     }
 }
 
-/// notify panics when it cannot have a thread, and again when it is dropped then, which would be the end of the process.
-fn build(directory: &Path, ear: Ear) -> Result<Guarded, WatchError> {
-    let probe = thread::Builder::new().name("watch-probe".to_owned()).spawn(|| {}).map_err(WatchError::Thread)?;
-    if probe.join().is_err() {
-        return Err(WatchError::Broken);
-    }
-    build_guarded(directory, ear)
-}
-
-fn build_guarded(directory: &Path, ear: Ear) -> Result<Guarded, WatchError> {
-    catch_unwind(AssertUnwindSafe(|| {
-        let mut watcher = ManuallyDrop::new(notify::recommended_watcher(ear)?);
-        let watched = watcher.watch(directory, RecursiveMode::NonRecursive);
-        // It answered, so its thread lives and it can be dropped.
-        let watcher = Guarded(Some(ManuallyDrop::into_inner(watcher)));
-        watched.map(|()| watcher)
-    }))
-    .map_err(|_| WatchError::Broken)?
-    .map_err(WatchError::from)
-}
-
-/// Its thread may have died meanwhile, and then its drop panics.
+/// Catches the panic of a drop after the watcher's thread has died.
 struct Guarded(Option<RecommendedWatcher>);
 
 impl Drop for Guarded {
@@ -247,7 +229,7 @@ impl From<notify::Error> for WatchError {
         match error.kind {
             notify::ErrorKind::MaxFilesWatch => Self::Watches,
             notify::ErrorKind::PathNotFound => Self::Directory(io::ErrorKind::NotFound.into()),
-            // By number: std has no name for it. The same on every Unix.
+            // EMFILE, which has this number on every Unix and no name in std.
             notify::ErrorKind::Io(ref cause) if cfg!(unix) && cause.raw_os_error() == Some(24) => Self::Instances,
             _ => Self::Other(error.to_string()),
         }
@@ -273,13 +255,13 @@ mod tests {
     async fn p6_a_queue_that_overflowed_is_a_reason_to_look_and_the_watch_goes_on() {
         let home = tempfile::tempdir().unwrap();
         let watcher = DirectoryWatcher::shared(home.path());
-        let nudge = Arc::new(Nudge::default());
-        watcher.subscribe(&nudge);
-        let number = watcher.arm().unwrap();
+        let events = Arc::new(EventSignal::default());
+        watcher.subscribe(&events);
+        let is_lost = watcher.renew().unwrap();
 
         let mut made = 0;
         {
-            let _busy = lock(&watcher.audience.members);
+            let _busy = lock(&watcher.listeners);
             let longest: usize =
                 fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
             while made < longest.min(40_000) + 100 {
@@ -290,15 +272,15 @@ mod tests {
         }
         // At rest once nothing has come for a while.
         let mut heard = 0;
-        while heard == 0 || heard != nudge.count() {
-            heard = nudge.count();
+        while heard == 0 || heard != events.count() {
+            heard = events.count();
             sleep(Duration::from_millis(100)).await;
         }
-        assert!(!watcher.is_lost());
-        assert_eq!(watcher.arm().unwrap(), number, "it is the same watch");
+        assert!(!is_lost.load(Ordering::Acquire));
+        assert!(Arc::ptr_eq(&watcher.renew().unwrap(), &is_lost), "it is the same watch");
         fs::write(home.path().join("token"), "token").unwrap();
         let hears = async {
-            while nudge.count() == heard {
+            while events.count() == heard {
                 sleep(Duration::from_millis(1)).await;
             }
         };
@@ -310,14 +292,14 @@ mod tests {
         let directory = Path::new("/volume");
         let meaning = |kind, path: &str| meaning(&Ok(notify::Event::new(kind).add_path(path.into())), directory);
         let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(super::meaning(&Ok(overflow), directory), Meaning::Look);
+        assert_eq!(super::meaning(&Ok(overflow), directory), Meaning::Check);
         assert_eq!(super::meaning(&Err(notify::Error::generic("any")), directory), Meaning::Lost);
 
         let removed = EventKind::Remove(notify::event::RemoveKind::Folder);
         assert_eq!(meaning(removed, "/volume"), Meaning::Lost);
-        assert_eq!(meaning(removed, "/volume/..2026"), Meaning::Look);
+        assert_eq!(meaning(removed, "/volume/..2026"), Meaning::Check);
         let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
-        assert_eq!(meaning(written, "/volume/token"), Meaning::Look);
+        assert_eq!(meaning(written, "/volume/token"), Meaning::Check);
         for read in [AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read), AccessKind::Read] {
             assert_eq!(meaning(EventKind::Access(read), "/volume/token"), Meaning::Nothing);
         }
@@ -337,9 +319,9 @@ mod tests {
         }
 
         let watcher = DirectoryWatcher::shared(directory.path());
-        assert!(matches!(watcher.arm(), Err(WatchError::Thread(_))));
-        assert!(matches!(watcher.arm(), Err(WatchError::Thread(_))), "it is tried again");
+        assert!(matches!(watcher.renew(), Err(WatchError::Thread(_))));
+        assert!(matches!(watcher.renew(), Err(WatchError::Thread(_))), "it is tried again");
         // The same, if the last thread was taken between the probe and notify's own.
-        assert!(matches!(build_guarded(directory.path(), Ear::new(&watcher.audience)), Err(WatchError::Broken)));
+        assert!(matches!(watcher.start(&Arc::default()), Err(WatchError::Broken)));
     }
 }

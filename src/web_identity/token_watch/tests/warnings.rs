@@ -8,11 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use tokio::time::Instant;
 
-use super::super::TokenWatch;
 use super::rig::{Clock, Hints, Home, INSTANCES, POLL, Rig, inotify_instances, inotify_threads, token, until};
 use crate::web_identity::config::TokenConfig;
-use crate::web_identity::file_access::access;
 use crate::web_identity::testing::{Isolated, Log, OWN_USER_NAMESPACE, jwt};
+use crate::web_identity::token_file::with_timeout;
+use crate::web_identity::token_watch::TokenWatch;
 
 #[tokio::test]
 async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
@@ -38,13 +38,13 @@ async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
             home.write(&token(number));
             rig.until(&token(number)).await;
         }
-        assert!(!rig.watch.state().watching());
+        assert!(!rig.watch.state().schedule.events_work());
         assert_eq!(log.count(&["WARN", name]), 1, "{}", log.text());
         // An attempt that fails leaves nothing behind, though notify's thread takes its time.
         until(|| inotify_instances() == 0 && inotify_threads() == 0).await;
 
         fs::write(limit, before.trim()).unwrap();
-        until(|| rig.watch.state().watching()).await;
+        until(|| rig.watch.state().schedule.events_work()).await;
         until(|| log.count(&["INFO", "file events of the token file are back"]) == 1).await;
         assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
         rig.close().await;
@@ -74,12 +74,12 @@ async fn p6_without_an_inotify_instance_it_polls_and_says_so_once() {
         home.write(&token(number));
         rig.until(&token(number)).await;
     }
-    assert!(!rig.watch.state().watching());
+    assert!(!rig.watch.state().schedule.events_work());
     assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
     assert_eq!(log.count(&["WARN", "fs.inotify.max_user_instances"]), 1, "{}", log.text());
 
     fs::write(INSTANCES, "10").unwrap();
-    until(|| rig.watch.state().watching()).await;
+    until(|| rig.watch.state().schedule.events_work()).await;
     until(|| log.count(&["INFO", "are back"]) == 1).await;
     assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
 }
@@ -157,7 +157,7 @@ async fn file_that_hangs_is_told_of_and_looked_at_again() {
             *begun.lock().unwrap() = true;
             assert!(hangs.lock().unwrap().recv().is_err());
         };
-        async move { access(&file, (Duration::from_secs(60), Instant::now()), hang).await.is_ok() }
+        async move { with_timeout(&file, Instant::now(), Duration::from_secs(60), hang).await.is_ok() }
     });
     until(|| *begun.lock().unwrap()).await;
 

@@ -1,16 +1,16 @@
-//! What the log says of the token and of its watch: each thing when it begins and when it ends, never in between.
+//! Log lines about the token file and its watch: a warning when a state begins, an INFO line when it ends.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tracing::field::display;
 
-use super::token::{Digest, Token};
-use super::watch_error::WatchError;
+use super::error::WatchError;
 use crate::error::{Error, date};
+use crate::web_identity::loaded_token::{Digest, LoadedToken};
 
 #[derive(Default)]
-pub(super) struct Diagnoses {
+pub(super) struct Warnings {
     mode_told: bool,
     watch_failed: Option<String>,
     unreliable: bool,
@@ -20,7 +20,7 @@ pub(super) struct Diagnoses {
     expired: bool,
 }
 
-impl Diagnoses {
+impl Warnings {
     /// After an attempt to arm the watch; `None` where there is none by choice.
     pub(super) fn watch(&mut self, file: &Path, armed: Option<&Result<bool, WatchError>>) {
         let file = file.display();
@@ -65,7 +65,7 @@ impl Diagnoses {
         }
     }
 
-    pub(super) fn read(&mut self, file: &Path, read: &Result<Token, Error>, now: SystemTime) {
+    pub(super) fn read(&mut self, file: &Path, read: &Result<LoadedToken, Error>, now: SystemTime) {
         let shown = file.display();
         match read {
             Ok(token) => {
@@ -83,7 +83,7 @@ impl Diagnoses {
         }
     }
 
-    fn mount(&mut self, file: &Path, token: &Token) {
+    fn mount(&mut self, file: &Path, token: &LoadedToken) {
         let digest = token.digest();
         self.orphan = match self.orphan {
             _ if !token.is_orphan() => Orphan::No,
@@ -101,7 +101,7 @@ impl Diagnoses {
         };
     }
 
-    fn age(&mut self, file: &Path, token: &Token, now: SystemTime) {
+    fn age(&mut self, file: &Path, token: &LoadedToken, now: SystemTime) {
         let Some(claims) = token.claims() else { return };
         if matches!(self.orphan, Orphan::Suspect(_)) {
             // The next look knows what to say of it.
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn a_rotation_is_overdue_five_minutes_after_four_fifths_of_the_life() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         let mut at = |seconds, payload: &str| {
-            diagnoses.read(file(), &Ok(Token::of(&jwt(payload))), UNIX_EPOCH + Duration::from_secs(seconds));
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(payload))), UNIX_EPOCH + Duration::from_secs(seconds));
             (log.count(&["WARN", "should have been replaced"]), log.count(&["WARN", "has expired"]))
         };
         let day = r#"{"iat":1000,"exp":87400}"#;
@@ -185,10 +185,10 @@ mod tests {
     fn an_extended_token_is_overdue_by_its_warnafter() {
         let (log, _guard) = Log::capture();
         let extended = r#"{"iat":1000,"exp":31537000,"kubernetes.io":{"warnafter":4607}}"#;
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         for seconds in [1000 + 2885 + 299, 1000 + 2886 + 300] {
             assert_eq!(log.count(&["should have been replaced"]), 0, "{}", log.text());
-            diagnoses.read(file(), &Ok(Token::of(&jwt(extended))), UNIX_EPOCH + Duration::from_secs(seconds));
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(extended))), UNIX_EPOCH + Duration::from_secs(seconds));
         }
         assert_eq!(log.count(&["should have been replaced"]), 1, "{}", log.text());
     }
@@ -196,12 +196,12 @@ mod tests {
     #[test]
     fn strange_claims_are_borne() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         for payload in
             ["{}", r#"{"exp":1}"#, r#"{"iat":9,"exp":1}"#, r#"{"iat":0,"exp":9000000000000000000}"#, r#"{"iat":9e18}"#]
         {
-            diagnoses.read(file(), &Ok(Token::of(&jwt(payload))), UNIX_EPOCH);
-            diagnoses.read(file(), &Ok(Token::of("opaque")), UNIX_EPOCH);
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(payload))), UNIX_EPOCH);
+            warnings.read(file(), &Ok(LoadedToken::of("opaque")), UNIX_EPOCH);
         }
         assert_eq!(log.count(&["WARN"]), 0, "{}", log.text());
     }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_watch_is_told_of_when_its_state_changes() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         let missing = || Err(WatchError::Directory(io::ErrorKind::NotFound.into()));
         let steps: [(Result<bool, WatchError>, usize, usize); 10] = [
             (missing(), 1, 0),
@@ -223,18 +223,18 @@ mod tests {
             (missing(), 3, 2),
             (Ok(true), 3, 3),
         ];
-        for (step, (outcome, warnings, infos)) in steps.into_iter().enumerate() {
-            diagnoses.watch(file(), Some(&outcome));
-            assert_eq!((log.count(&["WARN"]), log.count(&["INFO"])), (warnings, infos), "{step}: {}", log.text());
+        for (step, (outcome, warns, infos)) in steps.into_iter().enumerate() {
+            warnings.watch(file(), Some(&outcome));
+            assert_eq!((log.count(&["WARN"]), log.count(&["INFO"])), (warns, infos), "{step}: {}", log.text());
         }
     }
 
     #[test]
     fn a_watch_that_cannot_be_relied_on_is_told_of_once_and_so_is_its_recovery() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         for reliable in [true, true, false, false, true, true] {
-            diagnoses.reliable(file(), reliable);
+            warnings.reliable(file(), reliable);
         }
         assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "relied on again"])), (1, 1), "{}", log.text());
     }
@@ -243,9 +243,9 @@ mod tests {
     fn a_mode_is_told_once() {
         let (log, _guard) = Log::capture();
         for armed in [None, Some(Ok(true))] {
-            let mut diagnoses = Diagnoses::default();
-            diagnoses.watch(file(), armed.as_ref());
-            diagnoses.watch(file(), None);
+            let mut warnings = Warnings::default();
+            warnings.watch(file(), armed.as_ref());
+            warnings.watch(file(), None);
         }
         assert_eq!((log.count(&["INFO", "polling"]), log.count(&["INFO", "events"])), (1, 1), "{}", log.text());
     }

@@ -1,6 +1,7 @@
-//! Whether bytes may be a token, wherever they come from. Only what is certainly none is refused.
+//! The format of a token: what is certainly no token is refused by name, such as quotes, JSON or a byte-order mark.
 //!
-//! A token need not be a JWT: Login with Amazon and Facebook give opaque ones, and an STS of one's own may take others.
+//! A token need not be a JWT: Login with Amazon and Facebook issue opaque tokens, and an STS other than AWS's may accept
+//! others.
 
 use std::fmt;
 
@@ -40,7 +41,7 @@ impl fmt::Display for NotAToken {
 }
 
 /// The token in `bytes`, without the white space around it.
-pub(super) fn check(bytes: &[u8]) -> Result<&str, NotAToken> {
+pub(super) fn parse(bytes: &[u8]) -> Result<&str, NotAToken> {
     let bytes = bytes.trim_ascii();
     let begins = |with: &str| bytes.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
     if let Some((_, kind)) = BEGINNINGS.iter().find(|(with, _)| begins(with)) {
@@ -237,7 +238,7 @@ mod tests {
             ("is shorter than 4 bytes", vec!["abc".to_owned()]),
         ] {
             for text in texts {
-                let error = check(text.as_bytes()).expect_err(&text);
+                let error = parse(text.as_bytes()).expect_err(&text);
                 let shown = format!("{error}: {}", error.remedy());
                 assert!(shown.starts_with(kind), "{shown} for {text}");
                 assert!(!shown.contains("canary") && shown.contains("eyJ") != error.unfinished, "{shown}");
@@ -245,8 +246,8 @@ mod tests {
         }
         for order in [u16::to_le_bytes, u16::to_be_bytes] {
             let marked = [order(0xfeff).to_vec(), utf16(order)].concat();
-            assert_eq!(check(&marked), Err(UTF_16));
-            assert_eq!(check(&utf16(order)), Err(NUL));
+            assert_eq!(parse(&marked), Err(UTF_16));
+            assert_eq!(parse(&utf16(order)), Err(NUL));
         }
     }
 
@@ -268,7 +269,7 @@ mod tests {
             "ZXlKhIsNoBase64OfAToken",
             "token==",
         ] {
-            assert_eq!(check(format!("\n {token}\t").as_bytes()), Ok(token));
+            assert_eq!(parse(format!("\n {token}\t").as_bytes()), Ok(token));
         }
     }
 
