@@ -131,8 +131,8 @@ impl Source for WebIdentity {
         let mut outcome = self.exchange(attempt).await;
         self.set_waits_for(None);
         match (&self.tokens, &mut outcome) {
-            (Tokens::File(file), Ok(_)) => file.look_closely(false),
-            (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.look_closely(true),
+            (Tokens::File(file), Ok(_)) => file.poll_often(false),
+            (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
             // Nobody watches a source: the next attempt has to ask it.
             (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Transient,
             _ => {}

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audience_may_be_a_string_and_times_may_have_fractions() {
+    fn audience_may_be_string_and_times_fractions() {
         let claims = parse(r#"{"aud":"sts.amazonaws.com","exp":1700000000.5,"iat":1.6e9}"#).unwrap();
 
         assert_eq!(claims.audience, ["sts.amazonaws.com"]);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubelet_replaces_a_token_at_four_fifths_of_its_life() {
+    fn rotation_is_due_at_80_percent_of_lifetime() {
         let due = |payload: &str| parse(payload).unwrap().rotation_due();
 
         assert_eq!(due(r#"{"iat":1000,"exp":4600}"#), Some(at(3880.0)));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_jwt_has_no_claims() {
+    fn opaque_token_has_no_claims() {
         for token in ["", "opaque", "a.b", "a.b.c", "a..c", "a.bnVsbA.c", "a.e30.c.d", "a.e30=x.c", "ä.ö.ü"] {
             assert_eq!(TokenClaims::parse(token), None, "{token}");
         }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn text_with_more_than_a_jwt_has_no_claims() {
+    fn text_around_a_jwt_has_no_claims() {
         let token = crate::web_identity::testing::jwt("{}");
         assert!(TokenClaims::parse(&format!(" {token}\n")).is_some());
         for text in

@@ -7,15 +7,15 @@ use crate::scrub::plain;
 use crate::sts::{self, Asked, Reason, account_text};
 
 /// What a hint can name.
-pub(crate) struct HintContext<'a> {
-    pub(crate) asked: Asked<'a>,
-    pub(crate) origin: &'a TokenOrigin,
+pub(super) struct HintContext<'a> {
+    pub(super) asked: Asked<'a>,
+    pub(super) origin: &'a TokenOrigin,
     /// Of the token that was sent, if they could be read.
-    pub(crate) claims: Option<&'a TokenClaims>,
+    pub(super) claims: Option<&'a TokenClaims>,
 }
 
 /// The next step of whoever reads the error.
-pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
+pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     let role = context.role_arn();
     let from = context.origin;
     let account = account_text(role);
@@ -385,7 +385,7 @@ mod tests {
     ];
 
     #[test]
-    fn p12_a_hint_about_a_token_that_was_asked_for_names_no_file_and_no_kubelet() {
+    fn p12_hint_about_source_token_names_no_file() {
         #[derive(Debug)]
         struct Vault;
         impl ProvideToken for Vault {
@@ -444,7 +444,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_case_is_told_its_own_way() {
+    fn hint_fits_issuer_audience_and_key() {
         let session = session(ROLE);
         for (reason, payload, says, not) in CASES {
             let claims = signed(payload);
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_hint_makes_do_with_what_is_known() {
+    fn p12_hint_without_claims_or_account_is_complete() {
         for (reason, expected) in LESS_KNOWN {
             assert_eq!(hint(*reason, &context(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
         }

@@ -70,7 +70,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn the_token_is_read_for_every_exchange_and_trimmed() {
+async fn token_is_read_for_every_exchange() {
     let rig = Rig::start(http(200, "", &success()), Then::Close).await;
     for subject in ["one", "two"] {
         rig.write(subject);
@@ -86,7 +86,7 @@ async fn the_token_is_read_for_every_exchange_and_trimmed() {
 }
 
 #[tokio::test]
-async fn p12_a_refusal_says_what_to_do_and_holds_no_answer() {
+async fn p12_denial_says_what_to_do() {
     let reply = xml("", 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
     let rig = Rig::start(reply, Then::Close).await;
     rig.write("system:serviceaccount:shop:orders");
@@ -111,7 +111,7 @@ async fn p12_a_refusal_says_what_to_do_and_holds_no_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_an_expired_token_waits_for_another() {
+async fn rejected_expired_token_waits_for_another() {
     let rig = Rig::start(xml(DATE, 403, "AccessDenied", ""), Then::Close).await;
     rig.write("app");
     let Failure { class, error, .. } = rig.failure().await;
@@ -121,7 +121,7 @@ async fn a_refusal_of_an_expired_token_waits_for_another() {
 }
 
 #[tokio::test]
-async fn a_token_that_stss_own_clock_has_outlived_is_not_sent() {
+async fn token_expired_by_both_clocks_is_not_sent() {
     let rig = Rig::with_clock(http(200, DATE, &success()), Then::Close, at(server::NOW + 5)).await;
     rig.write_until(server::NOW - 3600, "app");
     assert!(rig.source.fetch(CALM).await.is_ok(), "nothing is known of the server's clock, so it is asked");
@@ -147,7 +147,7 @@ async fn a_token_that_stss_own_clock_has_outlived_is_not_sent() {
 }
 
 #[tokio::test]
-async fn p7_a_clock_of_ours_that_is_wrong_keeps_no_token_from_sts() {
+async fn p7_wrong_local_clock_keeps_no_token_from_sts() {
     let day = 24 * 3600;
     for (ours, exp, date) in [
         (server::NOW + day, server::NOW + 3600, DATE.to_owned()),
@@ -185,7 +185,7 @@ async fn without_a_token_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn p6_a_rejected_token_is_watched_closely() {
+async fn p6_rejected_token_is_polled_often() {
     let rig = Rig::start(xml("", 400, "ExpiredTokenException", "Token expired"), Then::Close).await;
     rig.write("app");
     assert_eq!(rig.failure().await.class, Class::Blocked);
@@ -201,11 +201,11 @@ async fn p6_a_rejected_token_is_watched_closely() {
 }
 
 #[tokio::test]
-async fn p6_a_rotation_during_an_exchange_is_a_change() {
+async fn p6_rotation_during_an_exchange_is_a_change() {
     let rig = Rig::start(String::new(), Then::Hang).await;
     rig.write("app");
     let Tokens::File(watch) = &rig.source.tokens else { unreachable!("the rig has a file") };
-    watch.look_closely(true);
+    watch.poll_often(true);
     let fetch = rig.source.fetch(CALM);
     let change = async {
         while rig.server.asked.lock().unwrap().is_empty() {
@@ -247,7 +247,7 @@ async fn token_is_read_after_the_turn_comes() {
 }
 
 #[tokio::test]
-async fn missing_token_is_the_obstacle_while_waited_for() {
+async fn missing_token_is_reported_while_waited_for() {
     let rig = Rig::start(http(200, "", &success()), Then::Close).await;
     assert!(rig.source.obstacle().is_none());
     let patience = async {
@@ -261,7 +261,7 @@ async fn missing_token_is_the_obstacle_while_waited_for() {
 }
 
 #[tokio::test]
-async fn silent_sts_is_no_obstacle() {
+async fn silent_sts_is_not_reported_as_missing_token() {
     let rig = Rig::start(String::new(), Then::Hang).await;
     rig.write("app");
     let asked = until(|| !rig.server.asked.lock().unwrap().is_empty());
@@ -276,7 +276,7 @@ async fn silent_sts_is_no_obstacle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_token_source_is_the_obstacle_while_asked() {
+async fn slow_source_is_reported_while_asked() {
     #[derive(Debug)]
     struct Silent;
     impl token_source::ProvideToken for Silent {

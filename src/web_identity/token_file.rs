@@ -4,7 +4,7 @@ mod read_error;
 mod read_timeout;
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,34 +54,20 @@ pub(super) fn read_once(path: &Path) -> Option<LoadedToken> {
 fn try_read(path: &Path) -> Result<LoadedToken, ReadError> {
     // Checked before opening, because to open a FIFO or some devices blocks or has effects.
     ReadError::unless_file(&fs::metadata(path)?)?;
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
     // The path may lead elsewhere by now.
     ReadError::unless_file(&metadata)?;
 
-    let mut buffer = Zeroizing::new(vec![0; MAX_BYTES + 1]);
-    let bytes = read_into(&mut file, &mut buffer)?;
-    let text = token_format::parse(bytes)?;
-    // White space may hide that the file goes on.
-    if bytes.len() > MAX_BYTES {
+    // The buffer never grows, because that would leave a copy of the token in memory that is not wiped.
+    let mut buffer = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut buffer)?;
+    let text = token_format::parse(&buffer)?;
+    // Trailing white space may hide the rest of a longer file.
+    if buffer.len() > MAX_BYTES {
         return Err(NotAToken::TOO_LONG.into());
     }
     Ok(LoadedToken::from_file(Zeroizing::new(text.to_owned()), &metadata))
-}
-
-/// Fills the buffer as far as the file goes. `read_to_end` would leave copies of the token in memory that is not wiped.
-
-fn read_into<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(&buffer[..length])
 }
 
 /// Longest wait for a file that is missing, half written or not yet readable.
@@ -92,6 +78,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(50);
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::io;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
@@ -106,7 +93,7 @@ mod tests {
     use crate::web_identity::testing::{Isolated, jwt};
 
     #[tokio::test]
-    async fn a_token_is_read_without_the_white_space_around_it() {
+    async fn white_space_around_the_token_is_dropped() {
         let home = Home::new();
         let bare = home.read_content("secret").await.unwrap();
         let wrapped = home.read_content("\n\t secret \r\n").await.unwrap();
@@ -127,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_file_is_refused_at_once_and_named() {
+    async fn path_to_no_file_is_refused_at_once() {
         let home = Home::new();
         let _socket = UnixListener::bind(home.path("socket")).unwrap();
         fs::create_dir(home.path("directory")).unwrap();
@@ -146,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_has_a_longest_length() {
+    async fn token_length_is_limited() {
         let home = Home::new();
         assert!(home.read_content("x".repeat(MAX_BYTES)).await.is_ok());
         let more = "x".repeat(MAX_BYTES) + "\n" + "x";
@@ -199,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_missing_file_is_waited_for_a_while_and_then_said_to_be_missing() {
+    async fn missing_file_is_waited_for_then_explained() {
         let home = Home::new();
         let (token, ()) = tokio::join!(read_path(home.path("token")), async {
             sleep(PATIENCE / 2).await;
@@ -222,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_torn_jwt_is_waited_for_and_then_taken_as_it_is() {
+    async fn torn_jwt_is_waited_for_then_taken() {
         let home = Home::new();
         let whole = jwt(r#"{"sub":"me"}"#);
         let (head, _) = whole.rsplit_once('.').unwrap();
@@ -238,10 +225,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_we_may_not_read_is_explained_by_owner_mode_and_uid() {
+    async fn unreadable_file_is_explained_by_owner_and_mode() {
         // Root may read everything, so this is somebody else's work.
         let isolated = Isolated {
-            test: concat!(module_path!(), "::a_file_that_we_may_not_read_is_explained_by_owner_mode_and_uid"),
+            test: concat!(module_path!(), "::unreadable_file_is_explained_by_owner_and_mode"),
             wrapper: &["env"],
             uid: Some(NOBODY),
         };
@@ -274,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_handle_may_pass() {
+    fn stale_nfs_handle_may_pass() {
         #[cfg(target_os = "linux")]
         assert!(ReadError::Io(io::Error::from_raw_os_error(116)).may_pass());
         assert!(!ReadError::Io(io::Error::from_raw_os_error(5)).may_pass());

@@ -178,7 +178,7 @@ mod tests {
     const CANARY: &str = r#"{"sub":"canary"}"#;
 
     #[test]
-    fn certainly_wrong_text_is_named_by_kind() {
+    fn certainly_wrong_content_is_named() {
         let token = jwt(CANARY);
         let encrypted = format!("{}.a.b.c.d", base64url(r#"{"alg":"dir","enc":"A256GCM"}"#));
         let encoded = base64::encode(&token);

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_what_sts_takes() {
+    fn token_keeps_sts_limits() {
         for (text, kept) in [("\n abcd\t", "abcd"), ("a.b.c-_=", "a.b.c-_=")] {
             assert_eq!(*Token::new(text).unwrap().into_text(), kept);
         }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_what_a_source_says_of_its_failure_is_made_fit_to_print() {
+    fn p9_failure_of_a_source_is_scrubbed() {
         #[derive(Debug)]
         struct Unread(String);
         impl fmt::Display for Unread {

@@ -112,8 +112,8 @@ impl TokenWatch {
     }
 
     /// Polls often while `on`, because only another token can end the failure.
-    pub(super) fn look_closely(&self, on: bool) {
-        self.state().schedule.look_closely(on, Instant::now());
+    pub(super) fn poll_often(&self, on: bool) {
+        self.state().schedule.poll_often(on, Instant::now());
         self.events.wake();
     }
 

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trust_statement_holds_issuer_subject_and_audience_and_nothing_else() {
+    fn trust_statement_holds_issuer_subject_and_audience_only() {
         for (role, payload, expected) in [
             (
                 ROLE,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_that_aws_cannot_reach_is_told() {
+    fn issuer_out_of_reach_of_aws_is_explained() {
         let private = "its host is not known on the internet";
         for (issuer, faults) in [
             ("https://oidc.example.com/cluster", None),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_policy_for_what_is_no_role_or_for_nobody() {
+    fn policy_needs_a_role_and_an_audience() {
         let whole = claims(r#"{"iss":"https://a","sub":"b","aud":"c"}"#);
         for role in [
             "",

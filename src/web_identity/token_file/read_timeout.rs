@@ -99,7 +99,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn hung_access_ends_in_time_and_stays_alone() {
+    async fn hung_access_ends_in_time_and_blocks_others() {
         let file = Path::new("/file_access/hung");
         let (release, hangs) = mpsc::channel::<()>();
         let hangs = Arc::new(Mutex::new(hangs));

@@ -252,7 +252,7 @@ mod tests {
     use crate::web_identity::testing::Isolated;
 
     #[tokio::test]
-    async fn p6_a_queue_that_overflowed_is_a_reason_to_look_and_the_watch_goes_on() {
+    async fn p6_overflowed_event_queue_causes_a_check() {
         let home = tempfile::tempdir().unwrap();
         let watcher = DirectoryWatcher::shared(home.path());
         let events = Arc::new(EventSignal::default());
@@ -307,8 +307,8 @@ mod tests {
 
     /// notify 8 would abort the process here.
     #[test]
-    fn a_process_that_can_have_no_thread_goes_on_without_events() {
-        let test = concat!(module_path!(), "::a_process_that_can_have_no_thread_goes_on_without_events");
+    fn process_without_threads_has_no_events() {
+        let test = concat!(module_path!(), "::process_without_threads_has_no_events");
         if !(Isolated { test, wrapper: &["env"], uid: Some(65_534) }).is_here() {
             return;
         }

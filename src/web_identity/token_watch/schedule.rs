@@ -24,7 +24,7 @@ pub(super) struct Schedule {
     /// The last check found no token.
     no_token: bool,
     /// Only another token can end the failure.
-    closely: bool,
+    poll_often: bool,
     /// Polls since frequent polling began.
     frequent_polls: u32,
     wants_events: bool,
@@ -47,7 +47,7 @@ impl Schedule {
             next_event_check: None,
             event_gap: FIRST_GAP,
             no_token: false,
-            closely: false,
+            poll_often: false,
             frequent_polls: 0,
             wants_events,
             watching: false,
@@ -112,7 +112,7 @@ impl Schedule {
         if !self.events_work() {
             interval = interval.min(SHORT_POLL);
         }
-        if self.closely || self.no_token || (self.wants_events && !self.watching) {
+        if self.poll_often || self.no_token || (self.wants_events && !self.watching) {
             interval = interval.min(if self.frequent_polls < FREQUENT_POLLS { FREQUENT_POLL } else { SHORT_POLL });
             self.frequent_polls = self.frequent_polls.saturating_add(u32::from(check.is_poll()));
         } else {
@@ -121,12 +121,12 @@ impl Schedule {
         self.poll_at = Some(now + interval);
     }
 
-    pub(super) fn look_closely(&mut self, on: bool, now: Instant) {
-        if on && !self.closely {
+    pub(super) fn poll_often(&mut self, on: bool, now: Instant) {
+        if on && !self.poll_often {
             self.frequent_polls = 0;
             self.poll_at = self.poll_at.map(|poll_at| poll_at.min(now + FREQUENT_POLL));
         }
-        self.closely = on;
+        self.poll_often = on;
     }
 
     pub(super) fn set_watching(&mut self, watching: bool) {

@@ -104,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_file_is_watched_by_its_directory() {
+    fn plain_file_is_watched_by_its_directory() {
         assert_eq!(directories(Path::new("/absent/token")), [Path::new("/absent")]);
         assert!(directories(Path::new("/")).is_empty());
     }
 
     #[test]
-    fn the_links_of_a_kubelet_are_not_followed_and_those_of_a_user_are() {
+    fn only_the_users_symlinks_are_followed() {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);
         for name in ["volume", "volume/..2026", "application", "between"] {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_links_comes_to_an_end() {
+    fn circle_of_symlinks_ends() {
         let home = tempfile::tempdir().unwrap();
         symlink("token", home.path().join("token")).unwrap();
         assert_eq!(directories(&home.path().join("token")), [home.path()]);

@@ -162,7 +162,7 @@ mod tests {
     use crate::web_identity::testing::{Log, jwt};
 
     #[test]
-    fn a_rotation_is_overdue_five_minutes_after_four_fifths_of_the_life() {
+    fn rotation_is_overdue_five_minutes_after_80_percent() {
         let (log, _guard) = Log::capture();
         let mut warnings = Warnings::default();
         let mut at = |seconds, payload: &str| {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn strange_claims_are_borne() {
+    fn odd_times_in_claims_cause_no_warning() {
         let (log, _guard) = Log::capture();
         let mut warnings = Warnings::default();
         for payload in
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_is_told_of_when_its_state_changes() {
+    fn each_change_of_the_watch_is_logged_once() {
         let (log, _guard) = Log::capture();
         let mut warnings = Warnings::default();
         let missing = || Err(WatchError::Directory(io::ErrorKind::NotFound.into()));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_cannot_be_relied_on_is_told_of_once_and_so_is_its_recovery() {
+    fn missed_events_and_recovery_are_logged_once_each() {
         let (log, _guard) = Log::capture();
         let mut warnings = Warnings::default();
         for reliable in [true, true, false, false, true, true] {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_is_told_once() {
+    fn watch_mode_is_logged_once() {
         let (log, _guard) = Log::capture();
         for armed in [None, Some(Ok(true))] {
             let mut warnings = Warnings::default();

@@ -11,7 +11,7 @@ use crate::web_identity::token_watch::WatchState;
 use crate::web_identity::token_watch::schedule::{Cause, Due};
 
 #[test]
-fn the_first_token_is_no_news_and_each_other_is_once() {
+fn each_token_but_the_first_is_one_change() {
     let mut watcher = Watcher::watching();
     assert_eq!(watcher.look(Some("a")), None);
     assert_eq!(watcher.look(Some("a")), None);
@@ -22,14 +22,14 @@ fn the_first_token_is_no_news_and_each_other_is_once() {
 }
 
 #[test]
-fn a_token_that_was_missing_at_first_is_news() {
+fn token_that_was_missing_is_a_change() {
     let mut watcher = Watcher::watching();
     assert_eq!(watcher.look(None), None);
     assert_eq!(watcher.look(Some("a")), Some(Change::Content));
 }
 
 #[test]
-fn the_token_that_an_exchange_used_is_no_news_and_any_other_is() {
+fn other_token_than_used_is_a_change() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
     assert_eq!(watcher.due(), Due::Now(Cause::Poll), "the watch is not armed yet");
@@ -43,7 +43,7 @@ fn the_token_that_an_exchange_used_is_no_news_and_any_other_is() {
 }
 
 #[test]
-fn a_look_that_an_exchange_overtook_says_nothing() {
+fn check_overtaken_by_an_exchange_is_ignored() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
     watcher.look(Some("a"));
@@ -57,7 +57,7 @@ fn a_look_that_an_exchange_overtook_says_nothing() {
 }
 
 #[test]
-fn a_look_that_a_later_one_overtook_says_nothing() {
+fn check_overtaken_by_a_later_one_is_ignored() {
     let mut watcher = Watcher::watching();
     watcher.look(Some("a"));
     let first = watcher.state.schedule.begin(Cause::Poll, watcher.events);
@@ -69,7 +69,7 @@ fn a_look_that_a_later_one_overtook_says_nothing() {
 }
 
 #[test]
-fn news_that_nobody_fetched_stay_until_somebody_does_or_an_exchange_needs_them_no_more() {
+fn unreported_change_stays_until_reported_or_used() {
     let token = |subject: &str| jwt(&format!(r#"{{"sub":"{subject}"}}"#));
     let mut watcher = Watcher::watching();
     watcher.use_token(&token("me"));
@@ -86,7 +86,7 @@ fn news_that_nobody_fetched_stay_until_somebody_does_or_an_exchange_needs_them_n
 }
 
 #[test]
-fn the_same_token_is_news_to_an_exchange_that_found_none() {
+fn same_token_is_change_after_failed_read() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
     assert_eq!(watcher.look(Some("a")), None);
@@ -96,7 +96,7 @@ fn the_same_token_is_news_to_an_exchange_that_found_none() {
 }
 
 #[test]
-fn a_token_that_is_gone_for_a_while_is_no_news_when_it_is_back() {
+fn token_that_returns_unchanged_is_no_change() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
     assert_eq!(watcher.look(None), None);
@@ -118,7 +118,7 @@ fn another_issuer_subject_or_audience_is_another_identity() {
 }
 
 #[test]
-fn a_torn_token_in_between_does_not_hide_another_identity() {
+fn torn_token_does_not_hide_another_identity() {
     let mut watcher = Watcher::watching();
     watcher.use_token(&jwt(r#"{"sub":"me"}"#));
     assert_eq!(watcher.look(Some("eyJ")), Some(Change::Content));
@@ -134,7 +134,7 @@ fn claims_survive_a_token_that_cannot_be_read() {
 }
 
 #[test]
-fn a_token_is_polled_at_the_interval_with_a_tenth_of_jitter_while_it_is_watched() {
+fn watched_token_is_polled_with_ten_percent_jitter() {
     let mut watcher = Watcher::watching();
     let mut intervals: Vec<_> = (0..200).map(|_| watcher.poll(Some("a"))).collect();
     intervals.sort_unstable();
@@ -143,7 +143,7 @@ fn a_token_is_polled_at_the_interval_with_a_tenth_of_jitter_while_it_is_watched(
 }
 
 #[test]
-fn a_token_without_a_watch_is_polled_every_five_seconds() {
+fn unwatched_token_is_polled_every_five_seconds() {
     let mut watcher = Watcher { state: WatchState::new(Duration::from_secs(30), false), ..Watcher::watching() };
     assert!((0..20).all(|_| watcher.poll(Some("a")) == SHORT_POLL));
 
@@ -152,7 +152,7 @@ fn a_token_without_a_watch_is_polled_every_five_seconds() {
 }
 
 #[test]
-fn what_may_come_any_moment_is_looked_for_every_second_at_first_and_then_every_five() {
+fn missing_token_is_polled_each_second_at_first() {
     let frequent = [vec![FREQUENT_POLL; 10], vec![SHORT_POLL; 10]].concat();
 
     let mut watcher = Watcher::watching();
@@ -165,25 +165,25 @@ fn what_may_come_any_moment_is_looked_for_every_second_at_first_and_then_every_f
 
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
-    watcher.state.schedule.look_closely(true, watcher.now);
+    watcher.state.schedule.poll_often(true, watcher.now);
     assert_eq!(watcher.due(), Due::At(watcher.now + FREQUENT_POLL));
     assert_eq!(
         (0..20)
             .map(|_| {
-                watcher.state.schedule.look_closely(true, watcher.now);
+                watcher.state.schedule.poll_often(true, watcher.now);
                 watcher.poll(Some("a"))
             })
             .collect::<Vec<_>>(),
         frequent,
         "STS refuses this token"
     );
-    watcher.state.schedule.look_closely(false, watcher.now);
+    watcher.state.schedule.poll_often(false, watcher.now);
     watcher.poll(Some("a"));
     assert!(watcher.poll(Some("a")) > SHORT_POLL);
 }
 
 #[test]
-fn a_flood_of_events_amounts_to_a_few_looks_and_a_calm_hint_to_one_at_once() {
+fn event_flood_causes_few_checks() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     let flooded_until = watcher.now + Duration::from_secs(10);
@@ -211,7 +211,7 @@ fn a_flood_of_events_amounts_to_a_few_looks_and_a_calm_hint_to_one_at_once() {
 }
 
 #[test]
-fn a_hint_that_comes_during_a_look_is_not_lost() {
+fn event_during_a_check_causes_another_check() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     let look = watcher.state.schedule.begin(Cause::Event, watcher.events);
@@ -222,7 +222,7 @@ fn a_hint_that_comes_during_a_look_is_not_lost() {
 }
 
 #[test]
-fn a_change_that_no_event_announces_shortens_the_interval_until_one_does() {
+fn unannounced_change_shortens_the_poll_interval() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     watcher.poll(Some("b"));
@@ -236,7 +236,7 @@ fn a_change_that_no_event_announces_shortens_the_interval_until_one_does() {
 }
 
 #[test]
-fn a_poll_that_is_faster_than_an_event_blames_nobody() {
+fn poll_before_late_event_keeps_watch_trusted() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     watcher.poll(Some("b"));
@@ -248,7 +248,7 @@ fn a_poll_that_is_faster_than_an_event_blames_nobody() {
 }
 
 #[test]
-fn a_change_from_before_the_watch_was_armed_blames_nobody() {
+fn change_before_the_watch_began_keeps_it_trusted() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     let look = watcher.state.schedule.begin(Cause::Poll, watcher.events);
@@ -259,7 +259,7 @@ fn a_change_from_before_the_watch_was_armed_blames_nobody() {
 }
 
 #[test]
-fn p6_a_watch_that_missed_a_rotation_is_not_relied_on_until_it_sees_one() {
+fn p6_missed_rotation_shortens_polls_until_an_event_comes() {
     let second = Duration::from_secs(1);
     let mut now = Instant::now();
     let mut events = 0;

@@ -19,7 +19,7 @@ use crate::web_identity::testing::{Isolated, Log, jwt};
 use crate::web_identity::token_file;
 
 #[tokio::test]
-async fn p6_an_ancestor_that_is_replaced_says_nothing_and_is_found_by_the_next_poll() {
+async fn p6_next_poll_finds_a_replaced_ancestor() {
     let home = tempfile::tempdir().unwrap();
     let (parent, volume) = (home.path().join("var"), home.path().join("var/volume"));
     ProjectedVolume::new(&volume).unwrap().write(token(0)).unwrap();
@@ -35,7 +35,7 @@ async fn p6_an_ancestor_that_is_replaced_says_nothing_and_is_found_by_the_next_p
 }
 
 #[tokio::test]
-async fn p6_somebody_elses_token_is_told_from_a_newer_one() {
+async fn p6_other_identity_is_told_from_newer_token() {
     let home = Home::new();
     let me = |jti| format!(r#"{{"iss":"https://i","sub":"me","aud":["sts"],"jti":"{jti}"}}"#);
     home.write(&jwt(&me(0)));
@@ -64,7 +64,7 @@ async fn p6_somebody_elses_token_is_told_from_a_newer_one() {
 }
 
 #[tokio::test]
-async fn p6_the_first_token_is_no_news_unless_one_was_asked_for_in_vain() {
+async fn p6_first_token_is_no_change() {
     let home = Home::new();
     home.write(&token(0));
     let mut rig = home.rig(Hints::Events);
@@ -80,7 +80,7 @@ async fn p6_the_first_token_is_no_news_unless_one_was_asked_for_in_vain() {
 }
 
 #[tokio::test]
-async fn p6_the_same_content_is_no_news() {
+async fn p6_same_content_is_no_change() {
     let home = tempfile::tempdir().unwrap();
     let file = InPlaceFile::new(home.path().join("token"));
     file.write(token(0)).unwrap();
@@ -105,7 +105,7 @@ async fn p6_the_same_content_is_no_news() {
 }
 
 #[tokio::test]
-async fn p6_nobodys_reading_wakes_us() {
+async fn p6_reads_cause_no_check() {
     let home = Home::new();
     home.write(&token(0));
     let rig = home.rig(Hints::Events);
@@ -133,7 +133,7 @@ async fn p6_nobodys_reading_wakes_us() {
 }
 
 #[tokio::test]
-async fn p6_whoever_drops_the_wait_loses_no_rotation() {
+async fn p6_dropped_wait_loses_no_rotation() {
     for hints in [Hints::Events, Hints::Polling] {
         let home = Home::new();
         home.write(&token(0));
@@ -157,7 +157,7 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
 }
 
 #[tokio::test]
-async fn p6_whoever_always_drops_the_wait_at_once_sees_each_rotation_nevertheless() {
+async fn p6_wait_dropped_at_once_still_sees_each_rotation() {
     for hints in [Hints::Events, Hints::Polling] {
         let home = Home::new();
         home.write(&token(0));
@@ -179,7 +179,7 @@ async fn p6_whoever_always_drops_the_wait_at_once_sees_each_rotation_nevertheles
 }
 
 #[tokio::test]
-async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
+async fn p6_rotation_during_an_exchange_is_reported_after_it() {
     for hints in [Hints::Events, Hints::Polling] {
         let home = Home::new();
         home.write(&token(0));
@@ -202,7 +202,7 @@ async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
 
 /// The rotation between the first read and the first watch is the one to miss.
 #[tokio::test]
-async fn p6_a_rotation_while_the_watch_is_being_armed_is_seen() {
+async fn p6_rotation_while_the_watch_starts_is_seen() {
     let numbered = |number| jwt(&format!(r#"{{"sub":"{number}"}}"#));
     for _ in 0..200 {
         let home = Home::new();
@@ -221,7 +221,7 @@ async fn p6_a_rotation_while_the_watch_is_being_armed_is_seen() {
 }
 
 #[tokio::test]
-async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
+async fn p6_first_check_starts_the_watch_after_an_exchange() {
     let home = Home::new();
     home.write(&token(0));
     let watch = home.watch(Hints::Events);
@@ -236,7 +236,7 @@ async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
 }
 
 #[tokio::test]
-async fn p6_the_last_of_two_thousand_rotations_is_seen() {
+async fn p6_last_of_two_thousand_rotations_is_seen() {
     for (hints, rotations) in [(Hints::Events, 2000), (Hints::Polling, 200)] {
         let home = Home::new();
         home.write(&token(0));
@@ -252,7 +252,7 @@ async fn p6_the_last_of_two_thousand_rotations_is_seen() {
 }
 
 #[tokio::test]
-async fn p6_two_watches_of_one_directory_both_see_it_made_again_and_both_trust_it() {
+async fn p6_two_watches_of_a_recreated_directory_both_work() {
     let (log, _guard) = Log::capture();
     let home = Home::new();
     home.write(&token(0));
@@ -278,9 +278,9 @@ async fn p6_two_watches_of_one_directory_both_see_it_made_again_and_both_trust_i
 }
 
 #[tokio::test]
-async fn p6_one_directory_has_one_watcher_which_ends_with_the_last_who_cares() {
+async fn p6_watches_of_one_directory_share_a_watcher() {
     let isolated = Isolated {
-        test: concat!(module_path!(), "::p6_one_directory_has_one_watcher_which_ends_with_the_last_who_cares"),
+        test: concat!(module_path!(), "::p6_watches_of_one_directory_share_a_watcher"),
         wrapper: &["env"],
         uid: None,
     };

@@ -15,9 +15,9 @@ use crate::web_identity::token_file::with_timeout;
 use crate::web_identity::token_watch::TokenWatch;
 
 #[tokio::test]
-async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
+async fn exhausted_inotify_limit_is_named_and_recovered_from() {
     let isolated = Isolated {
-        test: concat!(module_path!(), "::each_exhausted_limit_is_told_by_its_name_and_recovered_from"),
+        test: concat!(module_path!(), "::exhausted_inotify_limit_is_named_and_recovered_from"),
         wrapper: OWN_USER_NAMESPACE,
         uid: None,
     };
@@ -54,9 +54,9 @@ async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
 }
 
 #[tokio::test]
-async fn p6_without_an_inotify_instance_it_polls_and_says_so_once() {
+async fn p6_without_inotify_instance_it_polls_and_warns_once() {
     let isolated = Isolated {
-        test: concat!(module_path!(), "::p6_without_an_inotify_instance_it_polls_and_says_so_once"),
+        test: concat!(module_path!(), "::p6_without_inotify_instance_it_polls_and_warns_once"),
         wrapper: OWN_USER_NAMESPACE,
         uid: None,
     };
@@ -85,7 +85,7 @@ async fn p6_without_an_inotify_instance_it_polls_and_says_so_once() {
 }
 
 #[tokio::test]
-async fn a_subpath_mount_is_told_of_once() {
+async fn subpath_mount_is_logged_once() {
     let (log, _guard) = Log::capture();
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), token(0)).unwrap();
@@ -101,7 +101,7 @@ async fn a_subpath_mount_is_told_of_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_in_a_subpath_mount_is_said_to_be_in_one() {
+async fn expiry_in_a_subpath_mount_names_the_mount() {
     let (log, _guard) = Log::capture();
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), jwt(r#"{"sub":"me","iat":1000,"exp":4600}"#)).unwrap();
@@ -117,7 +117,7 @@ async fn a_token_that_expires_in_a_subpath_mount_is_said_to_be_in_one() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when_it_expires() {
+async fn overdue_and_expired_tokens_are_logged_once_each() {
     let (log, _guard) = Log::capture();
     let at = |minutes: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + 60 * minutes);
     let issued = |minutes: u64| {
@@ -144,7 +144,7 @@ async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when
 }
 
 #[tokio::test]
-async fn file_that_hangs_is_told_of_and_looked_at_again() {
+async fn hung_file_is_logged_and_read_again() {
     let (log, _guard) = Log::capture();
     let home = Home::new();
     home.write(&token(0));
