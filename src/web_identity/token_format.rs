@@ -7,13 +7,13 @@ use std::fmt;
 
 use aws_smithy_types::base64;
 
-/// Why bytes are no token. Knows no byte of them.
+/// Why bytes are not a token. Holds none of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct NotAToken {
-    /// After the name of what holds the token.
+    /// Follows the name of the file or source.
     problem: &'static str,
     remedy: &'static str,
-    /// Somebody may still be writing it.
+    /// The writer may not have finished.
     pub(super) unfinished: bool,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<&str, NotAToken> {
     }
 }
 
-/// `token=…`, `AWS_TOKEN=eyJ…`, `apiVersion: v1`. An opaque token may hold `=` and `:` itself.
+/// Recognises `token=…`, `AWS_TOKEN=eyJ…` and `apiVersion: v1`. An opaque token may also hold `=` and `:`.
 fn has_name(bytes: &[u8]) -> bool {
     let end = bytes.iter().position(|byte| !(byte.is_ascii_alphanumeric() || b"_-".contains(byte)));
     let Some((name, [mark, value @ ..])) = end.map(|end| bytes.split_at(end)) else { return false };
@@ -99,7 +99,7 @@ fn has_name(bytes: &[u8]) -> bool {
         }
 }
 
-/// In lines or in one.
+/// Recognises a JWT that was encoded in base64 once more, on one line or several.
 fn is_jwt_in_base64(bytes: &[u8]) -> bool {
     let text: String = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| char::from(*byte)).collect();
     let decoded = base64::decode(text).map(zeroize::Zeroizing::new);
@@ -112,7 +112,7 @@ fn is_encrypted(token: &str) -> bool {
     header.is_some_and(|header| header.get("enc").is_some())
 }
 
-/// By STS's reference.
+/// Limits of `WebIdentityToken` in the reference of STS.
 pub(super) const MAX_BYTES: usize = 20_000;
 const MIN_BYTES: usize = 4;
 

@@ -152,12 +152,12 @@ impl TokenWatch {
                 (None, Err(error.explain(&self.file)))
             }
         };
-        let events_work = !self.state().schedule.events_are_missed();
+        let events_are_missed = self.state().schedule.events_are_missed();
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         if self.path.is_none() || watched.is_some() {
             warnings.watch(&self.file, watched.as_ref());
         }
-        warnings.reliable(&self.file, events_work);
+        warnings.events(&self.file, events_are_missed);
         warnings.read(&self.file, &read, self.time_source.now());
     }
 
