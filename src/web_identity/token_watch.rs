@@ -119,13 +119,13 @@ impl TokenWatch {
 
     /// Claims of the newest token that was read.
     pub(super) fn claims(&self) -> Option<TokenClaims> {
-        self.state().changes.claims().cloned()
+        self.state().changes.claims.clone()
     }
 
     /// Number of times that another token was found in the file.
     #[cfg(feature = "metrics")]
     pub(super) fn rotations(&self) -> u64 {
-        self.state().changes.rotations()
+        self.state().changes.rotations
     }
 
     /// Whether file events arrive. `None`: none are wanted.
@@ -152,7 +152,7 @@ impl TokenWatch {
                 (None, Err(error.explain(&self.file)))
             }
         };
-        let events_are_missed = self.state().schedule.events_are_missed();
+        let events_are_missed = self.state().schedule.events_are_missed;
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         if self.path.is_none() || watched.is_some() {
             warnings.watch(&self.file, watched.as_ref());
@@ -184,7 +184,7 @@ fn quick_check(
     // Watched first, then read: an event tells of a change in between.
     let watched = path.and_then(|path| if check.is_poll() { Some(path.renew()) } else { path.renew_if_stale() });
     if let Some(outcome) = &watched {
-        lock(state).schedule.set_watching(outcome.is_ok());
+        lock(state).schedule.watching = outcome.is_ok();
     }
     let token = token_file::read_once(file);
     if token.is_some() {

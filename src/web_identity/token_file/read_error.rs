@@ -138,16 +138,16 @@ fn where_it_ends(path: &Path) -> String {
 fn who_may(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
 
-    let us = fs::metadata("/proc/self").map_or_else(|_| "another user".to_owned(), |us| format!("uid {}", us.uid()));
-    // What we may not enter hides what is below it: the nearest thing that can be seen is the one in the way.
+    // A directory that we may not enter hides what is below it. So the nearest visible ancestor is the one in the way.
     let seen = path.ancestors().find_map(|ancestor| Some((ancestor, fs::metadata(ancestor).ok()?)));
-    let Some((barrier, metadata)) = seen else { return format!("we run as {us}; {FS_GROUP}") };
+    let barrier = seen.map_or_else(String::new, |(path, metadata)| {
+        let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+        format!("{} belongs to {owner}:{group} with mode {mode:04o} and ", path.display())
+    });
+    let us = fs::metadata("/proc/self").map_or_else(|_| "another user".to_owned(), |us| format!("uid {}", us.uid()));
     format!(
-        "{} belongs to {}:{} with mode {:04o} and we run as {us}; {FS_GROUP}",
-        barrier.display(),
-        metadata.uid(),
-        metadata.gid(),
-        metadata.mode() & 0o7777,
+        "{barrier}we run as {us}; set the pod's securityContext.fsGroup, or run as the owner (kubelets before 1.19 wrote tokens \
+         for root alone)"
     )
 }
 
@@ -156,27 +156,16 @@ fn who_may(_: &Path) -> String {
     "the user that we run as may not read it".to_owned()
 }
 
-#[cfg(unix)]
-const FS_GROUP: &str = "set the pod's securityContext.fsGroup, or run as the owner \
-                        (kubelets before 1.19 wrote tokens for root alone)";
-
-#[cfg(unix)]
 fn kind_of(metadata: &Metadata) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-
-    let kind = metadata.file_type();
-    if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if metadata.file_type().is_fifo() {
+            return "a FIFO";
+        }
+        if metadata.file_type().is_socket() {
+            return "a socket";
+        }
     }
-}
-
-#[cfg(not(unix))]
-fn kind_of(metadata: &Metadata) -> &'static str {
-    if metadata.is_dir() { "a directory" } else { "something else" }
+    if metadata.is_dir() { "a directory" } else { "a device" }
 }

@@ -7,12 +7,14 @@ use crate::web_identity::loaded_token::{Digest, LoadedToken};
 #[derive(Default)]
 pub(super) struct Changes {
     seen: Option<Digest>,
-    claims: Option<TokenClaims>,
+    /// Claims of the newest token.
+    pub(super) claims: Option<TokenClaims>,
     reference: Reference,
     /// Claims of the last reference that was a JWT. A half-written token in between does not replace them.
     identity: Option<TokenClaims>,
     unreported: Option<Change>,
-    rotations: u64,
+    /// Number of times that a check found other content than the one before.
+    pub(super) rotations: u64,
 }
 
 /// What the last exchange used, or what was reported last.
@@ -65,15 +67,6 @@ impl Changes {
     /// The change to report, once.
     pub(super) fn take(&mut self) -> Option<Change> {
         self.unreported.take()
-    }
-
-    pub(super) fn claims(&self) -> Option<&TokenClaims> {
-        self.claims.as_ref()
-    }
-
-    #[cfg(any(test, feature = "metrics"))]
-    pub(super) fn rotations(&self) -> u64 {
-        self.rotations
     }
 
     fn saw(&mut self, token: &LoadedToken) {

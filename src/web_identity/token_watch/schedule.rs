@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[derive(Default)]
 pub(super) struct Schedule {
     poll_interval: Duration,
     /// `None`: at once.
@@ -28,32 +29,15 @@ pub(super) struct Schedule {
     /// Polls since frequent polling began.
     frequent_polls: u32,
     wants_events: bool,
-    watching: bool,
+    pub(super) watching: bool,
     missed_event: Option<MissedEvent>,
-    events_are_missed: bool,
+    /// A poll has found a change that no event announced, and no event has announced one since.
+    pub(super) events_are_missed: bool,
 }
 
 impl Schedule {
     pub(super) fn new(poll_interval: Duration, wants_events: bool) -> Self {
-        Self {
-            poll_interval,
-            poll_at: None,
-            last_begun: 0,
-            last_ended: 0,
-            #[cfg(test)]
-            checks: 0,
-            exchange_has_read: false,
-            events_heard: 0,
-            next_event_check: None,
-            event_gap: FIRST_GAP,
-            no_token: false,
-            poll_often: false,
-            frequent_polls: 0,
-            wants_events,
-            watching: false,
-            missed_event: None,
-            events_are_missed: false,
-        }
+        Self { poll_interval, wants_events, ..Self::default() }
     }
 
     /// When the next check is due. `events`: number of events so far.
@@ -129,16 +113,8 @@ impl Schedule {
         self.poll_often = on;
     }
 
-    pub(super) fn set_watching(&mut self, watching: bool) {
-        self.watching = watching;
-    }
-
     pub(super) fn events_work(&self) -> bool {
         self.watching && !self.events_are_missed
-    }
-
-    pub(super) fn events_are_missed(&self) -> bool {
-        self.events_are_missed
     }
 
     /// Events do not work here if a poll finds a change, and no event has followed by the next poll. An event that announces a

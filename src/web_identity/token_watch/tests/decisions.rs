@@ -18,7 +18,7 @@ fn each_token_but_the_first_is_one_change() {
     assert_eq!(watcher.look(Some("b")), Some(Change::Content));
     assert_eq!(watcher.look(Some("b")), None);
     assert_eq!(watcher.look(Some("a")), Some(Change::Content));
-    assert_eq!(watcher.state.changes.rotations(), 2);
+    assert_eq!(watcher.state.changes.rotations, 2);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn check_overtaken_by_an_exchange_is_ignored() {
     assert_eq!(watcher.state.changes.take(), None, "a is old");
     assert_eq!(watcher.due(), Due::Now(Cause::Exchange));
     assert_eq!(watcher.look(Some("b")), None);
-    assert_eq!(watcher.state.changes.rotations(), 1);
+    assert_eq!(watcher.state.changes.rotations, 1);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn check_overtaken_by_a_later_one_is_ignored() {
     watcher.state.checked(first, false, Some(&LoadedToken::of("a")), watcher.now);
     assert_eq!(watcher.state.changes.take(), None, "a is old");
     assert_eq!(watcher.look(Some("b")), None);
-    assert_eq!(watcher.state.changes.rotations(), 1);
+    assert_eq!(watcher.state.changes.rotations, 1);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn token_that_returns_unchanged_is_no_change() {
     watcher.use_token("a");
     assert_eq!(watcher.look(None), None);
     assert_eq!(watcher.look(Some("a")), None);
-    assert_eq!(watcher.state.changes.rotations(), 0);
+    assert_eq!(watcher.state.changes.rotations, 0);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn claims_survive_a_token_that_cannot_be_read() {
     let mut watcher = Watcher::watching();
     watcher.look(Some(&jwt(r#"{"sub":"me"}"#)));
     watcher.look(None);
-    assert_eq!(watcher.state.changes.claims().unwrap().subject.as_deref(), Some("me"));
+    assert_eq!(watcher.state.changes.claims.as_ref().unwrap().subject.as_deref(), Some("me"));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn missing_token_is_polled_each_second_at_first() {
     assert!(watcher.poll(Some("a")) > SHORT_POLL);
 
     let mut watcher = Watcher::watching();
-    watcher.state.schedule.set_watching(false);
+    watcher.state.schedule.watching = false;
     assert_eq!((0..20).map(|_| watcher.poll(Some("a"))).collect::<Vec<_>>(), frequent, "no watch");
 
     let mut watcher = Watcher::watching();
@@ -226,13 +226,13 @@ fn unannounced_change_shortens_the_poll_interval() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     watcher.poll(Some("b"));
-    assert!(!watcher.state.schedule.events_are_missed(), "the event may be on its way");
+    assert!(!watcher.state.schedule.events_are_missed, "the event may be on its way");
     assert_eq!(watcher.poll(Some("b")), SHORT_POLL);
-    assert!(watcher.state.schedule.events_are_missed() && !watcher.state.schedule.events_work());
+    assert!(watcher.state.schedule.events_are_missed && !watcher.state.schedule.events_work());
 
     watcher.events += 1;
     watcher.look_for(Cause::Event, Some("c"));
-    assert!(!watcher.state.schedule.events_are_missed());
+    assert!(!watcher.state.schedule.events_are_missed);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn poll_before_late_event_keeps_watch_trusted() {
     watcher.look_for(Cause::Event, Some("b"));
     watcher.poll(Some("b"));
     watcher.poll(Some("b"));
-    assert!(!watcher.state.schedule.events_are_missed());
+    assert!(!watcher.state.schedule.events_are_missed);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn change_before_the_watch_began_keeps_it_trusted() {
     watcher.state.checked(look, true, Some(&LoadedToken::of("b")), watcher.now);
     watcher.poll(Some("b"));
     watcher.poll(Some("b"));
-    assert!(!watcher.state.schedule.events_are_missed());
+    assert!(!watcher.state.schedule.events_are_missed);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn p6_missed_rotation_shortens_polls_until_an_event_comes() {
         next - now
     };
     let mut state = WatchState::new(30 * second, true);
-    state.schedule.set_watching(true);
+    state.schedule.watching = true;
     let far = 27 * second..=33 * second;
 
     assert!(far.contains(&look(&mut state, Cause::Poll, true, false)));
@@ -299,7 +299,7 @@ struct Watcher {
 impl Watcher {
     fn watching() -> Self {
         let mut state = WatchState::new(Duration::from_secs(30), true);
-        state.schedule.set_watching(true);
+        state.schedule.watching = true;
         Self { state, now: Instant::now(), events: 0 }
     }
 
