@@ -145,12 +145,15 @@
 //! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
 //! | `its network file system has replaced it` | NFS | nothing: it is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
-//! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it |
+//! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
-//! ## `the token file … is …`
+//! ## `the token file … is …, not a file`
 //!
-//! A directory, a FIFO or another thing that is no file: `name the file itself`, or `name the file in it`. `the token file … is being read` means that the
-//! file system has not answered yet.
+//! The path leads to a directory, a FIFO, a socket or a device: `name the file itself`, or `name the file in it`.
+//!
+//! ## `the token file … is being read`
+//!
+//! The file system has not answered yet.
 //!
 //! ## `the token file … …` or `what the source gave …`
 //!

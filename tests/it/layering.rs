@@ -72,10 +72,10 @@ fn p7_time_comes_from_the_clock_only() {
             assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
             // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends turns.
             let by_tokios = [
-                "web_identity/asked.rs",
+                "web_identity/token_source/client.rs",
                 "web_identity/expired.rs",
-                "web_identity/token.rs",
-                "web_identity/watch.rs",
+                "web_identity/token_file.rs",
+                "web_identity/token_watch.rs",
                 "sts/endpoints.rs",
             ];
             let by_tokios = by_tokios.iter().any(|by| file.ends_with(by));

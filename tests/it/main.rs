@@ -48,6 +48,8 @@ mod rig;
 mod roles;
 mod rotation_matrix;
 mod rotation_stress;
+#[path = "../../src/web_identity/testing/rotations.rs"]
+mod rotations;
 mod sdk_client;
 mod secrets;
 mod shutdown_when;
@@ -61,12 +63,10 @@ mod storage;
 mod test_kit;
 mod token_source;
 mod troubleshooting;
-#[path = "../../src/web_identity/testing/ways.rs"]
-mod ways;
 mod whoami;
 mod wrapped;
 
-// For `ways`.
+// For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;
 
 /// The folder of the repository.

@@ -1,18 +1,19 @@
-//! Whether bytes may be a token, wherever they come from. Only what is certainly none is refused.
+//! The format of a token: what is certainly no token is refused by name, such as quotes, JSON or a byte-order mark.
 //!
-//! A token need not be a JWT: Login with Amazon and Facebook give opaque ones, and an STS of one's own may take others.
+//! A token need not be a JWT: Login with Amazon and Facebook issue opaque tokens, and an STS other than AWS's may accept
+//! others.
 
 use std::fmt;
 
 use aws_smithy_types::base64;
 
-/// Why bytes are no token. Knows no byte of them.
+/// Why bytes are not a token. Holds none of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct NotAToken {
-    /// After the name of what holds the token.
+    /// Follows the name of the file or source.
     problem: &'static str,
     remedy: &'static str,
-    /// Somebody may still be writing it.
+    /// The writer may not have finished.
     pub(super) unfinished: bool,
 }
 
@@ -40,7 +41,7 @@ impl fmt::Display for NotAToken {
 }
 
 /// The token in `bytes`, without the white space around it.
-pub(super) fn check(bytes: &[u8]) -> Result<&str, NotAToken> {
+pub(super) fn parse(bytes: &[u8]) -> Result<&str, NotAToken> {
     let bytes = bytes.trim_ascii();
     let begins = |with: &str| bytes.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
     if let Some((_, kind)) = BEGINNINGS.iter().find(|(with, _)| begins(with)) {
@@ -80,7 +81,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<&str, NotAToken> {
     }
 }
 
-/// `token=…`, `AWS_TOKEN=eyJ…`, `apiVersion: v1`. An opaque token may hold `=` and `:` itself.
+/// Recognises `token=…`, `AWS_TOKEN=eyJ…` and `apiVersion: v1`. An opaque token may also hold `=` and `:`.
 fn has_name(bytes: &[u8]) -> bool {
     let end = bytes.iter().position(|byte| !(byte.is_ascii_alphanumeric() || b"_-".contains(byte)));
     let Some((name, [mark, value @ ..])) = end.map(|end| bytes.split_at(end)) else { return false };
@@ -98,7 +99,7 @@ fn has_name(bytes: &[u8]) -> bool {
         }
 }
 
-/// In lines or in one.
+/// Recognises a JWT that was encoded in base64 once more, on one line or several.
 fn is_jwt_in_base64(bytes: &[u8]) -> bool {
     let text: String = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| char::from(*byte)).collect();
     let decoded = base64::decode(text).map(zeroize::Zeroizing::new);
@@ -111,7 +112,7 @@ fn is_encrypted(token: &str) -> bool {
     header.is_some_and(|header| header.get("enc").is_some())
 }
 
-/// By STS's reference.
+/// Limits of `WebIdentityToken` in the reference of STS.
 pub(super) const MAX_BYTES: usize = 20_000;
 const MIN_BYTES: usize = 4;
 
@@ -177,7 +178,7 @@ mod tests {
     const CANARY: &str = r#"{"sub":"canary"}"#;
 
     #[test]
-    fn certainly_wrong_text_is_named_by_kind() {
+    fn certainly_wrong_content_is_named() {
         let token = jwt(CANARY);
         let encrypted = format!("{}.a.b.c.d", base64url(r#"{"alg":"dir","enc":"A256GCM"}"#));
         let encoded = base64::encode(&token);
@@ -237,7 +238,7 @@ mod tests {
             ("is shorter than 4 bytes", vec!["abc".to_owned()]),
         ] {
             for text in texts {
-                let error = check(text.as_bytes()).expect_err(&text);
+                let error = parse(text.as_bytes()).expect_err(&text);
                 let shown = format!("{error}: {}", error.remedy());
                 assert!(shown.starts_with(kind), "{shown} for {text}");
                 assert!(!shown.contains("canary") && shown.contains("eyJ") != error.unfinished, "{shown}");
@@ -245,8 +246,8 @@ mod tests {
         }
         for order in [u16::to_le_bytes, u16::to_be_bytes] {
             let marked = [order(0xfeff).to_vec(), utf16(order)].concat();
-            assert_eq!(check(&marked), Err(UTF_16));
-            assert_eq!(check(&utf16(order)), Err(NUL));
+            assert_eq!(parse(&marked), Err(UTF_16));
+            assert_eq!(parse(&utf16(order)), Err(NUL));
         }
     }
 
@@ -268,7 +269,7 @@ mod tests {
             "ZXlKhIsNoBase64OfAToken",
             "token==",
         ] {
-            assert_eq!(check(format!("\n {token}\t").as_bytes()), Ok(token));
+            assert_eq!(parse(format!("\n {token}\t").as_bytes()), Ok(token));
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::rig::{Hints, Rig, token, until};
-use crate::web_identity::testing::ways::{
+use crate::web_identity::testing::rotations::{
     Place, behind_links, in_place, late, moved_away, other_links, other_target, removed, rename_over, swap,
 };
 
@@ -35,9 +35,9 @@ ways! {
     p6_a_swap_behind_a_chain_of_links: behind_links, Events;
     p6_a_link_that_is_led_elsewhere: other_target, Events;
     p6_two_links_that_are_led_elsewhere_in_turn: other_links, Events;
-    p6_a_directory_removed_and_made_again: removed, AnxiousPolls;
-    p6_a_directory_moved_away_and_made_again: moved_away, AnxiousPolls;
-    p6_a_mount_that_comes_late: late, AnxiousPolls;
+    p6_a_directory_removed_and_made_again: removed, FrequentPolls;
+    p6_a_directory_moved_away_and_made_again: moved_away, FrequentPolls;
+    p6_a_mount_that_comes_late: late, FrequentPolls;
 }
 
 #[derive(Eq, PartialEq)]
@@ -45,9 +45,9 @@ enum Mend {
     /// There is a token at first, and the watch holds from then on.
     Events,
     /// Where the watch itself must be made again, the next poll does it.
-    AnxiousPolls,
+    FrequentPolls,
 }
-use Mend::{AnxiousPolls, Events};
+use Mend::{Events, FrequentPolls};
 
 async fn follow(hints: Hints, mend: Mend, way: fn(&Path) -> io::Result<Place>) {
     let home = tempfile::tempdir().unwrap();
@@ -65,12 +65,12 @@ async fn follow(hints: Hints, mend: Mend, way: fn(&Path) -> io::Result<Place>) {
     for number in 1..=ROTATIONS {
         rig.rest().await;
         if events && mend == Events {
-            assert!(rig.watch.state().watching(), "nothing but an event can tell");
+            assert!(rig.watch.state().schedule.events_work(), "nothing but an event can tell");
         }
         write(number, &token(number)).unwrap();
         rig.until(&token(number)).await;
     }
-    until(|| rig.watch.state().watching() == events).await;
+    until(|| rig.watch.state().schedule.events_work() == events).await;
     rig.rest().await;
     let newest = token(UNDISTURBED);
     write(UNDISTURBED, &newest).unwrap();

@@ -1,201 +1,84 @@
-//! The token: read with patience and within bounds, kept in memory that is wiped.
+//! Reading of the token file: bounded in time, and patient with a file that is being replaced.
 
-use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read};
+mod read_error;
+mod read_timeout;
+
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::claims::TokenClaims;
-use super::file_access::access;
-use super::obstacle::Obstacle;
-use super::token_check::{MAX_BYTES, NotAToken, check};
+use self::read_error::ReadError;
+pub(super) use self::read_timeout::with_timeout;
+use super::loaded_token::LoadedToken;
+use super::token_format::{self, MAX_BYTES, NotAToken};
 use crate::error::Error;
 use crate::refresh::Failure;
 
-/// One token, trimmed. Wiped when dropped.
-pub(crate) struct Token {
-    text: Zeroizing<String>,
-    digest: Digest,
-    claims: Option<TokenClaims>,
-    modified: Option<SystemTime>,
-    links: Option<u64>,
-}
-
-impl Token {
-    /// The secret, for the exchange alone.
-    pub(crate) fn expose(&self) -> &str {
-        &self.text
-    }
-
-    pub(crate) fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// `None` if it is not a JWT.
-    pub(crate) fn claims(&self) -> Option<&TokenClaims> {
-        self.claims.as_ref()
-    }
-
-    /// When the file was written.
-    pub(crate) fn modified(&self) -> Option<SystemTime> {
-        self.modified
-    }
-
-    /// Nobody can replace this file any more: all its names are gone, only a mount of the file itself is left.
-    pub(crate) fn is_orphan(&self) -> bool {
-        self.links == Some(0)
-    }
-
-    fn new(text: Zeroizing<String>, file: &Metadata) -> Self {
-        Self { modified: file.modified().ok(), links: links(file), ..Self::given(text) }
-    }
-
-    /// One that came from no file.
-    pub(super) fn given(text: Zeroizing<String>) -> Self {
-        Self { digest: Digest::of(&text), claims: TokenClaims::parse(&text), text, modified: None, links: None }
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(text: &str) -> Self {
-        Self { links: Some(1), ..Self::given(Zeroizing::new(text.to_owned())) }
-    }
-
-    /// The beginning of a JWT: somebody writes the file in place, and has not finished.
-    fn looks_torn(&self) -> bool {
-        let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
-        self.text.starts_with("eyJ") && (dots < 2 || self.text.ends_with('.'))
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token")
-            .field("text", &"** redacted **")
-            .field("claims", &self.claims)
-            .field("modified", &self.modified)
-            .field("links", &self.links)
-            .finish()
-    }
-}
-
-/// Tells one content from another within this process. Keyed at random: it gives nothing away.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Digest(u64);
-
-impl Digest {
-    fn of(text: &str) -> Self {
-        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self(KEY.hash_one(text))
-    }
-}
-
-/// Reads the file as it is now, within `limit`. Patient with what passes by itself: kubelets replace files under their
-/// readers, and some set the permissions only after publication. `obstacle` hears what the read waits for.
-pub(crate) async fn read(path: &Path, limit: Duration, obstacle: impl Fn(Error)) -> Result<Token, Failure> {
-    let since = Instant::now();
+/// Reads the token file within `limit`. For up to [`PATIENCE`] it reads again where the cause may pass by itself: a kubelet
+/// replaces the file under its readers, and some kubelets set its mode only after they publish it. `waits_for` receives the
+/// error for a caller who gives up meanwhile.
+pub(super) async fn read(path: &Path, limit: Duration, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
+    let start = Instant::now();
     let path: Arc<Path> = path.into();
     let patience = PATIENCE.min(limit / 2);
     let mut pause = FIRST_PAUSE;
-    obstacle(Obstacle::Hung(None).explain(&path));
+    waits_for(ReadError::NotYetRead.explain(&path));
     loop {
-        let attempt = access(&path, (limit, since), {
+        let outcome = with_timeout(&path, start, limit, {
             let path = Arc::clone(&path);
-            move || attempt(&path).map_err(|obstacle| (obstacle.may_pass(), obstacle.failure(&path)))
+            move || try_read(&path).map_err(|error| (error.may_pass(), error.failure(&path)))
         });
-        let outcome = attempt.await.map_err(|stuck| stuck.failure(&path))?;
-        let left = patience.saturating_sub(since.elapsed());
+        let outcome = outcome.await.map_err(|error| error.failure(&path))?;
+        let left = patience.saturating_sub(start.elapsed());
         match outcome {
             Ok(token) if left.is_zero() || !token.looks_torn() => return Ok(token),
             Err((may_pass, failure)) if left.is_zero() || !may_pass => return Err(failure),
             Ok(_) => {}
-            Err((_, failure)) => obstacle(failure.error),
+            Err((_, failure)) => waits_for(failure.error),
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 
-/// The token, if it is there and whole at the first attempt. Blocks.
-pub(super) fn glance(path: &Path) -> Option<Token> {
-    attempt(path).ok().filter(|token| !token.looks_torn())
+/// The token, if one read finds a whole one. Blocks.
+pub(super) fn read_once(path: &Path) -> Option<LoadedToken> {
+    try_read(path).ok().filter(|token| !token.looks_torn())
 }
 
-fn attempt(path: &Path) -> Result<Token, Obstacle> {
-    // Asked before opening, for some devices take offence at that; and after it, for it may be another file by then.
-    Obstacle::unless_file(&fs::metadata(path)?)?;
-    let mut file = open(path)?;
+fn try_read(path: &Path) -> Result<LoadedToken, ReadError> {
+    // Checked before opening, because to open a FIFO or some devices blocks or has effects.
+    ReadError::unless_file(&fs::metadata(path)?)?;
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
-    Obstacle::unless_file(&metadata)?;
+    // The path may lead elsewhere by now.
+    ReadError::unless_file(&metadata)?;
 
-    let mut buffer = Zeroizing::new(vec![0; MAX_BYTES + 1]);
-    let bytes = read_into(&mut file, &mut buffer)?;
-    let text = check(bytes)?;
-    // There may be more.
-    if bytes.len() > MAX_BYTES {
+    // The buffer never grows, because that would leave a copy of the token in memory that is not wiped.
+    let mut buffer = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut buffer)?;
+    let text = token_format::parse(&buffer)?;
+    // Trailing white space may hide the rest of a longer file.
+    if buffer.len() > MAX_BYTES {
         return Err(NotAToken::TOO_LONG.into());
     }
-    Ok(Token::new(Zeroizing::new(text.to_owned()), &metadata))
+    Ok(LoadedToken::from_file(Zeroizing::new(text.to_owned()), &metadata))
 }
 
-fn read_into<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(&buffer[..length])
-}
-
-/// Does not wait for the writer of a FIFO that has taken the file's place meanwhile.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, O_NONBLOCK);
-    options.open(path)
-}
-
-#[cfg(unix)]
-fn links(file: &Metadata) -> Option<u64> {
-    Some(std::os::unix::fs::MetadataExt::nlink(file))
-}
-
-#[cfg(not(unix))]
-fn links(_: &Metadata) -> Option<u64> {
-    None
-}
-
+/// Longest wait for a file that is missing, half written or not yet readable.
+const PATIENCE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Elsewhere the number is another, or not ours to know: there a FIFO that takes the place of the file between two system
-/// calls costs a blocked thread.
-#[cfg(unix)]
-const O_NONBLOCK: i32 = if cfg!(all(
-    any(target_os = "linux", target_os = "android"),
-    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc", target_arch = "sparc64")),
-)) {
-    0o4000
-} else if cfg!(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")) {
-    0x0004
-} else {
-    0
-};
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::io;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
@@ -210,7 +93,7 @@ mod tests {
     use crate::web_identity::testing::{Isolated, jwt};
 
     #[tokio::test]
-    async fn a_token_is_read_without_the_white_space_around_it() {
+    async fn white_space_around_the_token_is_dropped() {
         let home = Home::new();
         let bare = home.read_content("secret").await.unwrap();
         let wrapped = home.read_content("\n\t secret \r\n").await.unwrap();
@@ -231,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_file_is_refused_at_once_and_named() {
+    async fn path_to_no_file_is_refused_at_once() {
         let home = Home::new();
         let _socket = UnixListener::bind(home.path("socket")).unwrap();
         fs::create_dir(home.path("directory")).unwrap();
@@ -249,17 +132,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_fifo_that_takes_the_place_of_the_file_blocks_nobody() {
-        let home = Home::new();
-        make_fifo(&home.path("token"));
-        // As if it had not been there yet when the name was looked up.
-        let file = open(&home.path("token")).unwrap();
-        assert!(Obstacle::unless_file(&file.metadata().unwrap()).is_err());
-    }
-
     #[tokio::test]
-    async fn a_token_has_a_longest_length() {
+    async fn token_length_is_limited() {
         let home = Home::new();
         assert!(home.read_content("x".repeat(MAX_BYTES)).await.is_ok());
         let more = "x".repeat(MAX_BYTES) + "\n" + "x";
@@ -312,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_missing_file_is_waited_for_a_while_and_then_said_to_be_missing() {
+    async fn missing_file_is_waited_for_then_explained() {
         let home = Home::new();
         let (token, ()) = tokio::join!(read_path(home.path("token")), async {
             sleep(PATIENCE / 2).await;
@@ -335,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_torn_jwt_is_waited_for_and_then_taken_as_it_is() {
+    async fn torn_jwt_is_waited_for_then_taken() {
         let home = Home::new();
         let whole = jwt(r#"{"sub":"me"}"#);
         let (head, _) = whole.rsplit_once('.').unwrap();
@@ -351,10 +225,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_we_may_not_read_is_explained_by_owner_mode_and_uid() {
+    async fn unreadable_file_is_explained_by_owner_and_mode() {
         // Root may read everything, so this is somebody else's work.
         let isolated = Isolated {
-            test: concat!(module_path!(), "::a_file_that_we_may_not_read_is_explained_by_owner_mode_and_uid"),
+            test: concat!(module_path!(), "::unreadable_file_is_explained_by_owner_and_mode"),
             wrapper: &["env"],
             uid: Some(NOBODY),
         };
@@ -387,20 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_handle_may_pass() {
+    fn stale_nfs_handle_may_pass() {
         #[cfg(target_os = "linux")]
-        assert!(Obstacle::Io(io::Error::from_raw_os_error(116)).may_pass());
-        assert!(!Obstacle::Io(io::Error::from_raw_os_error(5)).may_pass());
-    }
-
-    #[test]
-    fn a_token_shows_everything_but_itself() {
-        let token = Token::of(&jwt(r#"{"sub":"me"}"#));
-        let shown = format!("{token:?} {token:#?}");
-        assert!(shown.contains("me") && shown.contains("redacted"), "{shown}");
-        for part in token.expose().split('.') {
-            assert!(!shown.contains(part), "{shown}");
-        }
+        assert!(ReadError::Io(io::Error::from_raw_os_error(116)).may_pass());
+        assert!(!ReadError::Io(io::Error::from_raw_os_error(5)).may_pass());
     }
 
     proptest! {
@@ -421,14 +285,14 @@ mod tests {
             content.extend(&bytes);
             for content in [&bytes, &content] {
                 fs::write(home.path("token"), content).unwrap();
-                match attempt(&home.path("token")) {
+                match try_read(&home.path("token")) {
                     Ok(token) => {
                         prop_assert_eq!(token.expose().as_bytes(), content.trim_ascii());
                         let shown = format!("{token:?}");
                         prop_assert!(!shown.contains("SECRETCANARY"));
                     }
-                    Err(obstacle) => {
-                        let error = obstacle.explain(&home.path("token"));
+                    Err(error) => {
+                        let error = error.explain(&home.path("token"));
                         let shown = format!("{error} {error:?}");
                         prop_assert!(!shown.contains("SECRETCANARY"));
                     }
@@ -448,13 +312,13 @@ mod tests {
             self.0.path().join(name)
         }
 
-        async fn read_content(&self, content: impl AsRef<[u8]>) -> Result<Token, Error> {
+        async fn read_content(&self, content: impl AsRef<[u8]>) -> Result<LoadedToken, Error> {
             fs::write(self.path("token"), content).unwrap();
             read_path(self.path("token")).await
         }
     }
 
-    async fn read_path(path: PathBuf) -> Result<Token, Error> {
+    async fn read_path(path: PathBuf) -> Result<LoadedToken, Error> {
         read(&path, Duration::from_secs(8), drop).await.map_err(|failure| failure.error)
     }
 

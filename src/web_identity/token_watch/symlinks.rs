@@ -1,63 +1,65 @@
-//! Hints that a file may have changed: from its directory, and from every one that a link on the way leads through.
+//! Which directories are watched: that of the token file, and each that a symlink on the way leads through.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory_watcher::DirectoryWatcher;
-use super::nudge::Nudge;
-use super::watch_error::WatchError;
+use super::directory_watcher::{DirectoryWatcher, EventSignal};
+use super::error::WatchError;
 
-pub(super) struct FileEvents {
+/// The path of a token file, whose directories are watched.
+pub(super) struct WatchedPath {
     file: PathBuf,
-    nudge: Arc<Nudge>,
+    events: Arc<EventSignal>,
     directories: Mutex<Vec<Directory>>,
 }
 
 #[derive(Clone)]
 struct Directory {
     watcher: Arc<DirectoryWatcher>,
-    /// Of the last watch that we know of. Another of those who share it may have made a new one meanwhile.
-    armed: Option<u64>,
+    /// The flag of the watch that was made or found last. `None`: the directory could not be watched.
+    is_lost: Option<Arc<AtomicBool>>,
 }
 
-impl FileEvents {
-    pub(super) fn new(file: &Path, nudge: Arc<Nudge>) -> Self {
-        Self { file: file.to_owned(), nudge, directories: Mutex::default() }
+impl WatchedPath {
+    pub(super) fn new(file: &Path, events: Arc<EventSignal>) -> Self {
+        Self { file: file.to_owned(), events, directories: Mutex::default() }
     }
 
-    /// As [`arm`](Self::arm), if the watch was lost or a link leads elsewhere than when it was armed. Blocks.
-    pub(super) fn follow(&self) -> Option<Result<bool, WatchError>> {
+    /// [`renew`](Self::renew), if a watched directory is lost or a symlink leads elsewhere. Blocks.
+    pub(super) fn renew_if_stale(&self) -> Option<Result<bool, WatchError>> {
         let wanted = directories(&self.file);
-        let must = {
+        let is_stale = {
             let known = self.directories();
-            known.iter().any(|directory| directory.watcher.is_lost())
+            let mut flags = known.iter().filter_map(|directory| directory.is_lost.as_ref());
+            flags.any(|is_lost| is_lost.load(Ordering::Acquire))
                 || !wanted.iter().eq(known.iter().map(|directory| directory.watcher.path()))
         };
-        must.then(|| self.arm())
+        is_stale.then(|| self.renew())
     }
 
-    /// Makes sure that all that can be watched is, and is still the right thing. Blocks. Whether something was new.
-    pub(super) fn arm(&self) -> Result<bool, WatchError> {
+    /// Makes sure that every directory of the path is watched, as far as possible. Blocks. True if a watch is new.
+    pub(super) fn renew(&self) -> Result<bool, WatchError> {
         let known = self.directories().clone();
         let mut directories: Vec<_> = directories(&self.file)
             .into_iter()
             .map(|wanted| {
                 known.iter().find(|known| known.watcher.path() == wanted).cloned().unwrap_or_else(|| {
                     let watcher = DirectoryWatcher::shared(&wanted);
-                    watcher.subscribe(&self.nudge);
-                    Directory { watcher, armed: None }
+                    watcher.subscribe(&self.events);
+                    Directory { watcher, is_lost: None }
                 })
             })
             .collect();
         let mut outcome = Ok(false);
-        for directory in &mut directories {
-            // One that fails does not keep the others from being armed.
-            let armed = directory.watcher.arm();
-            let anew = armed.as_ref().is_ok_and(|armed| directory.armed != Some(*armed));
-            directory.armed = armed.as_ref().ok().copied();
-            outcome = outcome.and_then(|before| armed.map(|_| before | anew));
+        for Directory { watcher, is_lost } in &mut directories {
+            // A directory that cannot be watched does not keep the others from being watched.
+            let watch = watcher.renew();
+            let same = watch.as_ref().ok().zip(is_lost.as_ref()).is_some_and(|(new, old)| Arc::ptr_eq(new, old));
+            *is_lost = watch.as_ref().ok().cloned();
+            outcome = outcome.and_then(|any_new| watch.map(|_| any_new || !same));
         }
         *self.directories() = directories;
         outcome
@@ -68,8 +70,8 @@ impl FileEvents {
     }
 }
 
-/// The parent of the file, and of what it links to, and so on. Links to `..` names are the kubelet's own: they stay in the
-/// directory, and what they lead through lives for one rotation.
+/// The parent of the file, the parent of its symlink's target, and so on. The search ends at a symlink to a name that begins
+/// with `..`: a kubelet made it, it stays in the same directory, and its target lives for one rotation only.
 fn directories(file: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut file = file.to_owned();
@@ -91,7 +93,7 @@ fn is_reserved(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"..")
 }
 
-/// As many as Linux follows.
+/// Linux follows as many.
 const MAX_LINKS: usize = 40;
 
 #[cfg(test)]
@@ -102,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_file_is_watched_by_its_directory() {
+    fn plain_file_is_watched_by_its_directory() {
         assert_eq!(directories(Path::new("/absent/token")), [Path::new("/absent")]);
         assert!(directories(Path::new("/")).is_empty());
     }
 
     #[test]
-    fn the_links_of_a_kubelet_are_not_followed_and_those_of_a_user_are() {
+    fn only_the_users_symlinks_are_followed() {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);
         for name in ["volume", "volume/..2026", "application", "between"] {
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_links_comes_to_an_end() {
+    fn circle_of_symlinks_ends() {
         let home = tempfile::tempdir().unwrap();
         symlink("token", home.path().join("token")).unwrap();
         assert_eq!(directories(&home.path().join("token")), [home.path()]);

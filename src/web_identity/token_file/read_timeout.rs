@@ -1,4 +1,7 @@
-//! Access to a file that may hang: on a thread that may block, bounded in time, one at a time for each file.
+//! A time limit for access to a file whose file system may hang, such as NFS or FUSE.
+//!
+//! A hung system call cannot be cancelled. So each access runs on a blocking thread, the caller stops waiting after the limit,
+//! and no other access to the same file begins before the hung one ends. A hung file costs the process one thread.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,17 +12,17 @@ use std::{io, mem, process};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::obstacle::Obstacle;
+use super::read_error::ReadError;
 use crate::blocking;
 
-/// Runs `work`, which reads the file, on a thread that may block. Gives up `limit` after `since`; `work` goes on alone.
-///
-/// A file system that hangs costs the process one thread per file: while one access has not ended, no other one begins.
-pub(super) async fn access<T: Send + 'static>(
+/// Runs `work`, which accesses the file, on a blocking thread. Waits for its result until `limit` after `start`; an access
+/// that hangs goes on alone.
+pub(in crate::web_identity) async fn with_timeout<T: Send + 'static>(
     file: &Path,
-    (limit, since): (Duration, Instant),
+    start: Instant,
+    limit: Duration,
     work: impl FnOnce() -> T + Clone + Send + 'static,
-) -> Result<T, Obstacle> {
+) -> Result<T, ReadError> {
     let gate = gate(file);
     let mut free = gate.subscribe();
     let outcome = async {
@@ -27,28 +30,28 @@ pub(super) async fn access<T: Send + 'static>(
             drop(free.wait_for(|taken| !taken).await);
             let job = {
                 let (gate, work) = (Arc::clone(&gate), work.clone());
-                // The gate is taken here, not before: a job that never leaves the runtime's queue must not hold it.
+                // The job itself takes the gate. A job that never leaves the runtime's queue must not hold it.
                 move || Pass::take(gate).map(|_pass| work())
             };
-            let ended = blocking::start(job).ok_or(Obstacle::NoThread)?.await;
+            let ended = blocking::start(job).ok_or(ReadError::NoThread)?.await;
             if let Some(value) = ended.map_err(io::Error::from)? {
                 return Ok(value);
             }
         }
     };
-    match timeout_at(since + limit, outcome).await {
+    match timeout_at(start + limit, outcome).await {
         Ok(outcome) => outcome,
-        Err(_) if *gate.borrow() => Err(Obstacle::Hung(Some(limit))),
-        Err(_) if !blocking::thread_can_start() => Err(Obstacle::NoThread),
-        Err(_) => Err(Obstacle::PoolFull(limit)),
+        Err(_) if *gate.borrow() => Err(ReadError::Hung(limit)),
+        Err(_) if !blocking::thread_can_start() => Err(ReadError::NoThread),
+        Err(_) => Err(ReadError::PoolFull(limit)),
     }
 }
 
-/// Holds true while a job has access. Not a semaphore: that would give its permit to the first who waits, even in a runtime
-/// that is blocked, and so keep all others from the file.
+/// Holds true while a job has access to the file. A semaphore would not do: it hands its permit to the first waiter, even if
+/// that waiter's runtime is blocked, and the waiter would keep all others from the file.
 type Gate = watch::Sender<bool>;
 
-/// Access to the file, until it is dropped.
+/// Access to the file until dropped.
 struct Pass(Arc<Gate>);
 
 impl Pass {
@@ -63,7 +66,8 @@ impl Drop for Pass {
     }
 }
 
-/// The process's one gate to this file. A forked child has gates of its own: nobody there would open those of its parent.
+/// The gate to this file that the whole process shares. A forked child has its own gates, because the thread that holds a
+/// gate of the parent does not exist in the child.
 fn gate(file: &Path) -> Arc<Gate> {
     static ALL: Mutex<BTreeMap<(u32, PathBuf), Weak<Gate>>> = Mutex::new(BTreeMap::new());
 
@@ -95,7 +99,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn hung_access_ends_in_time_and_stays_alone() {
+    async fn hung_access_ends_in_time_and_blocks_others() {
         let file = Path::new("/file_access/hung");
         let (release, hangs) = mpsc::channel::<()>();
         let hangs = Arc::new(Mutex::new(hangs));
@@ -108,15 +112,15 @@ mod tests {
             }
         };
         for _ in 0..3 {
-            let outcome = access(file, (SHORT, Instant::now()), work.clone()).await;
-            assert!(matches!(outcome, Err(Obstacle::Hung(Some(SHORT)))));
+            let outcome = with_timeout(file, Instant::now(), SHORT, work.clone()).await;
+            assert!(matches!(outcome, Err(ReadError::Hung(SHORT))));
         }
         assert_eq!(begun.load(Ordering::SeqCst), 1, "no second access begins");
         // Another file is not concerned.
-        assert!(access(Path::new("/file_access/other"), (LONG, Instant::now()), || ()).await.is_ok());
+        assert!(with_timeout(Path::new("/file_access/other"), Instant::now(), LONG, || ()).await.is_ok());
 
         drop(release);
-        assert!(access(file, (LONG, Instant::now()), work).await.is_ok());
+        assert!(with_timeout(file, Instant::now(), LONG, work).await.is_ok());
         assert_eq!(begun.load(Ordering::SeqCst), 2);
     }
 
@@ -129,17 +133,17 @@ mod tests {
             let (release, stuck) = mpsc::channel::<()>();
             drop(spawn_blocking(move || stuck.recv()));
             for _ in 0..3 {
-                let outcome = access(file, (SHORT, Instant::now()), || ()).await;
-                assert!(matches!(outcome, Err(Obstacle::PoolFull(SHORT))));
+                let outcome = with_timeout(file, Instant::now(), SHORT, || ()).await;
+                assert!(matches!(outcome, Err(ReadError::PoolFull(SHORT))));
             }
             // What waits in this runtime's queue keeps no other runtime from the file.
             let elsewhere = thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(access(file, (LONG, Instant::now()), || ())).is_ok()
+                runtime.block_on(with_timeout(file, Instant::now(), LONG, || ())).is_ok()
             });
             assert!(elsewhere.join().unwrap());
             drop(release);
-            assert!(access(file, (LONG, Instant::now()), || ()).await.is_ok());
+            assert!(with_timeout(file, Instant::now(), LONG, || ()).await.is_ok());
         });
     }
 
@@ -150,7 +154,7 @@ mod tests {
             let all = Arc::clone(&all);
             tokio::spawn(async move {
                 let work = move || all.fetch_add(1, Ordering::SeqCst);
-                access(Path::new("/file_access/many"), (LONG, Instant::now()), work).await.is_ok()
+                with_timeout(Path::new("/file_access/many"), Instant::now(), LONG, work).await.is_ok()
             })
         });
         for access in accesses.collect::<Vec<_>>() {
@@ -167,7 +171,7 @@ mod tests {
         let begun = Arc::new(AtomicBool::new(false));
         let first = {
             let begun = Arc::clone(&begun);
-            tokio::spawn(access(file, (LONG, Instant::now()), move || {
+            tokio::spawn(with_timeout(file, Instant::now(), LONG, move || {
                 begun.store(true, Ordering::SeqCst);
                 hangs.lock().unwrap().recv()
             }))
@@ -176,16 +180,16 @@ mod tests {
             tokio::task::yield_now().await;
         }
         // As in a runtime that is blocked, or not driven any more.
-        let mut sleeper = pin!(access(file, (LONG, Instant::now()), || ()));
+        let mut sleeper = pin!(with_timeout(file, Instant::now(), LONG, || ()));
         assert!(poll_fn(|cx| Poll::Ready(sleeper.as_mut().poll(cx).is_pending())).await);
         drop(release);
         assert!(first.await.unwrap().is_ok());
-        assert!(access(file, (LONG, Instant::now()), || ()).await.is_ok());
+        assert!(with_timeout(file, Instant::now(), LONG, || ()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn slow_access_beats_a_paused_clock() {
         let slow = || thread::sleep(Duration::from_millis(20));
-        assert!(access(Path::new("/file_access/paused"), (LONG, Instant::now()), slow).await.is_ok());
+        assert!(with_timeout(Path::new("/file_access/paused"), Instant::now(), LONG, slow).await.is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Each way in which a token is replaced. The integration tests have this file, too.
+//! Each way in which a token file is replaced. The integration tests include this file.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::ProjectedVolume;
 
-/// Where the token will be, and whoever replaces it: with the number of each, from 0.
+/// The path of the token, and a function that replaces it. The function takes the number of the rotation, from 0.
 pub(crate) type Place = (PathBuf, Box<dyn FnMut(usize, &str) -> io::Result<()> + Send>);
 
 pub(crate) fn swap(home: &Path) -> io::Result<Place> {
@@ -32,7 +32,7 @@ pub(crate) fn rename_over(home: &Path) -> io::Result<Place> {
     Ok((file, Box::new(write)))
 }
 
-/// One link is absolute, one is relative, and each is in a directory of its own.
+/// One symlink is absolute and one relative, each in its own directory.
 pub(crate) fn behind_links(home: &Path) -> io::Result<Place> {
     let volume = ProjectedVolume::new(home.join("volume"))?;
     for directory in ["etc", "run"] {
@@ -60,7 +60,7 @@ pub(crate) fn other_target(home: &Path) -> io::Result<Place> {
     Ok((file, Box::new(write)))
 }
 
-/// Each rotation is in the directory that the one before has led to, unless that leads on.
+/// Every third rotation leads the symlink to another directory; the others replace the file there.
 pub(crate) fn other_links(home: &Path) -> io::Result<Place> {
     for directory in ["etc", "run"] {
         fs::create_dir(home.join(directory))?;
@@ -110,7 +110,7 @@ pub(crate) fn moved_away(home: &Path) -> io::Result<Place> {
     Ok((directory.join("token"), Box::new(write)))
 }
 
-/// Even its parent is missing at first.
+/// At first even the parent of the directory is missing.
 pub(crate) fn late(home: &Path) -> io::Result<Place> {
     let directory = home.join("var/run/volume");
     let write = {
@@ -120,7 +120,7 @@ pub(crate) fn late(home: &Path) -> io::Result<Place> {
     Ok((directory.join("token"), Box::new(write)))
 }
 
-/// A token file that is overwritten where it is, as scripts and some agents do: for a moment it is empty, then half written.
+/// A token file that is overwritten in place, as scripts and some agents do. For a moment it is empty, then half written.
 #[derive(Debug)]
 pub(crate) struct InPlaceFile {
     path: PathBuf,

@@ -8,16 +8,16 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use tokio::time::Instant;
 
-use super::super::TokenWatch;
 use super::rig::{Clock, Hints, Home, INSTANCES, POLL, Rig, inotify_instances, inotify_threads, token, until};
 use crate::web_identity::config::TokenConfig;
-use crate::web_identity::file_access::access;
 use crate::web_identity::testing::{Isolated, Log, OWN_USER_NAMESPACE, jwt};
+use crate::web_identity::token_file::with_timeout;
+use crate::web_identity::token_watch::TokenWatch;
 
 #[tokio::test]
-async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
+async fn exhausted_inotify_limit_is_named_and_recovered_from() {
     let isolated = Isolated {
-        test: concat!(module_path!(), "::each_exhausted_limit_is_told_by_its_name_and_recovered_from"),
+        test: concat!(module_path!(), "::exhausted_inotify_limit_is_named_and_recovered_from"),
         wrapper: OWN_USER_NAMESPACE,
         uid: None,
     };
@@ -38,13 +38,13 @@ async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
             home.write(&token(number));
             rig.until(&token(number)).await;
         }
-        assert!(!rig.watch.state().watching());
+        assert!(!rig.watch.state().schedule.events_work());
         assert_eq!(log.count(&["WARN", name]), 1, "{}", log.text());
         // An attempt that fails leaves nothing behind, though notify's thread takes its time.
         until(|| inotify_instances() == 0 && inotify_threads() == 0).await;
 
         fs::write(limit, before.trim()).unwrap();
-        until(|| rig.watch.state().watching()).await;
+        until(|| rig.watch.state().schedule.events_work()).await;
         until(|| log.count(&["INFO", "file events of the token file are back"]) == 1).await;
         assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
         rig.close().await;
@@ -54,9 +54,9 @@ async fn each_exhausted_limit_is_told_by_its_name_and_recovered_from() {
 }
 
 #[tokio::test]
-async fn p6_without_an_inotify_instance_it_polls_and_says_so_once() {
+async fn p6_without_inotify_instance_it_polls_and_warns_once() {
     let isolated = Isolated {
-        test: concat!(module_path!(), "::p6_without_an_inotify_instance_it_polls_and_says_so_once"),
+        test: concat!(module_path!(), "::p6_without_inotify_instance_it_polls_and_warns_once"),
         wrapper: OWN_USER_NAMESPACE,
         uid: None,
     };
@@ -74,18 +74,18 @@ async fn p6_without_an_inotify_instance_it_polls_and_says_so_once() {
         home.write(&token(number));
         rig.until(&token(number)).await;
     }
-    assert!(!rig.watch.state().watching());
+    assert!(!rig.watch.state().schedule.events_work());
     assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
     assert_eq!(log.count(&["WARN", "fs.inotify.max_user_instances"]), 1, "{}", log.text());
 
     fs::write(INSTANCES, "10").unwrap();
-    until(|| rig.watch.state().watching()).await;
+    until(|| rig.watch.state().schedule.events_work()).await;
     until(|| log.count(&["INFO", "are back"]) == 1).await;
     assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
 }
 
 #[tokio::test]
-async fn a_subpath_mount_is_told_of_once() {
+async fn subpath_mount_is_logged_once() {
     let (log, _guard) = Log::capture();
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), token(0)).unwrap();
@@ -101,7 +101,7 @@ async fn a_subpath_mount_is_told_of_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_in_a_subpath_mount_is_said_to_be_in_one() {
+async fn expiry_in_a_subpath_mount_names_the_mount() {
     let (log, _guard) = Log::capture();
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), jwt(r#"{"sub":"me","iat":1000,"exp":4600}"#)).unwrap();
@@ -117,7 +117,7 @@ async fn a_token_that_expires_in_a_subpath_mount_is_said_to_be_in_one() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when_it_expires() {
+async fn overdue_and_expired_tokens_are_logged_once_each() {
     let (log, _guard) = Log::capture();
     let at = |minutes: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + 60 * minutes);
     let issued = |minutes: u64| {
@@ -144,7 +144,7 @@ async fn a_token_that_is_not_replaced_in_time_is_told_of_once_and_once_more_when
 }
 
 #[tokio::test]
-async fn file_that_hangs_is_told_of_and_looked_at_again() {
+async fn hung_file_is_logged_and_read_again() {
     let (log, _guard) = Log::capture();
     let home = Home::new();
     home.write(&token(0));
@@ -157,7 +157,7 @@ async fn file_that_hangs_is_told_of_and_looked_at_again() {
             *begun.lock().unwrap() = true;
             assert!(hangs.lock().unwrap().recv().is_err());
         };
-        async move { access(&file, (Duration::from_secs(60), Instant::now()), hang).await.is_ok() }
+        async move { with_timeout(&file, Instant::now(), Duration::from_secs(60), hang).await.is_ok() }
     });
     until(|| *begun.lock().unwrap()).await;
 

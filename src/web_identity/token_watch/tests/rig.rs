@@ -13,12 +13,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::TokenWatch;
 use crate::refresh::Change;
 use crate::test_util::ProjectedVolume;
 use crate::web_identity::config::TokenConfig;
 use crate::web_identity::testing::jwt;
-use crate::web_identity::watch_state::Due;
+use crate::web_identity::token_watch::TokenWatch;
+use crate::web_identity::token_watch::schedule::Due;
 
 /// A watch that somebody waits on, as the refresher does.
 pub(super) struct Rig {
@@ -73,14 +73,14 @@ impl Rig {
     /// Until nothing is left to do but to wait.
     pub(super) async fn rest(&self) {
         until(|| {
-            let due = self.watch.state().due(self.watch.nudge.count(), Instant::now());
+            let due = self.watch.state().schedule.due(self.watch.events.count(), Instant::now());
             self.looks() > 0 && matches!(due, Due::At(_))
         })
         .await;
     }
 
     pub(super) fn looks(&self) -> u64 {
-        self.watch.state().looks()
+        self.watch.state().schedule.checks
     }
 
     pub(super) async fn close(mut self) {

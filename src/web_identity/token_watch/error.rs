@@ -1,4 +1,4 @@
-//! Why there are no file events, and what to do about it.
+//! Why there are no file events (inotify limits, a missing directory, no thread), and what to do about it.
 
 use std::fmt;
 use std::io;

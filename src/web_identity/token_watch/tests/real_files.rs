@@ -1,12 +1,5 @@
 //! Real files, real inotify.
 
-// clippy knows tests by `cfg(test)` alone.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod each_rotation;
-mod rig;
-mod warnings;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::task::{Context, Waker};
@@ -16,16 +9,17 @@ use std::time::Duration;
 use aws_smithy_async::time::SystemTimeSource;
 use tokio::time::{sleep, timeout};
 
-use self::rig::{
+use super::rig::{
     Hints, Home, NEVER, POLL, Rig, at_once, inotify_instances, inotify_threads, open_files, soon, token, until,
 };
-use super::*;
+use crate::refresh::Change;
 use crate::test_util::ProjectedVolume;
-use crate::web_identity::testing::ways::InPlaceFile;
+use crate::web_identity::testing::rotations::InPlaceFile;
 use crate::web_identity::testing::{Isolated, Log, jwt};
+use crate::web_identity::token_file;
 
 #[tokio::test]
-async fn p6_an_ancestor_that_is_replaced_says_nothing_and_is_found_by_the_next_poll() {
+async fn p6_next_poll_finds_a_replaced_ancestor() {
     let home = tempfile::tempdir().unwrap();
     let (parent, volume) = (home.path().join("var"), home.path().join("var/volume"));
     ProjectedVolume::new(&volume).unwrap().write(token(0)).unwrap();
@@ -37,11 +31,11 @@ async fn p6_an_ancestor_that_is_replaced_says_nothing_and_is_found_by_the_next_p
         ProjectedVolume::new(&volume).unwrap().write(token(number)).unwrap();
         rig.until(&token(number)).await;
     }
-    assert!(rig.watch.state().watching());
+    assert!(rig.watch.state().schedule.events_work());
 }
 
 #[tokio::test]
-async fn p6_somebody_elses_token_is_told_from_a_newer_one() {
+async fn p6_other_identity_is_told_from_newer_token() {
     let home = Home::new();
     let me = |jti| format!(r#"{{"iss":"https://i","sub":"me","aud":["sts"],"jti":"{jti}"}}"#);
     home.write(&jwt(&me(0)));
@@ -70,7 +64,7 @@ async fn p6_somebody_elses_token_is_told_from_a_newer_one() {
 }
 
 #[tokio::test]
-async fn p6_the_first_token_is_no_news_unless_one_was_asked_for_in_vain() {
+async fn p6_first_token_is_no_change() {
     let home = Home::new();
     home.write(&token(0));
     let mut rig = home.rig(Hints::Events);
@@ -86,7 +80,7 @@ async fn p6_the_first_token_is_no_news_unless_one_was_asked_for_in_vain() {
 }
 
 #[tokio::test]
-async fn p6_the_same_content_is_no_news() {
+async fn p6_same_content_is_no_change() {
     let home = tempfile::tempdir().unwrap();
     let file = InPlaceFile::new(home.path().join("token"));
     file.write(token(0)).unwrap();
@@ -102,16 +96,16 @@ async fn p6_the_same_content_is_no_news() {
     }
     until(|| rig.looks() > looks).await;
     rig.rest().await;
-    assert_eq!(rig.watch.state().rotations(), 0);
+    assert_eq!(rig.watch.state().changes.rotations, 0);
     file.write(token(1)).unwrap();
     rig.until(&token(1)).await;
     rig.rest().await;
     assert!(rig.changes.try_recv().is_err(), "one rotation is one change");
-    assert_eq!(rig.watch.state().rotations(), 1);
+    assert_eq!(rig.watch.state().changes.rotations, 1);
 }
 
 #[tokio::test]
-async fn p6_nobodys_reading_wakes_us() {
+async fn p6_reads_cause_no_check() {
     let home = Home::new();
     home.write(&token(0));
     let rig = home.rig(Hints::Events);
@@ -119,27 +113,27 @@ async fn p6_nobodys_reading_wakes_us() {
     rig.rest().await;
     // What came with the first write may still be on its way.
     home.fence();
-    until(|| rig.watch.nudge.count() > 0).await;
+    until(|| rig.watch.events.count() > 0).await;
     rig.rest().await;
 
-    let (nudges, looks) = (rig.watch.nudge.count(), rig.looks());
+    let (events, looks) = (rig.watch.events.count(), rig.looks());
     for _ in 0..100 {
-        token::read(&rig.watch.file, NEVER, drop).await.unwrap();
+        token_file::read(&rig.watch.file, NEVER, drop).await.unwrap();
         home.write(&token(0));
         for entry in fs::read_dir(home.volume()).unwrap() {
             entry.unwrap().metadata().unwrap();
         }
     }
     home.fence();
-    until(|| rig.watch.nudge.count() > nudges).await;
+    until(|| rig.watch.events.count() > events).await;
     rig.rest().await;
     sleep(Duration::from_millis(50)).await;
-    assert_eq!(rig.watch.nudge.count(), nudges + 1, "the fence alone was heard");
+    assert_eq!(rig.watch.events.count(), events + 1, "the fence alone was heard");
     assert_eq!(rig.looks(), looks + 1);
 }
 
 #[tokio::test]
-async fn p6_whoever_drops_the_wait_loses_no_rotation() {
+async fn p6_dropped_wait_loses_no_rotation() {
     for hints in [Hints::Events, Hints::Polling] {
         let home = Home::new();
         home.write(&token(0));
@@ -163,7 +157,7 @@ async fn p6_whoever_drops_the_wait_loses_no_rotation() {
 }
 
 #[tokio::test]
-async fn p6_whoever_always_drops_the_wait_at_once_sees_each_rotation_nevertheless() {
+async fn p6_wait_dropped_at_once_still_sees_each_rotation() {
     for hints in [Hints::Events, Hints::Polling] {
         let home = Home::new();
         home.write(&token(0));
@@ -185,7 +179,7 @@ async fn p6_whoever_always_drops_the_wait_at_once_sees_each_rotation_nevertheles
 }
 
 #[tokio::test]
-async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
+async fn p6_rotation_during_an_exchange_is_reported_after_it() {
     for hints in [Hints::Events, Hints::Polling] {
         let home = Home::new();
         home.write(&token(0));
@@ -201,14 +195,14 @@ async fn p6_a_rotation_during_the_exchange_is_reported_after_it() {
         let old = watch.read(drop).await.unwrap();
         home.write(&token(10));
         assert_eq!(soon(watch.changed()).await, Change::Content);
-        watch.used(&old);
+        watch.used(Some(&old));
         assert_eq!(soon(watch.changed()).await, Change::Content);
     }
 }
 
 /// The rotation between the first read and the first watch is the one to miss.
 #[tokio::test]
-async fn p6_a_rotation_while_the_watch_is_being_armed_is_seen() {
+async fn p6_rotation_while_the_watch_starts_is_seen() {
     let numbered = |number| jwt(&format!(r#"{{"sub":"{number}"}}"#));
     for _ in 0..200 {
         let home = Home::new();
@@ -227,7 +221,7 @@ async fn p6_a_rotation_while_the_watch_is_being_armed_is_seen() {
 }
 
 #[tokio::test]
-async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
+async fn p6_first_check_starts_the_watch_after_an_exchange() {
     let home = Home::new();
     home.write(&token(0));
     let watch = home.watch(Hints::Events);
@@ -235,14 +229,14 @@ async fn p6_the_first_look_arms_the_watch_even_if_an_exchange_was_first() {
     let mut changed = std::pin::pin!(watch.changed());
     until(|| {
         assert!(changed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        watch.state().looks() > 0
+        watch.state().schedule.checks > 0
     })
     .await;
-    assert!(watch.state().watching());
+    assert!(watch.state().schedule.events_work());
 }
 
 #[tokio::test]
-async fn p6_the_last_of_two_thousand_rotations_is_seen() {
+async fn p6_last_of_two_thousand_rotations_is_seen() {
     for (hints, rotations) in [(Hints::Events, 2000), (Hints::Polling, 200)] {
         let home = Home::new();
         home.write(&token(0));
@@ -258,7 +252,7 @@ async fn p6_the_last_of_two_thousand_rotations_is_seen() {
 }
 
 #[tokio::test]
-async fn p6_two_watches_of_one_directory_both_see_it_made_again_and_both_trust_it() {
+async fn p6_two_watches_of_a_recreated_directory_both_work() {
     let (log, _guard) = Log::capture();
     let home = Home::new();
     home.write(&token(0));
@@ -278,15 +272,15 @@ async fn p6_two_watches_of_one_directory_both_see_it_made_again_and_both_trust_i
     let looks: Vec<_> = rigs.iter().map(Rig::looks).collect();
     for (rig, looks) in rigs.iter().zip(looks) {
         until(|| rig.looks() >= looks + 3).await;
-        assert!(rig.watch.state().watching(), "{}", log.text());
+        assert!(rig.watch.state().schedule.events_work(), "{}", log.text());
     }
     assert_eq!(log.count(&["its watch did not say so"]), 0, "{}", log.text());
 }
 
 #[tokio::test]
-async fn p6_one_directory_has_one_watcher_which_ends_with_the_last_who_cares() {
+async fn p6_watches_of_one_directory_share_a_watcher() {
     let isolated = Isolated {
-        test: concat!(module_path!(), "::p6_one_directory_has_one_watcher_which_ends_with_the_last_who_cares"),
+        test: concat!(module_path!(), "::p6_watches_of_one_directory_share_a_watcher"),
         wrapper: &["env"],
         uid: None,
     };
@@ -305,7 +299,7 @@ async fn p6_one_directory_has_one_watcher_which_ends_with_the_last_who_cares() {
     for rig in [&mut first, &mut second] {
         rig.read().await;
         rig.rest().await;
-        assert!(rig.watch.state().watching());
+        assert!(rig.watch.state().schedule.events_work());
     }
     assert_eq!((inotify_instances(), inotify_threads()), (1, 1));
 
@@ -319,43 +313,11 @@ async fn p6_one_directory_has_one_watcher_which_ends_with_the_last_who_cares() {
         fs::rename(home.volume(), home.0.path().join(format!("away.{number}"))).unwrap();
         home.write(&token(number));
         second.until(&token(number)).await;
-        until(|| second.watch.state().watching()).await;
+        until(|| second.watch.state().schedule.events_work()).await;
         until(|| (inotify_instances(), inotify_threads()) == (1, 1)).await;
     }
 
     second.close().await;
     until(|| (inotify_instances(), inotify_threads()) == (0, 0)).await;
     until(|| open_files() == open).await;
-}
-
-#[test]
-fn p6_a_watch_that_missed_a_rotation_is_not_relied_on_until_it_sees_one() {
-    let second = Duration::from_secs(1);
-    let mut now = Instant::now();
-    let mut nudges = 0;
-    let mut number = 0;
-    let mut look = |state: &mut WatchState, cause, rotated: bool, nudged: bool| {
-        now += 2 * second;
-        number += usize::from(rotated);
-        nudges += u64::from(nudged);
-        let look = state.look(cause, nudges);
-        state.looked(look, false, Some(&Token::of(&token(number))), now);
-        let Due::At(next) = state.due(nudges, now) else { panic!("there is nothing to look for") };
-        next - now
-    };
-    let mut state = WatchState::new(30 * second, true);
-    state.armed(true);
-    let far = 27 * second..=33 * second;
-
-    assert!(far.contains(&look(&mut state, Cause::Clock, true, false)));
-    assert!(far.contains(&look(&mut state, Cause::Clock, false, false)), "the first content is no rotation");
-    look(&mut state, Cause::Clock, true, false);
-    look(&mut state, Cause::Clock, false, true);
-    assert!(state.watching(), "the event came, if late");
-    look(&mut state, Cause::Clock, true, false);
-    assert!(look(&mut state, Cause::Clock, false, false) <= 5 * second, "no event came");
-    assert!(!state.watching());
-    assert!(look(&mut state, Cause::Nudge, false, true) <= 5 * second, "an event of something else proves nothing");
-    assert!(far.contains(&look(&mut state, Cause::Nudge, true, true)));
-    assert!(state.watching());
 }

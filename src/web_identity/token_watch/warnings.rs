@@ -1,130 +1,139 @@
-//! What the log says of the token and of its watch: each thing when it begins and when it ends, never in between.
+//! Log lines about the token file and its watch: a warning when a state begins, an INFO line when it ends.
 
+use std::mem;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tracing::field::display;
 
-use super::token::{Digest, Token};
-use super::watch_error::WatchError;
+use super::error::WatchError;
 use crate::error::{Error, date};
+use crate::web_identity::loaded_token::{Digest, LoadedToken};
 
+/// What has been logged of each state, so that nothing is logged twice.
 #[derive(Default)]
-pub(super) struct Diagnoses {
-    mode_told: bool,
-    watch_failed: Option<String>,
-    unreliable: bool,
-    unreadable: bool,
-    orphan: Orphan,
+pub(super) struct Warnings {
+    mode_is_logged: bool,
+    watch_failure: Option<String>,
+    events_are_missed: bool,
+    no_token: bool,
+    subpath_mount: SubPathMount,
     overdue: bool,
     expired: bool,
 }
 
-impl Diagnoses {
-    /// After an attempt to arm the watch; `None` where there is none by choice.
-    pub(super) fn watch(&mut self, file: &Path, armed: Option<&Result<bool, WatchError>>) {
+#[derive(Clone, Copy, Default)]
+enum SubPathMount {
+    #[default]
+    No,
+    /// The last read found a file without a name. A kubelet that replaces the file during a read causes this as well, but
+    /// never twice with the same content.
+    Suspected(Digest),
+    Logged,
+}
+
+impl Warnings {
+    /// After an attempt to renew the watch. `None`: watching is off.
+    pub(super) fn watch(&mut self, file: &Path, watched: Option<&Result<bool, WatchError>>) {
         let file = file.display();
-        let first = !std::mem::replace(&mut self.mode_told, true);
-        match armed {
+        let first = !mem::replace(&mut self.mode_is_logged, true);
+        match watched {
             None if first => tracing::info!(%file, mode = "polling", "watching the token file"),
             None => {}
-            Some(Ok(anew)) => {
-                let failed = self.watch_failed.take().is_some();
+            Some(Ok(is_new)) => {
+                let failed = self.watch_failure.take().is_some();
                 if first {
                     tracing::info!(%file, mode = "events", "watching the token file");
                 } else if failed {
                     tracing::info!(%file, "file events of the token file are back");
-                } else if *anew {
+                } else if *is_new {
                     tracing::info!(%file, "the directory of the token file was replaced, it is watched again");
                 }
             }
             Some(Err(error)) => {
                 let reason = error.to_string();
-                if self.watch_failed.as_ref() != Some(&reason) {
+                if self.watch_failure.as_ref() != Some(&reason) {
                     tracing::warn!(%file, %reason, mode = "polling", "no file events of the token file, it is polled");
-                    self.watch_failed = Some(reason);
+                    self.watch_failure = Some(reason);
                 }
             }
         }
     }
 
-    /// Whether a poll has found what the watch should have said.
-    pub(super) fn reliable(&mut self, file: &Path, reliable: bool) {
-        if std::mem::replace(&mut self.unreliable, !reliable) != reliable {
+    /// `missed`: a poll has found a change that no event had announced.
+    pub(super) fn events(&mut self, file: &Path, missed: bool) {
+        if mem::replace(&mut self.events_are_missed, missed) == missed {
             return;
         }
         let file = file.display();
-        if reliable {
-            tracing::info!(%file, "the watch of the token file saw a rotation, it is relied on again");
-        } else {
+        if missed {
             tracing::warn!(
                 %file,
                 "the token file changed and its watch did not say so, as under gVisor, Kata or on a network file system: \
                  the file is polled more often",
             );
+        } else {
+            tracing::info!(%file, "the watch of the token file saw a rotation, it is relied on again");
         }
     }
 
-    pub(super) fn read(&mut self, file: &Path, read: &Result<Token, Error>, now: SystemTime) {
+    pub(super) fn read(&mut self, file: &Path, read: &Result<LoadedToken, Error>, now: SystemTime) {
         let shown = file.display();
         match read {
             Ok(token) => {
-                if std::mem::take(&mut self.unreadable) {
+                if mem::take(&mut self.no_token) {
                     tracing::info!(file = %shown, "the token file can be read again");
                 }
                 self.mount(file, token);
                 self.age(file, token, now);
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.unreadable, true) {
+                if !mem::replace(&mut self.no_token, true) {
                     tracing::warn!(file = %shown, %error, "no token");
                 }
             }
         }
     }
 
-    fn mount(&mut self, file: &Path, token: &Token) {
+    fn mount(&mut self, file: &Path, token: &LoadedToken) {
         let digest = token.digest();
-        self.orphan = match self.orphan {
-            _ if !token.is_orphan() => Orphan::No,
-            Orphan::Told => Orphan::Told,
-            // A kubelet that replaces the file while we read leaves an orphan, too, but never the same one twice.
-            Orphan::Suspect(before) if before == digest => {
+        self.subpath_mount = match self.subpath_mount {
+            _ if !token.is_orphan() => SubPathMount::No,
+            SubPathMount::Logged => SubPathMount::Logged,
+            SubPathMount::Suspected(before) if before == digest => {
                 tracing::warn!(
                     file = %file.display(),
                     "the token file is a subPath mount, which is never updated: the token will expire and not be replaced. \
                      Mount the volume's directory instead",
                 );
-                Orphan::Told
+                SubPathMount::Logged
             }
-            _ => Orphan::Suspect(digest),
+            _ => SubPathMount::Suspected(digest),
         };
     }
 
-    fn age(&mut self, file: &Path, token: &Token, now: SystemTime) {
+    fn age(&mut self, file: &Path, token: &LoadedToken, now: SystemTime) {
         let Some(claims) = token.claims() else { return };
-        if matches!(self.orphan, Orphan::Suspect(_)) {
-            // The next look knows what to say of it.
+        if matches!(self.subpath_mount, SubPathMount::Suspected(_)) {
+            // The next check decides which warning fits.
             return;
         }
         let file = file.display();
         let shown = |time: Option<SystemTime>| time.map(date).map(display);
-        let changed_at = shown(token.modified());
-        let unchanged_seconds = token
-            .modified()
-            .and_then(|modified| now.duration_since(modified).ok())
-            .map(|unchanged| unchanged.as_secs());
+        let (changed_at, expires_at) = (shown(token.modified()), shown(claims.expires_at));
+        let unchanged = token.modified().and_then(|modified| now.duration_since(modified).ok());
+        let unchanged_seconds = unchanged.map(|unchanged| unchanged.as_secs());
         let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
         let overdue = claims.rotation_due().and_then(|due| due.checked_add(GRACE)).is_some_and(|due| due <= now);
 
-        if expired && !self.expired && matches!(self.orphan, Orphan::Told) {
+        if expired && !self.expired && matches!(self.subpath_mount, SubPathMount::Logged) {
             tracing::warn!(
-                %file, expires_at = shown(claims.expires_at), changed_at, unchanged_seconds,
+                %file, expires_at, changed_at, unchanged_seconds,
                 "the token has expired in a subPath mount, which is never updated. Mount the volume's directory instead",
             );
         } else if expired && !self.expired {
             tracing::warn!(
-                %file, expires_at = shown(claims.expires_at), changed_at, unchanged_seconds,
+                %file, expires_at, changed_at, unchanged_seconds,
                 "the token has expired and was not replaced: check that this pod is not terminating, that the kubelet (or \
                  whoever writes the file) runs, and the clock of this machine",
             );
@@ -142,15 +151,7 @@ impl Diagnoses {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-enum Orphan {
-    #[default]
-    No,
-    Suspect(Digest),
-    Told,
-}
-
-/// A kubelet looks every 60 to 90 s, and may fail a few times.
+/// Delay of a healthy kubelet: it looks every 60 to 90 s, and may fail a few times.
 const GRACE: Duration = Duration::from_secs(5 * 60);
 
 #[cfg(test)]
@@ -162,11 +163,11 @@ mod tests {
     use crate::web_identity::testing::{Log, jwt};
 
     #[test]
-    fn a_rotation_is_overdue_five_minutes_after_four_fifths_of_the_life() {
+    fn rotation_is_overdue_five_minutes_after_80_percent() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         let mut at = |seconds, payload: &str| {
-            diagnoses.read(file(), &Ok(Token::of(&jwt(payload))), UNIX_EPOCH + Duration::from_secs(seconds));
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(payload))), UNIX_EPOCH + Duration::from_secs(seconds));
             (log.count(&["WARN", "should have been replaced"]), log.count(&["WARN", "has expired"]))
         };
         let day = r#"{"iat":1000,"exp":87400}"#;
@@ -185,31 +186,31 @@ mod tests {
     fn an_extended_token_is_overdue_by_its_warnafter() {
         let (log, _guard) = Log::capture();
         let extended = r#"{"iat":1000,"exp":31537000,"kubernetes.io":{"warnafter":4607}}"#;
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         for seconds in [1000 + 2885 + 299, 1000 + 2886 + 300] {
             assert_eq!(log.count(&["should have been replaced"]), 0, "{}", log.text());
-            diagnoses.read(file(), &Ok(Token::of(&jwt(extended))), UNIX_EPOCH + Duration::from_secs(seconds));
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(extended))), UNIX_EPOCH + Duration::from_secs(seconds));
         }
         assert_eq!(log.count(&["should have been replaced"]), 1, "{}", log.text());
     }
 
     #[test]
-    fn strange_claims_are_borne() {
+    fn odd_times_in_claims_cause_no_warning() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         for payload in
             ["{}", r#"{"exp":1}"#, r#"{"iat":9,"exp":1}"#, r#"{"iat":0,"exp":9000000000000000000}"#, r#"{"iat":9e18}"#]
         {
-            diagnoses.read(file(), &Ok(Token::of(&jwt(payload))), UNIX_EPOCH);
-            diagnoses.read(file(), &Ok(Token::of("opaque")), UNIX_EPOCH);
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(payload))), UNIX_EPOCH);
+            warnings.read(file(), &Ok(LoadedToken::of("opaque")), UNIX_EPOCH);
         }
         assert_eq!(log.count(&["WARN"]), 0, "{}", log.text());
     }
 
     #[test]
-    fn a_watch_is_told_of_when_its_state_changes() {
+    fn each_change_of_the_watch_is_logged_once() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
+        let mut warnings = Warnings::default();
         let missing = || Err(WatchError::Directory(io::ErrorKind::NotFound.into()));
         let steps: [(Result<bool, WatchError>, usize, usize); 10] = [
             (missing(), 1, 0),
@@ -223,29 +224,29 @@ mod tests {
             (missing(), 3, 2),
             (Ok(true), 3, 3),
         ];
-        for (step, (outcome, warnings, infos)) in steps.into_iter().enumerate() {
-            diagnoses.watch(file(), Some(&outcome));
-            assert_eq!((log.count(&["WARN"]), log.count(&["INFO"])), (warnings, infos), "{step}: {}", log.text());
+        for (step, (outcome, warns, infos)) in steps.into_iter().enumerate() {
+            warnings.watch(file(), Some(&outcome));
+            assert_eq!((log.count(&["WARN"]), log.count(&["INFO"])), (warns, infos), "{step}: {}", log.text());
         }
     }
 
     #[test]
-    fn a_watch_that_cannot_be_relied_on_is_told_of_once_and_so_is_its_recovery() {
+    fn missed_events_and_recovery_are_logged_once_each() {
         let (log, _guard) = Log::capture();
-        let mut diagnoses = Diagnoses::default();
-        for reliable in [true, true, false, false, true, true] {
-            diagnoses.reliable(file(), reliable);
+        let mut warnings = Warnings::default();
+        for missed in [false, false, true, true, false, false] {
+            warnings.events(file(), missed);
         }
         assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "relied on again"])), (1, 1), "{}", log.text());
     }
 
     #[test]
-    fn a_mode_is_told_once() {
+    fn watch_mode_is_logged_once() {
         let (log, _guard) = Log::capture();
         for armed in [None, Some(Ok(true))] {
-            let mut diagnoses = Diagnoses::default();
-            diagnoses.watch(file(), armed.as_ref());
-            diagnoses.watch(file(), None);
+            let mut warnings = Warnings::default();
+            warnings.watch(file(), armed.as_ref());
+            warnings.watch(file(), None);
         }
         assert_eq!((log.count(&["INFO", "polling"]), log.count(&["INFO", "events"])), (1, 1), "{}", log.text());
     }

@@ -1,4 +1,4 @@
-//! The trust that a role must have in a token. Pure: from claims to a policy.
+//! The trust policy that lets a token assume a role, and why AWS cannot trust some issuers.
 
 use std::net::IpAddr;
 
@@ -7,14 +7,16 @@ use serde_json::Value;
 use super::TokenClaims;
 
 impl TokenClaims {
-    /// The trust policy, in JSON, that lets this token and no other identity assume the role `role_arn`.
+    /// The trust policy in JSON that lets this token's identity, and no other, assume the role `role_arn`.
     ///
-    /// One statement: the issuer's OIDC provider in the role's account and partition as principal, and `StringEquals` on the
-    /// provider's [`sub` and `aud`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif).
-    /// AWS takes `azp` for `aud` where the token has both, and names some issuers (`accounts.google.com`) without an ARN.
+    /// The policy has one statement. Its principal is the issuer's OIDC provider in the account and partition of the role.
+    /// Its condition is `StringEquals` on
+    /// [`sub` and `aud`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif).
+    /// AWS compares `azp` instead of `aud` where a token has both. AWS names some issuers (`accounts.google.com`) without an
+    /// ARN.
     ///
-    /// `None` if the token lacks `iss`, `sub` or `aud`, if it is for the Kubernetes API server alone, which no role should
-    /// trust, or if this is not a role's ARN.
+    /// `None` if the token lacks `iss`, `sub` or `aud`, or if `role_arn` is not a role's ARN. `None` also if the token is for
+    /// the Kubernetes API server alone, because no role should trust such a token.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -34,24 +36,23 @@ impl TokenClaims {
         Some(format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#))
     }
 
-    /// Whether the token is for nobody but the Kubernetes API server.
+    /// Whether the Kubernetes API server is the only audience.
     pub(super) fn is_for_api_server(&self) -> bool {
         !self.audience.is_empty() && self.audiences().next().is_none()
     }
 
-    /// Without the API server's own: whoever gets a token for it could act as the pod there.
+    /// The audiences without the API server's. Who receives a token for the API server can act as the pod there.
     fn audiences(&self) -> impl Iterator<Item = &str> {
         let of_pod = self.subject.as_deref().is_some_and(|subject| subject.starts_with("system:serviceaccount:"));
         self.audience.iter().map(String::as_str).filter(move |audience| {
             let host = audience.strip_prefix("https://").unwrap_or(audience);
-            // Unless told otherwise the API server takes tokens for the issuer's name.
+            // By default the API server accepts the issuer's URL as audience.
             !(host.starts_with("kubernetes.default") || of_pod && self.issuer.as_deref() == Some(audience))
         })
     }
 }
 
-/// The statement that lets `claims` assume `role_arn`, in the order in which people write it; none if the token does not say
-/// whose it is.
+/// The statement that lets `claims` assume `role_arn`, with its keys in the usual order. `None` if a claim is missing.
 pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims, actions: &[&str]) -> Option<String> {
     let issuer = claims.issuer.as_deref()?;
     let subject = claims.subject.as_deref()?;
@@ -64,7 +65,7 @@ pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims, actions: &[&
         return None;
     }
     let key = bare(issuer);
-    // `Value` escapes whatever a claim may hold.
+    // `Value` escapes the claims, which may hold any text.
     let [federated, sub_key, aud_key, subject] =
         [provider_name(role_arn, issuer), format!("{key}:sub"), format!("{key}:aud"), subject.to_owned()]
             .map(Value::from);
@@ -74,7 +75,7 @@ pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims, actions: &[&
     ))
 }
 
-/// The IAM provider that vouches for the issuer: its ARN in the role's account, or the name of one that IAM has built in.
+/// The IAM OIDC provider of the issuer: its ARN in the role's account, or the name of a built-in one.
 pub(super) fn provider_name(role_arn: &str, issuer: &str) -> String {
     let bare = bare(issuer);
     if is_aws(role_arn) && BUILT_IN.contains(&bare) {
@@ -82,12 +83,12 @@ pub(super) fn provider_name(role_arn: &str, issuer: &str) -> String {
     }
     let mut parts = role_arn.split(':');
     let partition = parts.nth(1).unwrap_or("aws");
-    // Servers other than AWS have no accounts: the part stays empty.
+    // STS servers other than AWS's have no accounts: the part stays empty.
     let account = parts.nth(2).unwrap_or_default();
     format!("arn:{partition}:iam::{account}:oidc-provider/{bare}")
 }
 
-/// Why AWS can have no OIDC provider for this issuer. Other servers may.
+/// Why AWS cannot have an OIDC provider for this issuer. `None` for other STS servers, which may.
 pub(super) fn issuer_faults(role_arn: &str, issuer: &str) -> Option<String> {
     if !is_aws(role_arn) || BUILT_IN.contains(&bare(issuer)) {
         return None;
@@ -100,7 +101,7 @@ pub(super) fn issuer_faults(role_arn: &str, issuer: &str) -> Option<String> {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.');
     let address: Option<IpAddr> = host.parse().ok();
     if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
-        // A test's own: what it calls AWS can reach it.
+        // A test, whose STS runs on the same machine.
         return None;
     }
     let mut faults = Vec::new();
@@ -118,20 +119,20 @@ pub(super) fn issuer_faults(role_arn: &str, issuer: &str) -> Option<String> {
     (!faults.is_empty()).then(|| faults.join(", "))
 }
 
-/// Other servers leave the account empty, or name a tenant.
+/// Other STS servers leave the account empty, or name a tenant.
 fn is_aws(role_arn: &str) -> bool {
     let account = role_arn.split(':').nth(4).unwrap_or_default();
     account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// IAM names an issuer without its scheme.
+/// The issuer without its scheme, as IAM writes it.
 fn bare(issuer: &str) -> &str {
     issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://")).unwrap_or(issuer)
 }
 
-/// Issuers of JWTs that every account trusts without an OIDC provider.
+/// Issuers that need no OIDC provider in the account.
 const BUILT_IN: [&str; 2] = ["accounts.google.com", "cognito-identity.amazonaws.com"];
-/// How names end that no public name server knows.
+/// Ends of host names that no public name server knows.
 const PRIVATE: [&str; 7] = [".default", ".svc", ".local", ".localhost", ".internal", ".lan", ".test"];
 
 #[cfg(test)]
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trust_statement_holds_issuer_subject_and_audience_and_nothing_else() {
+    fn trust_statement_holds_issuer_subject_and_audience_only() {
         for (role, payload, expected) in [
             (
                 ROLE,
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_that_aws_cannot_reach_is_told() {
+    fn issuer_out_of_reach_of_aws_is_explained() {
         let private = "its host is not known on the internet";
         for (issuer, faults) in [
             ("https://oidc.example.com/cluster", None),
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_policy_for_what_is_no_role_or_for_nobody() {
+    fn policy_needs_a_role_and_an_audience() {
         let whole = claims(r#"{"iss":"https://a","sub":"b","aud":"c"}"#);
         for role in [
             "",
