@@ -1,15 +1,21 @@
 //! The front door: environment and `SdkConfig` in, a provider that can work out.
 
-mod arn;
-mod assume_role;
-mod background;
-mod endpoint;
-mod parse;
+mod assume_role_builder;
+mod background_builder;
+mod endpoint_url;
+mod engine_settings;
+mod invalid_value;
+mod missing_settings;
+mod region;
 mod registry;
-mod role_and_token;
+mod role_arn;
+mod session_name;
+mod session_settings;
 mod settings;
-mod standby;
+mod standbys;
 mod tags;
+mod token_file;
+mod warnings;
 mod web_identity_provider;
 
 use std::ops::RangeInclusive;
@@ -21,12 +27,12 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use tokio::runtime::Handle;
 
-pub use self::assume_role::AssumeRoleBuilder;
-pub use self::background::BackgroundBuilder;
-use self::endpoint::RawUrl;
+pub use self::assume_role_builder::AssumeRoleBuilder;
+pub use self::background_builder::BackgroundBuilder;
+use self::endpoint_url::RawUrl;
 pub use self::registry::Registry;
-use self::settings::{Settings, Shared};
-use self::standby::RawStandby;
+use self::settings::Settings;
+use self::standbys::RawStandby;
 pub use self::web_identity_provider::WebIdentityCredentialsProvider;
 #[cfg(any(test, fuzzing))]
 use crate::environment::Environment;
@@ -89,8 +95,7 @@ impl Builder {
     /// `AWS_CA_BUNDLE` is not read. If the host has several addresses, an attempt that gets no answer is followed by one that
     /// begins with another address.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
-        self.settings.shared = Some(Shared::from(config));
-        self.settings.like = None;
+        self.settings.configure(config);
         self
     }
 
@@ -142,7 +147,7 @@ impl Builder {
 
     /// As [`session_name`](Self::session_name). `None`: the default.
     pub fn set_session_name(mut self, name: Option<String>) -> Self {
-        self.settings.session_name = name;
+        self.settings.session.name = name;
         self
     }
 
@@ -151,7 +156,7 @@ impl Builder {
     ///
     /// STS refuses what is longer than the role's `MaxSessionDuration`, one hour unless it was raised.
     pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
-        self.settings.session_length = length.into();
+        self.settings.session.length = length.into();
         self
     }
 
@@ -165,14 +170,14 @@ impl Builder {
 
     /// As [`policy`](Self::policy). `None`: no session policy, which widens what a session may do.
     pub fn set_policy(mut self, json: Option<String>) -> Self {
-        self.settings.policy = json;
+        self.settings.session.policy = json;
         self
     }
 
     /// Managed policies that limit the session as [`policy`](Self::policy) does, by their ARNs, at most 10. Called
     /// again, the later list replaces the earlier one; an empty list, `[""; 0]`, takes it out.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.settings.policy_arns = arns.into_iter().map(Into::into).collect();
+        self.settings.session.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
@@ -243,7 +248,7 @@ impl Builder {
     /// When to refresh: at a random point between these two fractions of the credentials' lifetime, drawn anew for
     /// each, so that a fleet drifts apart. Within `0.10..=0.90`. Default: `0.60..=0.75`.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
-        self.settings.refresh_window = Some(window);
+        self.settings.engine.refresh_window = Some(window);
         self
     }
 
@@ -267,13 +272,13 @@ impl Builder {
     /// behind it. To wait without limit there is
     /// [`ready`](crate::BackgroundCredentialsProvider::ready).
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.wait_timeout = Some(timeout);
+        self.settings.engine.wait_timeout = Some(timeout);
         self
     }
 
     /// What callers get when the credentials have expired and STS is away. Default: [`ExpiredPolicy::Never`].
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
-        self.settings.expired_policy = Some(policy);
+        self.settings.engine.expired_policy = Some(policy);
         self
     }
 
@@ -315,7 +320,7 @@ impl Builder {
     /// # }
     /// ```
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.settings.shutdown_when = ShutdownWhen::new(future);
+        self.settings.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
@@ -327,7 +332,7 @@ impl Builder {
     /// ends, the provider is closed: valid credentials stay readable, and later waits fail with
     /// [`Closed`](crate::ErrorKind::Closed). In a runtime whose time is paused, credentials age in paused time.
     pub fn runtime(mut self, runtime: impl Into<Option<Handle>>) -> Self {
-        self.settings.runtime = runtime.into();
+        self.settings.engine.runtime = runtime.into();
         self
     }
 
@@ -337,7 +342,7 @@ impl Builder {
     /// It judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS that sends no
     /// `Date`. Credentials age by the monotonic clock: to set this clock ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
-        self.settings.time_source = Some(SharedTimeSource::new(time_source));
+        self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.like = None;
         self
     }

@@ -1,5 +1,6 @@
 //! The only reader of environment variables: their names, and what absence means.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
@@ -53,10 +54,17 @@ const ALL: [&str; 17] = [
 pub(crate) struct Environment(HashMap<&'static str, OsString>);
 
 /// A value, and what gave it: a variable or a method, for errors to name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Given<T> {
-    pub(crate) by: &'static str,
+    pub(crate) by: Cow<'static, str>,
     pub(crate) value: T,
+}
+
+impl<T> Given<T> {
+    /// A value that was given to a method of a builder.
+    pub(crate) fn to(builder: &str, method: &str, value: T) -> Self {
+        Self { by: format!("{builder}::{method}").into(), value }
+    }
 }
 
 impl Environment {
@@ -75,7 +83,7 @@ impl Environment {
 
     /// As it stands: a path need not be UTF-8.
     pub(crate) fn token_file(&self) -> Option<Given<PathBuf>> {
-        self.0.get(TOKEN_FILE).map(|path| Given { by: TOKEN_FILE, value: path.into() })
+        self.0.get(TOKEN_FILE).map(|path| Given { by: TOKEN_FILE.into(), value: path.into() })
     }
 
     pub(crate) fn session_name(&self) -> Result<Option<Given<String>>, BuildError> {
@@ -158,7 +166,7 @@ impl Environment {
     fn text(&self, name: &'static str) -> Result<Option<Given<String>>, BuildError> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         match value.to_str() {
-            Some(text) => Ok(Some(Given { by: name, value: text.to_owned() })),
+            Some(text) => Ok(Some(Given { by: name.into(), value: text.to_owned() })),
             // Not shown: whoever mistook the variable may have put a token there.
             None => {
                 Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it anew as plain text")
@@ -193,7 +201,10 @@ mod tests {
     }
 
     fn text(given: Result<Option<Given<String>>, BuildError>) -> Option<(&'static str, String)> {
-        given.unwrap().map(|given| (given.by, given.value))
+        given.unwrap().map(|given| match given.by {
+            Cow::Borrowed(variable) => (variable, given.value),
+            Cow::Owned(other) => panic!("{other} is no variable"),
+        })
     }
 
     #[test]

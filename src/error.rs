@@ -1,5 +1,6 @@
 //! What can go wrong, said so that its reader knows what to do.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -264,7 +265,7 @@ impl ErrorKind {
 #[derive(Clone)]
 pub struct BuildError {
     kind: BuildErrorKind,
-    setting: Option<&'static str>,
+    setting: Option<Cow<'static, str>>,
     message: String,
     remedy: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -305,7 +306,7 @@ impl BuildError {
     /// The variable or method whose value is wrong: `AWS_REGION`, `Builder::role_arn`. `None` if none is given, or if two of
     /// them contradict each other.
     pub fn setting(&self) -> Option<&str> {
-        self.setting
+        self.setting.as_deref()
     }
 
     /// `remedy`: a sentence or more, without the final full stop.
@@ -322,8 +323,8 @@ impl BuildError {
         Self { kind: BuildErrorKind::Invalid, setting: None, message, remedy, source: None }
     }
 
-    pub(crate) fn with_setting(mut self, setting: &'static str) -> Self {
-        self.setting = Some(setting);
+    pub(crate) fn with_setting(mut self, setting: impl Into<Cow<'static, str>>) -> Self {
+        self.setting = Some(setting.into());
         self
     }
 

@@ -140,7 +140,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod key_refusal;
+mod key_error_codes;
 mod provider;
 mod refresh;
 mod scrub;
@@ -149,7 +149,7 @@ mod sts;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;
 mod web_identity;
-mod wrapped;
+mod wrapped_provider;
 
 pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry, WebIdentityCredentialsProvider};
 pub use error::{BuildError, Error, ErrorKind};

@@ -25,7 +25,7 @@ use super::reason::Reason;
 use super::refusal::Refusal;
 use super::tap::{Tap, address};
 use crate::error::in_words;
-use crate::key_refusal::clock_off;
+use crate::key_error_codes::clock_off;
 use crate::refresh::{Grant, Principal};
 use crate::scrub::printable;
 

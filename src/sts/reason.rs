@@ -1,7 +1,7 @@
 //! The classification table: what an answer means for the next attempt, and whose business it is.
 
 use crate::error::ErrorKind;
-use crate::key_refusal::names_key;
+use crate::key_error_codes::names_key;
 use crate::refresh::Class;
 
 /// Why an exchange gave no credentials. One row of the table each; the hints follow it.

@@ -10,14 +10,16 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use tokio::runtime::Handle;
 
-use super::parse::{self, Shown};
-use super::settings::{self, Settings, Shared};
+use super::engine_settings::{CALL_TIMEOUT, default_engine};
+use super::invalid_value::Shown;
+use super::session_name;
+use super::settings::Settings;
 use crate::adapters;
-use crate::environment::{Environment, Given};
+use crate::environment::Environment;
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
-use crate::refresh::{ExpiredPolicy, Policy, ShutdownWhen};
-use crate::wrapped::Wrapped;
+use crate::provider::{BackgroundCredentialsProvider, Chaining};
+use crate::refresh::{ExpiredPolicy, ShutdownWhen};
+use crate::wrapped_provider::WrappedProvider;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
 ///
@@ -33,14 +35,9 @@ use crate::wrapped::Wrapped;
 pub struct BackgroundBuilder {
     provider: SharedCredentialsProvider,
     name: String,
-    refresh_window: RangeInclusive<f64>,
-    attempt_timeout: Duration,
-    wait_timeout: Duration,
-    expired_policy: ExpiredPolicy,
-    shutdown_when: ShutdownWhen,
-    runtime: Option<Handle>,
-    shared: Option<Shared>,
-    time_source: Option<SharedTimeSource>,
+    attempt_timeout: Option<Duration>,
+    /// Those that a `Builder` has as well.
+    settings: Settings,
 }
 
 impl BackgroundCredentialsProvider {
@@ -49,14 +46,8 @@ impl BackgroundCredentialsProvider {
         BackgroundBuilder {
             provider: SharedCredentialsProvider::new(provider),
             name: "the wrapped provider".to_owned(),
-            refresh_window: 0.60..=0.75,
-            attempt_timeout: Duration::from_secs(20),
-            wait_timeout: Duration::from_secs(30),
-            expired_policy: ExpiredPolicy::default(),
-            shutdown_when: ShutdownWhen::default(),
-            runtime: None,
-            shared: None,
-            time_source: None,
+            attempt_timeout: None,
+            settings: Settings::default(),
         }
     }
 }
@@ -66,7 +57,7 @@ impl BackgroundBuilder {
     /// what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the provider reaches its service is
     /// its own affair.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
-        self.shared = Some(Shared::from(config));
+        self.settings.configure(config);
         self
     }
 
@@ -78,39 +69,39 @@ impl BackgroundBuilder {
 
     /// When to refresh, as [`Builder::refresh_window`](crate::Builder::refresh_window). Default: `0.60..=0.75`.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
-        self.refresh_window = window;
+        self.settings.engine.refresh_window = Some(window);
         self
     }
 
     /// How long one call of the provider may take: 10 ms to 60 s. Default: 20 s, since many make several attempts of
     /// their own.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
+        self.attempt_timeout = Some(timeout);
         self
     }
 
     /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: 30 s.
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
-        self.wait_timeout = timeout;
+        self.settings.engine.wait_timeout = Some(timeout);
         self
     }
 
     /// What callers get when the credentials have expired and the provider fails. Default: [`ExpiredPolicy::Never`].
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
-        self.expired_policy = policy;
+        self.settings.engine.expired_policy = Some(policy);
         self
     }
 
     /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when).
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.shutdown_when = ShutdownWhen::new(future);
+        self.settings.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
     /// The runtime that calls the provider, as [`Builder::runtime`](crate::Builder::runtime): for a provider that must run
     /// there.
     pub fn runtime(mut self, runtime: Handle) -> Self {
-        self.runtime = Some(runtime);
+        self.settings.engine.runtime = Some(runtime);
         self
     }
 
@@ -120,7 +111,7 @@ impl BackgroundBuilder {
     /// It shows how long credentials last when they come. From then on they age by the monotonic clock: to set this clock
     /// ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
-        self.time_source = Some(SharedTimeSource::new(time_source));
+        self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self
     }
 
@@ -129,28 +120,16 @@ impl BackgroundBuilder {
     /// # Errors
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule; the text says which.
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
-        let policy = Policy {
-            refresh_window: parse::refresh_window(Given {
-                by: "BackgroundBuilder::refresh_window",
-                value: self.refresh_window,
-            })?,
-            wait_timeout: parse::wait_timeout(Given {
-                by: "BackgroundBuilder::wait_timeout",
-                value: self.wait_timeout,
-            })?,
-            expired: self.expired_policy,
-        };
-        let shared_time_source = self.shared.as_ref().and_then(|shared| shared.time_source.clone());
-        let time_source = self.time_source.clone().or(shared_time_source).unwrap_or_default();
-        let env = Environment::real();
-        let settings = Settings { shared: self.shared, time_source: self.time_source, ..Settings::default() };
-        let session_name = || settings::session_name(None, &env);
-        let chaining = settings.sts(&env).and_then(|sts| Ok(Chaining::new(session_name()?, sts)));
-        let attempt_timeout = parse::call_timeout(self.attempt_timeout)?;
-        let observer = adapters::observer(&self.name, None);
-        let source = Wrapped::new(self.provider, self.name, attempt_timeout, time_source.clone());
-        let engine = Engine { policy, time_source, runtime: self.runtime };
-        let supervisor = engine.supervise(Arc::new(source), self.shutdown_when, observer);
+        let Self { provider, name, attempt_timeout, settings } = self;
+        let (env, time_source) = (Environment::real(), settings.time_source());
+        let attempt_timeout = CALL_TIMEOUT.parse(BUILDER, attempt_timeout)?;
+        let sts = settings.sts(&env);
+        let chaining = sts.and_then(|sts| Ok(Chaining::new(session_name::given_or_default(None, &env)?, sts)));
+        let shutdown_when = settings.engine.shutdown_when.clone();
+        let engine = settings.engine.resolve(BUILDER, default_engine(time_source.clone()))?;
+        let observer = adapters::observer(&name, None);
+        let source = WrappedProvider::new(provider, name, attempt_timeout, time_source);
+        let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chaining))
     }
 
@@ -175,6 +154,8 @@ impl fmt::Debug for BackgroundBuilder {
         f.debug_struct("BackgroundBuilder").field("name", &Shown(&self.name)).finish_non_exhaustive()
     }
 }
+
+const BUILDER: &str = "BackgroundBuilder";
 
 #[cfg(test)]
 #[cfg(feature = "default-https-client")]

@@ -1,11 +1,11 @@
 //! The way out: one file for each thing that credentials are plugged into. They do not know each other.
 
 mod identity_cache;
+mod interceptor;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "object_store-0_14")]
 mod object_store;
-mod rejection;
 #[cfg(feature = "reqsign-core-3")]
 mod reqsign;
 

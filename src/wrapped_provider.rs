@@ -14,7 +14,7 @@ use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::scrub::{chain, printable};
 
 /// Somebody else's provider, asked by one task, in bounded time.
-pub(crate) struct Wrapped {
+pub(crate) struct WrappedProvider {
     provider: SharedCredentialsProvider,
     /// What it is called in logs and errors.
     name: String,
@@ -24,7 +24,7 @@ pub(crate) struct Wrapped {
     endless: AtomicBool,
 }
 
-impl Wrapped {
+impl WrappedProvider {
     pub(crate) fn new(
         provider: SharedCredentialsProvider,
         name: String,
@@ -93,7 +93,7 @@ impl Wrapped {
     }
 }
 
-impl Source for Wrapped {
+impl Source for WrappedProvider {
     async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
         let Ok(outcome) = timeout(self.attempt_timeout, self.provider.provide_credentials()).await else {
             return Err(self.late());
@@ -173,9 +173,14 @@ mod tests {
         }
     }
 
-    fn source(provider: impl ProvideCredentials + 'static) -> Wrapped {
+    fn source(provider: impl ProvideCredentials + 'static) -> WrappedProvider {
         let time = SharedTimeSource::new(StaticTimeSource::from_secs(NOW));
-        Wrapped::new(SharedCredentialsProvider::new(provider), "the vault".to_owned(), Duration::from_secs(20), time)
+        WrappedProvider::new(
+            SharedCredentialsProvider::new(provider),
+            "the vault".to_owned(),
+            Duration::from_secs(20),
+            time,
+        )
     }
 
     const NOW: u64 = 1_900_000_000;

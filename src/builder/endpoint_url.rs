@@ -1,10 +1,10 @@
-//! The STS endpoint.
+//! The endpoint URL of STS: its rule, and how it is shown without a password.
 
 use std::fmt;
 
 use http::Uri;
 
-use super::parse::{quoted, refused};
+use super::invalid_value::{invalid_value, quoted};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::is_loopback;
@@ -19,35 +19,36 @@ impl fmt::Debug for RawUrl {
     }
 }
 
-/// By the parser that the SDK puts the endpoint through.
+/// Uses the parser that the SDK uses for the endpoint.
 pub(super) fn parse(url: Given<RawUrl>) -> Result<String, BuildError> {
     let Given { by, value: RawUrl(text) } = url;
-    let refuse = |problem: &str, remedy: &str| {
-        Err(refused(by, format_args!("{}, {problem}", quoted(&without_secrets(&text))), remedy))
+    let (problem, remedy) = match flaw(&text) {
+        None => return Ok(text),
+        Some((problem, "")) => (problem, "write it as https://HOST, with a port or path if need be"),
+        Some(flaw) => flaw,
     };
-    let example = "write it as https://HOST, with a port or path if need be";
-    let Ok(uri) = text.parse::<Uri>() else { return refuse("which is not a URL", example) };
+    Err(invalid_value(by, format_args!("{}, {problem}", quoted(&without_secrets(&text))), remedy))
+}
+
+/// What is wrong, and what to do. An empty remedy stands for the common one.
+fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
+    let Ok(uri) = text.parse::<Uri>() else { return Some(("which is not a URL", "")) };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return refuse("which is not a whole URL", example);
+        return Some(("which is not a whole URL", ""));
     };
-    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-        return refuse("which is neither https nor http", example);
-    }
-    if authority.as_str().contains('@') {
-        return refuse(
-            "with a user name in it",
-            "STS is asked with the token alone; take out what stands before the @",
-        );
-    }
-    if uri.query().is_some() || text.contains('#') {
-        return refuse("with a query or fragment", "give scheme, host, port and path alone");
-    }
     let host = uri.host().unwrap_or_default();
     let port = authority.as_str().strip_prefix(host).unwrap_or_default();
-    if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
-        return refuse("without a host, or with a port that is none", example);
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        Some(("which is neither https nor http", ""))
+    } else if authority.as_str().contains('@') {
+        Some(("with a user name in it", "STS is asked with the token alone; take out what stands before the @"))
+    } else if uri.query().is_some() || text.contains('#') {
+        Some(("with a query or fragment", "give scheme, host, port and path alone"))
+    } else if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
+        Some(("without a host, or with a port that is none", ""))
+    } else {
+        None
     }
-    Ok(text)
 }
 
 /// Whether what is sent there goes over a network in clear text.
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str) -> Result<String, String> {
-        let given = Given { by: "AWS_ENDPOINT_URL_STS", value: RawUrl(url.to_owned()) };
+        let given = Given { by: "AWS_ENDPOINT_URL_STS".into(), value: RawUrl(url.to_owned()) };
         parse(given).map_err(|error| error.to_string())
     }
 

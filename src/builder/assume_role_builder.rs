@@ -5,18 +5,17 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arn::{RoleArn, policy_arns};
-use super::parse::{self, Shown, quoted, refused};
-use super::settings;
-use super::standby::is_aws;
-use super::tags;
+use super::engine_settings::EngineSettings;
+use super::invalid_value::{Shown, invalid_value, quoted};
+use super::session_settings::{SessionRules, SessionSettings};
+use super::{role_arn, session_name, tags, warnings};
 use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
+use crate::provider::{BackgroundCredentialsProvider, Chaining};
 use crate::refresh::{ExpiredPolicy, ShutdownWhen};
-use crate::sts::{ChainSettings, Session};
+use crate::sts::ChainSettings;
 
 /// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
 /// chaining.
@@ -30,15 +29,9 @@ use crate::sts::{ChainSettings, Session};
 pub struct AssumeRoleBuilder {
     base: BackgroundCredentialsProvider,
     role_arn: String,
-    session_name: Option<String>,
-    session_length: Option<Duration>,
-    settings: ChainSettings,
-    policy: Option<String>,
-    policy_arns: Vec<String>,
-    refresh_window: Option<RangeInclusive<f64>>,
-    wait_timeout: Option<Duration>,
-    expired_policy: Option<ExpiredPolicy>,
-    shutdown_when: ShutdownWhen,
+    session: SessionSettings,
+    chain: ChainSettings,
+    engine: EngineSettings,
 }
 
 impl BackgroundCredentialsProvider {
@@ -62,15 +55,9 @@ impl BackgroundCredentialsProvider {
         AssumeRoleBuilder {
             base: self.clone(),
             role_arn: role_arn.into(),
-            session_name: None,
-            session_length: None,
-            settings: ChainSettings::default(),
-            policy: None,
-            policy_arns: Vec::new(),
-            refresh_window: None,
-            wait_timeout: None,
-            expired_policy: None,
-            shutdown_when: ShutdownWhen::default(),
+            session: SessionSettings::default(),
+            chain: ChainSettings::default(),
+            engine: EngineSettings::default(),
         }
     }
 }
@@ -79,7 +66,7 @@ impl AssumeRoleBuilder {
     /// The name of the session, as CloudTrail shows it: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the
     /// base's.
     pub fn session_name(mut self, name: impl Into<String>) -> Self {
-        self.session_name = Some(name.into());
+        self.session.name = Some(name.into());
         self
     }
 
@@ -88,7 +75,7 @@ impl AssumeRoleBuilder {
     /// More than [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) AWS
     /// gives to no chained session, whatever the role's `MaxSessionDuration` is.
     pub fn session_length(mut self, length: Duration) -> Self {
-        self.session_length = Some(length);
+        self.session.length = Some(length);
         self
     }
 
@@ -97,7 +84,7 @@ impl AssumeRoleBuilder {
     /// in each call: [2 to 1224 characters of
     /// `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html). Unset: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
-        self.settings.external_id = Some(id.into());
+        self.chain.external_id = Some(id.into());
         self
     }
 
@@ -126,7 +113,7 @@ impl AssumeRoleBuilder {
     /// # }
     /// ```
     pub fn tags(mut self, tags: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
-        self.settings.tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.chain.tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         self
     }
 
@@ -137,7 +124,7 @@ impl AssumeRoleBuilder {
     /// Each must be a key of `tags`, in upper or lower case: STS takes no other. A transitive tag of the base's session is
     /// handed on without being named here, and STS refuses to set it again.
     pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.settings.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
+        self.chain.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
         self
     }
 
@@ -149,44 +136,44 @@ impl AssumeRoleBuilder {
     /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for each
     /// further role of the chain and cannot be changed there.
     pub fn source_identity(mut self, identity: impl Into<String>) -> Self {
-        self.settings.source_identity = Some(identity.into());
+        self.chain.source_identity = Some(identity.into());
         self
     }
 
     /// A session policy, in JSON, as [`Builder::policy`](crate::Builder::policy). Unset: what the role allows.
     pub fn policy(mut self, json: impl Into<String>) -> Self {
-        self.policy = Some(json.into());
+        self.session.policy = Some(json.into());
         self
     }
 
     /// Managed policies that limit the session, as [`Builder::policy_arns`](crate::Builder::policy_arns).
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.policy_arns = arns.into_iter().map(Into::into).collect();
+        self.session.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
     /// When to refresh, as [`Builder::refresh_window`](crate::Builder::refresh_window). Default: the base's.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
-        self.refresh_window = Some(window);
+        self.engine.refresh_window = Some(window);
         self
     }
 
     /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: the base's.
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
-        self.wait_timeout = Some(timeout);
+        self.engine.wait_timeout = Some(timeout);
         self
     }
 
     /// What callers get when the credentials have expired and STS is away. Default: the base's.
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
-        self.expired_policy = Some(policy);
+        self.engine.expired_policy = Some(policy);
         self
     }
 
     /// Shuts this provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). The
     /// base goes on. Default: never; the base's future is the base's alone.
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.shutdown_when = ShutdownWhen::new(future);
+        self.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
@@ -198,52 +185,30 @@ impl AssumeRoleBuilder {
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
         let base = self.base.chaining().map_err(BuildError::clone)?;
         let home = &base.sts.home;
-        let role_arn = Given { by: "BackgroundCredentialsProvider::assume_role", value: self.role_arn };
-        let role = RoleArn::parse(&role_arn, is_aws(home.endpoint_url.as_deref()))?;
-        if home.endpoint_url.is_none() {
-            let region = Given { by: "the base's region", value: home.region.to_string() };
-            role.check_region(role_arn.by, &region)?;
-        }
-        let name = match self.session_name {
-            Some(value) => parse::session_name(Given { by: "AssumeRoleBuilder::session_name", value })?,
+        let role_arn = Given::to("BackgroundCredentialsProvider", "assume_role", self.role_arn);
+        let region = Given { by: "the base's region".into(), value: home.region.to_string() };
+        let role_arn = role_arn::parse(role_arn, home, &region)?;
+        let name = match &self.session.name {
+            Some(name) => session_name::parse(Given::to(BUILDER, "session_name", name.clone()))?,
             None => base.session_name.clone(),
         };
-        let session = Session {
-            role_arn: role.into_string(),
-            name,
-            length: self.session_length.map(session_length).transpose()?,
-            policy: self
-                .policy
-                .map(|value| parse::policy(Given { by: "AssumeRoleBuilder::policy", value }))
-                .transpose()?,
-            policy_arns: policy_arns(Given { by: "AssumeRoleBuilder::policy_arns", value: self.policy_arns })?,
-        };
-        let ChainSettings { external_id, tags, transitive_tag_keys, source_identity } = self.settings;
+        let session = self.session.resolve(&SESSION_RULES, role_arn, name)?;
+        let ChainSettings { external_id, tags, transitive_tag_keys, source_identity } = self.chain;
         let tags = tags::tags(tags)?;
-        let settings = ChainSettings {
+        let chain = ChainSettings {
             external_id: external_id.map(self::external_id).transpose()?,
             transitive_tag_keys: tags::transitive_tag_keys(transitive_tag_keys, &tags)?,
             tags,
             source_identity: source_identity.map(tags::source_identity).transpose()?,
         };
-
-        let Engine { mut policy, time_source, runtime, .. } = self.base.engine().clone();
-        if let Some(value) = self.refresh_window {
-            let by = "AssumeRoleBuilder::refresh_window";
-            policy.refresh_window = parse::refresh_window(Given { by, value })?;
-        }
-        if let Some(value) = self.wait_timeout {
-            let by = "AssumeRoleBuilder::wait_timeout";
-            policy.wait_timeout = parse::wait_timeout(Given { by, value })?;
-        }
-        policy.expired = self.expired_policy.unwrap_or(policy.expired);
-        let engine = Engine { policy, time_source, runtime };
-        settings::tell_of_sts(&base.sts, &Environment::real(), &settings::TOLD);
+        let shutdown_when = self.engine.shutdown_when.clone();
+        let engine = self.engine.resolve(BUILDER, self.base.engine().clone())?;
+        warnings::about_sts(&base.sts, &Environment::real(), &warnings::WARNED);
         let sts = base.endpoints();
         let chaining = Chaining::with(session.name.clone(), base.sts.clone(), &sts);
         let observer = adapters::observer(&session.role_arn, None);
-        let source = AssumeRole::new(self.base.supervisor().clone(), session, settings, sts);
-        let supervisor = engine.supervise(Arc::new(source), self.shutdown_when, observer);
+        let source = AssumeRole::new(self.base.supervisor().clone(), session, chain, sts);
+        let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chaining)))
     }
 
@@ -269,29 +234,25 @@ impl fmt::Debug for AssumeRoleBuilder {
         f.debug_struct("AssumeRoleBuilder")
             .field("base", &self.base)
             .field("role_arn", &Shown(&self.role_arn))
-            .field("session_name", &self.session_name.as_deref().map(Shown))
+            .field("session_name", &self.session.name.as_deref().map(Shown))
             .finish_non_exhaustive()
     }
 }
 
-fn session_length(length: Duration) -> Result<Duration, BuildError> {
-    if length.subsec_nanos() == 0 && (900..=3600).contains(&length.as_secs()) {
-        return Ok(length);
-    }
-    Err(refused(
-        "AssumeRoleBuilder::session_length",
-        format_args!("{length:?}"),
-        "a chained session lasts whole seconds from 900 (15 min) to 3600, whatever the role's MaxSessionDuration is; for \
-         longer ones let the role trust the token's issuer, and assume it without a chain",
-    ))
-}
+const BUILDER: &str = "AssumeRoleBuilder";
+const SESSION_RULES: SessionRules = SessionRules {
+    builder: BUILDER,
+    longest_seconds: 3600,
+    about_length: "a chained session lasts whole seconds from 900 (15 min) to 3600, whatever the role's MaxSessionDuration is; for \
+                   longer ones let the role trust the token's issuer, and assume it without a chain",
+};
 
 fn external_id(id: String) -> Result<String, BuildError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
     if (2..=1224).contains(&id.len()) && id.bytes().all(is_plain) {
         return Ok(id);
     }
-    Err(refused(
+    Err(invalid_value(
         "AssumeRoleBuilder::external_id",
         quoted(&id),
         "an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
@@ -337,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_each_value_that_sts_would_refuse_is_refused() {
+    fn p12_each_value_that_sts_would_refuse_is_invalid_value() {
         let builder = || base().assume_role(ROLE);
         assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is no role's ARN"));
         assert!(refusal(builder().session_name("a b")).contains("AssumeRoleBuilder::session_name is \"a b\""));

@@ -1,16 +1,16 @@
-//! The standbys of STS.
+//! The standbys: other STS endpoints, and which of them fit the one at home.
 
 use std::fmt;
 
 use aws_types::region::Region;
 use http::Uri;
 
-use super::arn::partition_of;
-use super::endpoint::{self, RawUrl};
-use super::parse::{self, Shown, quoted, refused};
+use super::endpoint_url::{self, RawUrl};
+use super::invalid_value::{Shown, invalid_value, quoted};
+use super::region::{self, partition_of};
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::sts::Site;
+use crate::sts::{Site, StsConfig};
 
 /// A standby as it was given.
 #[derive(Clone)]
@@ -28,91 +28,75 @@ impl fmt::Debug for RawStandby {
     }
 }
 
-/// What the standbys of one provider have in common.
-pub(super) struct Home<'a> {
-    pub(super) site: &'a Site,
-    pub(super) use_fips: bool,
-    pub(super) use_dual_stack: bool,
+/// `sts`: without its standbys.
+pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<Site>, BuildError> {
+    let mut standbys: Vec<Site> = Vec::with_capacity(given.len());
+    for standby in given {
+        let (by, standby) = match standby {
+            RawStandby::Region(region) => (BY_REGION, of_region(region, sts)?),
+            RawStandby::Url(url) => (BY_URL, of_url(url, sts)?),
+        };
+        let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
+        if is_same(&standby, &sts.home) {
+            let problem = format_args!("{}, which is where STS is asked in the first place", shown());
+            return Err(invalid_value(by, problem, "name another, or none; no_standbys() takes the old ones out"));
+        }
+        if standbys.iter().any(|other| is_same(&standby, other)) {
+            let remedy = "name each once; no_standbys() takes the old ones out";
+            return Err(invalid_value(by, format_args!("{} twice", shown()), remedy));
+        }
+        standbys.push(standby);
+    }
+    Ok(standbys)
 }
 
-impl Home<'_> {
-    /// Those that are valid beside it, and beside each other.
-    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<Site>, BuildError> {
-        let mut standbys: Vec<Site> = Vec::with_capacity(given.len());
-        for raw in given {
-            let (by, standby) = match raw {
-                RawStandby::Region(region) => (BY_REGION, self.region(region)?),
-                RawStandby::Url(url) => (BY_URL, self.url(url)?),
-            };
-            let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
-            if is_same(&standby, self.site) {
-                let problem = format_args!("{}, which is where STS is asked in the first place", shown());
-                return Err(refused(by, problem, "name another, or none; no_standbys() takes the old ones out"));
-            }
-            if standbys.iter().any(|other| is_same(&standby, other)) {
-                return Err(refused(
-                    by,
-                    format_args!("{} twice", shown()),
-                    "name each once; no_standbys() takes the old ones out",
-                ));
-            }
-            standbys.push(standby);
-        }
-        Ok(standbys)
+fn of_region(region: Region, sts: &StsConfig) -> Result<Site, BuildError> {
+    let name = region.to_string();
+    if let Some(url) = &sts.home.endpoint_url {
+        return Err(invalid_value(
+            BY_REGION,
+            format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name), quoted(url)),
+            "the token would be sent to another STS than that; use standby_endpoint_url, with \
+             https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
+        ));
     }
+    let name = region::parse(Given { by: BY_REGION.into(), value: name }, true)?;
+    check_partition(BY_REGION, &name, &name, sts)?;
+    Ok(Site { region, endpoint_url: None })
+}
 
-    fn region(&self, region: Region) -> Result<Site, BuildError> {
-        let name = Given { by: BY_REGION, value: region.as_ref().to_owned() };
-        if let Some(url) = &self.site.endpoint_url {
-            return Err(refused(
-                BY_REGION,
-                format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name.value), quoted(url)),
-                "the token would be sent to another STS than that; use standby_endpoint_url, with \
-                 https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
-            ));
-        }
-        let name = parse::region(name, true)?.value;
-        self.same_partition(BY_REGION, &name, &name)?;
-        Ok(Site { region, endpoint_url: None })
+fn of_url(url: RawUrl, sts: &StsConfig) -> Result<Site, BuildError> {
+    let url = endpoint_url::parse(Given { by: BY_URL.into(), value: url })?;
+    endpoint_url::no_variants(&url, sts.use_fips, sts.use_dual_stack)?;
+    let at_aws = region_in(&url);
+    if let Some(region) = &at_aws {
+        check_partition(BY_URL, &url, region.as_ref(), sts)?;
     }
+    // A chained role signs for this region.
+    let region = at_aws.unwrap_or_else(|| sts.home.region.clone());
+    Ok(Site { region, endpoint_url: Some(url) })
+}
 
-    /// Of AWS's STS, if that is what is asked at home.
-    fn home_region(&self) -> Option<Region> {
-        match &self.site.endpoint_url {
-            Some(url) => region_in(url),
-            None => Some(self.site.region.clone()),
-        }
+/// An STS at home that is not AWS's has no partition.
+fn check_partition(by: &'static str, given: &str, region: &str, sts: &StsConfig) -> Result<(), BuildError> {
+    let home = match &sts.home.endpoint_url {
+        Some(url) => region_in(url),
+        None => Some(sts.home.region.clone()),
+    };
+    let Some(home) = home else { return Ok(()) };
+    let (here, there) = (partition_of(home.as_ref()), partition_of(region));
+    if here == there {
+        return Ok(());
     }
-
-    fn same_partition(&self, by: &'static str, given: &str, region: &str) -> Result<(), BuildError> {
-        let Some(home) = self.home_region() else { return Ok(()) };
-        let (here, there) = (partition_of(home.as_ref()), partition_of(region));
-        if here == there {
-            return Ok(());
-        }
-        Err(refused(
-            by,
-            format_args!(
-                "{}, of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
-                quoted(given),
-                home
-            ),
-            "credentials of one partition are not good in another; name a region of the same; no_standbys() takes the old \
-             ones out",
-        ))
-    }
-
-    fn url(&self, url: RawUrl) -> Result<Site, BuildError> {
-        let url = endpoint::parse(Given { by: BY_URL, value: url })?;
-        endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
-        let at_aws = region_in(&url);
-        if let Some(region) = &at_aws {
-            self.same_partition(BY_URL, &url, region.as_ref())?;
-        }
-        // Role chaining signs for it.
-        let region = at_aws.unwrap_or_else(|| self.site.region.clone());
-        Ok(Site { region, endpoint_url: Some(url) })
-    }
+    Err(invalid_value(
+        by,
+        format_args!(
+            "{}, of partition {there}, but {home}, where STS is asked in the first place, is of partition {here}",
+            quoted(given)
+        ),
+        "credentials of one partition are not good in another; name a region of the same; no_standbys() takes the old \
+         ones out",
+    ))
 }
 
 /// Whether AWS's own STS is asked there, be it by the name of a VPC endpoint.

@@ -17,7 +17,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
 use roxmltree::Document;
 
-use crate::key_refusal::{clock_off, least_age};
+use crate::key_error_codes::{clock_off, least_age};
 use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
@@ -44,15 +44,15 @@ impl BackgroundCredentialsProvider {
     /// ```
     #[must_use]
     pub fn interceptor(&self) -> SharedInterceptor {
-        SharedInterceptor::new(Rejection(self.supervisor().clone()))
+        SharedInterceptor::new(RejectionInterceptor(self.supervisor().clone()))
     }
 }
 
 #[derive(Debug)]
-struct Rejection(Supervisor);
+struct RejectionInterceptor(Supervisor);
 
 #[dyn_dispatch_hint]
-impl Intercept for Rejection {
+impl Intercept for RejectionInterceptor {
     fn name(&self) -> &'static str {
         "WebIdentityRejection"
     }

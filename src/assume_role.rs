@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
-use crate::key_refusal::least_age;
+use crate::key_error_codes::least_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
 use crate::sts::{ChainSettings, Endpoints, Proof, Refusal, Session};
 
