@@ -45,10 +45,7 @@ impl AssumeRole {
         let class = Class::of(&cause);
         let (role, base) = (&self.session.role_arn, self.base.subject());
         let message = format!("{role} could not be assumed without credentials of {base}");
-        let error = Error::new(cause.kind(), message)
-            .with_hint(cause.remedy().unwrap_or("see the base's own error below").to_owned())
-            .with_transient(cause.is_transient())
-            .with_source(cause);
+        let error = Error::caused_by(cause, message, "see the base's own error below");
         Failure { class, error, retry_after: None }
     }
 

@@ -18,8 +18,10 @@ mod token_file;
 mod warnings;
 mod web_identity_provider;
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
@@ -30,16 +32,15 @@ use tokio::runtime::Handle;
 pub use self::assume_role_builder::AssumeRoleBuilder;
 pub use self::background_builder::BackgroundBuilder;
 use self::endpoint_url::RawUrl;
+use self::invalid_value::Shown;
 pub use self::registry::Registry;
-use self::settings::Settings;
-use self::standbys::RawStandby;
 pub use self::web_identity_provider::WebIdentityCredentialsProvider;
 #[cfg(any(test, fuzzing))]
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::refresh::{ExpiredPolicy, ShutdownWhen};
-use crate::web_identity::SourceConfig;
 use crate::web_identity::token_source::ProvideToken;
+use crate::web_identity::{SourceConfig, WebIdentity};
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
@@ -117,8 +118,7 @@ impl Builder {
     /// cannot be a file's path, such as a URL, a path with `~` or a variable that nobody replaced, quotes around it, or a
     /// token.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.new_token();
-        self.settings.token_file = Some(path.into());
+        self.settings.token = Some(TokenSetting::File(path.into()));
         self
     }
 
@@ -128,11 +128,9 @@ impl Builder {
     ///
     /// To share one source among providers give each a clone of an [`Arc`](std::sync::Arc) with the source in it.
     ///
-    /// An error: [`token_file`](Self::token_file) beside it. On a builder of
-    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) either takes the place of what the provider had.
+    /// A source and a [`token_file`](Self::token_file) replace each other: the later call holds.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
-        self.settings.new_token();
-        self.settings.token_source = Some(SourceConfig::new(source));
+        self.settings.token = Some(TokenSetting::Source(SourceConfig::new(source)));
         self
     }
 
@@ -347,16 +345,14 @@ impl Builder {
         self
     }
 
-    /// As [`build`](Self::build), in another environment.
+    /// As [`build`](Self::build), in another environment and in two steps: the second one makes an SDK client.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn build_in(self, env: &Environment) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        Ok(self.settings.resolve(env)?.build())
-    }
-
-    /// The same, and no provider.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn check_in(self, env: &Environment) -> Result<Option<WebIdentityCredentialsProvider>, BuildError> {
-        self.settings.resolve(env).map(|_| None)
+    pub(crate) fn resolve_in(
+        self,
+        env: &Environment,
+    ) -> Result<impl FnOnce() -> WebIdentityCredentialsProvider, BuildError> {
+        let parts = self.settings.resolve(env)?;
+        Ok(|| parts.build())
     }
 
     /// A provider without credentials as yet: the first to ask makes it fetch them. Reads environment variables, but no
@@ -387,5 +383,92 @@ impl Builder {
         let provider = self.build()?;
         provider.connected().await?;
         Ok(provider)
+    }
+}
+
+/// What the builder was told. Nothing here is known to be valid.
+#[derive(Clone, Default)]
+struct Settings {
+    /// Without its credentials and its identity cache, which would keep other providers alive.
+    sdk_config: Option<SdkConfig>,
+    role_arn: Option<String>,
+    token: Option<TokenSetting>,
+    token_poll_interval: Option<Duration>,
+    watch_token: Option<bool>,
+    session: SessionSettings,
+    region: Option<Region>,
+    endpoint_url: Option<RawUrl>,
+    standbys: Vec<RawStandby>,
+    attempt_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    engine: EngineSettings,
+    /// The provider whose STS client is shared, if that client fits these settings.
+    like: Option<Arc<WebIdentity>>,
+}
+
+/// Shows who is asked for what, and where. A token may stand in the place of any of it.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("role_arn", &self.role_arn.as_deref().map(Shown))
+            .field("token", &self.token)
+            .field("session_name", &self.session.name.as_deref().map(Shown))
+            .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
+            .field("endpoint_url", &self.endpoint_url)
+            .field("standbys", &self.standbys)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where tokens come from, as given.
+#[derive(Clone)]
+enum TokenSetting {
+    File(PathBuf),
+    Source(SourceConfig),
+}
+
+impl fmt::Debug for TokenSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => Shown(&path.to_string_lossy()).fmt(f),
+            Self::Source(source) => source.fmt(f),
+        }
+    }
+}
+
+/// The settings that a web identity and a chained role have in common.
+#[derive(Clone, Default)]
+struct SessionSettings {
+    name: Option<String>,
+    length: Option<Duration>,
+    policy: Option<String>,
+    policy_arns: Vec<String>,
+}
+
+/// The settings that all providers have in common.
+#[derive(Clone, Default)]
+struct EngineSettings {
+    refresh_window: Option<RangeInclusive<f64>>,
+    wait_timeout: Option<Duration>,
+    expired_policy: Option<ExpiredPolicy>,
+    runtime: Option<Handle>,
+    time_source: Option<SharedTimeSource>,
+    /// This provider's alone: no other provider takes it over.
+    shutdown_when: ShutdownWhen,
+}
+
+/// A standby as it was given.
+#[derive(Clone)]
+enum RawStandby {
+    Region(Region),
+    Url(RawUrl),
+}
+
+impl fmt::Debug for RawStandby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region(region) => Shown(region.as_ref()).fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
     }
 }

@@ -9,44 +9,34 @@ use std::path::PathBuf;
 use crate::error::BuildError;
 use crate::scrub::printable;
 
-const ROLE_ARN: &str = "AWS_ROLE_ARN";
-const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
-const POD_IDENTITY: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
-const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
-const POD_NAME: &str = "HOSTNAME";
-const REGION: &str = "AWS_REGION";
-const DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
-const STS_ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
-const ENDPOINT: &str = "AWS_ENDPOINT_URL";
-const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
-const USE_DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
-const STS_REGIONAL: &str = "AWS_STS_REGIONAL_ENDPOINTS";
-const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
-const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-const PROFILE: &str = "AWS_PROFILE";
-const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
+/// The constants, and a list of them all.
+macro_rules! variables {
+    ($($constant:ident = $name:literal;)*) => {
+        $(const $constant: &str = $name;)*
+        const ALL: &[&str] = &[$($constant),*];
+    };
+}
 
-const ALL: [&str; 17] = [
-    ROLE_ARN,
-    TOKEN_FILE,
-    POD_IDENTITY,
-    ACCESS_KEY,
-    SESSION_NAME,
-    POD_NAME,
-    REGION,
-    DEFAULT_REGION,
-    STS_ENDPOINT,
-    ENDPOINT,
-    IGNORE_ENDPOINTS,
-    USE_FIPS,
-    USE_DUAL_STACK,
-    STS_REGIONAL,
-    IN_POD,
-    PROFILE,
-    CONFIG_FILE,
-];
+variables! {
+    ROLE_ARN = "AWS_ROLE_ARN";
+    TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    POD_IDENTITY = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    ACCESS_KEY = "AWS_ACCESS_KEY_ID";
+    SESSION_NAME = "AWS_ROLE_SESSION_NAME";
+    POD_NAME = "HOSTNAME";
+    REGION = "AWS_REGION";
+    DEFAULT_REGION = "AWS_DEFAULT_REGION";
+    STS_ENDPOINT = "AWS_ENDPOINT_URL_STS";
+    ENDPOINT = "AWS_ENDPOINT_URL";
+    IGNORE_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    USE_FIPS = "AWS_USE_FIPS_ENDPOINT";
+    USE_DUAL_STACK = "AWS_USE_DUALSTACK_ENDPOINT";
+    IN_POD = "KUBERNETES_SERVICE_HOST";
+    PROFILE = "AWS_PROFILE";
+    CONFIG_FILE = "AWS_CONFIG_FILE";
+}
+
+const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// The variables as they were at one moment. A variable that nobody asks for cannot be wrong.
 ///
@@ -74,7 +64,7 @@ impl Environment {
 
     pub(crate) fn from_fn(read: impl Fn(&str) -> Option<OsString>) -> Self {
         let present = |name| read(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-        Self(ALL.into_iter().chain(PROXIES).filter_map(present).collect())
+        Self(ALL.iter().copied().chain(PROXIES).filter_map(present).collect())
     }
 
     pub(crate) fn role_arn(&self) -> Result<Option<Given<String>>, BuildError> {
@@ -148,11 +138,6 @@ impl Environment {
     /// The variable that sends plain http through a proxy.
     pub(crate) fn proxy_of_plain_http(&self) -> Option<&'static str> {
         PROXIES.into_iter().find(|name| self.0.contains_key(name))
-    }
-
-    /// Somebody asks for STS's global endpoint.
-    pub(crate) fn wants_global_sts(&self) -> bool {
-        self.0.get(STS_REGIONAL).is_some_and(|value| value.eq_ignore_ascii_case("legacy"))
     }
 
     fn ignores_endpoint_urls(&self) -> Result<bool, BuildError> {
@@ -266,8 +251,6 @@ mod tests {
         assert!(of([pod_identity]).has_pod_identity() && !of([pod_identity]).has_web_identity());
         assert!(of([(ROLE_ARN, "x")]).has_web_identity() && of([(TOKEN_FILE, "x")]).has_web_identity());
         assert!(of([(ACCESS_KEY, "x")]).has_access_key() && !of([pod_identity]).has_access_key());
-        assert!(of([(STS_REGIONAL, "legacy")]).wants_global_sts());
-        assert!(!of([(STS_REGIONAL, "regional")]).wants_global_sts());
     }
 
     #[cfg(unix)]

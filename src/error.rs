@@ -40,8 +40,10 @@ struct Inner {
     request_id: Option<String>,
     endpoint: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
-    /// Of the `BuildError` that this was.
+    /// Of a `BuildError`.
     build: Option<BuildErrorKind>,
+    /// Of a `BuildError`: the variable or method whose value is wrong.
+    setting: Option<Cow<'static, str>>,
 }
 
 impl Error {
@@ -102,6 +104,7 @@ impl Error {
             endpoint: None,
             source: None,
             build: None,
+            setting: None,
         }))
     }
 
@@ -137,6 +140,14 @@ impl Error {
         self
     }
 
+    /// A failure that another of our errors caused, and that is mended as that one. `remedy`: if the cause has none.
+    pub(crate) fn caused_by(cause: Self, message: impl Into<String>, remedy: &str) -> Self {
+        Self::new(cause.kind(), message)
+            .with_hint(cause.remedy().unwrap_or(remedy))
+            .with_transient(cause.is_transient())
+            .with_source(cause)
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the credentials provider was shut down").with_hint("build a new provider")
     }
@@ -160,9 +171,12 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
         out.field("kind", &self.0.kind).field("message", &self.0.message);
-        for (name, value) in [("hint", &self.0.hint), ("code", &self.0.code), ("request_id", &self.0.request_id)] {
+        let setting = self.0.setting.as_deref();
+        for (name, value) in
+            [("hint", self.remedy()), ("setting", setting), ("code", self.code()), ("request_id", self.request_id())]
+        {
             if let Some(value) = value {
-                out.field(name, value);
+                out.field(name, &value);
             }
         }
         if let Some(source) = &self.0.source {
@@ -179,11 +193,8 @@ impl StdError for Error {
 }
 
 impl From<BuildError> for Error {
-    fn from(BuildError { kind, setting: _, message, remedy, source }: BuildError) -> Self {
-        let mut error = Self::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
-        let inner = error.inner();
-        (inner.build, inner.source) = (Some(kind), source);
-        error
+    fn from(error: BuildError) -> Self {
+        error.0
     }
 }
 
@@ -263,13 +274,7 @@ impl ErrorKind {
 /// `Display` says which setting has which value, why that cannot be, and what to do; the underlying cause, if there is one,
 /// is [`source`](StdError::source) and is not repeated.
 #[derive(Clone)]
-pub struct BuildError {
-    kind: BuildErrorKind,
-    setting: Option<Cow<'static, str>>,
-    message: String,
-    remedy: String,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
-}
+pub struct BuildError(Error);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum BuildErrorKind {
@@ -284,77 +289,75 @@ impl BuildError {
     /// A program that also runs on a laptop keeps its own credentials then. In a pod see
     /// [`is_not_injected`](Self::is_not_injected) instead: there a fallback would be the node's role.
     pub fn is_not_configured(&self) -> bool {
-        self.kind == BuildErrorKind::NotConfigured
+        self.0.is_not_configured()
     }
 
     /// Neither variable is set although we are in a pod (`KUBERNETES_SERVICE_HOST` is set): usually the webhook did not
     /// inject them. A pod with EKS Pod Identity alone is one of these; the text says how to use that.
     pub fn is_not_injected(&self) -> bool {
-        self.kind == BuildErrorKind::NotInjected
+        self.0.is_not_injected()
     }
 
     /// A setting is missing or cannot be valid.
     pub fn is_invalid(&self) -> bool {
-        self.kind == BuildErrorKind::Invalid
+        self.0.0.build == Some(BuildErrorKind::Invalid)
     }
 
     /// What to do next: the part of `Display` after what is wrong.
     pub fn remedy(&self) -> &str {
-        &self.remedy
+        self.0.remedy().unwrap_or_default()
     }
 
     /// The variable or method whose value is wrong: `AWS_REGION`, `Builder::role_arn`. `None` if none is given, or if two of
     /// them contradict each other.
     pub fn setting(&self) -> Option<&str> {
-        self.setting.as_deref()
+        self.0.0.setting.as_deref()
     }
 
     /// `remedy`: a sentence or more, without the final full stop.
     pub(crate) fn not_configured(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::NotConfigured, ..Self::invalid(message, remedy) }
+        Self::new(BuildErrorKind::NotConfigured, message, remedy)
     }
 
     pub(crate) fn not_injected(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::NotInjected, ..Self::invalid(message, remedy) }
+        Self::new(BuildErrorKind::NotInjected, message, remedy)
     }
 
     pub(crate) fn invalid(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (message, remedy) = (message.into(), remedy.into());
-        Self { kind: BuildErrorKind::Invalid, setting: None, message, remedy, source: None }
+        Self::new(BuildErrorKind::Invalid, message, remedy)
+    }
+
+    fn new(kind: BuildErrorKind, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let mut error = Error::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
+        error.inner().build = Some(kind);
+        Self(error)
     }
 
     pub(crate) fn with_setting(mut self, setting: impl Into<Cow<'static, str>>) -> Self {
-        self.setting = Some(setting.into());
+        self.0.inner().setting = Some(setting.into());
         self
     }
 
-    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
+    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self(self.0.with_source(source))
     }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.message, self.remedy)
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BuildError")
-            .field("kind", &self.kind)
-            .field("setting", &self.setting)
-            .field("message", &self.message)
-            .field("remedy", &self.remedy)
-            .field("source", &self.source)
-            .finish()
+        f.debug_tuple("BuildError").field(&self.0).finish()
     }
 }
 
 impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source()
     }
 }
 

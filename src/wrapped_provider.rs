@@ -1,6 +1,7 @@
 //! Any provider of the SDK as a source: what it gives, and what its failures mean for the next attempt.
 
 use std::error::Error as StdError;
+use std::iter::successors;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -35,8 +36,11 @@ impl WrappedProvider {
     }
 
     fn failure(&self, error: CredentialsError) -> Failure {
-        if let Some(ours) = ours(&error) {
-            return self.failure_of_ours(ours.clone());
+        if let Some(cause) = ours(&error) {
+            // It says best what is wrong, and holds no secret.
+            let (class, message) = (Class::of(cause), format!("{} gave no credentials", self.name));
+            let error = Error::caused_by(cause.clone(), message, "see its own error below");
+            return Failure { class, error, retry_after: None };
         }
         let (class, kind, hint) = match &error {
             CredentialsError::CredentialsNotLoaded(_) => (
@@ -51,45 +55,28 @@ impl WrappedProvider {
             CredentialsError::ProviderError(_) => (Class::Transient, ErrorKind::ServiceUnavailable, AGAIN),
             _ => (Class::Unclear, ErrorKind::Unexpected, AGAIN),
         };
-        // What it displays, scrubbed; never the error itself, which may print an answer with keys in it.
+        // The scrubbed text only: the error itself may print an answer with keys in it.
         let said = printable(&chain(&error), "", 512);
-        let error = Error::new(kind, format!("{} gave no credentials: {said}", self.name))
-            .with_hint(hint)
-            .with_transient(class != Class::Config);
-        Failure { class, error, retry_after: None }
-    }
-
-    /// It says best what is wrong, and what that means, and holds no secret.
-    fn failure_of_ours(&self, cause: Error) -> Failure {
-        let class = Class::of(&cause);
-        let remedy = cause.remedy().unwrap_or("see its own error below").to_owned();
-        let error = Error::new(cause.kind(), format!("{} gave no credentials", self.name))
-            .with_hint(remedy)
-            .with_transient(cause.is_transient())
-            .with_source(cause);
-        Failure { class, error, retry_after: None }
+        failure(class, kind, format!("{} gave no credentials: {said}", self.name), hint)
     }
 
     fn late(&self) -> Failure {
         let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
         let hint = "check what it calls (a process, a file system, an endpoint). If it is only slow, raise attempt_timeout. The provider is asked again";
-        let error = Error::new(ErrorKind::TimedOut, message).with_hint(hint);
-        Failure { class: Class::Transient, error, retry_after: None }
+        failure(Class::Transient, ErrorKind::TimedOut, message, hint)
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
         let hint = "either it hands out old credentials from a cache, or the clock of this machine is ahead. Compare the clock with a \
              time server first. The provider is asked again";
-        let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
-        Failure { class: Class::Transient, error, retry_after: None }
+        failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 
     fn incomplete(&self) -> Failure {
         let message = format!("{} gave credentials without an access key or without a secret key", self.name);
         let hint = "the answer that it received was incomplete; see its own log. The provider is asked again";
-        let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
-        Failure { class: Class::Transient, error, retry_after: None }
+        failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 }
 
@@ -131,16 +118,14 @@ impl Source for WrappedProvider {
     }
 }
 
+fn failure(class: Class, kind: ErrorKind, message: String, hint: &str) -> Failure {
+    let error = Error::new(kind, message).with_hint(hint).with_transient(class != Class::Config);
+    Failure { class, error, retry_after: None }
+}
+
 /// An error of this crate among the causes.
 fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(ours) = error.downcast_ref() {
-            return Some(ours);
-        }
-        cause = error.source();
-    }
-    None
+    successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 const AGAIN: &str = "check what it calls, if this lasts. The provider is asked again";

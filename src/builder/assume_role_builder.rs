@@ -5,10 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine_settings::EngineSettings;
 use super::invalid_value::{Shown, invalid_value, quoted};
-use super::session_settings::{SessionRules, SessionSettings};
-use super::{role_arn, session_name, tags, warnings};
+use super::session_settings::SessionRules;
+use super::{EngineSettings, SessionSettings, role_arn, session_name, tags, warnings};
 use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::{Environment, Given};

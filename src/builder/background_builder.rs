@@ -12,8 +12,7 @@ use tokio::runtime::Handle;
 
 use super::engine_settings::{CALL_TIMEOUT, default_engine};
 use super::invalid_value::Shown;
-use super::session_name;
-use super::settings::Settings;
+use super::{Settings, session_name};
 use crate::adapters;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};

@@ -4,25 +4,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
-use tokio::runtime::Handle;
 
+use super::EngineSettings;
 use super::invalid_value::invalid_value;
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::provider::Engine;
-use crate::refresh::{ExpiredPolicy, Policy, ShutdownWhen};
-
-/// As given, not checked.
-#[derive(Clone, Default)]
-pub(super) struct EngineSettings {
-    pub(super) refresh_window: Option<RangeInclusive<f64>>,
-    pub(super) wait_timeout: Option<Duration>,
-    pub(super) expired_policy: Option<ExpiredPolicy>,
-    pub(super) runtime: Option<Handle>,
-    pub(super) time_source: Option<SharedTimeSource>,
-    /// This provider's alone: no other provider takes it over.
-    pub(super) shutdown_when: ShutdownWhen,
-}
+use crate::refresh::{ExpiredPolicy, Policy};
 
 impl EngineSettings {
     /// `default`: what is not set.

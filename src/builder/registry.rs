@@ -48,12 +48,7 @@ pub struct Registry {
 }
 
 /// What makes two sessions the same.
-#[derive(Eq, Hash, PartialEq)]
-struct Key {
-    session: Session,
-    token: TokenId,
-    sts: Place,
-}
+type Key = (Session, TokenId, Place);
 
 /// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
 struct WeakProvider {
@@ -83,7 +78,8 @@ impl Registry {
     /// Those of [`Builder::build`].
     pub fn build(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, BuildError> {
         let parts = builder.settings.parts()?;
-        let key = Key::of(&parts);
+        let Config { session, token, sts } = &parts.config;
+        let key: Key = (session.clone(), token.id(), sts.place());
         let mut providers = self.providers();
         if let Some(provider) = providers.get(&key).and_then(|provider| provider.upgrade(&parts)) {
             return Ok(provider);
@@ -115,13 +111,6 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("providers", &self.providers().len()).finish()
-    }
-}
-
-impl Key {
-    fn of(parts: &Parts) -> Self {
-        let Config { session, token, sts } = &parts.config;
-        Self { session: session.clone(), token: token.id(), sts: sts.place() }
     }
 }
 

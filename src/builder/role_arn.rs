@@ -94,15 +94,11 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
                     .into(),
             );
         }
-        ("iam", "instance-profile") => {
-            "this is an instance profile; use the ARN of the role in it, with role/ in its last part"
-        }
         ("iam", "user" | "group" | "root") => {
             "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN"
         }
-        ("iam", "policy") => "this is a policy; use the ARN of the role that it is attached to",
-        ("iam", "oidc-provider" | "saml-provider") => {
-            "this is an identity provider; use the ARN of a role that trusts it"
+        ("iam", "instance-profile" | "policy" | "oidc-provider" | "saml-provider") => {
+            "this belongs to a role; use the ARN of the role itself, with role/ in its last part"
         }
         ("iam", "role") if !is_role_name(name) || !is_partition => FORM,
         ("iam", "role") if !is_number => {
@@ -218,6 +214,7 @@ mod tests {
                        endpoint (AWS_ENDPOINT_URL_STS)";
         let nobody =
             "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN";
+        let belongs = "this belongs to a role; use the ARN of the role itself, with role/ in its last part";
         let alone = format!("this is a role's name alone; {FORM}");
         let long_name = format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65));
         for (arn, remedy) in [
@@ -240,21 +237,12 @@ mod tests {
                 "this is a session of the role; use the role's own ARN, \"arn:aws:iam::123456789012:role/app\" (and \
                  its path, if it has one)",
             ),
-            (
-                "arn:aws:iam::123456789012:instance-profile/app",
-                "this is an instance profile; use the ARN of the role in it, with role/ in its last part",
-            ),
+            ("arn:aws:iam::123456789012:instance-profile/app", belongs),
             ("arn:aws:iam::123456789012:user/app", nobody),
             ("arn:aws:iam::123456789012:group/app", nobody),
             ("arn:aws:iam::123456789012:root", nobody),
-            (
-                "arn:aws:iam::123456789012:policy/app",
-                "this is a policy; use the ARN of the role that it is attached to",
-            ),
-            (
-                "arn:aws:iam::123456789012:oidc-provider/oidc.example/id",
-                "this is an identity provider; use the ARN of a role that trusts it",
-            ),
+            ("arn:aws:iam::123456789012:policy/app", belongs),
+            ("arn:aws:iam::123456789012:oidc-provider/oidc.example/id", belongs),
         ] {
             let expected = format!("AWS_ROLE_ARN is {arn:?}, which is no role's ARN: {remedy}");
             assert_eq!(role(arn, true).err(), Some(expected));

@@ -2,19 +2,11 @@
 
 use std::time::Duration;
 
+use super::SessionSettings;
 use super::invalid_value::{invalid_value, quoted};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::Session;
-
-/// As given, not checked.
-#[derive(Clone, Default)]
-pub(super) struct SessionSettings {
-    pub(super) name: Option<String>,
-    pub(super) length: Option<Duration>,
-    pub(super) policy: Option<String>,
-    pub(super) policy_arns: Vec<String>,
-}
 
 /// Where the two builders differ.
 pub(super) struct SessionRules {

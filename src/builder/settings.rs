@@ -1,10 +1,6 @@
 //! What a builder was given, and what becomes of it: precedence and defaults.
 
-use std::fmt;
-use std::mem;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
 use aws_types::SdkConfig;
@@ -12,59 +8,18 @@ use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::endpoint_url::{self, RawUrl};
-use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, EngineSettings, TOKEN_POLL_INTERVAL, default_engine};
-use super::invalid_value::Shown;
+use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine};
 use super::missing_settings::missing;
-use super::session_settings::{SessionRules, SessionSettings};
-use super::standbys::{self, RawStandby};
+use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
-use super::{region, role_arn, session_name, token_file, warnings};
+use super::{Settings, TokenSetting, region, role_arn, session_name, standbys, token_file, warnings};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::Engine;
 use crate::refresh::{ShutdownWhen, Source};
 use crate::sts::{Endpoints, Site, StsConfig};
-use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
-
-/// What the builder was told. Nothing here is known to be valid.
-#[derive(Clone, Default)]
-pub(super) struct Settings {
-    /// Without its credentials and its identity cache, which would keep other providers alive.
-    pub(super) sdk_config: Option<SdkConfig>,
-    pub(super) role_arn: Option<String>,
-    pub(super) token_file: Option<PathBuf>,
-    pub(super) token_source: Option<SourceConfig>,
-    /// The token is not that of the provider which this one is made from.
-    pub(super) has_new_token: bool,
-    pub(super) token_poll_interval: Option<Duration>,
-    pub(super) watch_token: Option<bool>,
-    pub(super) session: SessionSettings,
-    pub(super) region: Option<Region>,
-    pub(super) endpoint_url: Option<RawUrl>,
-    pub(super) standbys: Vec<RawStandby>,
-    pub(super) attempt_timeout: Option<Duration>,
-    pub(super) connect_timeout: Option<Duration>,
-    pub(super) engine: EngineSettings,
-    /// The provider whose STS client is shared, if that client fits these settings.
-    pub(super) like: Option<Arc<WebIdentity>>,
-}
-
-/// Shows who is asked for what, and where. A token may stand in the place of any of it.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token_file = self.token_file.as_deref().map(Path::to_string_lossy);
-        f.debug_struct("Settings")
-            .field("role_arn", &self.role_arn.as_deref().map(Shown))
-            .field("token_file", &token_file.as_deref().map(Shown))
-            .field("token_source", &self.token_source)
-            .field("session_name", &self.session.name.as_deref().map(Shown))
-            .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
-            .field("endpoint_url", &self.endpoint_url)
-            .field("standbys", &self.standbys)
-            .finish_non_exhaustive()
-    }
-}
+use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
 
 /// What a provider is made of. Valid.
 #[derive(Debug)]
@@ -95,13 +50,6 @@ impl Settings {
         self.like = None;
     }
 
-    /// A token from one place takes the place of what was handed on, but not of what this builder was told.
-    pub(super) fn new_token(&mut self) {
-        if !mem::replace(&mut self.has_new_token, true) {
-            (self.token_file, self.token_source) = (None, None);
-        }
-    }
-
     /// By the variables of this process, with its warnings.
     pub(super) fn parts(self) -> Result<Parts, BuildError> {
         let env = Environment::real();
@@ -112,7 +60,7 @@ impl Settings {
 
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let mut told = Self { has_new_token: false, like: None, ..self.clone() };
+        let mut told = Self { like: None, ..self.clone() };
         told.engine.shutdown_when = ShutdownWhen::default();
         let role = match &self.role_arn {
             Some(role) => Some(Given::to("Builder", "role_arn", role.clone())),
@@ -137,22 +85,14 @@ impl Settings {
     }
 
     fn token(&self, env: &Environment) -> Result<Option<Given<TokenOrigin>>, BuildError> {
-        let file = match (&self.token_file, &self.token_source) {
-            (Some(_), Some(source)) => {
-                return Err(BuildError::invalid(
-                    format!("Builder::token_file and Builder::token_source ({}) are both called", source.name),
-                    "tokens come from one place, take one out",
-                ));
-            }
-            (None, Some(source)) => {
+        let file = match &self.token {
+            Some(TokenSetting::Source(source)) => {
                 return Ok(Some(Given::to("Builder", "token_source", TokenOrigin::Source(source.clone()))));
             }
-            (Some(path), None) => Given::to("Builder", "token_file", path.clone()),
-            (None, None) => match env.token_file() {
-                Some(path) => path,
-                None => return Ok(None),
-            },
+            Some(TokenSetting::File(path)) => Some(Given::to("Builder", "token_file", path.clone())),
+            None => env.token_file(),
         };
+        let Some(file) = file else { return Ok(None) };
         let origin = TokenConfig {
             poll_interval: TOKEN_POLL_INTERVAL.parse("Builder", self.token_poll_interval)?,
             watch: self.watch_token.unwrap_or(true),
@@ -245,6 +185,8 @@ pub(super) const SESSION_RULES: SessionRules = SessionRules {
 mod tests {
     use std::cell::Cell;
     use std::ffi::OsString;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use aws_config::BehaviorVersion;
     use aws_smithy_async::time::SystemTimeSource;
@@ -569,9 +511,8 @@ mod tests {
             error.to_string(),
             "Builder::token_source is set but AWS_ROLE_ARN is not: set it to the role's ARN, or call Builder::role_arn"
         );
-        let error = refuse(Builder::default().token_source(Vault).token_file("/run/token"), &[]);
-        assert!(error.starts_with("Builder::token_file and Builder::token_source (aws_web_identity::"), "{error}");
-        assert!(error.ends_with("::Vault) are both called: tokens come from one place, take one out"), "{error}");
+        let Parts { config, .. } = resolve(Builder::default().token_source(Vault).token_file("/run/other"), &[]);
+        assert_eq!(file(&config).file, PathBuf::from("/run/other"), "the later one holds");
     }
 
     #[test]

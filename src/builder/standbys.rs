@@ -1,32 +1,15 @@
 //! The standbys: other STS endpoints, and which of them fit the one at home.
 
-use std::fmt;
-
 use aws_types::region::Region;
 use http::Uri;
 
+use super::RawStandby;
 use super::endpoint_url::{self, RawUrl};
-use super::invalid_value::{Shown, invalid_value, quoted};
+use super::invalid_value::{invalid_value, quoted};
 use super::region::{self, partition_of};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::{Site, StsConfig};
-
-/// A standby as it was given.
-#[derive(Clone)]
-pub(super) enum RawStandby {
-    Region(Region),
-    Url(RawUrl),
-}
-
-impl fmt::Debug for RawStandby {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Region(region) => Shown(region.as_ref()).fmt(f),
-            Self::Url(url) => url.fmt(f),
-        }
-    }
-}
 
 /// `sts`: without its standbys.
 pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<Site>, BuildError> {
@@ -115,14 +98,11 @@ fn region_in(url: &str) -> Option<Region> {
 }
 
 fn is_same(one: &Site, other: &Site) -> bool {
-    match (&one.endpoint_url, &other.endpoint_url) {
-        (None, None) => one.region == other.region,
-        (Some(one), Some(other)) => one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/')),
-        (None, Some(url)) | (Some(url), None) => {
-            one.region == other.region
-                && url.trim_end_matches('/').eq_ignore_ascii_case(&format!("https://sts.{}.amazonaws.com", one.region))
-        }
-    }
+    let url = |site: &Site| match &site.endpoint_url {
+        Some(url) => url.trim_end_matches('/').to_ascii_lowercase(),
+        None => format!("https://sts.{}.amazonaws.com", site.region),
+    };
+    url(one) == url(other)
 }
 
 /// Of AWS's endpoints of STS; one that ends in another stands before it.
@@ -196,8 +176,7 @@ mod tests {
             (
                 region("eu-west-1a"),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1a\", which is no region: it is an availability zone; \
-                 write its region, eu-west-1",
+                "Builder::standby_region is \"eu-west-1a\", which is no region: write it as eu-west-1",
             ),
             (
                 region("eu-west-1"),

@@ -70,10 +70,6 @@ pub(super) fn about(config: &Config, env: &Environment, warned: &Warned) {
              and other SDKs take it first; remove it"
         );
     }
-    if env.wants_global_sts() {
-        // Not worth a warning: old manifests have it, and SDKs no longer heed it.
-        tracing::debug!("AWS_STS_REGIONAL_ENDPOINTS=legacy is not heeded: STS is asked in the region");
-    }
     tracing::debug!(
         role = config.session.role_arn,
         session = config.session.name,

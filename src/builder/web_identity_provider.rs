@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::{ProvideCredentials, future};
 
-use super::Builder;
-use super::settings::Settings;
+use super::{Builder, Settings};
 use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
 use crate::refresh::Supervisor;
 use crate::web_identity::{Config, WebIdentity};
@@ -226,13 +225,6 @@ mod tests {
             panic!("a source still");
         };
         assert_eq!((file.file.to_str(), file.watch), (Some("/run/other"), false), "what was said of files holds");
-        let both = source.to_builder().token_file("/run/other").token_source(Vault);
-        assert!(
-            both.build()
-                .unwrap_err()
-                .to_string()
-                .ends_with("are both called: tokens come from one place, take one out")
-        );
     }
 
     #[test]
