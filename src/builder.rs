@@ -341,7 +341,7 @@ impl Builder {
     /// `Date`. Credentials age by the monotonic clock: to set this clock ahead does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
-        self.settings.like = None;
+        self.settings.shares_client_with = None;
         self
     }
 
@@ -403,7 +403,7 @@ struct Settings {
     connect_timeout: Option<Duration>,
     engine: EngineSettings,
     /// The provider whose STS client is shared, if that client fits these settings.
-    like: Option<Arc<WebIdentity>>,
+    shares_client_with: Option<Arc<WebIdentity>>,
 }
 
 /// Shows who is asked for what, and where. A token may stand in the place of any of it.

@@ -272,13 +272,10 @@ pub(crate) struct Chaining {
 }
 
 impl Chaining {
-    pub(crate) fn new(session_name: String, sts: StsConfig) -> Self {
-        Self { session_name, sts, endpoints: OnceLock::new() }
-    }
-
-    /// `endpoints`: of `sts`, for their connections to be shared.
-    pub(crate) fn with(session_name: String, sts: StsConfig, endpoints: &Endpoints) -> Self {
-        Self { session_name, sts, endpoints: endpoints.another().into() }
+    /// `endpoints`: those of `sts`, if there are any yet. Their connections are shared.
+    pub(crate) fn new(session_name: String, sts: StsConfig, endpoints: Option<&Endpoints>) -> Self {
+        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.another().into());
+        Self { session_name, sts, endpoints }
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {

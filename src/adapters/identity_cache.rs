@@ -3,10 +3,8 @@
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime::client::identity::IdentityCache;
-use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
-    Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache,
-    SharedIdentityResolver,
+    IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -40,7 +38,7 @@ impl BackgroundCredentialsProvider {
     }
 
     fn cache_before(&self, others: SharedIdentityCache) -> SharedIdentityCache {
-        SharedIdentityCache::new(SlotCache {
+        SharedIdentityCache::new(SnapshotCache {
             partition: SharedIdentityResolver::new(self.credentials_provider()).cache_partition(),
             supervisor: self.supervisor().clone(),
             others,
@@ -50,13 +48,13 @@ impl BackgroundCredentialsProvider {
 
 /// Answers for our own partition from the slot, and for others by way of the cache that was there before.
 #[derive(Debug)]
-struct SlotCache {
+struct SnapshotCache {
     partition: IdentityCachePartition,
     supervisor: Supervisor,
     others: SharedIdentityCache,
 }
 
-impl ResolveCachedIdentity for SlotCache {
+impl ResolveCachedIdentity for SnapshotCache {
     #[inline]
     fn resolve_cached_identity<'a>(
         &'a self,
@@ -64,14 +62,15 @@ impl ResolveCachedIdentity for SlotCache {
         runtime_components: &'a RuntimeComponents,
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        if resolver.cache_partition() != self.partition {
-            return self.anothers(resolver, runtime_components, config_bag);
+        if resolver.cache_partition() == self.partition {
+            self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
+        } else {
+            self.ask_others(resolver, runtime_components, config_bag)
         }
-        self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
     }
 }
 
-impl SlotCache {
+impl SnapshotCache {
     #[cold]
     fn wait(&self) -> IdentityFuture<'_> {
         IdentityFuture::new(async {
@@ -79,36 +78,29 @@ impl SlotCache {
         })
     }
 
-    /// A partition that we cannot know: another's identity, or ours behind a chain or a plain setter.
+    /// The identity of another provider, or of this one behind a chain or a plain setter.
     #[cold]
-    fn anothers<'a>(
+    fn ask_others<'a>(
         &'a self,
         resolver: SharedIdentityResolver,
         runtime_components: &'a RuntimeComponents,
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        IdentityFuture::new(self.by_way_of_others(resolver, runtime_components, config_bag))
-    }
-
-    async fn by_way_of_others(
-        &self,
-        resolver: SharedIdentityResolver,
-        runtime_components: &RuntimeComponents,
-        config_bag: &ConfigBag,
-    ) -> Result<Identity, BoxError> {
-        // `LazyCache` panics without them, and the SDK's own check for them does not reach it through us.
-        if runtime_components.time_source().is_none() || runtime_components.sleep_impl().is_none() {
-            return Err(
-                "the client's config has no time source or no sleep implementation, which the identity cache for \
-                        other credentials providers needs: set both, or use `install`"
-                    .into(),
-            );
-        }
-        let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
-        // That cache pins what it was given; an access key belongs to one role alone, so this one is ours.
-        let ours = identity
-            .data::<Credentials>()
-            .is_some_and(|credentials| self.supervisor.issued(credentials.access_key_id()));
-        Ok(if ours { self.supervisor.read(|snapshot| snapshot.identity(), || identity) } else { identity })
+        IdentityFuture::new(async move {
+            // `LazyCache` panics without them, and the SDK's own check for them does not reach it through us.
+            if runtime_components.time_source().is_none() || runtime_components.sleep_impl().is_none() {
+                return Err(
+                    "the client's config has no time source or no sleep implementation, which the identity cache for \
+                     other credentials providers needs: set both, or use `install`"
+                        .into(),
+                );
+            }
+            let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
+            // That cache keeps an identity until it expires. An access key belongs to one role: if the key is ours, the
+            // newest identity replaces it.
+            let is_ours =
+                identity.data::<Credentials>().is_some_and(|keys| self.supervisor.issued(keys.access_key_id()));
+            Ok(if is_ours { self.supervisor.read(|snapshot| snapshot.identity(), || identity) } else { identity })
+        })
     }
 }

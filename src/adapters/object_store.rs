@@ -11,7 +11,6 @@ use object_store::aws::{AwsCredential, AwsCredentialProvider};
 use object_store::{CredentialProvider, Result};
 use zeroize::Zeroize;
 
-use crate::error::Error;
 use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
@@ -19,7 +18,7 @@ impl BackgroundCredentialsProvider {
     /// Credentials for `object_store`'s S3: for `AmazonS3Builder::with_credentials`.
     ///
     /// Each request is signed with the newest credentials and none waits for them. A failure with nothing usable is an error
-    /// of the request, `object_store::Error::Generic` with our [`Error`] as its source; nothing goes out unsigned. What is
+    /// of the request, `object_store::Error::Generic` with our [`Error`](crate::Error) as its source; nothing goes out unsigned. What is
     /// returned counts as a handle, and so does each store made with it; make it once, for its copy of the credentials is
     /// shared by all that use it.
     ///
@@ -38,17 +37,17 @@ impl BackgroundCredentialsProvider {
     #[cfg_attr(docsrs, doc(cfg(feature = "object_store-0_14")))]
     #[must_use]
     pub fn object_store_credentials(&self) -> AwsCredentialProvider {
-        Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
+        Arc::new(SnapshotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
     }
 }
 
-struct SlotCredentials {
+struct SnapshotCredentials {
     supervisor: Supervisor,
     /// The last credentials, as `object_store` has them: not made anew at each request.
     kept: ArcSwapOption<Kept>,
 }
 
-impl SlotCredentials {
+impl SnapshotCredentials {
     fn convert(&self, credentials: &Credentials) -> Arc<AwsCredential> {
         if let Some(kept) = self.kept.load().as_ref().filter(|kept| kept.is_of(credentials)) {
             return Arc::clone(&kept.0);
@@ -62,7 +61,7 @@ impl SlotCredentials {
 }
 
 // As its `async_trait` has it, by hand.
-impl CredentialProvider for SlotCredentials {
+impl CredentialProvider for SnapshotCredentials {
     type Credential = AwsCredential;
 
     fn get_credential<'life0, 'async_trait>(
@@ -75,21 +74,18 @@ impl CredentialProvider for SlotCredentials {
         match self.supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
             Some(credentials) => Box::pin(ready(Ok(self.convert(&credentials)))),
             None => Box::pin(async {
-                let credentials = self.supervisor.credentials().await.map_err(failed)?;
-                Ok(self.convert(&credentials))
+                let outcome = self.supervisor.credentials().await;
+                let failed = |error| object_store::Error::Generic { store: "S3", source: Box::new(error) };
+                Ok(self.convert(&outcome.map_err(failed)?))
             }),
         }
     }
 }
 
-impl fmt::Debug for SlotCredentials {
+impl fmt::Debug for SnapshotCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SlotCredentials").field(&self.supervisor).finish()
+        f.debug_tuple("SnapshotCredentials").field(&self.supervisor).finish()
     }
-}
-
-fn failed(error: Error) -> object_store::Error {
-    object_store::Error::Generic { store: "S3", source: Box::new(error) }
 }
 
 /// Credentials in `object_store`'s shape.

@@ -2,14 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_credential_types::Credentials;
 use reqsign_aws_v4::Credential;
 use reqsign_core::time::Timestamp;
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, ProvideCredentialChain, Result};
 
 use crate::error::{Error, ErrorKind};
 use crate::provider::BackgroundCredentialsProvider;
-use crate::refresh::Supervisor;
 
 /// For a `reqsign_core::Signer` of SigV4 requests. In a chain use
 /// [`reqsign_chain`](BackgroundCredentialsProvider::reqsign_chain).
@@ -21,7 +19,17 @@ impl ProvideCredential for BackgroundCredentialsProvider {
     type Credential = Credential;
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
-        provide(self.supervisor()).await
+        let supervisor = self.supervisor();
+        let credentials = match supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
+            Some(credentials) => credentials,
+            None => supervisor.credentials().await.map_err(failed)?,
+        };
+        Ok(Some(Credential {
+            access_key_id: credentials.access_key_id().to_owned(),
+            secret_access_key: credentials.secret_access_key().to_owned(),
+            session_token: credentials.session_token().map(str::to_owned),
+            expires_in: credentials.expiry().and_then(timestamp),
+        }))
     }
 }
 
@@ -58,23 +66,6 @@ impl ProvideCredential for Nobody {
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
         Ok(Some(Credential::default()))
-    }
-}
-
-async fn provide(supervisor: &Supervisor) -> Result<Option<Credential>> {
-    let credentials = match supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
-        Some(credentials) => credentials,
-        None => supervisor.credentials().await.map_err(failed)?,
-    };
-    Ok(Some(convert(&credentials)))
-}
-
-fn convert(credentials: &Credentials) -> Credential {
-    Credential {
-        access_key_id: credentials.access_key_id().to_owned(),
-        secret_access_key: credentials.secret_access_key().to_owned(),
-        session_token: credentials.session_token().map(str::to_owned),
-        expires_in: credentials.expiry().and_then(timestamp),
     }
 }
 

@@ -204,7 +204,7 @@ impl AssumeRoleBuilder {
         let engine = self.engine.resolve(BUILDER, self.base.engine().clone())?;
         warnings::about_sts(&base.sts, &Environment::real(), &warnings::WARNED);
         let sts = base.endpoints();
-        let chaining = Chaining::with(session.name.clone(), base.sts.clone(), &sts);
+        let chaining = Chaining::new(session.name.clone(), base.sts.clone(), Some(&sts));
         let observer = adapters::observer(&session.role_arn, None);
         let source = AssumeRole::new(self.base.supervisor().clone(), session, chain, sts);
         let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);

@@ -123,7 +123,7 @@ impl BackgroundBuilder {
         let (env, time_source) = (Environment::real(), settings.time_source());
         let attempt_timeout = CALL_TIMEOUT.parse(BUILDER, attempt_timeout)?;
         let sts = settings.sts(&env);
-        let chaining = sts.and_then(|sts| Ok(Chaining::new(session_name::given_or_default(None, &env)?, sts)));
+        let chaining = sts.and_then(|sts| Ok(Chaining::new(session_name::given_or_default(None, &env)?, sts, None)));
         let shutdown_when = settings.engine.shutdown_when.clone();
         let engine = settings.engine.resolve(BUILDER, default_engine(time_source.clone()))?;
         let observer = adapters::observer(&name, None);

@@ -66,8 +66,8 @@ impl WeakProvider {
     /// `asked`: of the builder that asks for it. `None` as well if the provider was shut down.
     fn upgrade(&self, asked: &Parts) -> Option<WebIdentityCredentialsProvider> {
         let supervisor = self.supervisor.upgrade().filter(|supervisor| !supervisor.is_closed())?;
-        let told = Arc::clone(&asked.told);
-        Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), told))
+        let settings = Arc::clone(&asked.settings);
+        Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), settings))
     }
 }
 

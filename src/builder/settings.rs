@@ -30,7 +30,7 @@ pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) shutdown_when: ShutdownWhen,
     /// For the providers that are made from this one.
-    pub(super) told: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Parts {
@@ -38,7 +38,7 @@ impl Parts {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
         let supervisor = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
-        WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.told)
+        WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.settings)
     }
 }
 
@@ -47,7 +47,7 @@ impl Settings {
         let mut config = config.to_builder();
         config.set_credentials_provider(None).set_token_provider(None).set_identity_cache(None);
         self.sdk_config = Some(config.build());
-        self.like = None;
+        self.shares_client_with = None;
     }
 
     /// By the variables of this process, with its warnings.
@@ -60,8 +60,8 @@ impl Settings {
 
     /// What the builder was told wins over the `SdkConfig`, and that over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let mut told = Self { like: None, ..self.clone() };
-        told.engine.shutdown_when = ShutdownWhen::default();
+        let mut settings = Self { shares_client_with: None, ..self.clone() };
+        settings.engine.shutdown_when = ShutdownWhen::default();
         let role = match &self.role_arn {
             Some(role) => Some(Given::to("Builder", "role_arn", role.clone())),
             None => env.role_arn()?,
@@ -74,13 +74,13 @@ impl Settings {
         let role = role_arn::parse(role, &sts.home, &self.region(env)?)?;
         let name = session_name::given_or_default(self.session.name.clone(), env)?;
         let session = self.session.resolve(&SESSION_RULES, role, name)?;
-        let like = self.like.filter(|like| sts.is_served_by(&like.config().sts));
+        let like = self.shares_client_with.filter(|like| sts.is_served_by(&like.config().sts));
         Ok(Parts {
             sts: like.map(|like| like.sts().another()),
             shutdown_when: self.engine.shutdown_when.clone(),
             engine: self.engine.resolve("Builder", default_engine(sts.time_source.clone()))?,
             config: Config { session, token, sts },
-            told: Arc::new(told),
+            settings: Arc::new(settings),
         })
     }
 

@@ -37,7 +37,7 @@ use crate::web_identity::{Config, WebIdentity};
 pub struct WebIdentityCredentialsProvider {
     any: BackgroundCredentialsProvider,
     source: Arc<WebIdentity>,
-    told: Arc<Settings>,
+    settings: Arc<Settings>,
 }
 
 impl WebIdentityCredentialsProvider {
@@ -65,15 +65,25 @@ impl WebIdentityCredentialsProvider {
     /// # }
     /// ```
     pub fn to_builder(&self) -> Builder {
-        Builder { settings: Settings { like: Some(Arc::clone(&self.source)), ..Settings::clone(&self.told) } }
+        Builder {
+            settings: Settings {
+                shares_client_with: Some(Arc::clone(&self.source)),
+                ..Settings::clone(&self.settings)
+            },
+        }
     }
 
-    /// `told`: what led to this source and engine, or to equal ones.
-    pub(super) fn of(supervisor: Supervisor, source: Arc<WebIdentity>, engine: Engine, told: Arc<Settings>) -> Self {
+    /// `settings`: what led to this source and engine, or to equal ones.
+    pub(super) fn of(
+        supervisor: Supervisor,
+        source: Arc<WebIdentity>,
+        engine: Engine,
+        settings: Arc<Settings>,
+    ) -> Self {
         let Config { session, sts, .. } = source.config();
-        let chaining = Chaining::with(session.name.clone(), sts.clone(), source.sts());
+        let chaining = Chaining::new(session.name.clone(), sts.clone(), Some(source.sts()));
         let any = BackgroundCredentialsProvider::of(supervisor, engine, Some(Arc::clone(&source)), Ok(chaining));
-        Self { any, source, told }
+        Self { any, source, settings }
     }
 
     pub(super) fn source(&self) -> &Arc<WebIdentity> {
