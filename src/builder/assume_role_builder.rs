@@ -1,4 +1,4 @@
-//! The front door for a role that is assumed with another's credentials.
+//! The builder of a chained role: a role that is assumed with the credentials of another provider.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -16,12 +16,13 @@ use crate::provider::{BackgroundCredentialsProvider, Chaining};
 use crate::refresh::{ExpiredPolicy, ShutdownWhen};
 use crate::sts::ChainSettings;
 
-/// Builds a [`BackgroundCredentialsProvider`] for a role that is assumed with the credentials of another: role
-/// chaining.
+/// Builds a [`BackgroundCredentialsProvider`] for a chained role: a role that is assumed with the credentials of a base
+/// provider.
 ///
-/// The base's region, endpoint and STS client are used, with its attempt and connect timeout, so that nothing is connected to
-/// twice. Unless set here, so are its session name, refresh window, wait timeout and policy for expired credentials. Session policies and session length are not taken over. Settings keep the rules of STS's
-/// [`AssumeRole`]; a value that breaks its rule is a [`BuildError`].
+/// The chained role uses the base's STS client, region, endpoint and timeouts, so that there is one set of connections. Unless
+/// they are set here, session name, refresh window, wait timeout and expired policy are the base's, too. Session policies and
+/// session length are not taken over. The rules of the values are those of STS's [`AssumeRole`]; a value that breaks its
+/// rule gives a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[must_use = "a builder does nothing until build() or connect()"]
@@ -34,15 +35,16 @@ pub struct AssumeRoleBuilder {
 }
 
 impl BackgroundCredentialsProvider {
-    /// Starts a provider for another role, in this account or another, that is assumed with this provider's
-    /// credentials.
+    /// Returns a builder for a chained role, in this account or another: a role that is assumed with the credentials of this
+    /// provider.
     ///
-    /// It counts as a handle of this provider, and refreshes in the background as this one does. Chains may have any
-    /// length. A role that trusts the cluster's issuer itself needs no chain: see
+    /// The chained role counts as a handle of this provider, and is refreshed in the background, too. Chains may have any length.
+    /// A role that trusts the cluster's issuer itself needs no chain: see
     /// [`to_builder`](crate::WebIdentityCredentialsProvider::to_builder).
     ///
-    /// STS is that of this provider. For a [wrapped](Self::builder) one it is that of the `SdkConfig` which its builder was
-    /// [given](crate::BackgroundBuilder::configure), or else of the environment, as for [`Builder`](crate::Builder).
+    /// The chained role uses the STS of this provider. A [wrapped](Self::builder) provider has the STS of the `SdkConfig` that
+    /// its builder was [given](crate::BackgroundBuilder::configure). Without a config, the environment decides, as for
+    /// [`Builder`](crate::Builder).
     ///
     /// ```no_run
     /// # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -62,36 +64,37 @@ impl BackgroundCredentialsProvider {
 }
 
 impl AssumeRoleBuilder {
-    /// The name of the session, as CloudTrail shows it: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the
-    /// base's.
+    /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the session
+    /// name of the base.
     pub fn session_name(mut self, name: impl Into<String>) -> Self {
         self.session.name = Some(name.into());
         self
     }
 
-    /// How long credentials shall live: whole seconds, 900 (15 min) to 3600. Unset: STS's default, one hour.
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3600. Unset: the default of STS, one hour.
     ///
-    /// More than [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) AWS
-    /// gives to no chained session, whatever the role's `MaxSessionDuration` is.
+    /// AWS limits a chained session to
+    /// [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining), whatever the role's
+    /// `MaxSessionDuration` is.
     pub fn session_length(mut self, length: Duration) -> Self {
         self.session.length = Some(length);
         self
     }
 
-    /// The id that the [owner of the
-    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) wants to see
-    /// in each call: [2 to 1224 characters of
-    /// `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html). Unset: none.
+    /// Sets the external id that the
+    /// [owner of the role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires:
+    /// [2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+    /// Default: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.chain.external_id = Some(id.into());
         self
     }
 
-    /// [Session tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html), each a key and a value: policies
-    /// decide by them (`aws:PrincipalTag`). Default: none. Called again, the later list replaces the earlier one.
+    /// Sets [session tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html), each a key and a value.
+    /// Policies can decide by them (`aws:PrincipalTag`). Default: none. A later list replaces an earlier one.
     ///
     /// The role's trust policy and a policy of the base must allow `sts:TagSession`. Policies and tags together have one more
-    /// limit, which only STS can tell.
+    /// limit. Only STS can tell whether they fit.
     ///
     /// | rule | source |
     /// |---|---|
@@ -116,71 +119,70 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// The keys of [`tags`](Self::tags) that each further role of a chain
-    /// [inherits](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining).
-    /// Default: none. Called again, the later list replaces the earlier one.
+    /// Sets the keys of [`tags`](Self::tags) that the next roles of a chain
+    /// [inherit](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining). Default:
+    /// none. A later list replaces an earlier one.
     ///
-    /// Each must be a key of `tags`, in upper or lower case: STS takes no other. A transitive tag of the base's session is
-    /// handed on without being named here, and STS refuses to set it again.
+    /// Each key must be a key of `tags`, in upper or lower case, because STS accepts no other. A transitive tag of the base's
+    /// session is inherited without being named here, and STS refuses to set it again.
     pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.chain.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The person or program behind the session, as CloudTrail and `aws:SourceIdentity` show it: [2 to 64 characters of
-    /// `A-Z a-z 0-9 _ + = , . @ -`, not beginning with
-    /// `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
-    /// Default: that of the base's session, if it has one.
+    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show:
+    /// [2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`, not beginning with `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+    /// Default: the source identity of the base's session, if it has one.
     ///
-    /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for each
-    /// further role of the chain and cannot be changed there.
+    /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for all
+    /// later roles of the chain, which cannot change it.
     pub fn source_identity(mut self, identity: impl Into<String>) -> Self {
         self.chain.source_identity = Some(identity.into());
         self
     }
 
-    /// A session policy, in JSON, as [`Builder::policy`](crate::Builder::policy). Unset: what the role allows.
+    /// Sets a session policy in JSON, as [`Builder::policy`](crate::Builder::policy). Default: no session policy.
     pub fn policy(mut self, json: impl Into<String>) -> Self {
         self.session.policy = Some(json.into());
         self
     }
 
-    /// Managed policies that limit the session, as [`Builder::policy_arns`](crate::Builder::policy_arns).
+    /// Sets managed policies that limit the session, as [`Builder::policy_arns`](crate::Builder::policy_arns). Default: none.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.session.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// When to refresh, as [`Builder::refresh_window`](crate::Builder::refresh_window). Default: the base's.
+    /// Sets when to refresh, as [`Builder::refresh_window`](crate::Builder::refresh_window). Default: the base's.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
         self.engine.refresh_window = Some(window);
         self
     }
 
-    /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: the base's.
+    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: the base's.
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.engine.wait_timeout = Some(timeout);
         self
     }
 
-    /// What callers get when the credentials have expired and STS is away. Default: the base's.
+    /// Sets what callers get when the credentials have expired during an outage. Default: the base's.
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
         self.engine.expired_policy = Some(policy);
         self
     }
 
     /// Shuts this provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). The
-    /// base goes on. Default: never; the base's future is the base's alone.
+    /// base continues. Default: never, even if the base has such a future.
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
         self.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
-    /// A provider without credentials as yet: the first to ask makes it fetch them, after the base's if need be. Needs
-    /// no runtime.
+    /// Builds a provider without credentials. Its first use starts the first exchange, and before that an exchange of the base
+    /// if the base has no valid credentials. This method needs no runtime.
     ///
     /// # Errors
-    /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule; the text says which and what to do.
+    /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule. The text names the setting and the remedy.
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
         let base = self.base.chaining().map_err(BuildError::clone)?;
         let home = &base.sts.home;
@@ -211,15 +213,16 @@ impl AssumeRoleBuilder {
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chaining)))
     }
 
-    /// [`build`](Self::build), and the first credentials: what comes back can sign at once.
+    /// Builds a provider and waits for its first credentials. The returned provider can sign at once.
     ///
     /// # Errors
-    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). That of the exchange or,
-    /// as its source, of the base's: at once if only a human can mend it, else after
-    /// [`wait_timeout`](Self::wait_timeout).
+    /// The errors of [`build`](Self::build) have the kind [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If
+    /// an exchange fails and only a human can mend the cause, its error returns at once. During an outage the method waits for
+    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, its error is the
+    /// source.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the provider, and with it the attempts.
+    /// Dropping the future drops the provider and ends its attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
         let provider = self.build()?;
         provider.connected().await?;
@@ -227,7 +230,7 @@ impl AssumeRoleBuilder {
     }
 }
 
-/// A token or key may stand in the place of what was meant.
+/// Quotes each value as in errors: it may be a misplaced token.
 impl fmt::Debug for AssumeRoleBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AssumeRoleBuilder")

@@ -1,4 +1,4 @@
-//! The front door for any provider.
+//! The builder of a wrapped provider.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -22,25 +22,30 @@ use crate::wrapped_provider::WrappedProvider;
 
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
 ///
-/// That one is asked by the background task alone, one call at a time, at a fraction of the lifetime of what it gave
-/// last; its own cache, if it has one, should hand out nothing that is near its end. Credentials without an expiry are
-/// used until the provider gives others, for which it is asked once an hour.
+/// Only the background task calls the wrapped provider, one call at a time. The next call is due at a fraction of the
+/// lifetime of the last credentials. If the wrapped provider has a cache of its own, that cache should not return
+/// credentials that expire soon. Credentials without an expiry are used until the provider returns others; the task asks for
+/// them once an hour.
 ///
-/// A failure of its counts by the [kind](aws_credential_types::provider::error::CredentialsError) that it has: not
-/// loaded and invalid configuration as something that a human must mend, a timeout and a provider's error as an outage
-/// that passes, any other as that twice and then as something to mend. Behind it may be an [`Error`] of this crate: that
-/// counts as what it says itself.
+/// A failure of the wrapped provider counts by its
+/// [`CredentialsError`](aws_credential_types::provider::error::CredentialsError):
+///
+/// | error | counts as |
+/// |---|---|
+/// | an [`Error`] of this crate, also as a source | what that error says itself |
+/// | credentials not loaded, invalid configuration | misconfigured: somebody must mend it |
+/// | timeout, provider error | an outage |
+/// | any other | an outage twice, then misconfigured |
 #[must_use = "a builder does nothing until build() or connect()"]
 pub struct BackgroundBuilder {
     provider: SharedCredentialsProvider,
     name: String,
     attempt_timeout: Option<Duration>,
-    /// Those that a `Builder` has as well.
     settings: Settings,
 }
 
 impl BackgroundCredentialsProvider {
-    /// Starts with the defaults.
+    /// Returns a builder with the defaults for this provider.
     pub fn builder(provider: impl ProvideCredentials + 'static) -> BackgroundBuilder {
         BackgroundBuilder {
             provider: SharedCredentialsProvider::new(provider),
@@ -52,72 +57,75 @@ impl BackgroundCredentialsProvider {
 }
 
 impl BackgroundBuilder {
-    /// Takes the time source over from the SDK's config, and for [`assume_role`](BackgroundCredentialsProvider::assume_role)
-    /// what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the provider reaches its service is
-    /// its own affair.
+    /// Takes the time source from the SDK's config. For [`assume_role`](BackgroundCredentialsProvider::assume_role) it also takes
+    /// what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the wrapped provider reaches its service
+    /// is not affected.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.settings.configure(config);
         self
     }
 
-    /// What the provider is called in logs and errors. Default: `the wrapped provider`.
+    /// Sets the name of the wrapped provider in logs and errors. Default: `the wrapped provider`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// When to refresh, as [`Builder::refresh_window`](crate::Builder::refresh_window). Default: `0.60..=0.75`.
+    /// Sets when to refresh, as [`Builder::refresh_window`](crate::Builder::refresh_window). Default: `0.60..=0.75`.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
         self.settings.engine.refresh_window = Some(window);
         self
     }
 
-    /// How long one call of the provider may take: 10 ms to 60 s. Default: 20 s, since many make several attempts of
-    /// their own.
+    /// Sets the time limit of one call of the wrapped provider: 10 ms to 60 s. Default: 20 s, because many providers make several
+    /// attempts of their own.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
-    /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: 30 s.
+    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: 30 s. The attempts continue
+    /// after that.
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.wait_timeout = Some(timeout);
         self
     }
 
-    /// What callers get when the credentials have expired and the provider fails. Default: [`ExpiredPolicy::Never`].
+    /// Sets what callers get when the credentials have expired and the wrapped provider fails. Default: [`ExpiredPolicy::Never`].
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
         self.settings.engine.expired_policy = Some(policy);
         self
     }
 
-    /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when).
+    /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). Default:
+    /// never.
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
         self.settings.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
-    /// The runtime that calls the provider, as [`Builder::runtime`](crate::Builder::runtime): for a provider that must run
-    /// there.
+    /// Sets the Tokio runtime that calls the wrapped provider, as [`Builder::runtime`](crate::Builder::runtime), for a provider
+    /// that must run there. Default: the engine thread.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.settings.engine.runtime = Some(runtime);
         self
     }
 
-    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: that of [`configure`](Self::configure),
-    /// else the system's.
+    /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
+    /// [`configure`](Self::configure), else the system clock.
     ///
-    /// It shows how long credentials last when they come. From then on they age by the monotonic clock: to set this clock
-    /// ahead does not expire them.
+    /// The wall clock decides how long new credentials last. From then on they age by the monotonic clock, so that moving this
+    /// clock forward does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self
     }
 
-    /// A provider without credentials as yet: the first to ask makes it fetch them. Needs no runtime.
+    /// Builds a provider without credentials. The first use of the provider starts the first call of the wrapped provider. This
+    /// method needs no runtime.
     ///
     /// # Errors
-    /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule; the text says which.
+    /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule. The text names the setting and the remedy.
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
         let Self { provider, name, attempt_timeout, settings } = self;
         let (env, time_source) = (Environment::real(), settings.time_source());
@@ -132,14 +140,15 @@ impl BackgroundBuilder {
         Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chaining))
     }
 
-    /// [`build`](Self::build), and the first credentials.
+    /// Builds a provider and waits for its first credentials.
     ///
     /// # Errors
-    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). The provider's, at once
-    /// if only a human can mend it, else after [`wait_timeout`](Self::wait_timeout).
+    /// The errors of [`build`](Self::build) have the kind [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If
+    /// the wrapped provider fails and only a human can mend the cause, the error returns at once. Otherwise the method waits for
+    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the provider, and with it the attempts.
+    /// Dropping the future drops the provider and ends its attempts.
     pub async fn connect(self) -> Result<BackgroundCredentialsProvider, Error> {
         let provider = self.build()?;
         provider.connected().await?;
@@ -147,7 +156,7 @@ impl BackgroundBuilder {
     }
 }
 
-/// What the provider itself would print is somebody else's care.
+/// Leaves the wrapped provider out: its `Debug` may print secrets.
 impl fmt::Debug for BackgroundBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackgroundBuilder").field("name", &Shown(&self.name)).finish_non_exhaustive()

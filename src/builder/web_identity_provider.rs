@@ -1,4 +1,4 @@
-//! The handle of a web identity: the handle of any provider, and what its builder was told.
+//! The provider of a web identity: the general provider, and the settings that it was built from.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,16 +11,16 @@ use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
 use crate::refresh::Supervisor;
 use crate::web_identity::{Config, WebIdentity};
 
-/// Credentials of an IAM role for a Kubernetes service-account token, always ready.
+/// Credentials of an IAM role, obtained with a Kubernetes service-account token and refreshed in the background.
 ///
-/// This is a [`BackgroundCredentialsProvider`] that also has [`builder`](Self::builder) and
-/// [`to_builder`](Self::to_builder). All other methods are that type's. This type dereferences to it, since both are handles
-/// of one engine: like `&String` for `&str`, a reference to this type serves where one to the general type is asked for.
-/// [`From`] gives a general handle of the same engine, for a struct that holds any provider.
+/// This type adds [`builder`](Self::builder) and [`to_builder`](Self::to_builder) to [`BackgroundCredentialsProvider`], and
+/// dereferences to it: a `&WebIdentityCredentialsProvider` is accepted where a `&BackgroundCredentialsProvider` is expected.
+/// [`From`] converts it into the general type, for a struct that holds any provider.
 ///
-/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task runs on the engine
-/// thread. It starts with the first use, in a runtime or not, and ends with the last handle. The config that
-/// [`install`](BackgroundCredentialsProvider::install) returns, and each client made from it, counts as a handle.
+/// A provider is a cheap handle. Its clones share one snapshot of the credentials, one background task and one exchange at a
+/// time. The task runs on the engine thread. It starts with the first use, inside a runtime or not, and ends with the last
+/// handle. The config that [`install`](BackgroundCredentialsProvider::install) returns, and each client made from that
+/// config, counts as a handle.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -41,22 +41,22 @@ pub struct WebIdentityCredentialsProvider {
 }
 
 impl WebIdentityCredentialsProvider {
-    /// Starts with everything unset.
+    /// Returns a builder with nothing set.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Starts with all that this provider's builder was told, for a second role and the same token: set
-    /// [`role_arn`](Builder::role_arn), and whatever else is to differ.
+    /// Returns a builder with this provider's settings, for a second role with the same token. Set
+    /// [`role_arn`](Builder::role_arn), and whatever else differs.
     ///
-    /// Each setting can be replaced or cleared, as the builder's methods say. What was not set stays unset: it comes from the
-    /// `SdkConfig`, from variables, or from the default, as it did for this provider. A session policy is taken over like the
-    /// rest, since to lose it by oversight would widen what a session may do.
+    /// Each setting can be replaced or cleared. A setting that was not set stays unset: its value comes from the `SdkConfig`,
+    /// from a variable or from the default, as it did for this provider. The session policies are taken over, too. A session
+    /// policy that is lost by oversight would widen what the session may do.
     ///
-    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on
-    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: neither a
-    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor [`shutdown_when`](Builder::shutdown_when) of this one ends the
-    /// other.
+    /// The two providers share the watch on the token's directory. They also share the STS client and its connections, unless a
+    /// setting of the client changes. Credentials, schedule, exchanges and shutdown are separate: neither a
+    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor a [`shutdown_when`](Builder::shutdown_when) of one provider ends
+    /// the other.
     ///
     /// ```no_run
     /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -73,7 +73,7 @@ impl WebIdentityCredentialsProvider {
         }
     }
 
-    /// `settings`: what led to this source and engine, or to equal ones.
+    /// `settings` led to this source and engine, or to equal ones.
     pub(super) fn of(
         supervisor: Supervisor,
         source: Arc<WebIdentity>,
@@ -100,7 +100,7 @@ impl Deref for WebIdentityCredentialsProvider {
     }
 }
 
-/// Another handle of the same engine; [`status`](BackgroundCredentialsProvider::status) still has the token's claims.
+/// Returns another handle of the same engine. Its [`status`](BackgroundCredentialsProvider::status) still has the claims of the token.
 impl From<WebIdentityCredentialsProvider> for BackgroundCredentialsProvider {
     fn from(provider: WebIdentityCredentialsProvider) -> Self {
         provider.any
@@ -117,7 +117,7 @@ impl ProvideCredentials for WebIdentityCredentialsProvider {
     }
 }
 
-/// As for [`BackgroundCredentialsProvider`].
+/// Works as for [`BackgroundCredentialsProvider`].
 #[cfg(feature = "reqsign-core-3")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
 impl reqsign_core::ProvideCredential for WebIdentityCredentialsProvider {
