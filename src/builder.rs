@@ -45,15 +45,17 @@ use crate::web_identity::{SourceConfig, WebIdentity};
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
 /// In a pod that the EKS webhook has prepared, only the region may be missing, and the webhook often sets that too. The
-/// builder looks for each value in this order: its own methods, the config of [`configure`](Self::configure), environment
-/// variables, the default. An empty variable counts as absent.
+/// builder looks for each value in this order: its own methods, the config of [`configure`](Self::configure),
+/// environment variables, the default. An empty variable counts as absent.
 ///
-/// [`build`](Self::build) and [`connect`](Self::connect) read the variables once and check every value. So a mistake shows at
-/// start, and not in the first request that fails. A wrong value gives a [`BuildError`], which names the setting, the value
-/// and the remedy. The rules are those of STS's [`AssumeRoleWithWebIdentity`] unless a method says otherwise.
+/// [`build`](Self::build) and [`connect`](Self::connect) read the variables once and check every value. So a mistake
+/// shows at start, and not in the first request that fails. A wrong value gives a [`BuildError`], which names the
+/// setting, the value and the remedy. The rules are those of STS's [`AssumeRoleWithWebIdentity`] unless a method says
+/// otherwise.
 ///
-/// Every setting can be replaced and cleared. A method that takes an `Option`, or a value that converts into one, reads `None`
-/// as "not set". For a text there is a second method whose name begins with `set_`, as in the SDK's own builders.
+/// Every setting can be replaced and cleared. A method that takes an `Option`, or a value that converts into one, reads
+/// `None` as "not set". For a text there is a second method whose name begins with `set_`, as in the SDK's own
+/// builders.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -81,24 +83,28 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Takes from the SDK's config what STS needs: region, HTTP client, FIPS, dual stack, time source, app name and the endpoint
-    /// of STS. A later call replaces the config of an earlier one.
+    /// Takes from the SDK's config what STS needs: region, HTTP client, FIPS, dual stack, time source, app name and the
+    /// endpoint of STS. A later call replaces the config of an earlier one.
     ///
-    /// The endpoint is the one that the config has for STS: `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the `services` section
-    /// of the profile. The provider never uses [`SdkConfig::endpoint_url`], because that is often an object store's, which would
-    /// receive the token. Timeouts, retries, credentials and identity cache are not taken over. The STS client has
-    /// [a connect timeout of its own](Self::connect_timeout), and therefore a connection pool of its own.
+    /// The endpoint is the one that the config has for STS: `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the
+    /// `services` section of the profile. The provider never uses [`SdkConfig::endpoint_url`], because that is often an
+    /// object store's, which would receive the token. Timeouts, retries, credentials and identity cache are not taken
+    /// over. The STS client has [a connect timeout of its own](Self::connect_timeout), and therefore a connection pool
+    /// of its own.
     ///
-    /// If the config has no HTTP client, the provider makes one with hyper and rustls, like the SDK's default client (feature
-    /// `default-https-client`). Without that feature the provider uses the SDK's default client, if another crate of the program
-    /// enables it, as aws-config does. Without either, each exchange fails with an error that says so.
+    /// If the config has no HTTP client, the provider makes one with hyper and rustls, like the SDK's default client
+    /// (feature `default-https-client`). Without that feature the provider uses the SDK's default client, if another
+    /// crate of the program enables it, as aws-config does. Without either, each exchange fails with an error that says
+    /// so.
     ///
     /// Our own client behaves as follows:
     ///
-    /// - It uses `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. A loopback endpoint never goes through a proxy.
-    /// - It trusts the CA certificates of the machine, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead. It does not read
-    ///   `AWS_CA_BUNDLE`.
-    /// - If the host has several addresses and one of them does not answer, the next attempt begins with another address.
+    /// - It uses `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. A loopback endpoint never goes through a
+    ///   proxy.
+    /// - It trusts the CA certificates of the machine, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead. It does
+    ///   not read `AWS_CA_BUNDLE`.
+    /// - If the host has several addresses and one of them does not answer, the next attempt begins with another
+    ///   address.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.settings.configure(config);
         self
@@ -108,32 +114,34 @@ impl Builder {
     /// `eks.amazonaws.com/role-arn` of the service account.
     ///
     /// AWS takes `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, in the partition of the region. At an
-    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2048 characters without
-    /// blanks, with a colon. Any other value is an error, and so are a SAML pair of role and provider, and a placeholder that
-    /// was not replaced.
+    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2048
+    /// characters without blanks, with a colon. Any other value is an error, and so are a SAML pair of role and
+    /// provider, and a placeholder that was not replaced.
     pub fn role_arn(mut self, arn: impl Into<String>) -> Self {
         self.settings.role_arn = Some(arn.into());
         self
     }
 
-    /// Sets the path of the file with the service-account token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS webhook
-    /// sets.
+    /// Sets the path of the file with the service-account token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS
+    /// webhook sets.
     ///
-    /// The kubelet [projects the token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into
-    /// the pod, and replaces it after 80 % of the token's lifetime. The file need not exist when the provider is built. The
-    /// following values are errors: a URL, a path with `~` or with a variable that was not replaced, a path in quotes, and a
-    /// token itself.
+    /// The kubelet [projects the
+    /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod, and
+    /// replaces it after 80 % of the token's lifetime. The file need not exist when the provider is built. The
+    /// following values are errors: a URL, a path with `~` or with a variable that was not replaced, a path in quotes,
+    /// and a token itself.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.token = Some(TokenSetting::File(path.into()));
         self
     }
 
-    /// Sets a source of tokens other than a file: see [`token_source`](crate::token_source). Default: the tokens come from
-    /// the file.
+    /// Sets a source of tokens other than a file: see [`token_source`](crate::token_source). Default: the tokens come
+    /// from the file.
     ///
-    /// With a source the provider ignores `AWS_WEB_IDENTITY_TOKEN_FILE`, [`token_poll_interval`](Self::token_poll_interval) and
-    /// [`watch_token`](Self::watch_token). A source and a [`token_file`](Self::token_file) replace each other: the later call
-    /// counts. To share one source among providers, give each of them a clone of an [`Arc`](std::sync::Arc) with the source in it.
+    /// With a source the provider ignores `AWS_WEB_IDENTITY_TOKEN_FILE`,
+    /// [`token_poll_interval`](Self::token_poll_interval) and [`watch_token`](Self::watch_token). A source and a
+    /// [`token_file`](Self::token_file) replace each other: the later call counts. To share one source among providers,
+    /// give each of them a clone of an [`Arc`](std::sync::Arc) with the source in it.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
         self.settings.token = Some(TokenSetting::Source(SourceConfig::new(source)));
         self
@@ -141,9 +149,9 @@ impl Builder {
 
     /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
     ///
-    /// Default: `AWS_ROLE_SESSION_NAME`. Otherwise the pod's name from `HOSTNAME`: its last 64 characters, with `-` in place of
-    /// characters that are not allowed. If there is no such name, or if it looks like a token or key, the default is the name of
-    /// this crate with a random number. The default stays the same for the whole process.
+    /// Default: `AWS_ROLE_SESSION_NAME`. Otherwise the pod's name from `HOSTNAME`: its last 64 characters, with `-` in
+    /// place of characters that are not allowed. If there is no such name, or if it looks like a token or key, the
+    /// default is the name of this crate with a random number. The default stays the same for the whole process.
     pub fn session_name(self, name: impl Into<String>) -> Self {
         self.set_session_name(Some(name.into()))
     }
@@ -154,8 +162,8 @@ impl Builder {
         self
     }
 
-    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43 200 (12 h). Unset or `None`: the default of
-    /// STS, one hour.
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43 200 (12 h). Unset or `None`: the
+    /// default of STS, one hour.
     ///
     /// STS refuses a length above the role's `MaxSessionDuration`, which is one hour unless it was raised.
     pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
@@ -163,11 +171,11 @@ impl Builder {
         self
     }
 
-    /// Sets a session policy in JSON, of at most 2048 characters. The session may do what both this policy and the role allow.
-    /// Default: no session policy.
+    /// Sets a session policy in JSON, of at most 2048 characters. The session may do what both this policy and the role
+    /// allow. Default: no session policy.
     ///
-    /// STS packs this policy and the [`policy_arns`](Self::policy_arns) into one format, which has another limit. Only STS can
-    /// tell whether they fit.
+    /// STS packs this policy and the [`policy_arns`](Self::policy_arns) into one format, which has another limit. Only
+    /// STS can tell whether they fit.
     pub fn policy(self, json: impl Into<String>) -> Self {
         self.set_policy(Some(json.into()))
     }
@@ -178,34 +186,34 @@ impl Builder {
         self
     }
 
-    /// Sets up to 10 managed policies, by their ARNs, which limit the session as [`policy`](Self::policy) does. A later list
-    /// replaces an earlier one. An empty list, `[""; 0]`, removes all.
+    /// Sets up to 10 managed policies, by their ARNs, which limit the session as [`policy`](Self::policy) does. A later
+    /// list replaces an earlier one. An empty list, `[""; 0]`, removes all.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.session.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else `AWS_REGION`,
-    /// else `AWS_DEFAULT_REGION`.
+    /// Sets the region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else
+    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
     ///
-    /// There is no other default: a missing region is an error, and us-east-1 is never assumed. At AWS a name that no region has
-    /// is an error too, such as `us-east-1-fips`, `aws-global` or an availability zone. The credentials are valid in every region
-    /// of the partition.
+    /// There is no other default: a missing region is an error, and us-east-1 is never assumed. At AWS a name that no
+    /// region has is an error too, such as `us-east-1-fips`, `aws-global` or an availability zone. The credentials are
+    /// valid in every region of the partition.
     pub fn region(mut self, region: impl Into<Option<Region>>) -> Self {
         self.settings.region = region.into();
         self
     }
 
-    /// Sets the URL of STS if AWS's own endpoint of the region is not meant: a VPC endpoint, a FIPS endpoint, or another server
-    /// that speaks the same protocol.
+    /// Sets the URL of STS if AWS's own endpoint of the region is not meant: a VPC endpoint, a FIPS endpoint, or
+    /// another server that speaks the same protocol.
     ///
-    /// Default: the endpoint that [`configure`](Self::configure) has for STS. Without `configure`: `AWS_ENDPOINT_URL_STS`, else
-    /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true
-    /// ([as in every SDK](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html)).
+    /// Default: the endpoint that [`configure`](Self::configure) has for STS. Without `configure`:
+    /// `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true ([as in
+    /// every SDK](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html)).
     ///
-    /// The form is `https://HOST`, with a port or path if need be, and without user name or query. Plain http is meant for
-    /// loopback; elsewhere it is allowed with a warning. An endpoint together with FIPS or dual stack is an error, because the
-    /// SDK does not combine them.
+    /// The form is `https://HOST`, with a port or path if need be, and without user name or query. Plain http is meant
+    /// for loopback; elsewhere it is allowed with a warning. An endpoint together with FIPS or dual stack is an error,
+    /// because the SDK does not combine them.
     pub fn endpoint_url(self, url: impl Into<String>) -> Self {
         self.set_endpoint_url(Some(url.into()))
     }
@@ -216,22 +224,23 @@ impl Builder {
         self
     }
 
-    /// Adds a region whose STS is asked when the STS of [`region`](Self::region) does not answer. Several standbys are asked in
-    /// the order in which they were added. Default: none.
+    /// Adds a region whose STS is asked when the STS of [`region`](Self::region) does not answer. Several standbys are
+    /// asked in the order in which they were added. Default: none.
     ///
     /// AWS [documents](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html) that
-    /// credentials of any STS endpoint are valid in all regions, and leaves failover to its users. The provider turns to the
-    /// first standby after two attempts in a row that found STS unreachable or failing. Without valid credentials one such
-    /// attempt is enough. The next standbys follow, then the home region, and so on in a circle. After a success, and after any
-    /// answer of STS itself, such as throttling or a denial, the next attempt goes home again.
+    /// credentials of any STS endpoint are valid in all regions, and leaves failover to its users. The provider turns
+    /// to the first standby after two attempts in a row that found STS unreachable or failing. Without valid
+    /// credentials one such attempt is enough. The next standbys follow, then the home region, and so on in a circle.
+    /// After a success, and after any answer of STS itself, such as throttling or a denial, the next attempt goes home
+    /// again.
     ///
     /// FIPS and dual stack are the same as at home. A standby where STS is not
-    /// [activated](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html) is dropped at its
-    /// first answer, with a warning. More: [`docs::standby`](crate::docs::standby).
+    /// [activated](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html) is dropped
+    /// at its first answer, with a warning. More: [`docs::standby`](crate::docs::standby).
     ///
-    /// The following are errors: a region of another partition, the home region itself, a region that was added twice, and any
-    /// region beside an endpoint of STS that was set for home. In the last case the token would go to another STS than that one:
-    /// use [`standby_endpoint_url`](Self::standby_endpoint_url).
+    /// The following are errors: a region of another partition, the home region itself, a region that was added twice,
+    /// and any region beside an endpoint of STS that was set for home. In the last case the token would go to another
+    /// STS than that one: use [`standby_endpoint_url`](Self::standby_endpoint_url).
     pub fn standby_region(mut self, region: Region) -> Self {
         self.settings.standbys.push(RawStandby::Region(region));
         self
@@ -240,16 +249,17 @@ impl Builder {
     /// Adds a standby by its URL: a VPC endpoint, or another zone of an STS that is not AWS's. It works like
     /// [`standby_region`](Self::standby_region), and both can be mixed.
     ///
-    /// The standby must know the role and accept the token, and its credentials must be valid wherever they are used. The URL
-    /// follows the rules of [`endpoint_url`](Self::endpoint_url). The URL of home, and a URL that was added twice, are errors.
+    /// The standby must know the role and accept the token, and its credentials must be valid wherever they are used.
+    /// The URL follows the rules of [`endpoint_url`](Self::endpoint_url). The URL of home, and a URL that was added
+    /// twice, are errors.
     pub fn standby_endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.settings.standbys.push(RawStandby::Url(RawUrl(url.into())));
         self
     }
 
     /// Removes all standbys that were added so far. A builder of
-    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) begins with those of its provider, which may not fit another
-    /// region or endpoint.
+    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) begins with those of its provider, which may not fit
+    /// another region or endpoint.
     pub fn no_standbys(mut self) -> Self {
         self.settings.standbys.clear();
         self
@@ -262,16 +272,16 @@ impl Builder {
         self
     }
 
-    /// Sets the time limit of one exchange with STS, from reading the token to the last byte of the answer: 10 ms to 60 s.
-    /// Default: 8 s, because STS itself gives the identity provider 5 s. A read of the token file that hangs is given up after
-    /// the same time.
+    /// Sets the time limit of one exchange with STS, from reading the token to the last byte of the answer: 10 ms to 60
+    /// s. Default: 8 s, because STS itself gives the identity provider 5 s. A read of the token file that hangs is
+    /// given up after the same time.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
         self
     }
 
-    /// Sets the time limit of one connection to STS, from the lookup of the name to the end of the TLS handshake: 10 ms to 60 s.
-    /// Default: 2 s. If a firewall drops packets, this leaves time for another attempt before callers give up.
+    /// Sets the time limit of one connection to STS, from the lookup of the name to the end of the TLS handshake: 10 ms
+    /// to 60 s. Default: 2 s. If a firewall drops packets, this leaves time for another attempt before callers give up.
     ///
     /// A shorter [`attempt_timeout`](Self::attempt_timeout) ends the connection attempt, too. The connect timeout of an
     /// `SdkConfig` is meant for other services, and is not taken over.
@@ -280,8 +290,8 @@ impl Builder {
         self
     }
 
-    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: 30 s. The attempts continue
-    /// after that. To wait without limit, call [`ready`](crate::BackgroundCredentialsProvider::ready).
+    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: 30 s. The attempts
+    /// continue after that. To wait without limit, call [`ready`](crate::BackgroundCredentialsProvider::ready).
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.wait_timeout = Some(timeout);
         self
@@ -293,31 +303,34 @@ impl Builder {
         self
     }
 
-    /// Sets how often to look for a new token in addition to file events: 1 s to 5 min. Default: 30 s. Without file events, for
-    /// example with [`watch_token(false)`](Self::watch_token), the provider looks at least every 5 s.
+    /// Sets how often to look for a new token in addition to file events: 1 s to 5 min. Default: 30 s. Without file
+    /// events, for example with [`watch_token(false)`](Self::watch_token), the provider looks at least every 5 s.
     pub fn token_poll_interval(mut self, interval: Duration) -> Self {
         self.settings.token_poll_interval = Some(interval);
         self
     }
 
-    /// Sets whether to listen to file events. Default: true. Without file events the provider needs neither a thread nor one of
-    /// the node's inotify instances for them (the kernel's default is 128 for each user id). Then only polling finds a new token.
+    /// Sets whether to listen to file events. Default: true. Without file events the provider needs neither a thread
+    /// nor one of the node's inotify instances for them (the kernel's default is 128 for each user id). Then only
+    /// polling finds a new token.
     pub fn watch_token(mut self, on: bool) -> Self {
         self.settings.watch_token = Some(on);
         self
     }
 
-    /// Shuts the provider down when the future resolves, as [`shutdown`](crate::BackgroundCredentialsProvider::shutdown) does.
-    /// Default: never. A later call replaces the future of an earlier one.
+    /// Shuts the provider down when the future resolves, as
+    /// [`shutdown`](crate::BackgroundCredentialsProvider::shutdown) does. Default: never. A later call replaces the
+    /// future of an earlier one.
     ///
-    /// The provider's background task polls the future, on the engine thread or on [`runtime`](Self::runtime). The future must
-    /// not block. A provider that is never used never polls the future. The future is dropped with the task, or with the last
-    /// handle of a provider that was never used. If the future panics, the provider continues, and an ERROR event says so.
+    /// The provider's background task polls the future, on the engine thread or on [`runtime`](Self::runtime). The
+    /// future must not block. A provider that is never used never polls the future. The future is dropped with the
+    /// task, or with the last handle of a provider that was never used. If the future panics, the provider continues,
+    /// and an ERROR event says so.
     ///
     /// The future belongs to one provider. [`to_builder`](WebIdentityCredentialsProvider::to_builder) and
-    /// [`assume_role`](crate::BackgroundCredentialsProvider::assume_role) do not take it over: give each provider a future of its
-    /// own. A [`Registry`] that already has the provider drops the future without polling it. A forked child does not have the
-    /// future.
+    /// [`assume_role`](crate::BackgroundCredentialsProvider::assume_role) do not take it over: give each provider a
+    /// future of its own. A [`Registry`] that already has the provider drops the future without polling it. A forked
+    /// child does not have the future.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -335,13 +348,14 @@ impl Builder {
         self
     }
 
-    /// Sets the Tokio runtime that does the background work, for a [`token_source`](Self::token_source) or an HTTP client that
-    /// must run there. Unset or `None`: the engine thread, which this crate starts and all its providers share.
+    /// Sets the Tokio runtime that does the background work, for a [`token_source`](Self::token_source) or an HTTP
+    /// client that must run there. Unset or `None`: the engine thread, which this crate starts and all its providers
+    /// share.
     ///
-    /// The runtime needs timers and I/O (`enable_all`), and its health is your responsibility. While the runtime is blocked or not
-    /// driven, nothing is refreshed, and waiting callers are not woken, not even at their deadlines. When the runtime ends, the
-    /// provider is closed: valid credentials stay readable, and later waits fail with [`Closed`](crate::ErrorKind::Closed). If
-    /// the runtime's time is paused, credentials age in paused time.
+    /// The runtime needs timers and I/O (`enable_all`), and its health is your responsibility. While the runtime is
+    /// blocked or not driven, nothing is refreshed, and waiting callers are not woken, not even at their deadlines.
+    /// When the runtime ends, the provider is closed: valid credentials stay readable, and later waits fail with
+    /// [`Closed`](crate::ErrorKind::Closed). If the runtime's time is paused, credentials age in paused time.
     pub fn runtime(mut self, runtime: impl Into<Option<Handle>>) -> Self {
         self.settings.engine.runtime = runtime.into();
         self
@@ -350,15 +364,17 @@ impl Builder {
     /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
     /// [`configure`](Self::configure), else the system clock.
     ///
-    /// The wall clock judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS that sends
-    /// no `Date`. Credentials age by the monotonic clock, so that moving this clock forward does not expire them.
+    /// The wall clock judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS
+    /// that sends no `Date`. Credentials age by the monotonic clock, so that moving this clock forward does not expire
+    /// them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.shares_client_with = None;
         self
     }
 
-    /// Like [`build`](Self::build), with these variables and in two steps. The second step makes an SDK client, which is slow.
+    /// Like [`build`](Self::build), with these variables and in two steps. The second step makes an SDK client, which
+    /// is slow.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn resolve_in(
         self,
@@ -368,15 +384,16 @@ impl Builder {
         Ok(|| parts.build())
     }
 
-    /// Builds a provider without credentials. The first use of the provider starts the first exchange. This method reads
-    /// environment variables and no file, and needs no runtime.
+    /// Builds a provider without credentials. The first use of the provider starts the first exchange. This method
+    /// reads environment variables and no file, and needs no runtime.
     ///
     /// # Errors
     ///
-    /// - [`is_not_configured`](BuildError::is_not_configured): there is neither a role nor a token, and this is not a pod.
+    /// - [`is_not_configured`](BuildError::is_not_configured): there is neither a role nor a token, and this is not a
+    ///   pod.
     /// - [`is_not_injected`](BuildError::is_not_injected): the same, in a pod.
-    /// - [`is_invalid`](BuildError::is_invalid): the role, the token or the region is missing, or a value breaks its rule. The
-    ///   text names the setting and the remedy.
+    /// - [`is_invalid`](BuildError::is_invalid): the role, the token or the region is missing, or a value breaks its
+    ///   rule. The text names the setting and the remedy.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
         Ok(self.settings.parts()?.build())
     }
@@ -385,8 +402,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The errors of [`build`](Self::build) have the kind [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If
-    /// an exchange fails and only a human can mend the cause, its error returns at once. During an outage the method waits for
+    /// The errors of [`build`](Self::build) have the kind
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If an exchange fails and only a human can mend
+    /// the cause, its error returns at once. During an outage the method waits for
     /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt.
     ///
     /// # Cancel safety
@@ -419,7 +437,8 @@ struct Settings {
     shares_client_with: Option<Arc<WebIdentity>>,
 }
 
-/// Shows the settings that identify the role and the STS. Each value is quoted as in errors: it may be a misplaced token.
+/// Shows the settings that identify the role and the STS. Each value is quoted as in errors: it may be a misplaced
+/// token.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

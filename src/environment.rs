@@ -1,4 +1,4 @@
-//! The only reader of environment variables: their names, and what absence means.
+//! The environment variables: their names, and what an absent one means. No other file reads them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::error::BuildError;
 use crate::scrub::printable;
 
-/// The constants, and a list of them all.
+/// Declares a constant for each variable, and a list of all of them.
 macro_rules! variables {
     ($($constant:ident = $name:literal;)*) => {
         $(const $constant: &str = $name;)*
@@ -38,12 +38,13 @@ variables! {
 
 const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// The variables as they were at one moment. A variable that nobody asks for cannot be wrong.
+/// The variables at one moment.
 ///
-/// An empty value counts as absent: manifests, templates and shells can often blank a variable but not remove it.
+/// An empty variable counts as absent, because manifests, templates and shells can often blank a variable but not
+/// remove it. A variable is checked only when somebody asks for it, so that an unused variable causes no error.
 pub(crate) struct Environment(HashMap<&'static str, OsString>);
 
-/// A value, and what gave it: a variable or a method, for errors to name.
+/// A value, and the variable or method that gave it. Errors name both.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Given<T> {
     pub(crate) by: Cow<'static, str>,
@@ -71,7 +72,7 @@ impl Environment {
         self.text(ROLE_ARN)
     }
 
-    /// As it stands: a path need not be UTF-8.
+    /// Not converted to text: a path need not be UTF-8.
     pub(crate) fn token_file(&self) -> Option<Given<PathBuf>> {
         self.0.get(TOKEN_FILE).map(|path| Given { by: TOKEN_FILE.into(), value: path.into() })
     }
@@ -80,23 +81,23 @@ impl Environment {
         self.text(SESSION_NAME)
     }
 
-    /// Kubernetes sets a container's `HOSTNAME` to the name of its pod. Only a hint, so no failure.
+    /// Kubernetes sets `HOSTNAME` to the name of the pod. The name is only a hint, so a bad one is no error.
     pub(crate) fn pod_name(&self) -> Option<String> {
         self.0.get(POD_NAME).map(|name| name.to_string_lossy().into_owned())
     }
 
-    /// `AWS_REGION` before `AWS_DEFAULT_REGION`, as in the SDK.
+    /// The order is that of the SDK.
     pub(crate) fn region(&self) -> Result<Option<Given<String>>, BuildError> {
         self.first_text([REGION, DEFAULT_REGION])
     }
 
-    /// The service's own variable before the one for all services, as in the SDK.
+    /// The order is that of the SDK.
     pub(crate) fn sts_endpoint_url(&self) -> Result<Option<Given<String>>, BuildError> {
         if self.ignores_endpoint_urls()? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
     }
 
-    /// Whether `url` is a variable's value although variables are to be ignored. The SDK's config loader hands one on
-    /// when its own `endpoint_url` is set, which is not about STS.
+    /// True if `url` comes from a variable although `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is set. The SDK's config
+    /// loader hands such a URL on if its own `endpoint_url` is set, which is not about STS.
     pub(crate) fn ignores_endpoint_url(&self, url: &str) -> Result<bool, BuildError> {
         let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
         Ok(is_ours && self.ignores_endpoint_urls()?)
@@ -115,22 +116,21 @@ impl Environment {
         self.0.contains_key(IN_POD)
     }
 
-    /// A variable that says to take settings from a profile, which is not read here.
+    /// The variable that names a profile or its file. Neither is read here.
     pub(crate) fn profile(&self) -> Option<&'static str> {
         [PROFILE, CONFIG_FILE].into_iter().find(|name| self.0.contains_key(name))
     }
 
-    /// EKS Pod Identity gives this pod credentials. ECS and others use the same variable outside of pods.
+    /// In a pod the variable belongs to EKS Pod Identity. ECS and others use it, too.
     pub(crate) fn has_pod_identity(&self) -> bool {
         self.0.contains_key(POD_IDENTITY)
     }
 
-    /// A variable of web identity is set.
     pub(crate) fn has_web_identity(&self) -> bool {
         self.0.contains_key(ROLE_ARN) || self.0.contains_key(TOKEN_FILE)
     }
 
-    /// The SDK's default chain would take this key before anything else.
+    /// The SDK's default chain takes this key before anything else.
     pub(crate) fn has_access_key(&self) -> bool {
         self.0.contains_key(ACCESS_KEY)
     }
@@ -152,7 +152,7 @@ impl Environment {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         match value.to_str() {
             Some(text) => Ok(Some(Given { by: name.into(), value: text.to_owned() })),
-            // Not shown: whoever mistook the variable may have put a token there.
+            // The value is not shown: it may be a misplaced token.
             None => {
                 Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it anew as plain text")
                     .with_setting(name))
@@ -160,7 +160,8 @@ impl Environment {
         }
     }
 
-    /// The SDK warns of what is neither true nor false and goes on. Who asked for FIPS must not go without by a slip.
+    /// The SDK warns of a value that is neither true nor false, and ignores it. Here it is an error: a typing error
+    /// must not turn FIPS off.
     fn flag(&self, name: &'static str) -> Result<bool, BuildError> {
         match self.text(name)? {
             None => Ok(false),

@@ -19,10 +19,10 @@ use crate::sts::ChainSettings;
 /// Builds a [`BackgroundCredentialsProvider`] for a chained role: a role that is assumed with the credentials of a base
 /// provider.
 ///
-/// The chained role uses the base's STS client, region, endpoint and timeouts, so that there is one set of connections. Unless
-/// they are set here, session name, refresh window, wait timeout and expired policy are the base's, too. Session policies and
-/// session length are not taken over. The rules of the values are those of STS's [`AssumeRole`]; a value that breaks its
-/// rule gives a [`BuildError`].
+/// The chained role uses the base's STS client, region, endpoint and timeouts, so that there is one set of connections.
+/// Unless they are set here, session name, refresh window, wait timeout and expired policy are the base's, too. Session
+/// policies and session length are not taken over. The rules of the values are those of STS's [`AssumeRole`]; a value
+/// that breaks its rule gives a [`BuildError`].
 ///
 /// [`AssumeRole`]: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 #[must_use = "a builder does nothing until build() or connect()"]
@@ -35,16 +35,16 @@ pub struct AssumeRoleBuilder {
 }
 
 impl BackgroundCredentialsProvider {
-    /// Returns a builder for a chained role, in this account or another: a role that is assumed with the credentials of this
-    /// provider.
+    /// Returns a builder for a chained role, in this account or another: a role that is assumed with the credentials of
+    /// this provider.
     ///
-    /// The chained role counts as a handle of this provider, and is refreshed in the background, too. Chains may have any length.
-    /// A role that trusts the cluster's issuer itself needs no chain: see
+    /// The chained role counts as a handle of this provider, and is refreshed in the background, too. Chains may have
+    /// any length. A role that trusts the cluster's issuer itself needs no chain: see
     /// [`to_builder`](crate::WebIdentityCredentialsProvider::to_builder).
     ///
-    /// The chained role uses the STS of this provider. A [wrapped](Self::builder) provider has the STS of the `SdkConfig` that
-    /// its builder was [given](crate::BackgroundBuilder::configure). Without a config, the environment decides, as for
-    /// [`Builder`](crate::Builder).
+    /// The chained role uses the STS of this provider. A [wrapped](Self::builder) provider has the STS of the
+    /// `SdkConfig` that its builder was [given](crate::BackgroundBuilder::configure). Without a config, the environment
+    /// decides, as for [`Builder`](crate::Builder).
     ///
     /// ```no_run
     /// # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -64,37 +64,39 @@ impl BackgroundCredentialsProvider {
 }
 
 impl AssumeRoleBuilder {
-    /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the session
-    /// name of the base.
+    /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`. Default: the
+    /// session name of the base.
     pub fn session_name(mut self, name: impl Into<String>) -> Self {
         self.session.name = Some(name.into());
         self
     }
 
-    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3600. Unset: the default of STS, one hour.
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3600. Unset: the default of STS, one
+    /// hour.
     ///
-    /// AWS limits a chained session to
-    /// [one hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining), whatever the role's
-    /// `MaxSessionDuration` is.
+    /// AWS limits a chained session to [one
+    /// hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining), whatever the
+    /// role's `MaxSessionDuration` is.
     pub fn session_length(mut self, length: Duration) -> Self {
         self.session.length = Some(length);
         self
     }
 
-    /// Sets the external id that the
-    /// [owner of the role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires:
-    /// [2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+    /// Sets the external id that the [owner of the
+    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires: [2
+    /// to 1224 characters of
+    /// `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
     /// Default: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.chain.external_id = Some(id.into());
         self
     }
 
-    /// Sets [session tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html), each a key and a value.
-    /// Policies can decide by them (`aws:PrincipalTag`). Default: none. A later list replaces an earlier one.
+    /// Sets [session tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html), each a key and a
+    /// value. Policies can decide by them (`aws:PrincipalTag`). Default: none. A later list replaces an earlier one.
     ///
-    /// The role's trust policy and a policy of the base must allow `sts:TagSession`. Policies and tags together have one more
-    /// limit. Only STS can tell whether they fit.
+    /// The role's trust policy and a policy of the base must allow `sts:TagSession`. Policies and tags together have
+    /// one more limit. Only STS can tell whether they fit.
     ///
     /// | rule | source |
     /// |---|---|
@@ -120,22 +122,23 @@ impl AssumeRoleBuilder {
     }
 
     /// Sets the keys of [`tags`](Self::tags) that the next roles of a chain
-    /// [inherit](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining). Default:
-    /// none. A later list replaces an earlier one.
+    /// [inherit](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining).
+    /// Default: none. A later list replaces an earlier one.
     ///
-    /// Each key must be a key of `tags`, in upper or lower case, because STS accepts no other. A transitive tag of the base's
-    /// session is inherited without being named here, and STS refuses to set it again.
+    /// Each key must be a key of `tags`, in upper or lower case, because STS accepts no other. A transitive tag of the
+    /// base's session is inherited without being named here, and STS refuses to set it again.
     pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.chain.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show:
-    /// [2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`, not beginning with `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show: [2 to 64
+    /// characters of `A-Z a-z 0-9 _ + = , . @ -`, not beginning with
+    /// `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
     /// Default: the source identity of the base's session, if it has one.
     ///
-    /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for all
-    /// later roles of the chain, which cannot change it.
+    /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for
+    /// all later roles of the chain, which cannot change it.
     pub fn source_identity(mut self, identity: impl Into<String>) -> Self {
         self.chain.source_identity = Some(identity.into());
         self
@@ -147,7 +150,8 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Sets managed policies that limit the session, as [`Builder::policy_arns`](crate::Builder::policy_arns). Default: none.
+    /// Sets managed policies that limit the session, as [`Builder::policy_arns`](crate::Builder::policy_arns). Default:
+    /// none.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.session.policy_arns = arns.into_iter().map(Into::into).collect();
         self
@@ -171,15 +175,15 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Shuts this provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). The
-    /// base continues. Default: never, even if the base has such a future.
+    /// Shuts this provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when).
+    /// The base continues. Default: never, even if the base has such a future.
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
         self.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
-    /// Builds a provider without credentials. Its first use starts the first exchange, and before that an exchange of the base
-    /// if the base has no valid credentials. This method needs no runtime.
+    /// Builds a provider without credentials. Its first use starts the first exchange, and before that an exchange of
+    /// the base if the base has no valid credentials. This method needs no runtime.
     ///
     /// # Errors
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule. The text names the setting and the remedy.
@@ -216,10 +220,11 @@ impl AssumeRoleBuilder {
     /// Builds a provider and waits for its first credentials. The returned provider can sign at once.
     ///
     /// # Errors
-    /// The errors of [`build`](Self::build) have the kind [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If
-    /// an exchange fails and only a human can mend the cause, its error returns at once. During an outage the method waits for
-    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, its error is the
-    /// source.
+    /// The errors of [`build`](Self::build) have the kind
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If an exchange fails and only a human can mend
+    /// the cause, its error returns at once. During an outage the method waits for
+    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, its
+    /// error is the source.
     ///
     /// # Cancel safety
     /// Dropping the future drops the provider and ends its attempts.

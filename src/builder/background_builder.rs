@@ -24,8 +24,8 @@ use crate::wrapped_provider::WrappedProvider;
 ///
 /// Only the background task calls the wrapped provider, one call at a time. The next call is due at a fraction of the
 /// lifetime of the last credentials. If the wrapped provider has a cache of its own, that cache should not return
-/// credentials that expire soon. Credentials without an expiry are used until the provider returns others; the task asks for
-/// them once an hour.
+/// credentials that expire soon. Credentials without an expiry are used until the provider returns others; the task
+/// asks for them once an hour.
 ///
 /// A failure of the wrapped provider counts by its
 /// [`CredentialsError`](aws_credential_types::provider::error::CredentialsError):
@@ -57,9 +57,9 @@ impl BackgroundCredentialsProvider {
 }
 
 impl BackgroundBuilder {
-    /// Takes the time source from the SDK's config. For [`assume_role`](BackgroundCredentialsProvider::assume_role) it also takes
-    /// what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the wrapped provider reaches its service
-    /// is not affected.
+    /// Takes the time source from the SDK's config. For [`assume_role`](BackgroundCredentialsProvider::assume_role) it
+    /// also takes what STS needs, as [`Builder::configure`](crate::Builder::configure) does. How the wrapped provider
+    /// reaches its service is not affected.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
         self.settings.configure(config);
         self
@@ -77,35 +77,36 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Sets the time limit of one call of the wrapped provider: 10 ms to 60 s. Default: 20 s, because many providers make several
-    /// attempts of their own.
+    /// Sets the time limit of one call of the wrapped provider: 10 ms to 60 s. Default: 20 s, because many providers
+    /// make several attempts of their own.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
     }
 
-    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: 30 s. The attempts continue
-    /// after that.
+    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: 30 s. The attempts
+    /// continue after that.
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.settings.engine.wait_timeout = Some(timeout);
         self
     }
 
-    /// Sets what callers get when the credentials have expired and the wrapped provider fails. Default: [`ExpiredPolicy::Never`].
+    /// Sets what callers get when the credentials have expired and the wrapped provider fails. Default:
+    /// [`ExpiredPolicy::Never`].
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
         self.settings.engine.expired_policy = Some(policy);
         self
     }
 
-    /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when). Default:
-    /// never.
+    /// Shuts the provider down when the future resolves, as [`Builder::shutdown_when`](crate::Builder::shutdown_when).
+    /// Default: never.
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
         self.settings.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
-    /// Sets the Tokio runtime that calls the wrapped provider, as [`Builder::runtime`](crate::Builder::runtime), for a provider
-    /// that must run there. Default: the engine thread.
+    /// Sets the Tokio runtime that calls the wrapped provider, as [`Builder::runtime`](crate::Builder::runtime), for a
+    /// provider that must run there. Default: the engine thread.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.settings.engine.runtime = Some(runtime);
         self
@@ -114,15 +115,15 @@ impl BackgroundBuilder {
     /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
     /// [`configure`](Self::configure), else the system clock.
     ///
-    /// The wall clock decides how long new credentials last. From then on they age by the monotonic clock, so that moving this
-    /// clock forward does not expire them.
+    /// The wall clock decides how long new credentials last. From then on they age by the monotonic clock, so that
+    /// moving this clock forward does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self
     }
 
-    /// Builds a provider without credentials. The first use of the provider starts the first call of the wrapped provider. This
-    /// method needs no runtime.
+    /// Builds a provider without credentials. The first use of the provider starts the first call of the wrapped
+    /// provider. This method needs no runtime.
     ///
     /// # Errors
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule. The text names the setting and the remedy.
@@ -143,8 +144,9 @@ impl BackgroundBuilder {
     /// Builds a provider and waits for its first credentials.
     ///
     /// # Errors
-    /// The errors of [`build`](Self::build) have the kind [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If
-    /// the wrapped provider fails and only a human can mend the cause, the error returns at once. Otherwise the method waits for
+    /// The errors of [`build`](Self::build) have the kind
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If the wrapped provider fails and only a human
+    /// can mend the cause, the error returns at once. Otherwise the method waits for
     /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt.
     ///
     /// # Cancel safety

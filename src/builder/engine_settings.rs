@@ -76,8 +76,8 @@ impl DurationSetting {
     }
 }
 
-/// In less than 10 ms no TLS handshake ends. With more than 60 s too few attempts fit between the refresh and the end of a
-/// session of 15 minutes.
+/// In less than 10 ms no TLS handshake ends. With more than 60 s too few attempts fit between the refresh and the end
+/// of a session of 15 minutes.
 const ATTEMPT_MILLIS: (u64, u64) = (10, 60_000);
 pub(super) const ATTEMPT_TIMEOUT: DurationSetting =
     DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 8, "it bounds one exchange with STS, 8s by default");

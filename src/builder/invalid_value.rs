@@ -33,8 +33,8 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// Finds a JWT: base64 of a JSON object, in three parts, or in five if encrypted. Quotes, `Bearer` and other text around
-/// the token do not hide it.
+/// Finds a JWT: base64 of a JSON object, in three parts, or in five if encrypted. Quotes, `Bearer` and other text
+/// around the token do not hide it.
 pub(super) fn is_token(text: &str) -> bool {
     let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '=');
     text.match_indices("eyJ").any(|(at, _)| {

@@ -19,14 +19,15 @@ use crate::web_identity::{Config, TokenId, WebIdentity};
 /// which are the same registry.
 ///
 /// The same session means equal role, token file, session name, session length, session policies, and STS endpoint
-/// (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is only the same as itself; to share
-/// one give clones of an `Arc`. Whatever else a builder was told (timeouts, refresh window, HTTP client, time source,
-/// runtime, shutdown future, how the token is watched) holds for the provider if it is the first, and is not looked at if there is one already. Only
-/// [`to_builder`](WebIdentityCredentialsProvider::to_builder) of a handle starts with what its own builder was told.
+/// (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is only the same as itself; to
+/// share one give clones of an `Arc`. Whatever else a builder was told (timeouts, refresh window, HTTP client, time
+/// source, runtime, shutdown future, how the token is watched) holds for the provider if it is the first, and is not
+/// looked at if there is one already. Only [`to_builder`](WebIdentityCredentialsProvider::to_builder) of a handle
+/// starts with what its own builder was told.
 ///
 /// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built
-/// anew, as after a [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), which is one for all who share it. The
-/// default session name is the same throughout a process, so that it stands in nobody's way.
+/// anew, as after a [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), which is one for all who share it.
+/// The default session name is the same throughout a process, so that it stands in nobody's way.
 ///
 /// ```no_run
 /// use std::sync::LazyLock;

@@ -42,8 +42,8 @@ fn check_partition(role: &Given<String>, region: &Given<String>) -> Result<(), B
     ))
 }
 
-/// What to do about text that is no role: at AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`. Another server has its own names
-/// for roles.
+/// What to do about text that is no role: at AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`. Another server has its
+/// own names for roles.
 fn flaw(arn: &str, at_aws: bool) -> Option<Cow<'static, str>> {
     if let Some((role, _)) = arn.split_once(",arn:") {
         // The login pages of SAML give the two together, in either order.

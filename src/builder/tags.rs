@@ -60,7 +60,8 @@ pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) 
     }
 }
 
-/// The rules of [AWS](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+/// The rules of
+/// [AWS](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
 pub(super) fn source_identity(identity: String) -> Result<String, BuildError> {
     let refuse = |remedy: &str| Err(invalid_value("AssumeRoleBuilder::source_identity", quoted(&identity), remedy));
     if identity.starts_with(RESERVED) {

@@ -80,7 +80,8 @@ pub(super) fn about(config: &Config, env: &Environment, warned: &Warned) {
     );
 }
 
-/// By [AWS's list](https://docs.aws.amazon.com/general/latest/gr/sts.html), which may have grown: no more than a warning.
+/// By [AWS's list](https://docs.aws.amazon.com/general/latest/gr/sts.html), which may have grown: no more than a
+/// warning.
 fn has_fips(region: &Region) -> bool {
     ["us-", "ca-"].iter().any(|area| region.as_ref().starts_with(area))
 }

@@ -13,14 +13,14 @@ use crate::web_identity::{Config, WebIdentity};
 
 /// Credentials of an IAM role, obtained with a Kubernetes service-account token and refreshed in the background.
 ///
-/// This type adds [`builder`](Self::builder) and [`to_builder`](Self::to_builder) to [`BackgroundCredentialsProvider`], and
-/// dereferences to it: a `&WebIdentityCredentialsProvider` is accepted where a `&BackgroundCredentialsProvider` is expected.
-/// [`From`] converts it into the general type, for a struct that holds any provider.
+/// This type adds [`builder`](Self::builder) and [`to_builder`](Self::to_builder) to [`BackgroundCredentialsProvider`],
+/// and dereferences to it: a `&WebIdentityCredentialsProvider` is accepted where a `&BackgroundCredentialsProvider` is
+/// expected. [`From`] converts it into the general type, for a struct that holds any provider.
 ///
-/// A provider is a cheap handle. Its clones share one snapshot of the credentials, one background task and one exchange at a
-/// time. The task runs on the engine thread. It starts with the first use, inside a runtime or not, and ends with the last
-/// handle. The config that [`install`](BackgroundCredentialsProvider::install) returns, and each client made from that
-/// config, counts as a handle.
+/// A provider is a cheap handle. Its clones share one snapshot of the credentials, one background task and one exchange
+/// at a time. The task runs on the engine thread. It starts with the first use, inside a runtime or not, and ends with
+/// the last handle. The config that [`install`](BackgroundCredentialsProvider::install) returns, and each client made
+/// from that config, counts as a handle.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -49,14 +49,14 @@ impl WebIdentityCredentialsProvider {
     /// Returns a builder with this provider's settings, for a second role with the same token. Set
     /// [`role_arn`](Builder::role_arn), and whatever else differs.
     ///
-    /// Each setting can be replaced or cleared. A setting that was not set stays unset: its value comes from the `SdkConfig`,
-    /// from a variable or from the default, as it did for this provider. The session policies are taken over, too. A session
-    /// policy that is lost by oversight would widen what the session may do.
+    /// Each setting can be replaced or cleared. A setting that was not set stays unset: its value comes from the
+    /// `SdkConfig`, from a variable or from the default, as it did for this provider. The session policies are taken
+    /// over, too. A session policy that is lost by oversight would widen what the session may do.
     ///
-    /// The two providers share the watch on the token's directory. They also share the STS client and its connections, unless a
-    /// setting of the client changes. Credentials, schedule, exchanges and shutdown are separate: neither a
-    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor a [`shutdown_when`](Builder::shutdown_when) of one provider ends
-    /// the other.
+    /// The two providers share the watch on the token's directory. They also share the STS client and its connections,
+    /// unless a setting of the client changes. Credentials, schedule, exchanges and shutdown are separate: neither a
+    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor a [`shutdown_when`](Builder::shutdown_when) of one
+    /// provider ends the other.
     ///
     /// ```no_run
     /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -100,7 +100,8 @@ impl Deref for WebIdentityCredentialsProvider {
     }
 }
 
-/// Returns another handle of the same engine. Its [`status`](BackgroundCredentialsProvider::status) still has the claims of the token.
+/// Returns another handle of the same engine. Its [`status`](BackgroundCredentialsProvider::status) still has the
+/// claims of the token.
 impl From<WebIdentityCredentialsProvider> for BackgroundCredentialsProvider {
     fn from(provider: WebIdentityCredentialsProvider) -> Self {
         provider.any
