@@ -1,4 +1,4 @@
-//! Any provider of the SDK as a source: what it gives, and what its failures mean for the next attempt.
+//! A wrapped provider: any provider of the SDK as a source of the engine, and the class of each of its failures.
 
 use std::error::Error as StdError;
 use std::iter::successors;
@@ -14,14 +14,14 @@ use crate::error::{Error, ErrorKind, in_words};
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::scrub::{chain, printable};
 
-/// Somebody else's provider, asked by one task, in bounded time.
+/// Another crate's provider. One task calls it, with a time limit.
 pub(crate) struct WrappedProvider {
     provider: SharedCredentialsProvider,
-    /// What it is called in logs and errors.
+    /// Its name in logs and errors.
     name: String,
     attempt_timeout: Duration,
     time_source: SharedTimeSource,
-    /// What it gave last never expires.
+    /// The last credentials never expire.
     endless: AtomicBool,
 }
 
@@ -37,7 +37,7 @@ impl WrappedProvider {
 
     fn failure(&self, error: CredentialsError) -> Failure {
         if let Some(cause) = ours(&error) {
-            // It says best what is wrong, and holds no secret.
+            // Our own error holds no secret, and names the cause best.
             let (class, message) = (Class::of(cause), format!("{} gave no credentials", self.name));
             let error = Error::caused_by(cause.clone(), message, "see its own error below");
             return Failure { class, error, retry_after: None };
@@ -86,7 +86,7 @@ impl Source for WrappedProvider {
             return Err(self.late());
         };
         let credentials = outcome.map_err(|error| self.failure(error))?;
-        // aws-config's takes an answer of STS without a secret for a good one.
+        // The STS provider of aws-config accepts an answer without a secret key.
         if credentials.access_key_id().is_empty() || credentials.secret_access_key().is_empty() {
             return Err(self.incomplete());
         }
@@ -102,11 +102,11 @@ impl Source for WrappedProvider {
         Ok(Grant { credentials, expiration, date: None, requested: LONGEST, principal })
     }
 
-    /// A provider tells of no change. Credentials that never expire, and so would never be asked for again, may have
-    /// been replaced all the same.
+    /// A provider cannot report a change. Credentials that never expire may be replaced, so the provider is asked for
+    /// new ones from time to time.
     async fn changed(&self) -> Change {
         loop {
-            sleep(LOOK_AGAIN).await;
+            sleep(ENDLESS_REFRESH).await;
             if self.endless.load(Ordering::Relaxed) {
                 return Change::Identity;
             }
@@ -123,16 +123,16 @@ fn failure(class: Class, kind: ErrorKind, message: String, hint: &str) -> Failur
     Failure { class, error, retry_after: None }
 }
 
-/// An error of this crate among the causes.
+/// The error of this crate among the causes, if there is one.
 fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 const AGAIN: &str = "check what it calls, if this lasts. The provider is asked again";
-/// As good as for ever, and far from the end of any clock.
+/// Lifetime of credentials without an expiry. No clock overflows so soon.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
-/// How long keys that never expire may be used after they were replaced.
-const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// Interval of the calls for credentials that never expire.
+const ENDLESS_REFRESH: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! The SDK's identity cache, answered from the slot.
+//! The SDK's identity cache: it reads the snapshot of the credentials.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -14,14 +14,16 @@ use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
 impl BackgroundCredentialsProvider {
-    /// The config with this provider and its identity cache: each client made from it uses new credentials at its next
-    /// request, and none waits for them.
+    /// Returns the config with this provider and its identity cache. Each client made from that config signs its next
+    /// request with the newest credentials, and no request waits for a refresh.
     ///
-    /// The identity cache that the config had is kept for identities that are not this provider's: bearer tokens, a
-    /// credentials provider of your own on one service's config. (An operation that is given credentials of its own gets a
-    /// cache of its own from the SDK.) The user agent tells AWS how these credentials were obtained: `m/k` for a web
-    /// identity, `m/i` for a chained role. Without this cache it does not. Another provider of this crate behind this
-    /// one's cache works, but its keys are pinned as the SDK pins them: `install` each on a config of its own.
+    /// The identity cache that the config had stays in use for all other identities: bearer tokens, or a credentials
+    /// provider that one service's config sets itself. (An operation with credentials of its own gets a cache of its
+    /// own from the SDK.) With this cache, the user agent tells AWS how the credentials were obtained: `m/k` for a web
+    /// identity, `m/i` for a chained role.
+    ///
+    /// If another provider of this crate is used with this cache, the SDK's default cache keeps its keys until they
+    /// expire. `install` each provider on a config of its own.
     #[must_use = "only clients of the config that this returns use the provider"]
     pub fn install(&self, config: SdkConfig) -> SdkConfig {
         let others = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
@@ -29,9 +31,9 @@ impl BackgroundCredentialsProvider {
         config.into_builder().credentials_provider(self.credentials_provider()).identity_cache(cache).build()
     }
 
-    /// The identity cache alone, for one service's config, beside
-    /// [`credentials_provider`](Self::credentials_provider). Identities that are not this provider's go through the SDK's
-    /// default cache.
+    /// Returns the identity cache alone, for the config of one service, to be used with
+    /// [`credentials_provider`](Self::credentials_provider). The SDK's default cache serves the identities of other
+    /// providers.
     #[must_use]
     pub fn identity_cache(&self) -> SharedIdentityCache {
         self.cache_before(IdentityCache::lazy().build())
@@ -46,7 +48,7 @@ impl BackgroundCredentialsProvider {
     }
 }
 
-/// Answers for our own partition from the slot, and for others by way of the cache that was there before.
+/// Reads the snapshot for the partition of this provider, and asks the earlier cache for all others.
 #[derive(Debug)]
 struct SnapshotCache {
     partition: IdentityCachePartition,

@@ -1,4 +1,4 @@
-//! What an error about a chained role tells its reader to do. Pure: from what is known to a sentence.
+//! The remedies in the errors of a chained role.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +6,15 @@ use serde_json::{Value, json};
 
 use crate::sts::{self, Asked, ChainSettings, Reason, account_text};
 
-/// What a hint can name.
+/// The facts that a remedy can name.
 pub(super) struct Known<'a> {
     pub(super) asked: Asked<'a>,
     pub(super) base_role_arn: &'a str,
-    /// As whom the base signs, once it has credentials.
+    /// Identity of the base, once it has credentials.
     pub(super) base_session_arn: Option<&'a str>,
     pub(super) settings: &'a ChainSettings,
 }
 
-/// The next step of whoever reads the error.
 pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let Known { base_role_arn: base, base_session_arn, .. } = *known;
     let role = &known.asked.session.role_arn;
@@ -56,7 +55,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     }
 }
 
-/// The actions that the request needs. STS names one of them in a denial.
+/// The actions that the request needs. A denial by STS names one of them.
 fn actions(known: &Known<'_>) -> Vec<&'static str> {
     let ChainSettings { tags, source_identity, .. } = known.settings;
     let of_tags = (!tags.is_empty()).then_some("sts:TagSession");
@@ -66,7 +65,7 @@ fn actions(known: &Known<'_>) -> Vec<&'static str> {
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The statement that lets the base assume the role, in the order in which people write it.
+/// The statement that lets the base assume the role. Its keys are in the usual order.
 fn trust_statement(known: &Known<'_>, actions: &[&str]) -> String {
     let principal = Value::from(known.base_role_arn);
     let action = if let [one] = actions { Value::from(*one) } else { Value::from(actions) };
