@@ -9,7 +9,7 @@ use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::is_loopback;
 
-/// An endpoint as it was given. It may hold what is not for everyone's eyes until it was parsed.
+/// A URL as it was given. It may hold a password until it is parsed.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) struct RawUrl(pub(super) String);
 
@@ -19,7 +19,7 @@ impl fmt::Debug for RawUrl {
     }
 }
 
-/// Uses the parser that the SDK uses for the endpoint.
+/// The parser is that of the SDK, so that both read an endpoint alike.
 pub(super) fn parse(url: Given<RawUrl>) -> Result<String, BuildError> {
     let Given { by, value: RawUrl(text) } = url;
     let (problem, remedy) = match flaw(&text) {
@@ -30,7 +30,7 @@ pub(super) fn parse(url: Given<RawUrl>) -> Result<String, BuildError> {
     Err(invalid_value(by, format_args!("{}, {problem}", quoted(&without_secrets(&text))), remedy))
 }
 
-/// What is wrong, and what to do. An empty remedy stands for the common one.
+/// The problem and its remedy. An empty remedy stands for the most common one.
 fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
     let Ok(uri) = text.parse::<Uri>() else { return Some(("which is not a URL", "")) };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -51,7 +51,7 @@ fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether what is sent there goes over a network in clear text.
+/// True if requests to this URL cross a network in clear text.
 pub(super) fn is_exposed(url: &str) -> bool {
     url.parse().is_ok_and(|uri: Uri| {
         uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
@@ -59,7 +59,8 @@ pub(super) fn is_exposed(url: &str) -> bool {
     })
 }
 
-/// The SDK's endpoint rules refuse an endpoint beside FIPS or dual stack, on each call. Better said once, before.
+/// The SDK's endpoint rules refuse an endpoint with FIPS or dual stack on every call. This error comes once, before
+/// them.
 pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) -> Result<(), BuildError> {
     let (variant, variable) = match (use_fips, use_dual_stack) {
         (true, _) => ("FIPS", "AWS_USE_FIPS_ENDPOINT"),
@@ -72,7 +73,7 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
     ))
 }
 
-/// Blanks what may be secret in a URL: the part before the last `@`, and a query.
+/// Hides what may be secret in a URL: the part before the last `@`, and the query.
 fn without_secrets(url: &str) -> String {
     let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
     let shown = match url.rsplit_once('@') {

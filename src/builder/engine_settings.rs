@@ -1,4 +1,4 @@
-//! The settings of the refresh engine, which all providers have in common.
+//! The rules of the refresh engine: refresh window, timeouts, and their defaults.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::provider::Engine;
 use crate::refresh::{ExpiredPolicy, Policy};
 
 impl EngineSettings {
-    /// `default`: what is not set.
+    /// `default` fills in what is not set.
     pub(super) fn resolve(self, builder: &str, default: Engine) -> Result<Engine, BuildError> {
         let Policy { refresh_window, wait_timeout, expired } = default.policy;
         let refresh_window = self.refresh_window.unwrap_or(refresh_window);
@@ -29,7 +29,7 @@ impl EngineSettings {
     }
 }
 
-/// What holds for a provider if nothing is set.
+/// The engine of a provider with nothing set.
 pub(super) fn default_engine(time_source: SharedTimeSource) -> Engine {
     let (refresh_window, wait_timeout) = (0.60..=0.75, WAIT_TIMEOUT.default);
     Engine {
@@ -76,20 +76,20 @@ impl DurationSetting {
     }
 }
 
-/// In less than 10 ms no TLS handshake ends. With more than 60 s too few attempts fit between the refresh and the end
-/// of a session of 15 minutes.
+/// No TLS handshake ends within less than 10 ms. With more than 60 s too few attempts fit between the refresh and the
+/// end of a session of 15 minutes.
 const ATTEMPT_MILLIS: (u64, u64) = (10, 60_000);
 pub(super) const ATTEMPT_TIMEOUT: DurationSetting =
     DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 8, "it bounds one exchange with STS, 8s by default");
 pub(super) const CONNECT_TIMEOUT: DurationSetting =
     DurationSetting::new("connect_timeout", ATTEMPT_MILLIS, 2, "it bounds one connection to STS, 2s by default");
-/// Longer than an exchange: some providers make several attempts of their own.
+/// Longer than an exchange, because some providers make several attempts of their own.
 pub(super) const CALL_TIMEOUT: DurationSetting =
     DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 20, "it bounds one call of the provider, 20s by default");
 /// No session is longer than 12 h.
 const WAIT_TIMEOUT: DurationSetting =
     DurationSetting::new("wait_timeout", (1, 43_200_000), 30, "30s by default; ready() waits without limit");
-/// Polling more often costs the disk too much. Polling less often sees a token that lives ten minutes too late.
+/// More polling costs the disk too much. Less polling finds a token with a lifetime of ten minutes too late.
 pub(super) const TOKEN_POLL_INTERVAL: DurationSetting =
     DurationSetting::new("token_poll_interval", (1_000, 300_000), 30, "30s by default, a look costs microseconds");
 

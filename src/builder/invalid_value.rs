@@ -1,4 +1,4 @@
-//! Errors about a value: how they read, and how they quote what may be a secret.
+//! The errors about a value, and how they quote a value that may be a secret.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use crate::error::BuildError;
 use crate::scrub;
 
-/// All errors about a value read alike: what was set, to what, and what to do.
+/// All errors about a value have one form: the setting, its value, the problem, the remedy.
 pub(super) fn invalid_value(
     by: impl Into<Cow<'static, str>>,
     problem: impl Display,
@@ -16,7 +16,7 @@ pub(super) fn invalid_value(
     BuildError::invalid(format!("{by} is {problem}"), remedy.to_string()).with_setting(by)
 }
 
-/// A value for an error: cut to length, and without a token or key that somebody put in the wrong place.
+/// The value for an error: cut to length, and without a misplaced token or key.
 pub(super) fn quoted(value: &str) -> String {
     if is_token(value) {
         return "a token (not shown)".to_owned();
@@ -24,7 +24,7 @@ pub(super) fn quoted(value: &str) -> String {
     scrub::quoted(value, 160)
 }
 
-/// `Debug` of a value that nobody has checked yet: as an error quotes it.
+/// `Debug` of a value that is not checked yet: as in an error.
 pub(super) struct Shown<'a>(pub(super) &'a str);
 
 impl fmt::Debug for Shown<'_> {
@@ -33,8 +33,8 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// Finds a JWT: base64 of a JSON object, in three parts, or in five if encrypted. Quotes, `Bearer` and other text
-/// around the token do not hide it.
+/// True if the text contains a JWT: a JSON object in base64, in three parts, or in five if encrypted. Quotes, `Bearer`
+/// and other text around the token do not hide it.
 pub(super) fn is_token(text: &str) -> bool {
     let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '=');
     text.match_indices("eyJ").any(|(at, _)| {
@@ -44,7 +44,7 @@ pub(super) fn is_token(text: &str) -> bool {
     })
 }
 
-/// A variable or a template expression that was not replaced.
+/// True for a variable or a template expression that was not replaced.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let tagged = text.split_once('<').is_some_and(|(_, rest)| rest.contains('>'));
     tagged || text.starts_with('$') || ["$(", "${", "{{"].iter().any(|mark| text.contains(mark))

@@ -1,11 +1,11 @@
-//! The errors about a missing role or token: the EKS webhook sets both variables, or neither.
+//! The errors for a missing role or token. The EKS webhook sets both variables or neither.
 
 use std::borrow::Cow;
 
 use crate::environment::Environment;
 use crate::error::BuildError;
 
-/// The error for a builder that has no role or no token. `role` and `token`: what gave them, if anything did.
+/// `role` and `token`: the variable or method that gave them, if any did.
 pub(super) fn missing(
     role: Option<Cow<'static, str>>,
     token: Option<Cow<'static, str>>,
@@ -70,7 +70,7 @@ fn half(given: Cow<'static, str>, missing: &str, to_what: &str, env: &Environmen
     BuildError::invalid(format!("{given} is set but {missing} is not"), remedy).with_setting(given)
 }
 
-/// A profile may name role and token file, too. Building reads no file, and so no profile.
+/// Names a profile, which may hold role and token file. Building reads no files, so the profile has no effect.
 fn about_profile(env: &Environment) -> String {
     let text = |variable| {
         format!(

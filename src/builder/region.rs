@@ -4,7 +4,7 @@ use super::invalid_value::{bare, invalid_value, is_token, quoted};
 use crate::environment::Given;
 use crate::error::BuildError;
 
-/// With `at_aws` the region becomes a part of a host name, and must look like a region of AWS. Other STS servers name
+/// With `at_aws` the region becomes a part of a host name, so it must look like a region of AWS. Other STS servers name
 /// their regions as they like.
 pub(super) fn parse(region: Given<String>, at_aws: bool) -> Result<String, BuildError> {
     let name = region.value.as_str();
@@ -27,7 +27,7 @@ pub(super) fn parse(region: Given<String>, at_aws: bool) -> Result<String, Build
     Err(invalid_value(region.by, format_args!("{}, which is no region", quoted(name)), remedy))
 }
 
-/// `AREA-DIRECTION-NUMBER`, with one part more in some partitions.
+/// True for `AREA-DIRECTION-NUMBER`. Some partitions have one part more.
 fn is_region(name: &str) -> bool {
     let Some((words, number)) = name.rsplit_once('-') else { return false };
     let is_word = |word: &str| (1..=20).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
@@ -37,11 +37,11 @@ fn is_region(name: &str) -> bool {
         && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What to write instead of a name that is no region of AWS.
+/// The remedy for a name that is no region of AWS.
 fn corrected(name: &str) -> String {
     let plain = bare(name).to_ascii_lowercase();
     let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    // The region may stand before the letter of a zone (`eu-central-1a`), a local zone or `-fips`.
+    // A region may stand before the letter of a zone (`eu-central-1a`), before a local zone, and before `-fips`.
     let without_fips = plain.strip_prefix("fips-").unwrap_or(&plain);
     let mut splits = (0..=without_fips.len()).filter_map(|end| without_fips.split_at_checked(end));
     let found = splits
@@ -60,7 +60,7 @@ pub(super) fn partition_of(region: &str) -> &str {
 }
 
 const EXAMPLE: &str = "name the region that this runs in as AWS writes it, such as eu-central-1";
-/// The prefixes by which the SDK's endpoint rules tell partitions. To these rules all other regions are of `aws`.
+/// The prefixes by which the SDK's endpoint rules tell partitions. All other regions are in `aws`.
 pub(super) const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "aws-cn"),
     ("eu-isoe-", "aws-iso-e"),

@@ -1,4 +1,4 @@
-//! The role's ARN: its rule, and what to do about text that is none.
+//! The ARN of a role: its rule, and the remedies for other text.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::sts::Site;
 
 const FORM: &str = "write it whole and without blanks, as arn:aws:iam::123456789012:role/NAME";
 
-/// A role that the STS at `home` can know. `region`: that of `home`, and what gave it.
+/// Accepts a role that the STS at `home` can know. `region`: the region of `home`, and what gave it.
 pub(super) fn parse(arn: Given<String>, home: &Site, region: &Given<String>) -> Result<String, BuildError> {
     if let Some(remedy) = flaw(&arn.value, is_aws(home.endpoint_url.as_deref())) {
         return Err(invalid_value(arn.by, format_args!("{}, which is no role's ARN", quoted(&arn.value)), remedy));
@@ -22,7 +22,7 @@ pub(super) fn parse(arn: Given<String>, home: &Site, region: &Given<String>) -> 
     Ok(arn.value)
 }
 
-/// STS knows only the roles of its own partition. A partition that is not in our list may be a new one.
+/// STS knows only the roles of its own partition. A partition that is not in our list may be new, and is accepted.
 fn check_partition(role: &Given<String>, region: &Given<String>) -> Result<(), BuildError> {
     let of_role = role.value.split(':').nth(1).unwrap_or_default();
     let of_region = partition_of(&region.value);
@@ -42,11 +42,11 @@ fn check_partition(role: &Given<String>, region: &Given<String>) -> Result<(), B
     ))
 }
 
-/// What to do about text that is no role: at AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`. Another server has its
-/// own names for roles.
+/// The remedy for text that is no role. At AWS a role is `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`. Other servers
+/// have names of their own.
 fn flaw(arn: &str, at_aws: bool) -> Option<Cow<'static, str>> {
     if let Some((role, _)) = arn.split_once(",arn:") {
-        // The login pages of SAML give the two together, in either order.
+        // The login pages of SAML give both together, in either order.
         let role = [role, &arn[role.len() + 1..]].into_iter().find(|part| part.contains(":role/")).unwrap_or(role);
         let remedy = format!(
             "this is a SAML pair of role and provider; give the role alone, {}, and let it trust the token's OIDC issuer",
@@ -115,7 +115,7 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
     Some(remedy.into())
 }
 
-/// With its path, if it has one.
+/// The name may begin with a path.
 fn is_role_name(name: &str) -> bool {
     let (path, name) = name.rsplit_once('/').unwrap_or(("", name));
     path.bytes().all(|b| b.is_ascii_graphic()) && (1..=64).contains(&name.len()) && name.bytes().all(is_name_byte)

@@ -1,4 +1,4 @@
-//! The name of the session: its rule, and its default.
+//! The session name: its rule, and its default.
 
 use std::sync::OnceLock;
 
@@ -7,9 +7,9 @@ use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::scrub;
 
-/// The name that was given to the builder or in a variable. Otherwise the pod's name, else a random one.
+/// The order: the builder, the variable, the name of the pod, a random name.
 pub(super) fn given_or_default(given: Option<String>, env: &Environment) -> Result<String, BuildError> {
-    /// Drawn once, so that CloudTrail shows one name for all providers of a process.
+    /// All providers of a process share one random name, so that CloudTrail shows one name.
     static RANDOM: OnceLock<String> = OnceLock::new();
 
     let given = match given {
@@ -35,8 +35,8 @@ pub(super) fn parse(name: Given<String>) -> Result<String, BuildError> {
     ))
 }
 
-/// Keeps the end of a long name, because the pods of one deployment differ there. `None` if the pod's name looks like a
-/// token or key.
+/// The pods of one deployment differ at the end of their names, so the end of a long name is kept. `None` if the name
+/// looks like a token or key.
 fn of_pod(pod: &str) -> Option<String> {
     if scrub::looks_secret(pod) {
         return None;

@@ -1,4 +1,4 @@
-//! The settings of a session, which a web identity and a chained role have in common.
+//! The rules of a session: its length and its policies.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::Session;
 
-/// Where the two builders differ.
+/// The rules in which a web identity and a chained role differ.
 pub(super) struct SessionRules {
     pub(super) builder: &'static str,
     pub(super) longest_seconds: u64,
@@ -16,7 +16,7 @@ pub(super) struct SessionRules {
 }
 
 impl SessionSettings {
-    /// `role_arn` and `name` are valid.
+    /// `role_arn` and `name` are already checked.
     pub(super) fn resolve(self, rules: &SessionRules, role_arn: String, name: String) -> Result<Session, BuildError> {
         let builder = rules.builder;
         Ok(Session {

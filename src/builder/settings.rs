@@ -1,4 +1,4 @@
-//! What a builder was given, and what becomes of it: precedence and defaults.
+//! From the settings of a builder to a valid config: the order of precedence, and the defaults.
 
 use std::sync::Arc;
 
@@ -21,15 +21,15 @@ use crate::refresh::{ShutdownWhen, Source};
 use crate::sts::{Endpoints, Site, StsConfig};
 use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
 
-/// What a provider is made of. Valid.
+/// The valid parts of a provider.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Config,
-    /// Of the provider that this one is made from, if it fits this one.
+    /// The STS client of another provider, if it fits this one.
     pub(super) sts: Option<Endpoints>,
     pub(super) engine: Engine,
     pub(super) shutdown_when: ShutdownWhen,
-    /// For the providers that are made from this one.
+    /// For `to_builder`.
     pub(super) settings: Arc<Settings>,
 }
 
@@ -50,7 +50,7 @@ impl Settings {
         self.shares_client_with = None;
     }
 
-    /// By the variables of this process, with its warnings.
+    /// Reads the variables of this process, and logs warnings.
     pub(super) fn parts(self) -> Result<Parts, BuildError> {
         let env = Environment::real();
         let parts = self.resolve(&env)?;
@@ -58,7 +58,7 @@ impl Settings {
         Ok(parts)
     }
 
-    /// What the builder was told wins over the `SdkConfig`, and that over the environment.
+    /// The builder wins over the `SdkConfig`, and the `SdkConfig` over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
         let mut settings = Self { shares_client_with: None, ..self.clone() };
         settings.engine.shutdown_when = ShutdownWhen::default();
@@ -101,7 +101,7 @@ impl Settings {
         Ok(Some(Given { by: file.by, value: TokenOrigin::File(origin) }))
     }
 
-    /// Where STS is, and how to ask it: for a chained role, too.
+    /// The STS config of a web identity, or of the chained roles of a wrapped provider.
     pub(super) fn sts(&self, env: &Environment) -> Result<StsConfig, BuildError> {
         let config = self.sdk_config.as_ref();
         let endpoint_url = self.endpoint_url(env)?.map(endpoint_url::parse).transpose()?;
@@ -152,7 +152,7 @@ impl Settings {
         if let Some(region) = &self.region {
             return Ok(Given::to("Builder", "region", region.to_string()));
         }
-        // A config loader hands on an empty AWS_REGION as a region.
+        // A config loader reads an empty AWS_REGION as an empty region.
         let of_config = self.sdk_config.as_ref().and_then(SdkConfig::region);
         if let Some(region) = of_config.filter(|region| !region.as_ref().is_empty()) {
             return Ok(Given { by: "the region of the SdkConfig".into(), value: region.to_string() });
@@ -167,8 +167,8 @@ impl Settings {
     }
 }
 
-/// The endpoint that the config has for STS, by the key that the SDK's own STS client uses. Never the config's
-/// `endpoint_url`: that is often an object store's, and the token is not for it.
+/// The config's endpoint of STS, by the key that the SDK's own STS client uses. The config's `endpoint_url` is often
+/// that of an object store, which must not receive the token.
 fn endpoint_in(config: &SdkConfig) -> Option<String> {
     let key =
         ServiceConfigKey::builder().service_id("STS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;

@@ -1,4 +1,4 @@
-//! The standbys: other STS endpoints, and which of them fit the one at home.
+//! The standbys: other STS endpoints, and the rules by which they fit the one at home.
 
 use aws_types::region::Region;
 use http::Uri;
@@ -11,7 +11,7 @@ use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::{Site, StsConfig};
 
-/// `sts`: without its standbys.
+/// Checks the standbys against `sts` and against each other.
 pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<Site>, BuildError> {
     let mut standbys: Vec<Site> = Vec::with_capacity(given.len());
     for standby in given {
@@ -60,7 +60,7 @@ fn of_url(url: RawUrl, sts: &StsConfig) -> Result<Site, BuildError> {
     Ok(Site { region, endpoint_url: Some(url) })
 }
 
-/// An STS at home that is not AWS's has no partition.
+/// An STS at home that is not AWS's has no partition, and every standby fits it.
 fn check_partition(by: &'static str, given: &str, region: &str, sts: &StsConfig) -> Result<(), BuildError> {
     let home = match &sts.home.endpoint_url {
         Some(url) => region_in(url),
@@ -82,12 +82,12 @@ fn check_partition(by: &'static str, given: &str, region: &str, sts: &StsConfig)
     ))
 }
 
-/// Whether AWS's own STS is asked there, be it by the name of a VPC endpoint.
+/// True if the endpoint is AWS's own STS, also by the name of a VPC endpoint.
 pub(super) fn is_aws(endpoint_url: Option<&str>) -> bool {
     endpoint_url.is_none_or(|url| region_in(url).is_some())
 }
 
-/// The region whose endpoint of AWS this is: `sts.REGION.amazonaws.com`, or a VPC endpoint's name.
+/// The region of an endpoint of AWS: `sts.REGION.amazonaws.com`, or the name of a VPC endpoint.
 fn region_in(url: &str) -> Option<Region> {
     let uri: Uri = url.parse().ok()?;
     let host = uri.host()?.to_ascii_lowercase();
@@ -105,7 +105,7 @@ fn is_same(one: &Site, other: &Site) -> bool {
     url(one) == url(other)
 }
 
-/// Of AWS's endpoints of STS; one that ends in another stands before it.
+/// The ends of AWS's host names. An end that contains another one stands before it.
 const AWS_DOMAINS: [&str; 4] = [".vpce.amazonaws.com", ".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 const BY_REGION: &str = "Builder::standby_region";
 const BY_URL: &str = "Builder::standby_endpoint_url";

@@ -1,12 +1,12 @@
-//! The rules of session tags and of a source identity. Each is checked as AWS documents it; no variable is read here.
+//! The rules of session tags and of a source identity, as AWS documents them.
 
 use std::collections::BTreeMap;
 
 use super::invalid_value::{invalid_value, is_name_byte, quoted};
 use crate::error::BuildError;
 
-/// The [rules for tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules), and the bounds of
-/// [`Tag`](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html).
+/// Checks the [rules for tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules), and the
+/// bounds of [`Tag`](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html).
 pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>, BuildError> {
     const BY: &str = "AssumeRoleBuilder::tags";
 
@@ -48,7 +48,7 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
     Ok(tags)
 }
 
-/// AWS answers of any other key: "The specified transitive tag key must be included in the requested tags."
+/// STS refuses any other key: "The specified transitive tag key must be included in the requested tags."
 pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) -> Result<Vec<String>, BuildError> {
     match keys.iter().find(|key| !tags.iter().any(|(tag, _)| tag.to_lowercase() == key.to_lowercase())) {
         None => Ok(keys),
@@ -60,8 +60,8 @@ pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) 
     }
 }
 
-/// The rules of
-/// [AWS](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+/// Checks the [rules of
+/// AWS](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
 pub(super) fn source_identity(identity: String) -> Result<String, BuildError> {
     let refuse = |remedy: &str| Err(invalid_value("AssumeRoleBuilder::source_identity", quoted(&identity), remedy));
     if identity.starts_with(RESERVED) {
@@ -73,7 +73,7 @@ pub(super) fn source_identity(identity: String) -> Result<String, BuildError> {
     Ok(identity)
 }
 
-/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and a few characters more that Rust calls alphabetic: of these STS is the judge.
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and a few more characters that Rust calls alphabetic. STS decides about these.
 fn is_tag_char(c: char) -> bool {
     c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
 }

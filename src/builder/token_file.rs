@@ -6,7 +6,7 @@ use super::invalid_value::{bare, invalid_value, is_placeholder, is_token, quoted
 use crate::environment::Given;
 use crate::error::BuildError;
 
-/// Checks the text of the path alone: the file need not exist yet. A relative path is valid.
+/// Checks only the text of the path. The file need not exist, and the path may be relative.
 pub(super) fn parse(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
     let text = path.value.to_string_lossy();
     let (problem, remedy) = if text.is_empty() {

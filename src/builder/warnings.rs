@@ -11,21 +11,21 @@ use crate::environment::Environment;
 use crate::sts::{Site, StsConfig};
 use crate::web_identity::Config;
 
-/// What was warned of. Many providers of a process have their settings in common.
+/// The warnings that were logged. Many providers of a process have the same settings, and one warning is enough.
 pub(super) struct Warned(Mutex<BTreeSet<(&'static str, String)>>);
 
-/// In this process.
+/// The warnings of this process.
 pub(super) static WARNED: Warned = Warned(Mutex::new(BTreeSet::new()));
 
 impl Warned {
-    /// Whether to warn of this value now. What nobody listens to is not told.
+    /// True if this warning is due now. A warning without a listener does not count as logged.
     fn first(&self, what: &'static str, value: &str) -> bool {
         tracing::enabled!(tracing::Level::WARN)
             && self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((what, value.to_owned()))
     }
 }
 
-/// What is not wrong but may surprise about where STS is.
+/// Warns about the place of STS: plain http, and FIPS where AWS has none.
 pub(super) fn about_sts(sts: &StsConfig, env: &Environment, warned: &Warned) {
     for Site { region, endpoint_url } in once(&sts.home).chain(&sts.standbys) {
         match endpoint_url.as_deref() {
@@ -53,7 +53,7 @@ pub(super) fn about_sts(sts: &StsConfig, env: &Environment, warned: &Warned) {
     }
 }
 
-/// What is not wrong but may surprise.
+/// Warns about the settings of a web identity.
 pub(super) fn about(config: &Config, env: &Environment, warned: &Warned) {
     about_sts(&config.sts, env, warned);
     if env.has_pod_identity() && env.has_web_identity() && warned.first("pod identity", "") {
@@ -80,8 +80,8 @@ pub(super) fn about(config: &Config, env: &Environment, warned: &Warned) {
     );
 }
 
-/// By [AWS's list](https://docs.aws.amazon.com/general/latest/gr/sts.html), which may have grown: no more than a
-/// warning.
+/// Follows [AWS's list](https://docs.aws.amazon.com/general/latest/gr/sts.html). The list may have grown, so this is
+/// only a warning.
 fn has_fips(region: &Region) -> bool {
     ["us-", "ca-"].iter().any(|area| region.as_ref().starts_with(area))
 }
@@ -114,7 +114,7 @@ mod tests {
         let log_of = |builder: Builder, more: Variables<'_>| {
             let (env, warned) = (env(more), Warned(Mutex::default()));
             let config = builder.settings.resolve(&env).unwrap().config;
-            // Whoever comes before the log is set up takes nothing from it.
+            // A warning before the log is set up must not count.
             about(&config, &env, &warned);
             warnings(|| (0..10).for_each(|_| about(&config, &env, &warned)))
         };
