@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_an_absent_one() {
+    fn empty_variable_counts_as_absent() {
         let env = of([("AWS_ROLE_ARN", ""), ("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-north-1"), (USE_FIPS, "")]);
 
         assert_eq!(text(env.role_arn()), None);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_narrower_variable_wins() {
+    fn more_specific_variable_wins() {
         let env = of([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_DEFAULT_REGION", "eu-west-2"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_true_or_false_or_an_error() {
+    fn flag_is_true_false_or_an_error() {
         for (value, expected) in [("true", true), ("True", true), ("false", false), ("FALSE", false)] {
             assert_eq!(of([(USE_FIPS, value)]).use_fips().unwrap(), expected, "{value}");
             assert_eq!(of([(USE_DUAL_STACK, value)]).use_dual_stack().unwrap(), expected, "{value}");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_give_a_pod_a_role_are_seen() {
+    fn web_identity_and_pod_identity_are_told_apart() {
         let pod_identity = (POD_IDENTITY, "http://169.254.170.23/v1/credentials");
 
         assert!(of([pod_identity]).has_pod_identity() && !of([pod_identity]).has_web_identity());
@@ -256,7 +256,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn bytes_that_are_not_text_are_an_error_but_in_a_path() {
+    fn only_a_path_may_be_other_than_utf8() {
         use std::os::unix::ffi::OsStringExt;
 
         let env = Environment::from_fn(|_| Some(OsString::from_vec(b"/run/\xff".to_vec())));

@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn duration_is_told_in_one_unit() {
+    fn duration_is_shown_in_one_unit() {
         for (millis, text) in [
             (0, "0 ms"),
             (120, "120 ms"),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_to_the_second() {
+    fn time_is_shown_in_seconds() {
         assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_millis(1_893_456_000_999)), "2030-01-01T00:00:00Z");
         assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)), "a time out of range");
     }

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_says_what_it_should_about_keys() {
+    fn each_code_has_its_least_key_age() {
         let at_once = Some(Duration::ZERO);
         for (code, expected) in [
             ("ExpiredToken", at_once),

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p9_the_error_of_a_provider_is_told_but_not_kept() {
+    async fn p9_foreign_error_is_quoted_but_not_kept() {
         let failure = source(Gives(|| Err(CredentialsError::provider_error(Leaky("secret-canary"))))).fetch(CALM).await;
         let error = failure.err().unwrap().error;
         assert!(error.to_string().contains("the vault is sealed"), "{error}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p12_an_error_of_this_crate_stays_the_cause_and_counts_as_what_it_is() {
+    async fn p12_own_error_keeps_its_class_and_stays_the_cause() {
         fn fails(kind: ErrorKind) -> Result<Credentials, CredentialsError> {
             Err(CredentialsError::provider_error(Error::new(kind, "what it says").with_hint("what to do")))
         }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_that_never_expire_are_asked_for_again_and_others_when_they_must() {
+    async fn endless_credentials_are_asked_for_again() {
         for (gives, again) in [
             ((|| Ok(credentials(None))) as fn() -> Result<Credentials, CredentialsError>, true),
             (|| Ok(credentials(Some(3600))), false),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_denial_names_the_base_and_the_statement_that_must_be_there() {
+    fn p12_denial_names_base_and_missing_statement() {
         let hint = of(Reason::RoleDenied);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
         assert!(hint.contains(&format!("check that arn:aws:iam::210987654321:role/data exists. Its trust policy must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn denial_of_a_chain_names_every_sort_of_policy() {
+    fn chained_denial_names_every_kind_of_policy() {
         let hint = of(Reason::RoleDenied);
         for part in ["session policy", "permissions boundary", "resource control", "service control", "VPC endpoint"] {
             assert!(hint.contains(part), "{part}: {hint}");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_what_has_to_do_with_the_chain_is_said_of_the_chain() {
+    fn p12_hints_name_the_settings_of_the_chain() {
         assert!(of(Reason::SessionTooLong).contains("one hour at most"));
         assert!(of(Reason::KeyRejected).contains(BASE));
         assert!(of(Reason::Setting).contains("transitive_tag_keys or source_identity"));

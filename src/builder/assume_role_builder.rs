@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_an_hour_is_refused_before_it_surprises() {
+    fn chained_session_lasts_an_hour_at_most() {
         let with = |seconds| base().assume_role(ROLE).session_length(Duration::from_secs(seconds));
         for seconds in [900, 3600] {
             with(seconds).build().unwrap();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_each_value_that_sts_would_refuse_is_invalid_value() {
+    fn p12_values_that_sts_refuses_are_refused() {
         let builder = || base().assume_role(ROLE);
         assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is no role's ARN"));
         assert!(refusal(builder().session_name("a b")).contains("AssumeRoleBuilder::session_name is \"a b\""));

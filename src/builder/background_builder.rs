@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p12_each_value_that_cannot_be_is_refused_by_the_name_of_its_setting() {
+    fn p12_invalid_value_names_its_setting() {
         let builder = || BackgroundCredentialsProvider::builder(Credentials::for_tests());
         for (builder, problem) in [
             (builder().refresh_window(0.0..=0.5), "BackgroundBuilder::refresh_window is 0.0..=0.5: "),

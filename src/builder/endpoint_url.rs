@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_kept_as_it_was_given() {
+    fn url_is_kept_as_given() {
         for url in [
             "https://sts.eu-central-1.amazonaws.com",
             "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com/",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_what_is_no_endpoint_is_refused_with_the_way_out() {
+    fn p12_text_that_is_no_endpoint_gets_a_remedy() {
         let example = "write it as https://HOST, with a port or path if need be";
         for (url, text) in [
             ("sts.example", format!(r#""sts.example", which is not a whole URL: {example}"#)),

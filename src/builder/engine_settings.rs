@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_bounds_that_their_errors_name() {
+    fn errors_name_the_bounds_of_durations() {
         assert_eq!(
             of(&ATTEMPT_TIMEOUT, Duration::ZERO),
             Err("Builder::attempt_timeout is 0ns: give 10ms to 60s; it bounds one exchange with STS, 8s by default"

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_written_as_aws_does_where_aws_is_asked() {
+    fn region_of_aws_has_the_form_of_aws() {
         let outcome = |name: &str, at_aws| text(parse(given(name.to_owned()), at_aws));
         for name in ["us-east-1", "eu-central-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "xx-north-12"] {
             assert_eq!(outcome(name, true), Ok(name.to_owned()));

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_session_is_one_provider_and_any_other_is_another() {
+    fn same_session_is_one_provider() {
         let registry = Registry::default();
         let one = registry.build(builder()).unwrap();
         let same = builder().wait_timeout(Duration::from_secs(1)).refresh_window(0.2..=0.3).watch_token(false);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_source_is_the_same_as_itself_only() {
+    fn token_source_equals_only_itself() {
         #[derive(Debug)]
         struct Agent;
         impl ProvideToken for Agent {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn registrys_handle_remembers_its_own_builder() {
+    fn handle_keeps_the_settings_of_its_builder() {
         let registry = Registry::default();
         let one = registry.build(builder().wait_timeout(Duration::from_secs(1))).unwrap();
         let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_session_name_stands_in_nobodys_way() {
+    fn default_session_name_is_the_same_for_all() {
         let registry = Registry::default();
         let builder = || {
             let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p10_it_keeps_nothing_alive_and_hands_out_nothing_that_ended() {
+    async fn p10_registry_keeps_nothing_alive() {
         let registry = Registry::default();
         let one = registry.build(builder()).unwrap();
         let mut updates = one.updates();

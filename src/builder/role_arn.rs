@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_has_is_refused_everywhere() {
+    fn no_server_takes_malformed_roles() {
         let whole = "arn:aws:iam::123456789012:role/app";
         let saml = "arn:aws:iam::123456789012:saml-provider/idp";
         for (arn, remedy) in [
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_what_is_no_role_of_aws_is_refused_with_the_way_out() {
+    fn p12_text_that_is_no_role_gets_a_remedy() {
         let zero = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?";
         let account = "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the \
                        endpoint (AWS_ENDPOINT_URL_STS)";
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_asked_for_in_its_own_partition() {
+    fn role_must_be_in_the_regions_partition() {
         let check = |partition: &str, region: &str| {
             let arn = format!("arn:{partition}:iam::123456789012:role/app");
             in_region(&arn, true, Region::new(region.to_owned())).map(drop)

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_s_name_becomes_a_session_name_that_keeps_the_end() {
+    fn session_name_keeps_the_end_of_the_pods_name() {
         let long = format!("{}7d9f8b6c5d-x2k4q", "checkout-".repeat(9));
         let kept = &long[long.len() - 64..];
         for (pod, expected) in [

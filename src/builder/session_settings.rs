@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_a_json_object_of_2048_characters_at_most() {
+    fn policy_is_a_json_object_with_a_limit() {
         let of_length = |length: usize| format!("{{\"Id\":\"{}\"}}", "x".repeat(length - 9));
         for json in ["{}".to_owned(), " {\"Version\":\"2012-10-17\"}\n".to_owned(), of_length(2048)] {
             assert_eq!(text(policy(given(json.clone()))), Ok(json));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_are_named_by_their_arns_and_there_are_ten_at_most() {
+    fn at_most_ten_policies_by_their_arns() {
         let arns = |arns: &[&str]| {
             let value = arns.iter().map(|arn| (*arn).to_owned()).collect();
             policy_arns(Given::to("Builder", "policy_arns", value)).map_err(|error| error.to_string())

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_a_token_in_the_place_of_something_else_is_not_printed() {
+    fn p9_misplaced_token_is_not_printed() {
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ";
         let around = [" TOKEN\n", "TOKEN..", "\"TOKEN\"", "Bearer TOKEN", "AWS_=TOKEN", "{\"value\":\"TOKEN\"}"];
         let texts = around.map(|around| around.replace("TOKEN", token).replace("AWS_", "AWS_TOKEN"));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_the_webhook_prepared_needs_no_setting() {
+    fn prepared_pod_needs_no_setting() {
         let Parts { config, engine: Engine { policy, .. }, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_builder_is_told_wins_over_everything() {
+    fn builder_wins_over_config_and_environment() {
         let shared = SdkConfig::builder()
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_never_sent_to_the_endpoint_of_all_services() {
+    fn token_never_goes_to_the_general_endpoint() {
         let shared = SdkConfig::builder().endpoint_url("https://minio.example").build();
         let sts = resolve(Builder::default().configure(&shared), &[]).config.sts;
         assert_eq!(sts.home.endpoint_url, None);
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_config_the_environment_names_the_endpoint() {
+    fn environment_names_the_endpoint_without_a_config() {
         let variables = [("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_ENDPOINT_URL", "https://all.example")];
         let endpoint = |builder, more| resolve(builder, more).config.sts.home.endpoint_url;
 
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_that_are_to_be_ignored_are_ignored_alike() {
+    fn configured_endpoints_can_be_ignored() {
         let variables =
             [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_ENDPOINT_URL_STS", "https://sts.example")];
         let of_config = |url| {
@@ -413,7 +413,7 @@ mod tests {
 
     #[tokio::test]
     #[expect(deprecated, reason = "the new names are in a crate that we do not need otherwise")]
-    async fn aws_config_understands_how_we_ask() {
+    async fn aws_config_knows_the_endpoint_of_sts() {
         use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 
         let profile = "[default]\nendpoint_url = https://all.example\nservices = mine\n\
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_profile_that_is_not_read_is_spoken_of() {
+    fn p12_error_names_the_profile_that_is_ignored() {
         for (variables, name) in [
             (&[("AWS_PROFILE", "pod")][..], "AWS_PROFILE"),
             (&[("AWS_CONFIG_FILE", "/etc/aws"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")], "AWS_CONFIG_FILE"),
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_source_takes_the_place_of_the_file() {
+    fn token_source_replaces_the_file() {
         let role =
             Builder::default().token_source(Vault).settings.resolve(&env(&INJECTED[..1], &INJECTED[2..])).unwrap();
         assert!(matches!(&role.config.token, TokenOrigin::Source(source) if source.name.ends_with("::tests::Vault")));
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_each_error_names_who_said_it() {
+    fn p12_each_error_names_its_setting() {
         let config =
             SdkConfig::builder().region(Region::new("US")).service_config(ServiceConfig("sts.example")).build();
         for (builder, variables, start) in [
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn another_partition_is_fine_for_another_server() {
+    fn other_servers_have_no_partition() {
         let role = ("AWS_ROLE_ARN", "arn:aws-cn:iam::123456789012:role/app");
 
         assert!(refuse(Builder::default(), &[role]).contains("a role of partition aws-cn"));
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoint_of_another_server_has_roles_of_its_own() {
+    fn other_servers_have_their_own_role_names() {
         let urn = || Builder::default().role_arn("urn:ecs:iam::s3:role/x");
 
         assert!(refuse(urn(), &[]).contains("which is no role's ARN"));
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_has_one_name_for_the_process() {
+    fn process_has_one_random_session_name() {
         let name = |more| resolve(Builder::default(), more).config.session.name;
 
         assert_eq!(name(&[("AWS_ROLE_SESSION_NAME", "own"), ("HOSTNAME", "web-0")]), "own");
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn pod_identity_alone_is_named_with_its_way() {
+    fn p12_pod_identity_alone_gets_its_remedy() {
         let pod = [
             ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
@@ -618,7 +618,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_debug_of_a_builder_is_useful_and_hides_a_password() {
+    fn p9_debug_shows_settings_without_a_password() {
         let builder = Builder::default().role_arn(ROLE).endpoint_url("https://me:canary@sts.example");
         let shown = format!("{builder:?}");
 

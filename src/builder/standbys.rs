@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn standbys_are_asked_in_the_order_in_which_they_were_given() {
+    fn standbys_keep_their_order() {
         let builder = Builder::default().standby_region(Region::new("eu-west-1"));
         let sts =
             resolve(builder.standby_endpoint_url("https://sts.example").standby_region(Region::new("eu-north-1")), &[]);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_standby_that_cannot_help_is_refused() {
+    fn p12_standby_that_cannot_help_is_refused() {
         let region = |name: &'static str| Builder::default().standby_region(Region::new(name));
         let url = |url: &str| Builder::default().standby_endpoint_url(url);
         let ceph = ("AWS_ENDPOINT_URL_STS", "https://ceph.example/");

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn path_that_is_none_is_refused_with_its_remedy() {
+    fn text_that_is_no_path_gets_a_remedy() {
         for (path, remedy) in [
             ("\"/run/token\"", "take the quotes and blanks around it out"),
             ("/run/token\n", "take the quotes and blanks around it out"),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_a_token_in_the_wrong_place_is_not_repeated() {
+    fn p9_token_given_as_a_path_is_not_repeated() {
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJjYW5hcnkiOjF9.canary";
 
         assert_eq!(

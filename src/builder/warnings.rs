@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_surprise_is_said_once() {
+    fn each_surprising_setting_is_warned_of_once() {
         let pod_identity = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
         let log_of = |builder: Builder, more: Variables<'_>| {
             let (env, warned) = (env(more), Warned(Mutex::default()));
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(log(&[("AWS_REGION", "eu-central-1")]), "");
     }
 
-    /// What is logged at WARN.
+    /// The log lines at WARN.
     fn warnings(act: impl FnOnce()) -> String {
         let (log, _guard) = Log::capture();
         act();

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_handed_on_but_what_is_set_anew() {
+    fn to_builder_takes_over_every_setting() {
         let provider = first().build().unwrap();
         let (config, shares) = resolved(provider.to_builder());
         assert_eq!(config, resolved(first()).0);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_shared_only_while_it_does_for_both() {
+    fn client_is_shared_only_with_equal_settings() {
         let provider = first().build().unwrap();
         let builder = || provider.to_builder();
         for (number, different) in [
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn token_of_another_kind_takes_the_place() {
+    fn later_token_setting_replaces_the_earlier() {
         let origin = |builder: Builder| builder.settings.resolve(&of([])).unwrap().config.token;
         let file = first().build().unwrap();
         let source = file.to_builder().token_source(Vault);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn default_stays_a_default() {
+    fn unset_setting_stays_unset() {
         let config = |region| SdkConfig::builder().region(Region::from_static(region)).build();
         let bare = WebIdentityCredentialsProvider::builder().role_arn(OTHER).token_file("/run/token");
         let provider = bare.configure(&config("eu-central-1")).build().unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn builder_and_heir_keep_nothing_alive() {
+    fn to_builder_keeps_no_provider_alive() {
         let provider = first().build().unwrap();
         let source = Arc::downgrade(provider.source());
         let heir = provider.to_builder().role_arn(OTHER).build().unwrap();

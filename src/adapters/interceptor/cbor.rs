@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_error_has_no_code() {
+    fn other_bodies_have_no_code() {
         let nested = [vec![0xa1], vec![0x81; 100_000]].concat();
         let endless = [0xa1, 0x61, b'a', 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         let bodies: [&[u8]; 8] = [
