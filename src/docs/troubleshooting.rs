@@ -54,8 +54,8 @@
 //! | `this is a role's name alone` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
 //! | `this is a session of the role` | use the role's own ARN, with its path |
-//! | `this is an instance profile` | use the role in it |
-//! | `this is a policy`, `this is an identity provider`, `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
+//! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
+//! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
 //! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
 //! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
 //! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
@@ -78,14 +78,8 @@
 //!
 //! ## `…, which is no region`
 //!
-//! `name a region`, and `write it as AWS does`: `eu-central-1`.
-//!
-//! | the text goes on | what to do |
-//! |---|---|
-//! | `it is an availability zone` | leave the last letter out |
-//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
-//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
-//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
+//! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
+//! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -126,7 +120,6 @@
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
 //! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
-//! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the value |
 //!

@@ -1,184 +1,145 @@
-//! ARNs, and the partitions in them.
+//! The ARN of a role: its rule, and the remedies for other text.
 
-use super::parse::{bare, is_name_byte, is_placeholder, is_token, quoted, refused};
+use std::borrow::Cow;
+
+use super::invalid_value::{bare, invalid_value, is_name_byte, is_placeholder, is_token, quoted};
+use super::region::{PARTITIONS, partition_of};
+use super::standbys::is_aws;
 use crate::environment::Given;
 use crate::error::BuildError;
+use crate::sts::EndpointConfig;
 
 const FORM: &str = "write it whole and without blanks, as arn:aws:iam::123456789012:role/NAME";
 
-/// A role that STS can know: at AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, elsewhere what the server calls its roles.
-pub(super) struct RoleArn(String);
-
-impl RoleArn {
-    /// With `at_aws` the role is to be one that AWS can know.
-    pub(super) fn parse(arn: &Given<String>, at_aws: bool) -> Result<Self, BuildError> {
-        match flaw(&arn.value, at_aws) {
-            None => Ok(Self(arn.value.clone())),
-            Some(remedy) => {
-                Err(refused(arn.by, format_args!("{}, which is no role's ARN", quoted(&arn.value)), remedy))
-            }
-        }
+/// Accepts a role that the STS at `home` can know. `region`: the region of `home`, and what gave it.
+pub(super) fn parse(arn: Given<String>, home: &EndpointConfig, region: &Given<String>) -> Result<String, BuildError> {
+    if let Some(remedy) = flaw(&arn.value, is_aws(home.endpoint_url.as_deref())) {
+        return Err(invalid_value(arn.by, format_args!("{}, which is no role's ARN", quoted(&arn.value)), remedy));
     }
-
-    pub(super) fn into_string(self) -> String {
-        self.0
+    if home.endpoint_url.is_none() {
+        check_partition(&arn, region)?;
     }
-
-    fn partition(&self) -> &str {
-        self.0.split(':').nth(1).unwrap_or_default()
-    }
-
-    /// STS knows only the roles of its own partition. A partition that we do not know may be newer than we are.
-    pub(super) fn check_region(&self, by: &'static str, region: &Given<String>) -> Result<(), BuildError> {
-        let (of_role, of_region) = (self.partition(), partition_of(&region.value));
-        let is_known = of_role == "aws" || PARTITIONS.iter().any(|(_, partition)| *partition == of_role);
-        if !is_known || of_role == of_region {
-            return Ok(());
-        }
-        Err(refused(
-            by,
-            format_args!(
-                "{}, a role of partition {of_role}, but {} is {}, a region of partition {of_region}",
-                quoted(&self.0),
-                region.by,
-                quoted(&region.value)
-            ),
-            "STS knows only the roles of its own partition; change one of the two",
-        ))
-    }
+    Ok(arn.value)
 }
 
-/// What to do about text that is no role.
-fn flaw(arn: &str, at_aws: bool) -> Option<String> {
+/// STS knows only the roles of its own partition. A partition that is not in our list may be new, and is accepted.
+fn check_partition(role: &Given<String>, region: &Given<String>) -> Result<(), BuildError> {
+    let of_role = role.value.split(':').nth(1).unwrap_or_default();
+    let of_region = partition_of(&region.value);
+    let is_known = of_role == "aws" || PARTITIONS.iter().any(|(_, partition)| *partition == of_role);
+    if !is_known || of_role == of_region {
+        return Ok(());
+    }
+    Err(invalid_value(
+        role.by.clone(),
+        format_args!(
+            "{}, a role of partition {of_role}, but {} is {}, a region of partition {of_region}",
+            quoted(&role.value),
+            region.by,
+            quoted(&region.value)
+        ),
+        "STS knows only the roles of its own partition; change one of the two",
+    ))
+}
+
+/// The remedy for text that is no role. At AWS a role is `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`. Other servers
+/// have names of their own.
+fn flaw(arn: &str, at_aws: bool) -> Option<Cow<'static, str>> {
     if let Some((role, _)) = arn.split_once(",arn:") {
-        // SAML's login pages give the two together, in either order.
+        // The login pages of SAML give both together, in either order.
         let role = [role, &arn[role.len() + 1..]].into_iter().find(|part| part.contains(":role/")).unwrap_or(role);
-        return Some(format!(
+        let remedy = format!(
             "this is a SAML pair of role and provider; give the role alone, {}, and let it trust the token's OIDC issuer",
             quoted(role)
-        ));
+        );
+        return Some(remedy.into());
     }
     if bare(arn) != arn {
-        return Some(format!("take the quotes and blanks around it out: {}", quoted(bare(arn))));
+        return Some(format!("take the quotes and blanks around it out: {}", quoted(bare(arn))).into());
     }
     if is_placeholder(arn) {
         return Some(
             "nothing has replaced the placeholder in it; write the value out, as arn:aws:iam::123456789012:role/NAME"
-                .to_owned(),
+                .into(),
         );
     }
     if arn.chars().any(|c| !(c.is_alphanumeric() || c.is_ascii_graphic())) {
-        return Some(FORM.to_owned());
+        return Some(FORM.into());
     }
     if at_aws {
         return flaw_at_aws(arn);
     }
     if !(20..=2048).contains(&arn.chars().count()) {
-        return Some(format!("STS takes 20 to 2048 characters; at AWS {FORM}"));
+        return Some(format!("STS takes 20 to 2048 characters; at AWS {FORM}").into());
     }
-    // No secret has a colon in it: it would stand in logs and errors.
-    (is_token(arn) || !arn.contains(':')).then(|| FORM.to_owned())
+    // Logs and errors name the role. A secret key has no colon in it.
+    (is_token(arn) || !arn.contains(':')).then(|| FORM.into())
 }
 
-fn flaw_at_aws(arn: &str) -> Option<String> {
+fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let &["arn", partition, service, "", account, resource] = parts.as_slice() else {
         let is_name = !arn.contains(':') && is_role_name(arn);
-        return Some(if is_name { format!("this is a role's name alone; {FORM}") } else { FORM.to_owned() });
+        return Some(if is_name { format!("this is a role's name alone; {FORM}").into() } else { FORM.into() });
     };
     let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    let is_number = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
+    let is_partition = !partition.is_empty() && partition.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let remedy = match (service, kind) {
-        ("iam", "role") if is_role_name(name) => None,
         ("sts", "assumed-role") => {
             let role = name.split('/').next().unwrap_or_default();
-            return Some(format!(
-                "this is a session of the role; use the role's own ARN, {} (and its path, if it has one)",
-                quoted(&format!("arn:{partition}:iam::{account}:role/{role}"))
-            ));
-        }
-        ("iam", "instance-profile") => {
-            Some("this is an instance profile; use the ARN of the role in it, with role/ in its last part")
+            let role = quoted(&format!("arn:{partition}:iam::{account}:role/{role}"));
+            return Some(
+                format!("this is a session of the role; use the role's own ARN, {role} (and its path, if it has one)")
+                    .into(),
+            );
         }
         ("iam", "user" | "group" | "root") => {
-            Some("a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN")
+            "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN"
         }
-        ("iam", "policy") => Some("this is a policy; use the ARN of the role that it is attached to"),
-        ("iam", "oidc-provider" | "saml-provider") => {
-            Some("this is an identity provider; use the ARN of a role that trusts it")
+        ("iam", "instance-profile" | "policy" | "oidc-provider" | "saml-provider") => {
+            "this belongs to a role; use the ARN of the role itself, with role/ in its last part"
         }
-        _ => Some(FORM),
+        ("iam", "role") if !is_role_name(name) || !is_partition => FORM,
+        ("iam", "role") if !is_number => {
+            "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the endpoint \
+             (AWS_ENDPOINT_URL_STS)"
+        }
+        ("iam", "role") if account.len() != 12 => {
+            "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?"
+        }
+        ("iam", "role") if arn.len() > 2048 => "STS takes at most 2048 characters",
+        ("iam", "role") => return None,
+        _ => FORM,
     };
-    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let remedy = remedy.or_else(|| {
-        if partition.is_empty() || !is_plain(partition) {
-            Some(FORM)
-        } else if account.is_empty() || !account.bytes().all(|b| b.is_ascii_digit()) {
-            Some(
-                "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the endpoint \
-                 (AWS_ENDPOINT_URL_STS)",
-            )
-        } else if account.len() != 12 {
-            Some("an AWS account has 12 digits; did a template take it for a number and drop a leading zero?")
-        } else {
-            (arn.len() > 2048).then_some("STS takes at most 2048 characters")
-        }
-    });
-    remedy.map(str::to_owned)
+    Some(remedy.into())
 }
 
-/// The prefixes by which the SDK's endpoint rules tell partitions; any other region is of `aws` to them.
-const PARTITIONS: [(&str, &str); 7] = [
-    ("cn-", "aws-cn"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("eusc-", "aws-eusc"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("us-isof-", "aws-iso-f"),
-];
-
-pub(super) fn partition_of(region: &str) -> &str {
-    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| *partition)
-}
-
-/// With its path, if it has one.
+/// The name may begin with a path.
 fn is_role_name(name: &str) -> bool {
     let (path, name) = name.rsplit_once('/').unwrap_or(("", name));
     path.bytes().all(|b| b.is_ascii_graphic()) && (1..=64).contains(&name.len()) && name.bytes().all(is_name_byte)
 }
 
-pub(super) fn policy_arns(arns: Given<Vec<String>>) -> Result<Vec<String>, BuildError> {
-    let Given { by, value: arns } = arns;
-    if arns.len() > 10 {
-        return Err(refused(by, format_args!("{} ARNs", arns.len()), "STS takes at most 10 managed policies"));
-    }
-    for arn in &arns {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let is_policy = matches!(parts.as_slice(), ["arn", partition, "iam", "", _, resource]
-            if !partition.is_empty() && resource.strip_prefix("policy/").is_some_and(is_policy_name));
-        if !is_policy || arn.len() > 2048 {
-            return Err(refused(
-                by,
-                format_args!("{}, which is not a managed policy's ARN", quoted(arn)),
-                "write it as arn:aws:iam::123456789012:policy/NAME, or arn:aws:iam::aws:policy/NAME for one of AWS's own",
-            ));
-        }
-    }
-    Ok(arns)
-}
-
-fn is_policy_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic())
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_types::region::Region;
+
     use super::*;
 
     const BY: &str = "AWS_ROLE_ARN";
 
-    fn role(arn: &str, at_aws: bool) -> Result<RoleArn, String> {
-        RoleArn::parse(&Given { by: BY, value: arn.to_owned() }, at_aws).map_err(|error| error.to_string())
+    fn role(arn: &str, at_aws: bool) -> Result<String, String> {
+        let partition = arn.split(':').nth(1).unwrap_or_default();
+        let region = PARTITIONS.iter().find(|(_, name)| *name == partition).map_or("eu-", |(prefix, _)| prefix);
+        let region = Region::new(format!("{region}central-1"));
+        in_region(arn, at_aws, region)
+    }
+
+    fn in_region(arn: &str, at_aws: bool, region: Region) -> Result<String, String> {
+        let by_variable = Given { by: "AWS_REGION".into(), value: region.to_string() };
+        let home = EndpointConfig { region, endpoint_url: (!at_aws).then(|| "https://ceph.example".to_owned()) };
+        parse(Given { by: BY.into(), value: arn.to_owned() }, &home, &by_variable).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -195,7 +156,7 @@ mod tests {
             "arn:aws:iam::123456789012:role/a,b",
             &longest,
         ] {
-            assert_eq!(role(arn, false).map(RoleArn::into_string), Ok(arn.to_owned()));
+            assert_eq!(role(arn, false), Ok(arn.to_owned()));
         }
         for arn in ["arn:aws:iam:::role/app", "urn:ecs:iam::s3:role/x", "arn:aws:iam::role/ClientRole"] {
             assert!(role(arn, true).is_err(), "AWS has none of these: {arn}");
@@ -213,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_has_is_refused_everywhere() {
+    fn no_server_takes_malformed_roles() {
         let whole = "arn:aws:iam::123456789012:role/app";
         let saml = "arn:aws:iam::123456789012:saml-provider/idp";
         for (arn, remedy) in [
@@ -247,12 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn p12_what_is_no_role_of_aws_is_refused_with_the_way_out() {
+    fn p12_text_that_is_no_role_gets_a_remedy() {
         let zero = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?";
         let account = "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the \
                        endpoint (AWS_ENDPOINT_URL_STS)";
         let nobody =
             "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN";
+        let belongs = "this belongs to a role; use the ARN of the role itself, with role/ in its last part";
         let alone = format!("this is a role's name alone; {FORM}");
         let long_name = format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65));
         for (arn, remedy) in [
@@ -275,21 +237,12 @@ mod tests {
                 "this is a session of the role; use the role's own ARN, \"arn:aws:iam::123456789012:role/app\" (and \
                  its path, if it has one)",
             ),
-            (
-                "arn:aws:iam::123456789012:instance-profile/app",
-                "this is an instance profile; use the ARN of the role in it, with role/ in its last part",
-            ),
+            ("arn:aws:iam::123456789012:instance-profile/app", belongs),
             ("arn:aws:iam::123456789012:user/app", nobody),
             ("arn:aws:iam::123456789012:group/app", nobody),
             ("arn:aws:iam::123456789012:root", nobody),
-            (
-                "arn:aws:iam::123456789012:policy/app",
-                "this is a policy; use the ARN of the role that it is attached to",
-            ),
-            (
-                "arn:aws:iam::123456789012:oidc-provider/oidc.example/id",
-                "this is an identity provider; use the ARN of a role that trusts it",
-            ),
+            ("arn:aws:iam::123456789012:policy/app", belongs),
+            ("arn:aws:iam::123456789012:oidc-provider/oidc.example/id", belongs),
         ] {
             let expected = format!("AWS_ROLE_ARN is {arn:?}, which is no role's ARN: {remedy}");
             assert_eq!(role(arn, true).err(), Some(expected));
@@ -300,7 +253,7 @@ mod tests {
             "arn:aws-cn:iam::123456789012:role/app",
             "arn:aws-us-gov:iam::123456789012:role/app",
         ] {
-            assert_eq!(role(arn, true).map(RoleArn::into_string), Ok(arn.to_owned()));
+            assert_eq!(role(arn, true), Ok(arn.to_owned()));
         }
         let long_path = format!("arn:aws:iam::123456789012:role/{}/app", "x".repeat(2048));
         assert!(
@@ -312,11 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_asked_for_in_its_own_partition() {
+    fn role_must_be_in_the_regions_partition() {
         let check = |partition: &str, region: &str| {
-            let region = Given { by: "AWS_REGION", value: region.to_owned() };
-            let role = role(&format!("arn:{partition}:iam::123456789012:role/app"), true).unwrap();
-            role.check_region(BY, &region).map_err(|error| error.to_string())
+            let arn = format!("arn:{partition}:iam::123456789012:role/app");
+            in_region(&arn, true, Region::new(region.to_owned())).map(drop)
         };
         for (partition, region) in [
             ("aws", "eu-central-1"),
@@ -337,30 +289,5 @@ mod tests {
              the two"
         );
         assert!(check("aws", "us-gov-west-1").is_err());
-    }
-
-    #[test]
-    fn policies_are_named_by_their_arns_and_there_are_ten_at_most() {
-        let arns = |arns: &[&str]| {
-            let value = arns.iter().map(|arn| (*arn).to_owned()).collect();
-            policy_arns(Given { by: "Builder::policy_arns", value }).map_err(|error| error.to_string())
-        };
-        let read_only = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-
-        assert!(arns(&[]).is_ok());
-        assert!(arns(&[read_only, "arn:aws-cn:iam::123456789012:policy/team/own"]).is_ok());
-        assert!(arns(&[read_only; 10]).is_ok());
-        assert_eq!(
-            arns(&[read_only; 11]).unwrap_err(),
-            "Builder::policy_arns is 11 ARNs: STS takes at most 10 managed policies"
-        );
-        assert_eq!(
-            arns(&[read_only, "ReadOnlyAccess"]).unwrap_err(),
-            "Builder::policy_arns is \"ReadOnlyAccess\", which is not a managed policy's ARN: write it as \
-             arn:aws:iam::123456789012:policy/NAME, or arn:aws:iam::aws:policy/NAME for one of AWS's own"
-        );
-        for arn in ["", "arn:aws:iam::aws:policy/", "arn:aws:iam::aws:role/x", "arn:aws:iam::aws:policy/a b"] {
-            assert!(arns(&[arn]).is_err(), "{arn}");
-        }
     }
 }

@@ -1,15 +1,15 @@
-//! The STS endpoint.
+//! The endpoint URL of STS: its rule, and how it is shown without a password.
 
 use std::fmt;
 
 use http::Uri;
 
-use super::parse::{quoted, refused};
+use super::invalid_value::{invalid_value, quoted};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::is_loopback;
 
-/// An endpoint as it was given. It may hold what is not for everyone's eyes until it was parsed.
+/// A URL as it was given. It may hold a password until it is parsed.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) struct RawUrl(pub(super) String);
 
@@ -19,38 +19,39 @@ impl fmt::Debug for RawUrl {
     }
 }
 
-/// By the parser that the SDK puts the endpoint through.
+/// The parser is that of the SDK, so that both read an endpoint alike.
 pub(super) fn parse(url: Given<RawUrl>) -> Result<String, BuildError> {
     let Given { by, value: RawUrl(text) } = url;
-    let refuse = |problem: &str, remedy: &str| {
-        Err(refused(by, format_args!("{}, {problem}", quoted(&without_secrets(&text))), remedy))
+    let (problem, remedy) = match flaw(&text) {
+        None => return Ok(text),
+        Some((problem, "")) => (problem, "write it as https://HOST, with a port or path if need be"),
+        Some(flaw) => flaw,
     };
-    let example = "write it as https://HOST, with a port or path if need be";
-    let Ok(uri) = text.parse::<Uri>() else { return refuse("which is not a URL", example) };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return refuse("which is not a whole URL", example);
-    };
-    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-        return refuse("which is neither https nor http", example);
-    }
-    if authority.as_str().contains('@') {
-        return refuse(
-            "with a user name in it",
-            "STS is asked with the token alone; take out what stands before the @",
-        );
-    }
-    if uri.query().is_some() || text.contains('#') {
-        return refuse("with a query or fragment", "give scheme, host, port and path alone");
-    }
-    let host = uri.host().unwrap_or_default();
-    let port = authority.as_str().strip_prefix(host).unwrap_or_default();
-    if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
-        return refuse("without a host, or with a port that is none", example);
-    }
-    Ok(text)
+    Err(invalid_value(by, format_args!("{}, {problem}", quoted(&without_secrets(&text))), remedy))
 }
 
-/// Whether what is sent there goes over a network in clear text.
+/// The problem and its remedy. An empty remedy stands for the most common one.
+fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
+    let Ok(uri) = text.parse::<Uri>() else { return Some(("which is not a URL", "")) };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Some(("which is not a whole URL", ""));
+    };
+    let host = uri.host().unwrap_or_default();
+    let port = authority.as_str().strip_prefix(host).unwrap_or_default();
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        Some(("which is neither https nor http", ""))
+    } else if authority.as_str().contains('@') {
+        Some(("with a user name in it", "STS is asked with the token alone; take out what stands before the @"))
+    } else if uri.query().is_some() || text.contains('#') {
+        Some(("with a query or fragment", "give scheme, host, port and path alone"))
+    } else if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
+        Some(("without a host, or with a port that is none", ""))
+    } else {
+        None
+    }
+}
+
+/// True if requests to this URL cross a network in clear text.
 pub(super) fn is_exposed(url: &str) -> bool {
     url.parse().is_ok_and(|uri: Uri| {
         uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
@@ -58,7 +59,8 @@ pub(super) fn is_exposed(url: &str) -> bool {
     })
 }
 
-/// The SDK's endpoint rules refuse an endpoint beside FIPS or dual stack, on each call. Better said once, before.
+/// The SDK's endpoint rules refuse an endpoint with FIPS or dual stack on every call. This error comes once, before
+/// them.
 pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) -> Result<(), BuildError> {
     let (variant, variable) = match (use_fips, use_dual_stack) {
         (true, _) => ("FIPS", "AWS_USE_FIPS_ENDPOINT"),
@@ -71,7 +73,7 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
     ))
 }
 
-/// Blanks what may be secret in a URL: the part before the last `@`, and a query.
+/// Hides what may be secret in a URL: the part before the last `@`, and the query.
 fn without_secrets(url: &str) -> String {
     let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
     let shown = match url.rsplit_once('@') {
@@ -89,12 +91,12 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str) -> Result<String, String> {
-        let given = Given { by: "AWS_ENDPOINT_URL_STS", value: RawUrl(url.to_owned()) };
+        let given = Given { by: "AWS_ENDPOINT_URL_STS".into(), value: RawUrl(url.to_owned()) };
         parse(given).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_url_is_kept_as_it_was_given() {
+    fn url_is_kept_as_given() {
         for url in [
             "https://sts.eu-central-1.amazonaws.com",
             "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com/",
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_what_is_no_endpoint_is_refused_with_the_way_out() {
+    fn p12_text_that_is_no_endpoint_gets_a_remedy() {
         let example = "write it as https://HOST, with a port or path if need be";
         for (url, text) in [
             ("sts.example", format!(r#""sts.example", which is not a whole URL: {example}"#)),

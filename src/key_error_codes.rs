@@ -1,33 +1,33 @@
-//! AWS's error codes that are about the key that signed a request: the one list, for services and for STS.
+//! The error codes by which AWS rejects the access key of a request: one list for services and for STS.
 
 use std::time::{Duration, SystemTime};
 
-/// How old the key must be for this code to mean that it is no good. `None`: the code says nothing about the key.
+/// The least age of a key that this code rejects. A younger key may only be unknown there. `None`: the code is not
+/// about the key.
 ///
-/// `clock_off`: see [`clock_off`]. `None` if the answer has no `Date`.
-///
-/// `AuthFailure` is not in the list, because EC2 uses it for authorization as well.
+/// `clock_off`: see [`clock_off`]. `None` if the answer has no `Date`. `AuthFailure` is not in the list, because EC2
+/// uses it for authorization as well.
 pub(crate) fn least_age(code: &str, clock_off: Option<Duration>) -> Option<Duration> {
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "InvalidToken" => Some(Duration::ZERO),
-        // Services say so of an expired key, and of a signature with a wrong time.
+        // Services send this code for an expired key, and for a signature with a wrong time.
         "RequestExpired" if clock_off.is_some_and(|off| off <= CLOCK_IS_RIGHT) => Some(Duration::ZERO),
         "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => Some(PROPAGATION),
         _ => None,
     }
 }
 
-/// Whether this code may be about the key, whatever the clock shows.
+/// True if the code may be about the key, whatever the clock shows.
 pub(crate) fn names_key(code: &str) -> bool {
     least_age(code, Some(Duration::ZERO)).is_some()
 }
 
-/// How far the local clock is from the server's, by the `Date` of an answer that has just come.
+/// The distance between the local clock and the `Date` of an answer that has just come.
 pub(crate) fn clock_off(date: SystemTime, ours: SystemTime) -> Duration {
     date.duration_since(ours).unwrap_or_else(|later| later.duration())
 }
 
-/// A key this young may not be known everywhere yet.
+/// A younger key may not be known everywhere yet.
 const PROPAGATION: Duration = Duration::from_secs(30);
 /// Services accept a signature whose time is up to 5 minutes from theirs, most up to 15 minutes.
 const CLOCK_IS_RIGHT: Duration = Duration::from_secs(5 * 60);
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_says_what_it_should_about_keys() {
+    fn each_code_has_its_least_key_age() {
         let at_once = Some(Duration::ZERO);
         for (code, expected) in [
             ("ExpiredToken", at_once),

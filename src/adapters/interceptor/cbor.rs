@@ -1,6 +1,6 @@
-//! As much of CBOR (RFC 8949) as finds an error's code. The SDK's own reader brings libraries for big numbers with it.
+//! Finds the code of an error in CBOR (RFC 8949). The SDK's own reader would add libraries for big numbers.
 
-/// The text of `__type` in a map: where Smithy's RPC v2 has the code of an error.
+/// The text of `__type` in a map: Smithy's RPC v2 has the code of an error there.
 pub(super) fn error_type(body: &[u8]) -> Option<&str> {
     let mut rest = Rest(body);
     let (MAP, mut left) = rest.head()? else { return None };
@@ -13,11 +13,11 @@ pub(super) fn error_type(body: &[u8]) -> Option<&str> {
     None
 }
 
-/// What is not read yet.
+/// The bytes that are not read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// Major type and argument of the next item. Without an argument: of indefinite length, or a break.
+    /// Major type and argument of the next item. An item of indefinite length and a break have no argument.
     fn head(&mut self) -> Option<(u8, Option<u64>)> {
         let first = *self.take(1)?.first()?;
         let argument = match first & 31 {
@@ -32,7 +32,7 @@ impl<'a> Rest<'a> {
         Some((first >> 5, argument))
     }
 
-    /// Passes one item. Gives its text, if it is text in one piece.
+    /// Skips one item. Returns its text, if it is text in one piece.
     fn item(&mut self, depth: u8) -> Option<Option<&'a str>> {
         match self.head()? {
             (UNSIGNED | NEGATIVE | SIMPLE, Some(_)) => {}
@@ -51,7 +51,7 @@ impl<'a> Rest<'a> {
         Some(None)
     }
 
-    /// Whether a collection goes on: for so many elements, or until a break.
+    /// True if a collection has another element. `left`: number of elements, or `None` up to a break.
     fn has_more(&mut self, left: &mut Option<u64>) -> bool {
         match (left, self.0) {
             (Some(left), _) => {
@@ -83,7 +83,7 @@ const MAP: u8 = 5;
 const TAG: u8 = 6;
 const SIMPLE: u8 = 7;
 const BREAK: u8 = 0xff;
-/// Errors of services are flat. A body that nests deeper is not one.
+/// Errors of services are flat. A body that nests deeper is no error.
 const DEPTH: u8 = 16;
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_error_has_no_code() {
+    fn other_bodies_have_no_code() {
         let nested = [vec![0xa1], vec![0x81; 100_000]].concat();
         let endless = [0xa1, 0x61, b'a', 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         let bodies: [&[u8]; 8] = [

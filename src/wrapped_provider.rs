@@ -1,6 +1,7 @@
-//! Any provider of the SDK as a source: what it gives, and what its failures mean for the next attempt.
+//! A wrapped provider: any provider of the SDK as a source of the engine, and the class of each of its failures.
 
 use std::error::Error as StdError;
+use std::iter::successors;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,18 +14,18 @@ use crate::error::{Error, ErrorKind, in_words};
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 use crate::scrub::{chain, printable};
 
-/// Somebody else's provider, asked by one task, in bounded time.
-pub(crate) struct Wrapped {
+/// Another crate's provider. One task calls it, with a time limit.
+pub(crate) struct WrappedProvider {
     provider: SharedCredentialsProvider,
-    /// What it is called in logs and errors.
+    /// Its name in logs and errors.
     name: String,
     attempt_timeout: Duration,
     time_source: SharedTimeSource,
-    /// What it gave last never expires.
+    /// The last credentials never expire.
     endless: AtomicBool,
 }
 
-impl Wrapped {
+impl WrappedProvider {
     pub(crate) fn new(
         provider: SharedCredentialsProvider,
         name: String,
@@ -35,8 +36,11 @@ impl Wrapped {
     }
 
     fn failure(&self, error: CredentialsError) -> Failure {
-        if let Some(ours) = ours(&error) {
-            return self.failure_of_ours(ours.clone());
+        if let Some(cause) = ours(&error) {
+            // Our own error holds no secret, and names the cause best.
+            let (class, message) = (Class::of(cause), format!("{} gave no credentials", self.name));
+            let error = Error::caused_by(cause.clone(), message, "see its own error below");
+            return Failure { class, error, retry_after: None };
         }
         let (class, kind, hint) = match &error {
             CredentialsError::CredentialsNotLoaded(_) => (
@@ -51,55 +55,38 @@ impl Wrapped {
             CredentialsError::ProviderError(_) => (Class::Transient, ErrorKind::ServiceUnavailable, AGAIN),
             _ => (Class::Unclear, ErrorKind::Unexpected, AGAIN),
         };
-        // What it displays, scrubbed; never the error itself, which may print an answer with keys in it.
+        // The scrubbed text only: the error itself may print an answer with keys in it.
         let said = printable(&chain(&error), "", 512);
-        let error = Error::new(kind, format!("{} gave no credentials: {said}", self.name))
-            .with_hint(hint)
-            .with_transient(class != Class::Config);
-        Failure { class, error, retry_after: None }
-    }
-
-    /// It says best what is wrong, and what that means, and holds no secret.
-    fn failure_of_ours(&self, cause: Error) -> Failure {
-        let class = Class::of(&cause);
-        let remedy = cause.remedy().unwrap_or("see its own error below").to_owned();
-        let error = Error::new(cause.kind(), format!("{} gave no credentials", self.name))
-            .with_hint(remedy)
-            .with_transient(cause.is_transient())
-            .with_source(cause);
-        Failure { class, error, retry_after: None }
+        failure(class, kind, format!("{} gave no credentials: {said}", self.name), hint)
     }
 
     fn late(&self) -> Failure {
         let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
         let hint = "check what it calls (a process, a file system, an endpoint). If it is only slow, raise attempt_timeout. The provider is asked again";
-        let error = Error::new(ErrorKind::TimedOut, message).with_hint(hint);
-        Failure { class: Class::Transient, error, retry_after: None }
+        failure(Class::Transient, ErrorKind::TimedOut, message, hint)
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
         let hint = "either it hands out old credentials from a cache, or the clock of this machine is ahead. Compare the clock with a \
              time server first. The provider is asked again";
-        let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
-        Failure { class: Class::Transient, error, retry_after: None }
+        failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 
     fn incomplete(&self) -> Failure {
         let message = format!("{} gave credentials without an access key or without a secret key", self.name);
         let hint = "the answer that it received was incomplete; see its own log. The provider is asked again";
-        let error = Error::new(ErrorKind::Unexpected, message).with_hint(hint).with_transient(true);
-        Failure { class: Class::Transient, error, retry_after: None }
+        failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 }
 
-impl Source for Wrapped {
+impl Source for WrappedProvider {
     async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
         let Ok(outcome) = timeout(self.attempt_timeout, self.provider.provide_credentials()).await else {
             return Err(self.late());
         };
         let credentials = outcome.map_err(|error| self.failure(error))?;
-        // aws-config's takes an answer of STS without a secret for a good one.
+        // The STS provider of aws-config accepts an answer without a secret key.
         if credentials.access_key_id().is_empty() || credentials.secret_access_key().is_empty() {
             return Err(self.incomplete());
         }
@@ -115,11 +102,11 @@ impl Source for Wrapped {
         Ok(Grant { credentials, expiration, date: None, requested: LONGEST, principal })
     }
 
-    /// A provider tells of no change. Credentials that never expire, and so would never be asked for again, may have
-    /// been replaced all the same.
+    /// A provider cannot report a change. Credentials that never expire may be replaced, so the provider is asked for
+    /// new ones from time to time.
     async fn changed(&self) -> Change {
         loop {
-            sleep(LOOK_AGAIN).await;
+            sleep(ENDLESS_REFRESH).await;
             if self.endless.load(Ordering::Relaxed) {
                 return Change::Identity;
             }
@@ -131,23 +118,21 @@ impl Source for Wrapped {
     }
 }
 
-/// An error of this crate among the causes.
+fn failure(class: Class, kind: ErrorKind, message: String, hint: &str) -> Failure {
+    let error = Error::new(kind, message).with_hint(hint).with_transient(class != Class::Config);
+    Failure { class, error, retry_after: None }
+}
+
+/// The error of this crate among the causes, if there is one.
 fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(ours) = error.downcast_ref() {
-            return Some(ours);
-        }
-        cause = error.source();
-    }
-    None
+    successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 const AGAIN: &str = "check what it calls, if this lasts. The provider is asked again";
-/// As good as for ever, and far from the end of any clock.
+/// Lifetime of credentials without an expiry. No clock overflows so soon.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
-/// How long keys that never expire may be used after they were replaced.
-const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// Interval of the calls for credentials that never expire.
+const ENDLESS_REFRESH: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -173,9 +158,14 @@ mod tests {
         }
     }
 
-    fn source(provider: impl ProvideCredentials + 'static) -> Wrapped {
+    fn source(provider: impl ProvideCredentials + 'static) -> WrappedProvider {
         let time = SharedTimeSource::new(StaticTimeSource::from_secs(NOW));
-        Wrapped::new(SharedCredentialsProvider::new(provider), "the vault".to_owned(), Duration::from_secs(20), time)
+        WrappedProvider::new(
+            SharedCredentialsProvider::new(provider),
+            "the vault".to_owned(),
+            Duration::from_secs(20),
+            time,
+        )
     }
 
     const NOW: u64 = 1_900_000_000;
@@ -233,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p9_the_error_of_a_provider_is_told_but_not_kept() {
+    async fn p9_foreign_error_is_quoted_but_not_kept() {
         let failure = source(Gives(|| Err(CredentialsError::provider_error(Leaky("secret-canary"))))).fetch(CALM).await;
         let error = failure.err().unwrap().error;
         assert!(error.to_string().contains("the vault is sealed"), "{error}");
@@ -242,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p12_an_error_of_this_crate_stays_the_cause_and_counts_as_what_it_is() {
+    async fn p12_own_error_keeps_its_class_and_stays_the_cause() {
         fn fails(kind: ErrorKind) -> Result<Credentials, CredentialsError> {
             Err(CredentialsError::provider_error(Error::new(kind, "what it says").with_hint("what to do")))
         }
@@ -278,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_that_never_expire_are_asked_for_again_and_others_when_they_must() {
+    async fn endless_credentials_are_asked_for_again() {
         for (gives, again) in [
             ((|| Ok(credentials(None))) as fn() -> Result<Credentials, CredentialsError>, true),
             (|| Ok(credentials(Some(3600))), false),

@@ -1,4 +1,4 @@
-//! An interceptor that hears a service refuse the key, and tells the provider.
+//! The SDK interceptor: it finds the error codes by which a service rejects credentials, and reports them.
 
 mod cbor;
 
@@ -17,14 +17,14 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
 use roxmltree::Document;
 
-use crate::key_refusal::{clock_off, least_age};
+use crate::key_error_codes::{clock_off, least_age};
 use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
 impl BackgroundCredentialsProvider {
-    /// For one service's config, optional: hears the service refuse the key and calls
-    /// [`invalidate`](Self::invalidate). It reads the code in each protocol of AWS: JSON, XML, CBOR, and the headers
-    /// `x-amzn-errortype` and `x-amzn-query-error`.
+    /// Returns an interceptor for the config of one service. If the service rejects the credentials of a request, the
+    /// interceptor calls [`invalidate`](Self::invalidate). It is optional. It reads the error code in each protocol of
+    /// AWS: JSON, XML, CBOR, and the headers `x-amzn-errortype` and `x-amzn-query-error`.
     ///
     /// | code | acts |
     /// |---|---|
@@ -33,7 +33,7 @@ impl BackgroundCredentialsProvider {
     /// | `RequestExpired` | if the answer's `Date` and the client's clock are at most 5 minutes apart; otherwise the clock is the cause |
     /// | all others, such as `AccessDenied` and `AuthFailure` | never |
     ///
-    /// `SdkConfig` has no place for interceptors, hence one line per service:
+    /// An `SdkConfig` has no place for interceptors, so each service needs one line:
     ///
     /// ```no_run
     /// # fn example(provider: aws_web_identity::WebIdentityCredentialsProvider, config: aws_config::SdkConfig) {
@@ -44,20 +44,20 @@ impl BackgroundCredentialsProvider {
     /// ```
     #[must_use]
     pub fn interceptor(&self) -> SharedInterceptor {
-        SharedInterceptor::new(Rejection(self.supervisor().clone()))
+        SharedInterceptor::new(RejectionInterceptor(self.supervisor().clone()))
     }
 }
 
 #[derive(Debug)]
-struct Rejection(Supervisor);
+struct RejectionInterceptor(Supervisor);
 
 #[dyn_dispatch_hint]
-impl Intercept for Rejection {
+impl Intercept for RejectionInterceptor {
     fn name(&self) -> &'static str {
         "WebIdentityRejection"
     }
 
-    /// Notes the key: later hooks cannot see the request.
+    /// Stores the access key id, because later hooks cannot see the request.
     fn read_before_transmit(
         &self,
         context: &BeforeTransmitInterceptorContextRef<'_>,
@@ -78,7 +78,7 @@ impl Intercept for Rejection {
     ) -> Result<(), BoxError> {
         if context.output_or_error().is_err()
             && let Some(SignedWith(key)) = config_bag.load::<SignedWith>()
-            && let clock_off = clock_is_off(context.response(), runtime_components)
+            && let clock_off = clock_distance(context.response(), runtime_components)
             && let Some(least_age) = error_codes(context.response()).find_map(|code| least_age(&code, clock_off))
         {
             self.0.rejected(key, least_age);
@@ -87,13 +87,13 @@ impl Intercept for Rejection {
     }
 }
 
-/// How far the clock that signed is from the service's.
-fn clock_is_off(response: &Response, components: &RuntimeComponents) -> Option<Duration> {
+/// The distance between the clock that signed and the clock of the service.
+fn clock_distance(response: &Response, components: &RuntimeComponents) -> Option<Duration> {
     let date = DateTime::from_str(response.headers().get("date")?, Format::HttpDate).ok()?;
     Some(clock_off(SystemTime::try_from(date).ok()?, components.time_source()?.now()))
 }
 
-/// The access key id that the request was signed with; no secret.
+/// The access key id that signed the request. It is no secret.
 struct SignedWith(String);
 
 impl fmt::Debug for SignedWith {
@@ -112,7 +112,7 @@ fn signing_key(authorization: &str) -> Option<&str> {
     credential.split('/').next().filter(|key| !key.is_empty())
 }
 
-/// The error's codes, in whatever protocol the service speaks. A service that once spoke the query protocol has two: that of
+/// The error codes of the answer, in any protocol. A service that once spoke the query protocol sends two: the code of
 /// its new protocol, and the old one in `x-amzn-query-error`.
 fn error_codes(response: &Response) -> impl Iterator<Item = String> {
     let in_header = |name| response.headers().get(name).map(|code| bare(code).to_owned());
@@ -120,7 +120,7 @@ fn error_codes(response: &Response) -> impl Iterator<Item = String> {
     codes.into_iter().flatten()
 }
 
-/// Of CBOR, XML or JSON. The first byte tells them apart.
+/// The code in a body of CBOR, XML or JSON. The first byte tells the formats apart.
 fn code_in_body(response: &Response) -> Option<String> {
     let body = response.body().bytes()?;
     if let Some(code) = cbor::error_type(body) {
@@ -129,7 +129,7 @@ fn code_in_body(response: &Response) -> Option<String> {
     let xml = std::str::from_utf8(body).ok().map(str::trim_start).filter(|text| text.starts_with('<'));
     if let Some(xml) = xml {
         let document = Document::parse(xml).ok()?;
-        // Below `Error`, `ErrorResponse` or EC2's `Response`, at its own depth in each.
+        // Its depth differs below `Error`, `ErrorResponse` and the `Response` of EC2.
         let code = document.descendants().find(|node| node.has_tag_name("Code"))?;
         return Some(code.text()?.trim().to_owned());
     }
@@ -138,7 +138,7 @@ fn code_in_body(response: &Response) -> Option<String> {
     Some(bare(code).to_owned())
 }
 
-/// `prefix#Code:uri` or `Code;Sender` without what surrounds the code.
+/// The code of `prefix#Code:uri` or `Code;Sender`.
 fn bare(code: &str) -> &str {
     let code = code.split([':', ';']).next().unwrap_or(code);
     code.rsplit('#').next().unwrap_or(code).trim()

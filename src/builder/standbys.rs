@@ -1,126 +1,93 @@
-//! The standbys of STS.
-
-use std::fmt;
+//! The standbys: other STS endpoints, and the rules by which they fit the one at home.
 
 use aws_types::region::Region;
 use http::Uri;
 
-use super::arn::partition_of;
-use super::endpoint::{self, RawUrl};
-use super::parse::{self, Shown, quoted, refused};
+use super::RawStandby;
+use super::endpoint_url::{self, RawUrl};
+use super::invalid_value::{invalid_value, quoted};
+use super::region::{self, partition_of};
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::sts::EndpointConfig;
+use crate::sts::{EndpointConfig, StsConfig};
 
-/// A standby as it was given.
-#[derive(Clone)]
-pub(super) enum RawStandby {
-    Region(Region),
-    Url(RawUrl),
+/// Checks the standbys against `sts` and against each other.
+pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<EndpointConfig>, BuildError> {
+    let mut standbys: Vec<EndpointConfig> = Vec::with_capacity(given.len());
+    for standby in given {
+        let (by, standby) = match standby {
+            RawStandby::Region(region) => (BY_REGION, of_region(region, sts)?),
+            RawStandby::Url(url) => (BY_URL, of_url(url, sts)?),
+        };
+        let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
+        if is_same(&standby, &sts.home) {
+            let problem = format_args!("{}, which is where STS is asked in the first place", shown());
+            return Err(invalid_value(by, problem, "name another, or none; no_standbys() takes the old ones out"));
+        }
+        if standbys.iter().any(|other| is_same(&standby, other)) {
+            let remedy = "name each once; no_standbys() takes the old ones out";
+            return Err(invalid_value(by, format_args!("{} twice", shown()), remedy));
+        }
+        standbys.push(standby);
+    }
+    Ok(standbys)
 }
 
-impl fmt::Debug for RawStandby {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Region(region) => Shown(region.as_ref()).fmt(f),
-            Self::Url(url) => url.fmt(f),
-        }
+fn of_region(region: Region, sts: &StsConfig) -> Result<EndpointConfig, BuildError> {
+    let name = region.to_string();
+    if let Some(url) = &sts.home.endpoint_url {
+        return Err(invalid_value(
+            BY_REGION,
+            format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name), quoted(url)),
+            "the token would be sent to another STS than that; use standby_endpoint_url, with \
+             https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
+        ));
     }
+    let name = region::parse(Given { by: BY_REGION.into(), value: name }, true)?;
+    check_partition(BY_REGION, &name, &name, sts)?;
+    Ok(EndpointConfig { region, endpoint_url: None })
 }
 
-/// What the standbys of one provider have in common.
-pub(super) struct Home<'a> {
-    pub(super) site: &'a EndpointConfig,
-    pub(super) use_fips: bool,
-    pub(super) use_dual_stack: bool,
+fn of_url(url: RawUrl, sts: &StsConfig) -> Result<EndpointConfig, BuildError> {
+    let url = endpoint_url::parse(Given { by: BY_URL.into(), value: url })?;
+    endpoint_url::no_variants(&url, sts.use_fips, sts.use_dual_stack)?;
+    let at_aws = region_in(&url);
+    if let Some(region) = &at_aws {
+        check_partition(BY_URL, &url, region.as_ref(), sts)?;
+    }
+    // A chained role signs for this region.
+    let region = at_aws.unwrap_or_else(|| sts.home.region.clone());
+    Ok(EndpointConfig { region, endpoint_url: Some(url) })
 }
 
-impl Home<'_> {
-    /// Those that are valid beside it, and beside each other.
-    pub(super) fn standbys(&self, given: Vec<RawStandby>) -> Result<Vec<EndpointConfig>, BuildError> {
-        let mut standbys: Vec<EndpointConfig> = Vec::with_capacity(given.len());
-        for raw in given {
-            let (by, standby) = match raw {
-                RawStandby::Region(region) => (BY_REGION, self.region(region)?),
-                RawStandby::Url(url) => (BY_URL, self.url(url)?),
-            };
-            let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
-            if is_same(&standby, self.site) {
-                let problem = format_args!("{}, which is where STS is asked in the first place", shown());
-                return Err(refused(by, problem, "name another, or none; no_standbys() takes the old ones out"));
-            }
-            if standbys.iter().any(|other| is_same(&standby, other)) {
-                return Err(refused(
-                    by,
-                    format_args!("{} twice", shown()),
-                    "name each once; no_standbys() takes the old ones out",
-                ));
-            }
-            standbys.push(standby);
-        }
-        Ok(standbys)
+/// An STS at home that is not AWS's has no partition, and every standby fits it.
+fn check_partition(by: &'static str, given: &str, region: &str, sts: &StsConfig) -> Result<(), BuildError> {
+    let home = match &sts.home.endpoint_url {
+        Some(url) => region_in(url),
+        None => Some(sts.home.region.clone()),
+    };
+    let Some(home) = home else { return Ok(()) };
+    let (here, there) = (partition_of(home.as_ref()), partition_of(region));
+    if here == there {
+        return Ok(());
     }
-
-    fn region(&self, region: Region) -> Result<EndpointConfig, BuildError> {
-        let name = Given { by: BY_REGION, value: region.as_ref().to_owned() };
-        if let Some(url) = &self.site.endpoint_url {
-            return Err(refused(
-                BY_REGION,
-                format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name.value), quoted(url)),
-                "the token would be sent to another STS than that; use standby_endpoint_url, with \
-                 https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
-            ));
-        }
-        let name = parse::region(name, true)?.value;
-        self.same_partition(BY_REGION, &name, &name)?;
-        Ok(EndpointConfig { region, endpoint_url: None })
-    }
-
-    /// Of AWS's STS, if that is what is asked at home.
-    fn home_region(&self) -> Option<Region> {
-        match &self.site.endpoint_url {
-            Some(url) => region_in(url),
-            None => Some(self.site.region.clone()),
-        }
-    }
-
-    fn same_partition(&self, by: &'static str, given: &str, region: &str) -> Result<(), BuildError> {
-        let Some(home) = self.home_region() else { return Ok(()) };
-        let (here, there) = (partition_of(home.as_ref()), partition_of(region));
-        if here == there {
-            return Ok(());
-        }
-        Err(refused(
-            by,
-            format_args!(
-                "{}, of partition {there}, but {}, where STS is asked in the first place, is of partition {here}",
-                quoted(given),
-                home
-            ),
-            "credentials of one partition are not good in another; name a region of the same; no_standbys() takes the old \
-             ones out",
-        ))
-    }
-
-    fn url(&self, url: RawUrl) -> Result<EndpointConfig, BuildError> {
-        let url = endpoint::parse(Given { by: BY_URL, value: url })?;
-        endpoint::no_variants(&url, self.use_fips, self.use_dual_stack)?;
-        let at_aws = region_in(&url);
-        if let Some(region) = &at_aws {
-            self.same_partition(BY_URL, &url, region.as_ref())?;
-        }
-        // Role chaining signs for it.
-        let region = at_aws.unwrap_or_else(|| self.site.region.clone());
-        Ok(EndpointConfig { region, endpoint_url: Some(url) })
-    }
+    Err(invalid_value(
+        by,
+        format_args!(
+            "{}, of partition {there}, but {home}, where STS is asked in the first place, is of partition {here}",
+            quoted(given)
+        ),
+        "credentials of one partition are not good in another; name a region of the same; no_standbys() takes the old \
+         ones out",
+    ))
 }
 
-/// Whether AWS's own STS is asked there, be it by the name of a VPC endpoint.
+/// True if the endpoint is AWS's own STS, also by the name of a VPC endpoint.
 pub(super) fn is_aws(endpoint_url: Option<&str>) -> bool {
     endpoint_url.is_none_or(|url| region_in(url).is_some())
 }
 
-/// The region whose endpoint of AWS this is: `sts.REGION.amazonaws.com`, or a VPC endpoint's name.
+/// The region of an endpoint of AWS: `sts.REGION.amazonaws.com`, or the name of a VPC endpoint.
 fn region_in(url: &str) -> Option<Region> {
     let uri: Uri = url.parse().ok()?;
     let host = uri.host()?.to_ascii_lowercase();
@@ -131,17 +98,14 @@ fn region_in(url: &str) -> Option<Region> {
 }
 
 fn is_same(one: &EndpointConfig, other: &EndpointConfig) -> bool {
-    match (&one.endpoint_url, &other.endpoint_url) {
-        (None, None) => one.region == other.region,
-        (Some(one), Some(other)) => one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/')),
-        (None, Some(url)) | (Some(url), None) => {
-            one.region == other.region
-                && url.trim_end_matches('/').eq_ignore_ascii_case(&format!("https://sts.{}.amazonaws.com", one.region))
-        }
-    }
+    let url = |site: &EndpointConfig| match &site.endpoint_url {
+        Some(url) => url.trim_end_matches('/').to_ascii_lowercase(),
+        None => format!("https://sts.{}.amazonaws.com", site.region),
+    };
+    url(one) == url(other)
 }
 
-/// Of AWS's endpoints of STS; one that ends in another stands before it.
+/// The ends of AWS's host names. An end that contains another one stands before it.
 const AWS_DOMAINS: [&str; 4] = [".vpce.amazonaws.com", ".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 const BY_REGION: &str = "Builder::standby_region";
 const BY_URL: &str = "Builder::standby_endpoint_url";
@@ -175,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn standbys_are_asked_in_the_order_in_which_they_were_given() {
+    fn standbys_keep_their_order() {
         let builder = Builder::default().standby_region(Region::new("eu-west-1"));
         let sts =
             resolve(builder.standby_endpoint_url("https://sts.example").standby_region(Region::new("eu-north-1")), &[]);
@@ -186,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_standby_that_cannot_help_is_refused() {
+    fn p12_standby_that_cannot_help_is_refused() {
         let region = |name: &'static str| Builder::default().standby_region(Region::new(name));
         let url = |url: &str| Builder::default().standby_endpoint_url(url);
         let ceph = ("AWS_ENDPOINT_URL_STS", "https://ceph.example/");
@@ -212,8 +176,7 @@ mod tests {
             (
                 region("eu-west-1a"),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1a\", which is no region: it is an availability zone; \
-                 write its region, eu-west-1",
+                "Builder::standby_region is \"eu-west-1a\", which is no region: write it as eu-west-1",
             ),
             (
                 region("eu-west-1"),

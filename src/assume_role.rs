@@ -1,7 +1,7 @@
-//! The chain: credentials of one role for those of another.
+//! A chained role: an exchange of the base's credentials for those of another role.
 //!
-//! Those of the base come from its own engine, which keeps them fresh; nothing here fetches them. A base that fails is
-//! a failure of the chain, and one that got new credentials ends it.
+//! The base has an engine of its own, which keeps its credentials fresh. A failure of the base is a failure of the
+//! chained role. New credentials of the base end that failure.
 
 mod hints;
 
@@ -12,18 +12,18 @@ use tokio::time::timeout;
 
 use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
-use crate::key_refusal::least_age;
+use crate::key_error_codes::least_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
 use crate::sts::{Authentication, ChainSettings, Endpoints, ExchangeFailure, Session};
 
-/// Credentials of one role, from STS, for those of a base.
+/// The source of a chained role: it trades credentials of the base at STS.
 pub(crate) struct AssumeRole {
-    /// A handle like any other: the base lives as long as what stands on it.
+    /// Counts as a handle: the base lives at least as long as its chained roles.
     base: Supervisor,
     session: Session,
     settings: ChainSettings,
     sts: Endpoints,
-    /// The generation of the base that was used last, or reported as new.
+    /// Generation of the base that was used last, or reported as new.
     seen: AtomicU64,
 }
 
@@ -33,7 +33,7 @@ impl AssumeRole {
     }
 
     async fn sign_with(&self) -> Result<Credentials, Failure> {
-        // Noted before they are taken: what comes in between is new to us.
+        // Stored before the credentials are read. A refresh in between then counts as new.
         self.seen.fetch_max(self.base.status().generation, Ordering::Relaxed);
         match timeout(self.sts.attempt_timeout(), self.base.credentials()).await {
             Ok(credentials) => credentials.map_err(|error| self.without_base(error)),
@@ -45,10 +45,7 @@ impl AssumeRole {
         let class = Class::of(&cause);
         let (role, base) = (&self.session.role_arn, self.base.subject());
         let message = format!("{role} could not be assumed without credentials of {base}");
-        let error = Error::new(cause.kind(), message)
-            .with_hint(cause.remedy().unwrap_or("see the base's own error below").to_owned())
-            .with_transient(cause.is_transient())
-            .with_source(cause);
+        let error = Error::caused_by(cause, message, "see the base's own error below");
         Failure { class, error, retry_after: None }
     }
 
@@ -77,7 +74,7 @@ impl AssumeRole {
 
 impl Source for AssumeRole {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        // Waited for without a permit: the base may need one itself.
+        // The chained role holds no permit while it waits, because the base may need one itself.
         self.sign_with().await?;
         let permit = self.sts.permit(attempt).await;
         let credentials = self.sign_with().await?;
@@ -93,7 +90,7 @@ impl Source for AssumeRole {
                 return Change::Content;
             }
             if updates.changed().await.is_err() {
-                // The base was shut down: there will be no more of it.
+                // The base was shut down, and will have no new credentials.
                 std::future::pending::<()>().await;
             }
         }
