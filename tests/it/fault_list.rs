@@ -160,7 +160,7 @@ const fn page(status: u16, content_type: &'static str, body: &'static str) -> Fa
 }
 
 /// White space before the root, so that only the length is wrong.
-const PADDED: [u8; 100 * 1024] = {
+static PADDED: [u8; 100 * 1024] = {
     let good = concat!(start!(), secret_key!(), far_expiration!(), end!()).as_bytes();
     let mut padded = [b' '; 100 * 1024];
     let mut at = 0;
