@@ -17,6 +17,7 @@ mod example;
 mod examples;
 mod exchange;
 mod expired_token;
+mod fault_list;
 mod faults;
 mod federation;
 mod field_bugs;

@@ -52,7 +52,11 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_is_logged_after_a_mended_mistake() {
     let aws = TestAws::start().await;
-    aws.sts().set_fault(Fault::ValidationError);
+    aws.sts().set_fault(Fault::Error {
+        status: 400,
+        code: "ValidationError",
+        message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    });
     let mut service = Service::start(&aws);
     eventually(|| service.log().contains("not ready until somebody mends this")).await;
     aws.sts().set_fault(None);
