@@ -58,7 +58,7 @@ async fn readiness_is_logged_after_a_mended_mistake() {
         message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
     });
     let mut service = Service::start(&aws);
-    eventually(|| service.log().contains("not ready until somebody mends this")).await;
+    eventually(|| service.log().contains("not ready until this is corrected")).await;
     aws.sts().set_fault(None);
     // Ends the failure; else the next attempt is minutes away.
     aws.rotate();
