@@ -1,4 +1,4 @@
-//! What is wrong with a file, a setting or an answer ends in an error that names it and says what to do (P12).
+//! Errors teach (P12): a wrong token file, setting, endpoint or answer ends in an error that names it and the remedy.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sdk_sts::Client;
+use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
@@ -216,32 +213,6 @@ async fn p12_whom_the_role_does_not_trust_reads_the_statement_that_is_missing() 
         &error.to_string(),
         &[unknown, "system:serviceaccount:shop:checkout", "sts.amazonaws.com", issuer, "oidc-provider"],
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
-    let rig = Rig::start().await;
-    let nodes = || Credentials::new("AKIANODE", "secret", None, None, "node");
-    let impatient = || rig.builder().wait_timeout(Duration::from_millis(500));
-    let mut builders = vec![impatient().token_file("/nonexistent/token")];
-    let faults = [Fault::AccessDenied, Fault::ValidationError, Fault::InternalFailure, Fault::Throttled, Fault::Hang];
-    builders.extend(faults.iter().map(|_| impatient()));
-    for (builder, fault) in builders.into_iter().zip(std::iter::once(None).chain(faults.map(Some))) {
-        rig.sts.set_fault(fault);
-        let provider = builder.build().unwrap();
-        let chain = || CredentialsProviderChain::first_try("WebIdentity", provider.clone()).or_else("Node", nodes());
-        soon(chain().provide_credentials()).await.unwrap_err();
-
-        for config in [rig.config(), provider.install(rig.config())] {
-            let chain = SharedCredentialsProvider::new(chain());
-            let config = config.into_builder().credentials_provider(chain).build();
-            soon(Client::new(&config).get_caller_identity().send()).await.unwrap_err();
-        }
-        // Once shut down it is still the one that was configured.
-        soon(provider.shutdown()).await;
-        soon(chain().provide_credentials()).await.unwrap_err();
-    }
-    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "nothing was signed");
 }
 
 /// With the time that a busy machine may need for an attempt.
