@@ -12,14 +12,18 @@ use regex_lite::Regex;
 /// Relative links and pictures are resolved through `repository` of Cargo.toml, so they must name what is in it.
 #[test]
 fn each_link_of_the_readme_leads_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(crate::ROOT);
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let link = Regex::new(r"\]\(([^)]+)\)").unwrap();
     let (mut files, mut pages) = (0, 0);
     for target in link.captures_iter(&readme).map(|found| found.get(1).unwrap().as_str()) {
         if let Some(page) = target.strip_prefix(DOCS) {
-            let page = page.strip_suffix('/').map_or("docs.rs".to_owned(), |page| format!("docs/{page}.rs"));
-            assert!(src().join(page).exists(), "{target}");
+            let file = format!("docs/{}.rs", page.trim_end_matches('/'));
+            let is_there = |file: &str| src().join(file).exists();
+            assert!(
+                if page.is_empty() { is_there("docs.rs") || is_there("docs/mod.rs") } else { is_there(&file) },
+                "{target}"
+            );
             pages += 1;
         } else if !target.starts_with("https://") {
             assert!(root.join(target).exists(), "{target}");
@@ -32,7 +36,7 @@ fn each_link_of_the_readme_leads_somewhere() {
 const DOCS: &str = "https://docs.rs/aws-web-identity/latest/aws_web_identity/docs/";
 
 fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    Path::new(crate::ROOT).join("src")
 }
 
 /// The Rust files below a folder, without those whose name, with or without `.rs`, is in `except`.

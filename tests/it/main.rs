@@ -63,3 +63,6 @@ mod ways;
 
 // For `ways`.
 use aws_web_identity::test_util::ProjectedVolume;
+
+/// The folder of the repository.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -48,6 +48,8 @@ async fn silence_of_sts_keeps_the_last_endpoint() {
     let provider = clock.drive(rig.builder()).connect().await.unwrap();
     rig.sts.set_fault(Fault::Hang);
     let (refreshed, ()) = tokio::join!(provider.refresh(), async {
+        // Attempts start at least a second apart, and last 8 s at most.
+        clock.advance(Duration::from_secs(1), &[&rig.sts]).await;
         rig.sts.wait_for_calls(2).await;
         clock.advance(Duration::from_secs(9), &[&rig.sts]).await;
     });
