@@ -4,8 +4,6 @@
 mod autotraits;
 mod aws_config_chain;
 mod background_provider;
-#[cfg(target_os = "linux")]
-mod bare_worlds;
 mod ceph_rgw;
 mod chained_role;
 mod clock_skew;
@@ -15,11 +13,12 @@ mod docs_pages;
 mod doctor;
 mod engine_thread;
 mod error_texts;
-mod example;
+#[cfg(target_os = "linux")]
+mod example_bare_machines;
+#[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
+mod example_object_storage;
 mod example_pod_identity;
 mod example_whoami;
-#[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
-mod examples;
 mod exchange;
 #[cfg(feature = "default-https-client")]
 mod http_client;
@@ -28,9 +27,9 @@ mod hung_token_file;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
 mod issuer_and_trust_changes;
+mod kubernetes_manifests;
 mod layering;
 mod lifecycle;
-mod manifests;
 mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -41,7 +40,6 @@ mod object_store;
 mod opendal;
 mod reads;
 mod rejection;
-mod rig;
 mod sdk_client;
 mod secrets;
 #[cfg(all(unix, feature = "metrics"))]
@@ -61,6 +59,8 @@ mod token_source;
 #[path = "../../src/web_identity/testing/ways.rs"]
 mod ways;
 
+use support as rig;
+use support::example_program as example;
 // For `ways`.
 use aws_web_identity::test_util::ProjectedVolume;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::rig::soon;
+use super::soon;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ProcessResources {
