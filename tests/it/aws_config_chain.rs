@@ -17,7 +17,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
-use crate::rig::{ARN, ROLE, Rig, key, soon, spec, who};
+use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
 
 /// The node's role, which nobody is to get; it counts who asks.
 #[derive(Clone, Debug, Default)]
@@ -44,12 +44,14 @@ async fn p8_a_chain_never_falls_through_a_failure_of_web_identity() {
     ] {
         let rig = Rig::start().await;
         rig.sts.set_fault(fault);
-        let mut builder = rig.builder().wait_timeout(Duration::from_secs(2));
+        let mut builder = rig.builder().wait_timeout(Duration::from_millis(500));
         if fault.is_none() {
             builder = builder.token_file("/no/such/token");
         }
         let node = Node::default();
-        let chain = CredentialsProviderChain::first_try("WebIdentity", builder.build().unwrap());
+        let provider = builder.build().unwrap();
+        eventually(|| provider.status().last_error.is_some()).await;
+        let chain = CredentialsProviderChain::first_try("WebIdentity", provider);
         let chain = chain.or_else("Node", node.clone());
         let error = soon(chain.provide_credentials()).await.unwrap_err();
         let ours: &Error = error.source().unwrap().downcast_ref().unwrap();

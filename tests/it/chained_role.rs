@@ -266,7 +266,8 @@ async fn p2_p12_what_the_chain_has_outlives_a_base_that_was_shut_down_and_its_er
 async fn p12_a_base_without_a_token_is_said_by_the_chain() {
     let rig = rig().await;
     let base = rig.builder().token_file("/nowhere/token").attempt_timeout(Duration::from_millis(300)).build().unwrap();
-    let lake = base.assume_role(LAKE).wait_timeout(Duration::from_secs(2)).build().unwrap();
+    let lake = base.assume_role(LAKE).wait_timeout(Duration::from_millis(500)).build().unwrap();
+    eventually(|| lake.status().last_error.is_some()).await;
     let error = soon(lake.provide_credentials()).await.unwrap_err();
     let ours: &Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!((ours.kind(), ours.is_transient()), (ErrorKind::TokenUnavailable, false), "nothing is mounted there");

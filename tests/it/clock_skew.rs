@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
 use aws_web_identity::{ErrorKind, Phase};
 
-use crate::rig::{Rig, expired_token, key, soon, spec};
+use crate::rig::{Rig, eventually, expired_token, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p7_a_local_clock_that_is_ahead_keeps_no_token_from_sts() {
@@ -23,7 +23,8 @@ async fn p7_a_local_clock_that_is_ahead_keeps_no_token_from_sts() {
 async fn p7_the_first_token_of_a_process_is_always_for_sts_to_judge() {
     let rig = Rig::start().await;
     rig.rotate(expired_token());
-    let provider = rig.builder().wait_timeout(Duration::from_secs(2)).build().unwrap();
+    let provider = rig.builder().wait_timeout(Duration::from_millis(500)).build().unwrap();
+    eventually(|| provider.status().last_error.is_some()).await;
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, Some("ExpiredTokenException")), "{error}");
     rig.rotate(spec());

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon};
+use crate::rig::{ClosedPort, ROLE, Rig, eventually, failure, soon};
 use crate::support::own_process::{DEAD_PROXIES, in_process_of};
 
 /// Without an `SdkConfig`, and so without an HTTP client of the user.
@@ -28,7 +28,7 @@ fn builder(rig: &Rig, endpoint: &str) -> Builder {
 }
 
 async fn refused(rig: &Rig, endpoint: &str) -> Error {
-    soon(builder(rig, endpoint).wait_timeout(Duration::from_secs(1)).connect()).await.unwrap_err()
+    failure(builder(rig, endpoint).wait_timeout(Duration::from_millis(500))).await
 }
 
 /// A name of two hosts, one of which lets each packet vanish.

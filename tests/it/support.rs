@@ -17,7 +17,7 @@ use aws_types::SdkConfig;
 use aws_web_identity::test_util::{
     AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TestAws, TokenSpec, TrustedRole,
 };
-use aws_web_identity::{BackgroundCredentialsProvider, Builder, WebIdentityCredentialsProvider};
+use aws_web_identity::{BackgroundCredentialsProvider, Builder, Error, WebIdentityCredentialsProvider};
 use tokio::runtime::Handle;
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
@@ -191,6 +191,13 @@ fn woken() -> bool {
 /// A test that would hang fails.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+}
+
+/// The error of a provider that cannot work. An attempt has failed before the wait begins, so a busy machine changes nothing.
+pub(crate) async fn failure(builder: Builder) -> Error {
+    let provider = builder.build().unwrap();
+    eventually(|| provider.status().last_error.is_some()).await;
+    soon(provider.refresh()).await.unwrap_err()
 }
 
 pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
