@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // STS fails: what is valid stays in use.
-    aws.sts().set_fault(Fault::InternalFailure);
+    aws.sts().set_fault(Fault::ServiceUnavailable);
     if let Err(error) = identity.refresh().await {
         say!("\nSTS is down: {error}");
     }

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use aws_web_identity::test_util::Fault;
-
 use crate::lane::Lane;
 use crate::party::Party;
 use crate::pulse::Pulse;
@@ -40,10 +38,7 @@ impl Book {
                 if call.at < until {
                     *self.calls.entry(session_name.clone()).or_default() += 1;
                 }
-                // Of those that were spoiled on their way nobody could use one.
-                let is_whole = matches!(call.fault, None | Some(Fault::OtherShape));
-                let (Some(key), Some(sent), Some(expiration), true) =
-                    (call.access_key_id, call.answered, call.expiration, is_whole)
+                let (Some(key), Some(sent), Some(expiration)) = (call.access_key_id, call.answered, call.expiration)
                 else {
                     continue;
                 };

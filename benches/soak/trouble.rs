@@ -24,8 +24,8 @@ pub(crate) enum Files {
 
 /// All faults in turn, each lane at another one. After eight that sessions outlive there is one that outlives them.
 pub(crate) async fn faults(lane: Arc<Lane>, lanes: usize, plan: Plan) {
-    let first = lane.number * Fault::ALL.len() / lanes;
-    let of = |nth: usize| Fault::ALL[nth % Fault::ALL.len()];
+    let first = lane.number * FAULTS.len() / lanes;
+    let of = |nth: usize| FAULTS[nth % FAULTS.len()];
     for step in 0.. {
         lane.home.set_fault(of(first + step));
         sleep(plan.fault).await;
@@ -95,3 +95,22 @@ pub(crate) async fn demands(parties: Vec<Arc<Party>>) {
         }
     }
 }
+
+const FAULTS: [Fault; 12] = [
+    Fault::ServiceUnavailable,
+    Fault::Throttled,
+    Fault::AccessDenied,
+    Fault::ExpiredToken,
+    Fault::ConnectionReset,
+    Fault::CutBody,
+    Fault::Hang,
+    Fault::Error { status: 500, code: "InternalFailure", message: "We encountered an internal error." },
+    Fault::Error { status: 429, code: "TooManyRequestsException", message: "Too Many Requests" },
+    Fault::Error {
+        status: 400,
+        code: "InvalidIdentityToken",
+        message: "Couldn't retrieve verification key from your identity provider",
+    },
+    Fault::Page { status: 502, content_type: "text/html", body: "<h1>502 Bad Gateway</h1>" },
+    Fault::Page { status: 200, content_type: "text/html", body: "<h1>Welcome to our network.</h1>" },
+];

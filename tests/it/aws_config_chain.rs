@@ -17,6 +17,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
+use crate::fault_list;
 use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
 
 /// The node's role, which nobody is to get; it counts who asks.
@@ -39,7 +40,7 @@ async fn p8_a_chain_never_falls_through_a_failure_of_web_identity() {
         (Some(Fault::AccessDenied), ErrorKind::RoleDenied),
         (Some(Fault::ServiceUnavailable), ErrorKind::ServiceUnavailable),
         (Some(Fault::ExpiredToken), ErrorKind::TokenRejected),
-        (Some(Fault::Garbage), ErrorKind::Unexpected),
+        (Some(fault_list::GARBAGE), ErrorKind::Unexpected),
         (None, ErrorKind::TokenUnavailable),
     ] {
         let rig = Rig::start().await;
@@ -127,7 +128,13 @@ async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
     let nodes = || Credentials::new("AKIANODE", "secret", None, None, "node");
     let impatient = || rig.builder().wait_timeout(Duration::from_millis(500));
     let mut builders = vec![impatient().token_file("/nonexistent/token")];
-    let faults = [Fault::AccessDenied, Fault::ValidationError, Fault::InternalFailure, Fault::Throttled, Fault::Hang];
+    let faults = [
+        Fault::AccessDenied,
+        fault_list::VALIDATION_ERROR,
+        fault_list::INTERNAL_FAILURE,
+        Fault::Throttled,
+        Fault::Hang,
+    ];
     builders.extend(faults.iter().map(|_| impatient()));
     for (builder, fault) in builders.into_iter().zip(std::iter::once(None).chain(faults.map(Some))) {
         rig.sts.set_fault(fault);

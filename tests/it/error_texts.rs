@@ -10,6 +10,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
+use crate::fault_list;
 use crate::isolated::Isolated;
 use crate::rig::{ClosedPort, ROLE, Rig, eventually, failure, soon};
 
@@ -185,7 +186,9 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_an_answer_that_is_not_stss_is_told_from_one_that_is() {
     let rig = Rig::start().await;
-    for fault in [Fault::Garbage, Fault::HtmlError, Fault::EmptyBody, Fault::Redirect, Fault::Json] {
+    for fault in
+        [fault_list::GARBAGE, fault_list::HTML_ERROR, fault_list::EMPTY_BODY, fault_list::REDIRECT, fault_list::JSON]
+    {
         rig.sts.set_fault(fault);
         let error = failure(impatient(&rig)).await;
         assert_eq!(error.kind(), ErrorKind::Unexpected, "{fault:?}: {error:?}");

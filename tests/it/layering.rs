@@ -115,7 +115,7 @@ fn sources() -> Vec<(PathBuf, String)> {
                 if !["recipes", "test_util", "tests"].contains(&name.as_str()) {
                     directories.push(path);
                 }
-            } else if name.ends_with(".rs") && name != "tests.rs" {
+            } else if name.ends_with(".rs") && !["test_util.rs", "tests.rs"].contains(&name.as_str()) {
                 let source = fs::read_to_string(&path).unwrap();
                 found.push((path, source));
             }

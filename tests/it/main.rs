@@ -20,6 +20,7 @@ mod example_object_storage;
 mod example_pod_identity;
 mod example_whoami;
 mod exchange;
+mod fault_list;
 #[cfg(feature = "default-https-client")]
 mod http_client;
 #[cfg(target_os = "linux")]

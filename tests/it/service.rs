@@ -8,6 +8,7 @@ use aws_web_identity::test_util::Fault;
 use tempfile::NamedTempFile;
 
 use crate::example::example;
+use crate::fault_list;
 use crate::metrics::{NAMES, names_in};
 use crate::rig::{ROLE, Rig, eventually, soon, spec};
 
@@ -53,7 +54,7 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_is_logged_after_a_mended_mistake() {
     let rig = Rig::start().await;
-    rig.sts.set_fault(Fault::ValidationError);
+    rig.sts.set_fault(fault_list::VALIDATION_ERROR);
     let mut service = Service::start(&rig);
     eventually(|| service.log().contains("not ready until somebody mends this")).await;
     rig.sts.set_fault(None);

@@ -1,4 +1,4 @@
-//! Whether a token is good: its form, its issuer, its signature, its audience, its time.
+//! The check of a token: form, issuer, audience, signature and times.
 
 use std::time::SystemTime;
 
@@ -10,17 +10,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use crate::test_util::{http, seconds};
+use crate::test_util::{http_client, seconds};
 
-/// What a good token says.
-#[derive(Debug)]
+/// Claims of a token that passed the check.
 pub(super) struct Verified {
     pub(super) issuer: String,
     pub(super) subject: String,
     pub(super) audience: Vec<String>,
 }
 
-/// A token in its parts, of which nothing is known to be true.
+/// A token in its parts. Nothing of it is checked yet.
 pub(super) struct Token<'a> {
     message: &'a str,
     header: Value,
@@ -41,12 +40,11 @@ impl<'a> Token<'a> {
         })
     }
 
-    /// What it says of its subject.
     pub(super) fn subject(&self) -> Option<&str> {
         self.claims["sub"].as_str()
     }
 
-    /// Goes through all that makes it good for somebody with these providers, which list these audiences.
+    /// Checks the token for an account with the OIDC providers `issuers`, each of which lists `audiences`.
     pub(super) async fn verify(
         &self,
         issuers: &[String],
@@ -56,7 +54,9 @@ impl<'a> Token<'a> {
         let now = seconds(now);
         let issuer = self.claims["iss"].as_str().ok_or_else(|| missing("iss"))?;
         if !issuers.iter().any(|known| known == issuer) {
-            return Err(Refusal::no_provider(issuer));
+            return Err(Refusal::invalid_identity_token(format!(
+                "No OpenIDConnect provider found in your account for {issuer}"
+            )));
         }
         let audience = match &self.claims["aud"] {
             Value::String(one) => vec![one.clone()],
@@ -67,11 +67,13 @@ impl<'a> Token<'a> {
         let time = |claim| self.claims[claim].as_i64().ok_or_else(|| missing(claim));
         let (expires_at, issued_at) = (time("exp")?, time("iat")?);
         if !audience.iter().any(|one| audiences.contains(one)) {
-            return Err(Refusal::incorrect_audience());
+            return Err(Refusal::invalid_identity_token("Incorrect token audience"));
         }
         self.verify_signature(&published_keys(issuer).await.ok_or_else(Refusal::no_verification_key)?)?;
         if now >= expires_at {
-            return Err(Refusal::expired_web_identity(now, expires_at));
+            let message =
+                format!("Token expired: current date/time {now} must be before the expiration date/time {expires_at}");
+            return Err(Refusal::new(400, "ExpiredTokenException", message));
         }
         if now < issued_at.max(self.claims["nbf"].as_i64().unwrap_or(issued_at)) {
             return Err(Refusal::invalid_identity_token("Token is not valid yet"));
@@ -86,14 +88,14 @@ impl<'a> Token<'a> {
         }
         let same_id = |key: &&Value| key["kid"].is_string() && key["kid"] == self.header["kid"];
         let key = keys.iter().find(same_id).ok_or_else(Refusal::no_verification_key)?;
-        // A key is good for its own algorithm only.
+        // A key verifies signatures of its own algorithm only.
         if key["alg"] == *algorithm && self.is_signed_with(key).is_some() {
             return Ok(());
         }
         Err(Refusal::invalid_identity_token("The token's signature does not match"))
     }
 
-    // By aws-lc-rs itself: jsonwebtoken wants one provider per process, and another crate's features can take it away.
+    // Not with jsonwebtoken: it needs one crypto provider per process, and the features of another crate can remove it.
     fn is_signed_with(&self, key: &Value) -> Option<()> {
         let field = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str()?).ok();
         let (message, signature) = (self.message.as_bytes(), &self.signature);
@@ -110,7 +112,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Asks the issuer, as AWS does, for where its keys are and then for them. The mock keeps no copy.
+/// Fetches the issuer's discovery page and then its keys, as AWS does. The mock keeps no copy.
 async fn published_keys(issuer: &str) -> Option<Vec<Value>> {
     let discovery: Value = get_json(&format!("{issuer}/.well-known/openid-configuration")).await?;
     if discovery["issuer"] != issuer {
@@ -124,7 +126,7 @@ async fn published_keys(issuer: &str) -> Option<Vec<Value>> {
 }
 
 async fn get_json(url: &str) -> Option<Value> {
-    serde_json::from_slice(&http::get(url).await.ok()?).ok()
+    serde_json::from_slice(&http_client::get(url).await?).ok()
 }
 
 fn missing(claim: &str) -> Refusal {

@@ -116,8 +116,8 @@
 //! The kit's sockets want real time: do not use it under a paused Tokio clock. [`MockSts::set_session_length`] makes time
 //! short instead. [`TestAws`] and [`ProjectedVolume`] are for Unix: they need symbolic links.
 
-mod http;
 mod http_client;
+mod http_server;
 mod issuer;
 mod mock_sts;
 #[cfg(unix)]
@@ -142,28 +142,30 @@ fn now() -> SystemTime {
     SystemTimeSource::new().now()
 }
 
-/// As tokens tell time.
+/// Seconds since 1970, as tokens give times.
 fn seconds(at: SystemTime) -> i64 {
-    // Seconds since 1970 fit for as long as there is a SystemTime to hold them.
     match at.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_secs() as i64,
         Err(before) => -(before.duration().as_secs() as i64),
     }
 }
 
-/// Always the same for the same text.
-fn uuid(of: &str) -> String {
-    let hash = digest(&SHA256, of.as_bytes());
+/// A UUID that is always the same for the same text.
+fn uuid(text: &str) -> String {
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.as_ref()[..16]);
+    bytes.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..16]);
     // Version 4, variant 1.
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    let hex = hex(&bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// A test that panicked elsewhere has said enough: nobody else needs to.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Locks a mutex, also after a panic of another test: that test has failed already.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,17 +1,16 @@
-//! An OIDC issuer: an API server's two pages about its keys, and tokens signed with them.
+//! An OIDC issuer: tokens, and the two pages that an API server publishes about its keys.
 
-mod certificate;
 mod signing_key;
 mod token_spec;
 
 pub use token_spec::{Algorithm, TokenSpec};
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 use hyper::{Request, Response, StatusCode};
@@ -19,7 +18,7 @@ use serde_json::json;
 
 use self::signing_key::SigningKey;
 use self::token_spec::Signer;
-use super::http::{self, Reply, Server};
+use super::http_server::{Reply, Server, listen, response};
 use super::lock;
 
 /// The OIDC issuer of a cluster, on loopback, until its last handle is dropped.
@@ -56,11 +55,10 @@ struct Shared {
 
 struct State {
     available: bool,
-    with_certificates: bool,
     hold_back: bool,
-    /// At most one for each algorithm.
+    /// At most one key for each algorithm.
     signing: Vec<Arc<SigningKey>>,
-    /// The newest first: Ceph's gateway looks at no other.
+    /// The newest key first.
     published: Vec<Arc<SigningKey>>,
     held_back: Vec<Arc<SigningKey>>,
 }
@@ -72,28 +70,16 @@ impl OidcIssuer {
     ///
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start() -> Self {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0)).await
-    }
-
-    /// As [`start`](Self::start), at an address of your choice, for a server that wants its issuers on a certain port. At port
-    /// 80 the URL names no port.
-    ///
-    /// # Panics
-    ///
-    /// Outside a Tokio runtime, or when nobody may listen there.
-    pub async fn start_at(address: impl Into<SocketAddr>) -> Self {
-        let (listener, address) = http::listen_at(address.into()).await;
-        let url = if address.port() == 80 { format!("http://{}", address.ip()) } else { format!("http://{address}") };
+        let (listener, address) = listen().await;
         let mut state = State {
             available: true,
-            with_certificates: false,
             hold_back: false,
             signing: Vec::new(),
             published: Vec::new(),
             held_back: Vec::new(),
         };
         state.signing_key(Algorithm::Es256);
-        let shared = Arc::new(Shared { url, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { url: format!("http://{address}"), state: Mutex::new(state) });
         let server = Server::start(listener, {
             let shared = Arc::clone(&shared);
             move |request: Request<Bytes>| {
@@ -156,18 +142,6 @@ impl OidcIssuer {
         }
     }
 
-    /// Whether each published key has its certificate beside it (`x5c`): Ceph's gateway takes keys in no other form. An API
-    /// server publishes none, and nor does the issuer until told.
-    pub fn publish_certificates(&self, on: bool) {
-        lock(&self.shared.state).with_certificates = on;
-    }
-
-    /// What an IAM OIDC provider knows the certificate of the present key by: its SHA-1 in hexadecimal digits.
-    pub fn thumbprint(&self, algorithm: Algorithm) -> String {
-        let key = lock(&self.shared.state).signing_key(algorithm);
-        key.thumbprint()
-    }
-
     /// While not available, both pages answer 503. Minting goes on.
     pub fn set_available(&self, available: bool) {
         lock(&self.shared.state).available = available;
@@ -181,10 +155,10 @@ impl fmt::Debug for OidcIssuer {
 }
 
 impl Shared {
-    fn answer(&self, path: &str) -> Response<http::Body> {
+    fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         let state = lock(&self.state);
         if !state.available {
-            return http::response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the issuer is not available");
+            return response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the issuer is not available");
         }
         let (content_type, page) = match path {
             "/.well-known/openid-configuration" => {
@@ -198,15 +172,14 @@ impl Shared {
                 ("application/json", page)
             }
             "/openid/v1/jwks" => {
-                let jwk = if state.with_certificates { SigningKey::jwk_with_certificate } else { SigningKey::jwk };
-                let keys: Vec<_> = state.published.iter().map(|key| jwk(key)).collect();
+                let keys: Vec<_> = state.published.iter().map(|key| key.jwk()).collect();
                 ("application/jwk-set+json", json!({ "keys": keys }))
             }
-            _ => return http::response(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
+            _ => return response(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
         };
-        let mut response = http::response(StatusCode::OK, content_type, page.to_string());
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
-        response
+        let mut answer = response(StatusCode::OK, content_type, page.to_string());
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+        answer
     }
 }
 

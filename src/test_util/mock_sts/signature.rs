@@ -1,5 +1,5 @@
-//! Whether a request is signed by whom it says: the mock signs the same request with the secret that it gave, and
-//! compares.
+//! The check of a request's signature (SigV4). The mock signs the same request with the secret that it gave, and
+//! compares the signatures.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +15,25 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::{Request, Uri};
 
-use super::form::Form;
 use super::refusal::Refusal;
+use super::request::Form;
+use crate::test_util::hex;
 
-/// What a request says of its signature, in its headers or, when presigned, in its query.
-#[derive(Debug)]
+/// The signer of a request: see [`MockSts::verify`](super::MockSts::verify).
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Caller {
+    /// The session of the role, such as `arn:aws:sts::123456789012:assumed-role/checkout/checkout-0`.
+    pub arn: String,
+    /// The access key that made the signature.
+    pub access_key_id: String,
+    /// The region that the signature is for.
+    pub region: String,
+    /// The service that the signature is for, by its name in signatures: `s3`, `sqs`, `dynamodb`.
+    pub service: String,
+}
+
+/// The claims of a request about its signature, from its headers or, if presigned, from its query.
 pub(super) struct Signed {
     pub(super) access_key_id: String,
     pub(super) region: String,
@@ -173,7 +187,7 @@ fn named_hash<B>(request: &Request<B>) -> Option<&str> {
 }
 
 fn hash(request: &Request<impl AsRef<[u8]>>) -> String {
-    digest(&SHA256, request.body().as_ref()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest(&SHA256, request.body().as_ref()).as_ref())
 }
 
 /// Path and query, without what a presigner adds.

@@ -1,30 +1,27 @@
 //! An STS that checks what AWS checks, answers as AWS answers, and fails on demand.
 
+mod account;
 mod answer;
-mod assume_role;
 mod builder;
 mod call;
-mod caller;
-mod exchange;
 mod fault;
-mod form;
 mod refusal;
-mod role;
+mod request;
+mod roles;
 mod server;
 mod session;
-mod sigv4;
-mod verify;
+mod signature;
+mod token;
 
-pub use assume_role::AssumableRole;
 pub use builder::MockStsBuilder;
 pub use call::Call;
-pub use caller::Caller;
 pub use fault::Fault;
 pub use refusal::Refusal;
-pub use role::TrustedRole;
+pub use roles::{AssumableRole, TrustedRole};
+pub use signature::Caller;
 
 use std::fmt;
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -33,10 +30,12 @@ use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use tokio::sync::watch;
 
-use self::server::{Shared, State};
-use super::http::Server;
+use self::account::Account;
+use self::server::{Sessions, Shared, State};
 use super::http_client::LoopbackClient;
+use super::http_server::{Server, listen};
 use super::lock;
 
 /// AWS, as far as web identity goes, on loopback, until its last handle is dropped.
@@ -62,7 +61,7 @@ use super::lock;
 ///
 /// sts.set_session_length(Duration::from_secs(5));
 /// sts.set_latency(Duration::from_millis(50));
-/// sts.fail_next(2, Fault::InternalFailure);
+/// sts.fail_next(2, Fault::ServiceUnavailable);
 /// sts.fail_next(1, Fault::ConnectionReset);
 /// let config = sts.sdk_config(); // no credentials yet: that is what the exchange is for
 /// # assert!(config.credentials_provider().is_none());
@@ -87,7 +86,8 @@ impl MockSts {
     ///
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn another_region(&self) -> Self {
-        builder::serve(|endpoint_url| self.shared.another(endpoint_url)).await
+        let Shared { account, sessions, .. } = &*self.shared;
+        Self::serve(account.clone(), sessions.clone(), self.shared.settings().session_length).await
     }
 
     /// Its URL, for `AWS_ENDPOINT_URL_STS`.
@@ -146,7 +146,7 @@ impl MockSts {
     /// All requests so far, in the order of their coming, but for those that it was told to
     /// [forget](Self::forget_before).
     pub fn calls(&self) -> Vec<Call> {
-        self.state().calls.kept()
+        self.state().calls.kept.iter().cloned().collect()
     }
 
     /// Forgets the requests that came before `at`, by this machine's clock, and the sessions, of all regions, that had
@@ -205,11 +205,10 @@ impl MockSts {
 
     /// Whether answers have a `Date` header, as those of AWS do.
     pub fn set_send_date(&self, send: bool) {
-        self.state().settings.send_date = send;
+        self.state().settings.without_date = !send;
     }
 
-    /// The `retry-after` of [`Fault::Throttled`], [`Fault::TooManyRequests`] and [`Fault::ServiceUnavailable`], in
-    /// whole seconds.
+    /// Sets the `Retry-After` header of all errors, in whole seconds. Default: none.
     pub fn set_retry_after(&self, after: impl Into<Option<Duration>>) {
         self.state().settings.retry_after = after.into();
     }
@@ -228,6 +227,27 @@ impl MockSts {
     /// Lets services refuse this access key from now on, with this code: `ExpiredToken`, `InvalidClientTokenId`.
     pub fn reject_key(&self, access_key_id: impl Into<String>, code: impl Into<String>) {
         self.state().rejected.insert(access_key_id.into(), code.into());
+    }
+
+    async fn serve(account: Arc<Account>, sessions: Sessions, session_length: Option<Duration>) -> Self {
+        let (listener, address) = listen().await;
+        let mut state = State::default();
+        state.settings.session_length = session_length;
+        let shared = Arc::new(Shared {
+            endpoint_url: format!("http://{address}"),
+            account,
+            sessions,
+            state: Mutex::new(state),
+            arrivals: watch::Sender::new(0),
+        });
+        let server = Server::start(listener, {
+            let shared = Arc::clone(&shared);
+            move |request| {
+                let shared = Arc::clone(&shared);
+                async move { shared.handle(request).await }
+            }
+        });
+        Self { shared, _server: Arc::new(server) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
