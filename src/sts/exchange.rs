@@ -587,7 +587,7 @@ mod tests {
             .err()
             .unwrap();
         assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable));
-        assert!(failure.message.contains("onnection failure"), "{}", failure.message);
+        assert!(failure.message.contains("onnection refused"), "{}", failure.message);
         assert_eq!(failure.endpoint, format!("http://{closed}"));
 
         let server = Server::start("", Then::Reset).await;
