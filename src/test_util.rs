@@ -1,30 +1,40 @@
-//! AWS and a cluster on loopback, to test a service against.
+//! A test kit: AWS and a Kubernetes cluster on loopback, to test your own service against.
 //!
-//! Everything is real but the cloud: HTTP over loopback sockets, signed tokens, an STS that checks them against the
-//! issuer's published keys and refuses in AWS's own words, and signatures that are checked. So a service can be tested
-//! from the token to the signed request, with its failures. Nothing leaves loopback, whatever proxy variables say.
+//! [`TestAws`] starts all of it in one call:
 //!
-//! | you want | use |
+//! - [`OidcIssuer`] is the cluster's issuer. It signs service-account tokens and publishes its keys.
+//! - [`ProjectedVolume`] is the pod's volume. It holds the token, and replaces it as the kubelet does.
+//! - [`MockSts`] is AWS STS. It checks tokens against the issuer's published keys, gives credentials, and refuses bad
+//!   requests with the codes, statuses and messages of AWS.
+//! - [`MockSts::verify`] tells your own fake of S3 or SQS who signed a request.
+//!
+//! HTTP, tokens and signatures are real. So a test covers your service from the token to the signed request. Nothing leaves
+//! loopback, also when proxy variables are set.
+//!
+//! # What to use for which test
+//!
+//! | to test | use |
 //! |---|---|
-//! | all of it in one call | [`TestAws`] |
-//! | the kubelet: a new token, an expired one, one of another service account | [`TestAws::rotate`], [`TestAws::rotate_to`] with a [`TokenSpec`] |
-//! | an outage, throttling, a refusal | [`MockSts::fail_next`], [`MockSts::set_fault`] with a [`Fault`] |
+//! | the usual case | [`TestAws::start`], [`TestAws::builder`] |
+//! | a new token | [`TestAws::rotate`] |
+//! | an expired token, or the token of another service account | [`TestAws::rotate_to`] with a [`TokenSpec`] |
+//! | an outage, throttling, a refusal, a broken connection | [`MockSts::set_fault`] or [`MockSts::fail_next`] with a [`Fault`] |
 //! | a slow STS | [`MockSts::set_latency`] |
-//! | sessions of seconds | [`MockSts::set_session_length`] |
-//! | an STS whose clock is wrong | [`MockSts::set_clock_offset`] |
-//! | a trust policy that changes | [`MockSts::set_role`] with a [`TrustedRole`] |
-//! | a role that is assumed with another's credentials | [`MockStsBuilder::assumable_role`] with an [`AssumableRole`] |
+//! | several refreshes within seconds | [`MockSts::set_session_length`] |
+//! | clock skew between AWS and the pod | [`MockSts::set_clock_offset`] |
+//! | a changed trust policy | [`MockSts::set_role`] with a [`TrustedRole`] |
+//! | a chained role | [`MockStsBuilder::assumable_role`] with an [`AssumableRole`] |
 //! | a second region | [`MockSts::another_region`] |
-//! | a session that is revoked | [`MockSts::reject_key`] |
-//! | what STS was asked | [`MockSts::calls`], [`MockSts::wait_for_calls`] |
-//! | who signed a request to your own fake service | [`MockSts::verify`] |
-//! | a new signing key, an issuer that is away | [`OidcIssuer::rotate_key`], [`OidcIssuer::set_available`] |
-//! | a token file without the rest | [`ProjectedVolume`] |
+//! | a revoked session | [`MockSts::reject_key`] |
+//! | the requests that STS received | [`MockSts::calls`], [`MockSts::wait_for_calls`] |
+//! | the signer of a request to your own fake | [`MockSts::verify`] |
+//! | a new signing key, or an issuer that is down | [`OidcIssuer::rotate_key`], [`OidcIssuer::set_available`] |
+//! | a token file alone | [`ProjectedVolume`] |
 //!
 //! # A complete test
 //!
-//! The service has one handler, which stores a receipt in S3. Its test has a fake S3 of 15 lines. The fake asks the kit
-//! who signed each request.
+//! The service has one handler, which stores a receipt in S3. Its test has a fake S3 of 15 lines. The fake asks the kit who
+//! signed each request.
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -49,7 +59,7 @@
 //!     }
 //! }
 //!
-//! // The fake S3. It takes what this role has signed for S3, and refuses all else in AWS's words.
+//! // The fake S3. It accepts requests that this role signed for S3, and refuses others as AWS does.
 //! async fn fake_s3(State(sts): State<MockSts>, request: Request) -> (StatusCode, String) {
 //!     let (head, body) = request.into_parts();
 //!     let body = to_bytes(body, 1 << 20).await.unwrap();
@@ -66,7 +76,7 @@
 //!     }
 //! }
 //!
-//! // In a program of yours this is a `#[tokio::test]`.
+//! // In your own crate this is a `#[tokio::test]`.
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let aws = TestAws::start().await;
@@ -81,19 +91,19 @@
 //!     let post = || save(State(s3.clone()), Path("1".to_owned()), Bytes::from_static(b"bread"));
 //!     assert_eq!(post().await, StatusCode::CREATED);
 //!
-//!     // The kubelet replaces the token. The next exchange takes the new one.
+//!     // The kubelet replaces the token. The next exchange sends the new token.
 //!     aws.rotate();
 //!     identity.refresh().await?;
 //!     assert_eq!(post().await, StatusCode::CREATED);
 //!
-//!     // STS is away. The credentials are valid for an hour, and no request fails.
+//!     // STS is down. The credentials stay valid for an hour, so that no request fails.
 //!     aws.sts().set_fault(Fault::ServiceUnavailable);
 //!     let error = identity.refresh().await.unwrap_err();
 //!     assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
 //!     assert_eq!(post().await, StatusCode::CREATED);
 //!     aws.sts().set_fault(None);
 //!
-//!     // A second pod finds an expired token, and its error says so. It starts once the kubelet has replaced the token.
+//!     // A second pod finds an expired token: its error says so. With a new token the pod starts.
 //!     let expired = aws.token_spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600));
 //!     aws.rotate_to(expired);
 //!     let error = aws.builder().wait_timeout(Duration::from_secs(1)).connect().await.unwrap_err();
@@ -101,7 +111,7 @@
 //!     aws.rotate();
 //!     aws.builder().connect().await?;
 //!
-//!     // A request that this role did not sign: the fake refuses it, and the service says so.
+//!     // Another AWS gave the key of this request. The fake refuses the request, and the service reports the failure.
 //!     let stranger = TestAws::start().await;
 //!     let theirs = stranger.builder().connect().await?;
 //!     let config = s3.config().to_builder().credentials_provider(theirs).build();
@@ -113,8 +123,9 @@
 //!
 //! # Limits
 //!
-//! The kit's sockets want real time: do not use it under a paused Tokio clock. [`MockSts::set_session_length`] makes time
-//! short instead. [`TestAws`] and [`ProjectedVolume`] are for Unix: they need symbolic links.
+//! - The kit uses real sockets, so that it does not work under a paused Tokio clock. Use short sessions instead:
+//!   [`MockSts::set_session_length`].
+//! - [`TestAws`] and [`ProjectedVolume`] exist on Unix only, because they need symbolic links.
 
 mod http_client;
 mod http_server;
