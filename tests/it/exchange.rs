@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::fault_list;
 use crate::rig::{ARN, KeyUsed, ROLE, Rig, at_once, eventually, key, soon, spec, who};
-use crate::ways::InPlaceFile;
+use crate::rotations::InPlaceFile;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_five_hundred_first_callers_cost_one_exchange() {

@@ -11,7 +11,6 @@ mod chained;
 mod chains;
 #[cfg(target_os = "linux")]
 mod diagnosis;
-mod doctor;
 mod engine_thread;
 mod example;
 #[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
@@ -50,10 +49,10 @@ mod rig;
 mod roles;
 mod rotation_matrix;
 mod rotation_stress;
+#[path = "../../src/web_identity/testing/rotations.rs"]
+mod rotations;
 mod sdk_client;
 mod secrets;
-#[cfg(all(unix, feature = "metrics"))]
-mod service;
 mod shutdown_when;
 mod standby;
 mod status;
@@ -65,10 +64,11 @@ mod storage;
 mod test_kit;
 mod token_source;
 mod troubleshooting;
-#[path = "../../src/web_identity/testing/ways.rs"]
-mod ways;
 mod whoami;
 mod wrapped;
 
-// For `ways`.
+// For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;
+
+/// The folder of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -125,7 +125,7 @@ fn signer(provider: impl ProvideCredential<Credential = Credential>) -> Signer<C
 
 /// The access key under a request, or why there is none; what is not signed has no header to find it in.
 async fn signed_with(signer: &Signer<Credential>) -> reqsign_core::Result<String> {
-    let (mut parts, ()) = hyper::Request::get("https://s3.example/receipts/1").body(()).unwrap().into_parts();
+    let (mut parts, ()) = http::Request::get("https://s3.example/receipts/1").body(()).unwrap().into_parts();
     let outcome = soon(signer.sign(&mut parts, None)).await;
     let header = parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(outcome.is_ok(), header.is_some(), "signed or refused");

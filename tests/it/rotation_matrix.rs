@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::isolated::{Isolated, OWN_USER_NAMESPACE};
 use crate::rig::{Rig, eventually, soon, spec};
-use crate::ways::{
+use crate::rotations::{
     Place, behind_links, in_place, late, moved_away, other_links, other_target, removed, rename_over, swap,
 };
 

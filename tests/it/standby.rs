@@ -308,5 +308,5 @@ async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     let log = log.to_string();
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("STS is not activated at a standby")).collect();
     assert!(warnings.len() == 2 && warnings.iter().all(|line| line.contains("WARN") && line.contains(ROLE)), "{log}");
-    assert!(log.contains("credentials renewed") && log.contains("endpoint=\"http://"), "who answered: {log}");
+    assert!(log.contains("credentials refreshed") && log.contains("endpoint=\"http://"), "who answered: {log}");
 }

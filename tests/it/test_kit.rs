@@ -350,3 +350,13 @@ fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
+
+/// The program on the page of the kit.
+mod complete_test {
+    include!("../../src/test_util/complete_test.rs");
+
+    #[test]
+    fn complete_test_of_the_documentation_passes() {
+        main().unwrap();
+    }
+}

@@ -124,7 +124,7 @@ async fn the_tokens_of_a_github_actions_job_are_traded() {
     let url = format!("http://{}/idtoken?api-version=2.0", listener.local_addr().unwrap());
     let server = tokio::spawn(axum::serve(listener, Router::new().route("/idtoken", get(answer))).into_future());
 
-    let source = GithubActions::new(&url, "request-canary".to_owned(), "sts.amazonaws.com").unwrap();
+    let source = GithubActions::new(&url, "request-canary".to_owned(), "sts.amazonaws.com");
     let shown = format!("{source:?}");
     let provider = builder(&rig, source).connect().await.unwrap();
     let client = Client::new(&provider.install(rig.config()));
