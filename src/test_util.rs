@@ -41,7 +41,7 @@
 //! aws-web-identity = { version = "0.1", features = ["test-util"] }
 //! ```
 //!
-#![doc = concat!("```ignore\n", include_str!("complete_test.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("test_util/complete_test.rs"), "```")]
 //!
 //! # Limits
 //!
