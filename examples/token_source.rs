@@ -1,10 +1,11 @@
-//! Credentials for a GitHub Actions job: the token is not in a file, the runner gives it over HTTP.
+//! Credentials for a GitHub Actions job. There the token is not in a file: the runner gives it over HTTP.
 //!
-//! `cargo run --example token_source` in a job with `permissions: id-token: write`, which sets
-//! `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`; and with `AWS_ROLE_ARN`, `AWS_REGION` and, for an STS
-//! that is not AWS's, `AWS_ENDPOINT_URL_STS`. Prints who the job is to AWS. Exit status 0, or 1 with the reason.
+//! Run `cargo run --example token_source` in a job with `permissions: id-token: write`. The runner then sets
+//! `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`. Set `AWS_ROLE_ARN` and `AWS_REGION`, and
+//! `AWS_ENDPOINT_URL_STS` for an STS that is not AWS's. The program prints the job's role. The exit status is 0, or 1
+//! with the reason.
 //!
-//! What GitHub's endpoint expects and answers:
+//! GitHub documents the endpoint here:
 //! <https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token>
 
 #[macro_use]
@@ -25,16 +26,16 @@ use aws_web_identity::token_source::{ProvideToken, Token, TokenError, future};
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// The OIDC endpoint of a job's runner.
+/// The OIDC endpoint of the runner.
 pub(crate) struct GithubActions {
-    /// The SDK's HTTP client. Any other does as well.
+    /// The SDK's HTTP client. Any other client works, too.
     http: Connector,
     url: String,
     request_token: String,
 }
 
 impl GithubActions {
-    /// Takes URL and request token from the runner's variables. IAM must know the audience.
+    /// Reads the runner's variables. The IAM OIDC provider must list the audience.
     pub(crate) fn from_env(audience: &str) -> Result<Self> {
         let variable = |name| {
             env::var(name).map_err(|_| format!("{name} is not set: does the job have `permissions: id-token: write`?"))
@@ -42,7 +43,7 @@ impl GithubActions {
         Ok(Self::new(&variable("ACTIONS_ID_TOKEN_REQUEST_URL")?, variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?, audience))
     }
 
-    /// The runner's URL already has a query.
+    /// The URL must have a query already, as the runner's has.
     pub(crate) fn new(url: &str, request_token: String, audience: &str) -> Self {
         let http = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
         Self { http, url: format!("{url}&audience={audience}"), request_token }
@@ -89,5 +90,5 @@ async fn main() -> ExitCode {
 async fn run() -> Result<String> {
     let source = GithubActions::from_env("sts.amazonaws.com")?;
     let identity = WebIdentityCredentialsProvider::builder().token_source(source).connect().await?;
-    Ok(identity.status().assumed_role_arn.unwrap_or_else(|| "(STS did not say who)".to_owned()))
+    Ok(identity.status().assumed_role_arn.unwrap_or_else(|| "STS did not name the role".to_owned()))
 }

@@ -1,19 +1,19 @@
 //! Latency of requests across refreshes: ours, the SDK's and fixed keys, in the same seconds of the same run.
 //!
-//! Each contender has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a starved
-//! runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
+//! Each contender has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a
+//! starved runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
 //!
 //! In `workers_blocked_…` the runtime of the clients is starved: handlers block all its workers again and again. STS
-//! and the service have a runtime of their own. Meanwhile eight new pods of each contender get their first credentials on
-//! the starved runtime.
+//! and the service have a runtime of their own. Meanwhile eight new pods of each contender get their first credentials
+//! on the starved runtime.
 //!
 //! `cargo bench --bench refresh_boundary --features test-util` takes seven minutes and draws
 //! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes 15 s. Its
 //! scenarios run side by side, so that its times say nothing.
 //!
 //! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited*
-//!   means that the identity came more than a millisecond after the client asked for it. *Got no credentials* means that
-//!   an error came, or that the client gave up.
+//!   means that the identity came more than a millisecond after the client asked for it. *Got no credentials* means
+//!   that an error came, or that the client gave up.
 //! - *While there were valid ones*: one session of STS covered all that time.
 //! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in
 //!   those seconds: the same machine without a refresh.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
-/// Loads aws-config's default chain. A profile holds the variables of the pod, since a process has one environment only.
+/// Loads aws-config's default chain. A profile holds the variables of the pod, since a process has one environment
+/// only.
 #[expect(deprecated, reason = "the new names of these types need one dependency more")]
 pub(crate) async fn load(pod: Pod<'_>) -> io::Result<SdkConfig> {
     use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};

@@ -31,8 +31,8 @@ pub(crate) struct Caller {
     pub(crate) has_interceptor: bool,
     /// Its clock shows another second than STS's, so that it cannot know when in its last second a session ends.
     pub(crate) has_wrong_clock: bool,
-    /// How long before STS has_interceptor of it an attempt may begin, from which a session is counted: it waits for a token that is gone,
-    /// or for the credentials that it signs with.
+    /// How long before STS has_interceptor of it an attempt may begin, from which a session is counted: it waits for a
+    /// token that is gone, or for the credentials that it signs with.
     pub(crate) head_start: Duration,
 }
 

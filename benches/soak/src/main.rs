@@ -1,19 +1,21 @@
-//! Minutes or hours in which everything goes wrong: no request may fail while there are valid credentials, and nothing may
-//! leak.
+//! Minutes or hours in which everything goes wrong: no request may fail while there are valid credentials, and nothing
+//! may leak.
 //!
 //! `cargo bench -p soak -- --minutes 60`; without that it takes two minutes.
 //!
-//! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four worlds, each with a volume and an
-//! STS of its own. In each there are six of our providers: `plain`, `polling` (no file events), `standby` (a second STS), `jumping`
-//! (its clock is set ahead and back), `chained` (a role assumed with `plain`'s) and `wrapped` (aws-config's chain behind ours);
-//! and `sdk`, aws-config's default chain behind the SDK's cache. The clock of one world's STS is ten minutes ahead of ours,
-//! another's as much behind. Each world goes through all faults of STS, shorter and longer than a session; meanwhile keys are revoked,
-//! directories vanish, inotify instances run out, callers demand and give up, and providers come and go.
+//! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four worlds, each with a
+//! volume and an STS of its own. In each there are six of our providers: `plain`, `polling` (no file events), `standby`
+//! (a second STS), `jumping` (its clock is set ahead and back), `chained` (a role assumed with `plain`'s) and `wrapped`
+//! (aws-config's chain behind ours); and `sdk`, aws-config's default chain behind the SDK's cache. The clock of one
+//! world's STS is ten minutes ahead of ours, another's as much behind. Each world goes through all faults of STS,
+//! shorter and longer than a session; meanwhile keys are revoked, directories vanish, inotify instances run out,
+//! callers demand and give up, and providers come and go.
 //!
-//! What counts is what was known at each failure: the key that `current()` told before and after, the key of the request's
-//! signature, and STS's own record of when that key's session ended. Never how long something took: from STS's answer to who
-//! reads it, and from asking to STS, are as many turns of the runtime as any task needs, however long a busy machine takes over
-//! them. Nothing is left at the end, and once it is warm the memory of the process no longer grows.
+//! What counts is what was known at each failure: the key that `current()` told before and after, the key of the
+//! request's signature, and STS's own record of when that key's session ended. Never how long something took: from
+//! STS's answer to who reads it, and from asking to STS, are as many turns of the runtime as any task needs, however
+//! long a busy machine takes over them. Nothing is left at the end, and once it is warm the memory of the process no
+//! longer grows.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod caller;

@@ -96,8 +96,8 @@ impl MemoryTrend {
         report("live rss_mib by tenths", self.tenths().map(|mib| format!("{mib:.1}")).join(" "));
     }
 
-    /// What to say of it, if it keeps growing: even the least of the last three tenths is above all that the third to fifth
-    /// came to, which are past the warm-up.
+    /// What to say of it, if it keeps growing: even the least of the last three tenths is above all that the third to
+    /// fifth came to, which are past the warm-up.
     pub(crate) fn leak(&self) -> Option<String> {
         if self.begun.elapsed() < LONG_ENOUGH {
             return None;
@@ -111,6 +111,6 @@ impl MemoryTrend {
 
 /// What the judge keeps, and the sessions of the first minute, make a shorter memory steep.
 const LONG_ENOUGH: Duration = Duration::from_secs(300);
-/// Of allocations that come to lie elsewhere. A provider that leaks is 16 KiB if it was never used, else 50 and more, and there
-/// are several of both each second.
+/// Of allocations that come to lie elsewhere. A provider that leaks is 16 KiB if it was never used, else 50 and more,
+/// and there are several of both each second.
 const BOUND_MIB: f64 = 3.0;

@@ -41,5 +41,6 @@ impl RuntimeProgress {
 }
 
 const BEAT: Duration = Duration::from_millis(10);
-/// An answer's way to who reads it, through half a dozen tasks. Of a machine with time to spare it is a fifth of a second.
+/// An answer's way to who reads it, through half a dozen tasks. Of a machine with time to spare it is a fifth of a
+/// second.
 const MOMENT: usize = 20;

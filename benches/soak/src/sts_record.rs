@@ -71,8 +71,8 @@ impl StsRecord {
         self.of(session_name).iter().find(|grant| grant.key == key)
     }
 
-    /// Those that the caller had all the while, and that it knew to be valid: it counts from when it asked, as it cannot know
-    /// that STS's second began later.
+    /// Those that the caller had all the while, and that it knew to be valid: it counts from when it asked, as it
+    /// cannot know that STS's second began later.
     pub(crate) fn covering(
         &self,
         caller: &Caller,

@@ -9,14 +9,15 @@ use crate::world::World;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// A request failed though there were valid credentials, by STS's record or by what the provider said: this must not be.
+    /// A request failed though there were valid credentials, by STS's record or by what the provider said: this must
+    /// not be.
     WhileValid,
     /// There were valid credentials by STS's record, and `current()` told of none: this must not be.
     Withheld,
     /// Signed while the session was valid, which ended on the way.
     EndedOnTheWay,
-    /// Signed within a second of the session's end, by who cannot know it better: STS tells whole seconds, and the two clocks
-    /// show different ones.
+    /// Signed within a second of the session's end, by who cannot know it better: STS tells whole seconds, and the two
+    /// clocks show different ones.
     EndedWithinASecond,
     /// Signed with a key whose session had ended before, or that was never good: the SDK's, to which the cache gave it.
     SignedWithAnEndedKey,

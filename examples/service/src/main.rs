@@ -1,9 +1,14 @@
-//! A service as a cluster runs it: it listens before it has credentials, tells probes and Prometheus how things stand, and
-//! ends within seconds of SIGTERM.
+//! A service as a cluster runs it. It listens before it has credentials, answers probes and Prometheus, and ends within
+//! seconds of SIGTERM.
 //!
-//! `cargo run -p service`, with the variables of web identity, `AWS_REGION` and, if need be,
-//! `AWS_ENDPOINT_URL_STS`. `LISTEN_ADDR` is `0.0.0.0:8080` unless set. `GET /livez` is 200 while it serves, `/readyz` while there
-//! are usable credentials, else 503; `/metrics` is Prometheus text.
+//! `cargo run -p service` reads `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_REGION`, and
+//! `AWS_ENDPOINT_URL_STS` for an STS that is not AWS's. `LISTEN_ADDR` is `0.0.0.0:8080` unless set.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/livez` | 200 |
+//! | `/readyz` | 200 with valid credentials, otherwise 503 with the reason |
+//! | `/metrics` | the metrics as Prometheus text |
 
 #[macro_use]
 #[path = "../../output/mod.rs"]
@@ -29,12 +34,12 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::INFO)
-        // It would tell of a closed standard error there, and panic.
+        // Otherwise the subscriber panics when standard error is closed.
         .log_internal_errors(false)
         .init();
     let outcome = Runtime::new().map_err(Into::into).and_then(|runtime| {
         let outcome = runtime.block_on(run());
-        // To drop it would be to wait for threads that resolve a name or read a file.
+        // Dropping the runtime would wait for its threads that look up a name or read a file.
         runtime.shutdown_background();
         outcome
     });
@@ -59,9 +64,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), BUCKETS)?
         .install_recorder()?;
     let identity = WebIdentityCredentialsProvider::builder().build()?;
-    // SDK clients would be made here: `Client::new(&identity.install(aws_config::load_defaults(BehaviorVersion::latest()).await))`.
+    // A real service makes its clients here, with
+    // `identity.install(aws_config::load_defaults(BehaviorVersion::latest()).await)`.
 
-    // `build` starts nothing. This does, and waits so that nobody else must.
+    // `build` starts nothing. The first wait starts the refreshes.
     tokio::spawn(tell_readiness(identity.clone()));
 
     let address = env::var("LISTEN_ADDR").unwrap_or_else(|_| "0.0.0.0:8080".to_owned());
@@ -81,22 +87,22 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = stop => tracing::info!("stopping"),
     }
     stopping.cancel();
-    // Requests that are still served can go on signing. One that does not end must not keep us.
+    // Requests in progress can still sign. A request that never ends is cut off.
     let drained = async { tokio::join!(server, identity.shutdown()) };
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
-        tracing::warn!("requests were cut off");
+        tracing::warn!("some requests were cut off");
     }
     Ok(())
 }
 
-/// Ends with the first credentials. What somebody must mend is told once for each time that it ends the waiting.
+/// Logs when the first credentials come. Logs each error that only a person can correct.
 async fn tell_readiness(identity: WebIdentityCredentialsProvider) {
     let mut updates = identity.updates();
     while let Err(error) = identity.ready().await {
         if error.kind() == ErrorKind::Closed {
             return;
         }
-        tracing::error!(%error, "not ready until somebody mends this");
+        tracing::error!(%error, "not ready until this is corrected");
         if updates.changed().await.is_err() {
             return;
         }
@@ -114,12 +120,12 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
 }
 
 async fn scrape(State(app): State<App>) -> impl IntoResponse {
-    // Without a listener of its own the exporter has no task that does this.
+    // The exporter does this by itself only if it has its own listener.
     app.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render())
 }
 
-/// Resolves at SIGTERM or Ctrl-C. Listens from now on.
+/// Resolves at SIGTERM or Ctrl-C. Signals count from this call on.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -136,7 +142,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 const DURATION: &str = "aws_web_identity_exchange_duration_seconds";
-/// An exchange ends after 8 s at the latest.
+/// An exchange ends after 8 s at most.
 const BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0];
-/// Well within the 5 s that end with a kill.
+/// Less than the grace period of a pod, after which the kubelet kills the process.
 const DRAIN: Duration = Duration::from_secs(3);

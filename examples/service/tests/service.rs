@@ -52,9 +52,13 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_is_logged_after_a_mended_mistake() {
     let aws = TestAws::start().await;
-    aws.sts().set_fault(Fault::Error { status: 400, code: "ValidationError", message: "Request ARN is invalid" });
+    aws.sts().set_fault(Fault::Error {
+        status: 400,
+        code: "ValidationError",
+        message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    });
     let mut service = Service::start(&aws);
-    eventually(|| service.log().contains("not ready until somebody mends this")).await;
+    eventually(|| service.log().contains("not ready until this is corrected")).await;
     aws.sts().set_fault(None);
     // Ends the failure; else the next attempt is minutes away.
     aws.rotate();

@@ -1,8 +1,8 @@
-//! An object put, read and deleted through `object_store`, with this pod's role: one exchange with STS, whatever follows.
+//! Writes, reads and deletes an object through `object_store`, with this pod's role. All of it costs one exchange.
 //!
-//! `cargo run -p storage --bin object_store`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`,
-//! `BUCKET` and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with
-//! the reason.
+//! `cargo run -p storage --bin object_store` reads `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and
+//! `BUCKET`. For servers that are not AWS's, set `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. The exit status is
+//! 0, or 1 with the reason.
 
 #[macro_use]
 #[path = "../../../output/mod.rs"]
@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let read = store.get(&key).await?.bytes().await?;
     store.delete(&key).await?;
     if read != text {
-        return Err("what was read is not what was written".into());
+        return Err("the object that was read differs from the one that was written".into());
     }
     say!("{} bytes went to {bucket}/{key} and came back", read.len());
     identity.shutdown().await;

@@ -1,7 +1,8 @@
-//! An object put, read and deleted through OpenDAL, with this pod's role: one exchange with STS, whatever follows.
+//! Writes, reads and deletes an object through OpenDAL, with this pod's role. All of it costs one exchange.
 //!
-//! `cargo run -p storage --bin opendal`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`
-//! and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with the reason.
+//! `cargo run -p storage --bin opendal` reads `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and `BUCKET`.
+//! For servers that are not AWS's, set `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. The exit status is 0, or 1
+//! with the reason.
 
 #[macro_use]
 #[path = "../../../output/mod.rs"]
@@ -28,7 +29,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let region = env::var("AWS_REGION").map_err(|_| "AWS_REGION is not set")?;
     let identity = WebIdentityCredentialsProvider::builder().connect().await?;
 
-    // OpenDAL's default features do this by themselves.
+    // With its default features OpenDAL does this by itself.
     opendal::install_default();
     let mut builder = S3::default().bucket(&bucket).region(&region).disable_config_load();
     if let Ok(endpoint) = env::var("AWS_ENDPOINT_URL_S3") {
@@ -39,9 +40,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let key = format!("aws-web-identity/{:016x}", fastrand::u64(..));
     let text = format!("written by {}", identity.status().assumed_role_arn.unwrap_or_default());
     let outcome = round_trip(&operator, &key, &text).await;
-    // A signer of OpenDAL's does not say why it got no credentials; we do.
+    // OpenDAL's error does not say why there were no credentials. The provider's status does.
     if let (Err(_), Some(error)) = (&outcome, identity.status().last_error) {
-        complain!("opendal: the credentials: {error}");
+        complain!("opendal: no credentials: {error}");
     }
     outcome?;
     say!("{} bytes went to {bucket}/{key} and came back", text.len());
@@ -54,7 +55,7 @@ async fn round_trip(operator: &Operator, key: &str, text: &str) -> Result<(), Bo
     let read = operator.read(key).await?.to_vec();
     operator.delete(key).await?;
     if read != text.as_bytes() {
-        return Err("what was read is not what was written".into());
+        return Err("the object that was read differs from the one that was written".into());
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
-//! Download links for an object, signed with this pod's role by `aws-sigv4` alone: each lives as long as it says.
+//! Makes download links for an object, signed with this pod's role by `aws-sigv4` alone.
 //!
-//! `cargo run -p storage --bin presign`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET`, `KEY`, optionally
-//! `EXPIRES` (seconds, 300) and `COUNT` (links, 1), and, for servers that are not AWS's, `AWS_ENDPOINT_URL_STS` and
-//! `AWS_ENDPOINT_URL_S3`. Exit status 0, or 1 with the reason.
+//! `cargo run -p storage --bin presign` reads `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `BUCKET` and
+//! `KEY`. `EXPIRES` is the time that a link is valid, in seconds (300), and `COUNT` the number of links (1). For
+//! servers that are not AWS's, set `AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_S3`. The exit status is 0, or 1 with
+//! the reason.
 //!
-//! A link dies with the credentials that signed it, whatever it says: hence `valid_for`. It renews them only if they would not
-//! last, so that links can be made at any rate. A link also is a secret: who has it, may read, and its query holds the session
-//! token. So links go to stdout, to be handed to whom they are for; what goes to stderr, as to a log, is without the query.
+//! A link stops working when the credentials that signed it expire. So the program asks `valid_for` for credentials
+//! that last as long as the link. That costs an exchange only if the present ones do not last.
+//!
+//! A link is a secret: it lets its holder read the object, and its query contains the session token. So links go to
+//! standard output only. Standard error, which may be a log, gets the URL without the query.
 
 #[macro_use]
 #[path = "../../../output/mod.rs"]
@@ -36,9 +39,9 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let need = |name| env::var(name).map_err(|_| format!("{name} is not set"));
-    let number = |name, unless_set| match env::var(name) {
+    let number = |name, default| match env::var(name) {
         Ok(text) => text.parse().map_err(|_| format!("{name} is not a number: {text}")),
-        Err(_) => Ok(unless_set),
+        Err(_) => Ok(default),
     };
     let (bucket, key, region) = (need("BUCKET")?, need("KEY")?, need("AWS_REGION")?);
     let (lifetime, count) = (Duration::from_secs(number("EXPIRES", 300)?), number("COUNT", 1)?);
@@ -47,21 +50,21 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let identity = WebIdentityCredentialsProvider::builder().connect().await?;
     for _ in 0..count {
-        // At once, but for the rare link for which the credentials would not last.
+        // Returns at once, unless the credentials expire before the link does.
         let credentials = identity.valid_for(lifetime).await?;
         say!("{}", presigned(&url, &region, credentials, lifetime)?);
     }
-    complain!("presign: {count} x {url}, good for {} s", lifetime.as_secs());
+    complain!("presign: {count} x {url}, valid for {} s", lifetime.as_secs());
     identity.shutdown().await;
     Ok(())
 }
 
-/// The URL with a signature in its query.
+/// The URL with the signature in its query.
 fn presigned(url: &str, region: &str, credentials: Credentials, lifetime: Duration) -> Result<String, Box<dyn Error>> {
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(lifetime);
-    // As S3 has it, and no other service.
+    // S3 alone encodes a path once, and does not normalise it.
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     let identity = credentials.into();
@@ -80,7 +83,7 @@ fn presigned(url: &str, region: &str, credentials: Credentials, lifetime: Durati
     Ok(format!("{url}?{}", query.join("&")))
 }
 
-/// Percent-encoded but for what a URL may always hold, and for these.
+/// Percent-encodes all characters except unreserved ones and those in `also`.
 fn encode(text: &str, also: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || also.as_bytes().contains(&byte);
