@@ -1,4 +1,5 @@
-//! The engine's own files: the fleet runs by the schedule that pods run by, and by the models that the engine's tests use.
+//! The engine's own files: the fleet runs by the schedule that pods run by, and by the models that the engine's tests
+//! use.
 
 #[allow(dead_code, unused_imports, reason = "its tests stay where they are")]
 #[path = "../../src/refresh/backoff.rs"]
