@@ -208,7 +208,7 @@ impl Caller {
         let held = schedule.throttled(now) && schedule.due() >= own_limit;
         let first = !mem::replace(&mut self.asked, true);
         if schedule.valid(now) {
-            // The caller wants other credentials than the present ones. The next attempt answers it, with these or an error.
+            // The caller wants other credentials than the present ones. The next attempt answers, with credentials or an error.
             if let Call::ValidFor(at_least) = self.call {
                 let lifetime = schedule.validity().map_or(Duration::ZERO, |validity| validity.lifetime);
                 let most = lifetime.mul_f64(LASTING_SHARE);
