@@ -52,13 +52,13 @@
 //! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
 //! | `nothing has replaced the placeholder in it` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
-//! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
-//! | `this is a session of the role` | use the role's own ARN, with its path |
+//! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
+//! | `this is a session of the role` | use the ARN of the role, with its path |
 //! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
-//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
-//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
+//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
+//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
+//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
 //!
 //! ## `…, which is no path of a file`
 //!
@@ -101,25 +101,25 @@
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or remove it to use the pod's name |
+//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -` | change it, or remove it to use the pod's name |
 //! | `STS takes whole seconds from 900` | choose 15 min to 12 h, at most the role's `MaxSessionDuration` |
 //! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions, let the role trust the token itself |
-//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the role's trust policy |
+//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -` | compare it with the role's trust policy |
 //! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
 //! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
-//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | remove other characters, or encode them |
+//! | `STS takes letters, digits, spaces and _ . : / = + - @ in tags` | remove other characters, or encode them |
 //! | `AWS keeps what begins with aws` | use another beginning |
 //! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key only once |
 //! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these keys can be transitive |
-//! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
+//! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -` | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
 //! | `JSON with the character …` | `write it as a \u escape` |
-//! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
-//! | `STS takes at most 10 managed policies` | merge some |
-//! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
-//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
+//! | `…, which is not a managed policy's ARN` | `write it as arn:aws:iam::123456789012:policy/NAME` |
+//! | `STS takes at most 10 managed policies` | merge some policies |
+//! | `give fractions of the credentials' lifetime within 0.10..=0.90` | give the lower number first |
+//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits in the text |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the value |
 //!
@@ -135,8 +135,8 @@
 //! | `its directory is there` | `path` in `serviceAccountToken` differs | compare the last part of both paths |
 //! | `it is a link whose target is missing` | the volume is not mounted at the link's target | mount it there |
 //! | `… belongs to …:… with mode … and we run as …`, `we run as …`, `the user that we run as may not read it` | the file belongs to another user | `set the pod's securityContext.fsGroup`, or run as the owner |
-//! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
-//! | `its network file system has replaced it` | NFS | nothing: it is read again |
+//! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | repair it, or use a projected volume |
+//! | `its network file system has replaced it` | NFS | nothing; the file is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
 //! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
@@ -158,7 +158,7 @@
 //! | `is longer than 20000 bytes` | STS takes no more: `name the file of the token itself` |
 //! | `is not text` | `it must hold one token and nothing else` |
 //! | `has several lines` | `write one token without line breaks or blanks in it` |
-//! | `begins with { or [` | the content is JSON or a template: `write the token alone`, such as `status.token` |
+//! | `begins with { or [` | the content is the content is JSON or a template: `write the token alone`, such as `status.token` |
 //! | `begins with a quotation mark` | `write the token without quotes around it` |
 //! | `begins as an HTTP header does` | write it without `Bearer` |
 //! | `begins with a name` | `write the value of the token alone` |
@@ -251,7 +251,7 @@
 //!
 //! The text names the code, the status and the role, and quotes STS's message. The sections below are sorted by this message.
 //!
-//! ## `No OpenIDConnect provider` found in your account
+//! ## `No OpenIDConnect provider found in your account`
 //!
 //! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
 //! `provider registered for issuer` or `invalid token issuer`.
@@ -260,7 +260,7 @@
 //!   not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
-//! ## Couldn't `retrieve verification key` from your identity provider
+//! ## `Couldn't retrieve verification key from your identity provider`
 //!
 //! `STS must be able to read the keys of … from the internet within 5 s`. First check that the JWKS
 //! has the token's key (`, which names the key`). Publish a new signing key before tokens are signed with it. Then check that both pages are public,
@@ -320,7 +320,7 @@
 //!
 //! # STS refuses the role
 //!
-//! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
+//! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
 //! STS gives the same answer for a role that does not exist and for a role that does not trust this token. First `check that … exists`. Its
 //! trust policy must contain the statement in the text: paste it. `run the pod under the service account that the role
