@@ -158,7 +158,7 @@
 //! | `is longer than 20000 bytes` | STS takes no more: `name the file of the token itself` |
 //! | `is not text` | `it must hold one token and nothing else` |
 //! | `has several lines` | `write one token without line breaks or blanks in it` |
-//! | `begins with { or [` | the content is the content is JSON or a template: `write the token alone`, such as `status.token` |
+//! | `begins with { or [` | the content is JSON or a template: `write the token alone`, such as `status.token` |
 //! | `begins with a quotation mark` | `write the token without quotes around it` |
 //! | `begins as an HTTP header does` | write it without `Bearer` |
 //! | `begins with a name` | `write the value of the token alone` |
