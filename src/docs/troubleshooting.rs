@@ -108,18 +108,18 @@
 //! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
 //! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
-//! | `STS takes letters, digits, spaces and _ . : / = + - @ in tags` | remove other characters, or encode them |
+//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | remove other characters, or encode them |
 //! | `AWS keeps what begins with aws` | use another beginning |
 //! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key only once |
 //! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these keys can be transitive |
-//! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -` | change it |
+//! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
 //! | `JSON with the character …` | `write it as a \u escape` |
-//! | `…, which is not a managed policy's ARN` | `write it as arn:aws:iam::123456789012:policy/NAME` |
-//! | `STS takes at most 10 managed policies` | merge some policies |
-//! | `give fractions of the credentials' lifetime within 0.10..=0.90` | give the lower number first |
-//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits in the text |
+//! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
+//! | `STS takes at most 10 managed policies` | merge some |
+//! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
+//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the value |
 //!
@@ -135,8 +135,8 @@
 //! | `its directory is there` | `path` in `serviceAccountToken` differs | compare the last part of both paths |
 //! | `it is a link whose target is missing` | the volume is not mounted at the link's target | mount it there |
 //! | `… belongs to …:… with mode … and we run as …`, `we run as …`, `the user that we run as may not read it` | the file belongs to another user | `set the pod's securityContext.fsGroup`, or run as the owner |
-//! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | repair it, or use a projected volume |
-//! | `its network file system has replaced it` | NFS | nothing; the file is read again |
+//! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
+//! | `its network file system has replaced it` | NFS | nothing: it is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
 //! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
