@@ -52,13 +52,13 @@
 //! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
 //! | `nothing has replaced the placeholder in it` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
-//! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
-//! | `this is a session of the role` | use the role's own ARN, with its path |
+//! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
+//! | `this is a session of the role` | use the ARN of the role, with its path |
 //! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
-//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
-//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
+//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
+//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
+//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
 //!
 //! ## `…, which is no path of a file`
 //!
@@ -101,10 +101,10 @@
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or remove it to use the pod's name |
+//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -` | change it, or remove it to use the pod's name |
 //! | `STS takes whole seconds from 900` | choose 15 min to 12 h, at most the role's `MaxSessionDuration` |
 //! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions, let the role trust the token itself |
-//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the role's trust policy |
+//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -` | compare it with the role's trust policy |
 //! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
 //! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
@@ -251,7 +251,7 @@
 //!
 //! The text names the code, the status and the role, and quotes STS's message. The sections below are sorted by this message.
 //!
-//! ## `No OpenIDConnect provider` found in your account
+//! ## `No OpenIDConnect provider found in your account`
 //!
 //! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
 //! `provider registered for issuer` or `invalid token issuer`.
@@ -260,7 +260,7 @@
 //!   not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
-//! ## Couldn't `retrieve verification key` from your identity provider
+//! ## `Couldn't retrieve verification key from your identity provider`
 //!
 //! `STS must be able to read the keys of … from the internet within 5 s`. First check that the JWKS
 //! has the token's key (`, which names the key`). Publish a new signing key before tokens are signed with it. Then check that both pages are public,
@@ -320,7 +320,7 @@
 //!
 //! # STS refuses the role
 //!
-//! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
+//! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
 //! STS gives the same answer for a role that does not exist and for a role that does not trust this token. First `check that … exists`. Its
 //! trust policy must contain the statement in the text: paste it. `run the pod under the service account that the role
