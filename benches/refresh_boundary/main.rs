@@ -50,7 +50,7 @@ use tokio::task::JoinSet;
 
 fn main() -> Result<(), Failure> {
     if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
-        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would take that: unset it".into());
+        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would use it: unset it".into());
     }
     let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let issuer = servers.block_on(OidcIssuer::start());
