@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // STS fails. Requests go on with the valid credentials.
-    aws.sts().set_fault(Fault::InternalFailure);
+    aws.sts().set_fault(Fault::ServiceUnavailable);
     if let Err(error) = identity.refresh().await {
         say!("\nSTS is down: {error}");
     }

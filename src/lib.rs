@@ -153,7 +153,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod key_refusal;
+mod key_error_codes;
 mod provider;
 mod refresh;
 mod scrub;
@@ -162,7 +162,7 @@ mod sts;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;
 mod web_identity;
-mod wrapped;
+mod wrapped_provider;
 
 pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry, WebIdentityCredentialsProvider};
 pub use error::{BuildError, Error, ErrorKind};

@@ -18,5 +18,5 @@ pub(crate) mod schedule;
 pub(crate) mod source;
 
 #[allow(dead_code, reason = "of it the fleet needs less than the engine's tests")]
-#[path = "../../src/refresh/tests/providers.rs"]
-pub(crate) mod providers;
+#[path = "../../src/refresh/tests/peers.rs"]
+pub(crate) mod peers;

@@ -109,8 +109,8 @@
 //! | `the token has expired in a subPath mount` | the token was never updated and has expired; the next exchange fails | mount the directory |
 //! | `the token should have been replaced by now` | 80 % of the token's lifetime and 5 min have passed, and the kubelet has not replaced the token. The kubelet stops in a terminating pod, and while a volume of the pod has a problem | check the kubelet's log and the pod's events before the token expires |
 //! | `the token has expired and was not replaced` | as above, and the next exchange fails. `changed_at` and `unchanged_seconds` say when the file last changed | as above; if the local clock is wrong, set it |
-//! | `credentials could not be renewed` | an exchange failed. `error` says what to do. Requests use the present credentials, which last `valid_seconds` | follow `error` before they expire |
-//! | `credentials expired before they could be renewed` | requests now wait or fail. `error` is the last failure | follow `error` |
+//! | `credentials could not be refreshed` | an exchange failed. `error` says what to do. Requests use the present credentials, which last `valid_seconds` | follow `error` before they expire |
+//! | `credentials expired before they could be refreshed` | requests now wait or fail. `error` is the last failure | follow `error` |
 //! | `STS is not activated at a standby for the role's account` | the provider no longer uses this standby | activate STS in that region for the account, or name another standby; then restart |
 //! | `the background work panicked` | a bug; the work continues after 30 s | report the bug |
 //! | `watching for changes panicked` | a bug; watching starts again after 30 s | report the bug |

@@ -14,15 +14,15 @@
 //!
 //! | message | level | fields beside `role` | when |
 //! |---|---|---|---|
-//! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | new credentials came |
-//! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | an exchange succeeded after failures; the fields give their number and duration |
-//! | `credentials that end sooner came; the present ones stay` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave a shorter session |
-//! | `the same credentials came again` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave the present access key again |
-//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | an exchange failed; see below for the level |
-//! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | the credentials expired; once, and again only after new credentials |
-//! | `a service refused the credentials` | DEBUG | `generation` | a service rejected the present credentials: the [interceptor](crate::BackgroundCredentialsProvider::interceptor) or your code called [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) |
+//! | `credentials refreshed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | new credentials came |
+//! | `credentials refreshed after failures` | INFO | the same, `failures`, `failing_seconds` | an exchange succeeded after failures; the fields give their number and duration |
+//! | `the new credentials would expire sooner; the present ones stay in use` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave a shorter session |
+//! | `the exchange returned the same credentials` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave the present access key again |
+//! | `credentials could not be refreshed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | an exchange failed; see below for the level |
+//! | `credentials expired before they could be refreshed` | ERROR | `generation`, `failures`, `kind`, `error` | the credentials expired; once, and again only after new credentials |
+//! | `a service rejected the credentials` | DEBUG | `generation` | a service rejected the present credentials: the [interceptor](crate::BackgroundCredentialsProvider::interceptor) or your code called [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) |
 //! | `the machine was suspended; checking the credentials` | INFO | `seconds` | the machine was suspended for so long |
-//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | the local clock was changed by more than 5 s |
+//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not affected` | INFO | | the local clock was changed by more than 5 s |
 //!
 //! | field | meaning |
 //! |---|---|

@@ -54,8 +54,8 @@
 //! | `this is a role's name alone` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
 //! | `this is a session of the role` | use the role's own ARN, with its path |
-//! | `this is an instance profile` | use the role in it |
-//! | `this is a policy`, `this is an identity provider`, `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
+//! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
+//! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
 //! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
 //! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
 //! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
@@ -78,14 +78,8 @@
 //!
 //! ## `…, which is no region`
 //!
-//! `name a region`, and `write it as AWS does`: `eu-central-1`.
-//!
-//! | the text goes on | what to do |
-//! |---|---|
-//! | `it is an availability zone` | leave the last letter out |
-//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
-//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
-//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
+//! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
+//! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -126,7 +120,6 @@
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
 //! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
-//! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
 //! | `set it to true or false` | correct the value |
 //!
@@ -145,12 +138,15 @@
 //! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
 //! | `its network file system has replaced it` | NFS | nothing: it is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
-//! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it |
+//! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
-//! ## `the token file … is …`
+//! ## `the token file … is …, not a file`
 //!
-//! A directory, a FIFO or another thing that is no file: `name the file itself`, or `name the file in it`. `the token file … is being read` means that the
-//! file system has not answered yet.
+//! The path leads to a directory, a FIFO, a socket or a device: `name the file itself`, or `name the file in it`.
+//!
+//! ## `the token file … is being read`
+//!
+//! The file system has not answered yet.
 //!
 //! ## `the token file … …` or `what the source gave …`
 //!
@@ -223,14 +219,14 @@
 //! ## `the answer of STS at …`
 //!
 //! The connection ended inside the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! in front of it. `The exchange is tried again`. If it continues, check the AWS Health Dashboard, or the log of your own STS.
+//! in front of it. `The exchange is tried again`. If it continues, `look at the AWS Health Dashboard for …`, or
+//! `look at the log of that server`.
 //!
 //! ## `… does not answer as STS does`
 //!
 //! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
 //! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
-//! `XML without credentials or an error code`, `text in UTF-16`, `more than 64
-//! KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
+//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
 //! (407).
 //!
 //! ## `the answer of …`
@@ -408,10 +404,10 @@
 //!
 //! | warning | what to do |
 //! |---|---|
-//! | `credentials could not be renewed` | follow its `error` within `valid_seconds` |
-//! | `credentials expired before they could be renewed` | follow its `error` now: requests fail |
-//! | `credentials that end sooner came`, `the same credentials came again` | nothing; the longer session stays in use |
-//! | `credentials renewed after failures` | nothing; the failure is over |
+//! | `credentials could not be refreshed` | follow its `error` within `valid_seconds` |
+//! | `credentials expired before they could be refreshed` | follow its `error` now: requests fail |
+//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` | nothing; the longer session stays in use |
+//! | `credentials refreshed after failures` | nothing; the failure is over |
 //! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |

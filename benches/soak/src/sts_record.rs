@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use aws_web_identity::test_util::Fault;
-
 use crate::caller::Caller;
 use crate::runtime_progress::RuntimeProgress;
 use crate::world::World;
@@ -41,10 +39,7 @@ impl StsRecord {
                 if call.at < until {
                     *self.calls.entry(session_name.clone()).or_default() += 1;
                 }
-                // The client cannot use an answer that was spoiled.
-                let is_whole = matches!(call.fault, None | Some(Fault::OtherShape));
-                let (Some(key), Some(sent), Some(expiration), true) =
-                    (call.access_key_id, call.answered, call.expiration, is_whole)
+                let (Some(key), Some(sent), Some(expiration)) = (call.access_key_id, call.answered, call.expiration)
                 else {
                     continue;
                 };

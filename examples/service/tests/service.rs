@@ -52,7 +52,11 @@ async fn service_listens_first_and_is_ready_with_credentials() {
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_is_logged_after_a_corrected_mistake() {
     let aws = TestAws::start().await;
-    aws.sts().set_fault(Fault::ValidationError);
+    aws.sts().set_fault(Fault::Error {
+        status: 400,
+        code: "ValidationError",
+        message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    });
     let mut service = Service::start(&aws);
     eventually(|| service.log().contains("not ready until this is corrected")).await;
     aws.sts().set_fault(None);
