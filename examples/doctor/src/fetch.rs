@@ -12,7 +12,7 @@ use crate::text::causes;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    pub(crate) ahead: Option<ClockOffset>,
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
 /// Sends a GET request. Follows no redirect, as discovery allows none (OpenID Connect Discovery, 4.2).
@@ -33,7 +33,7 @@ pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         // An answer from a cache has an old date.
         let date = header(DATE).filter(|_| header(AGE).is_none());
-        let ahead = date.and_then(|date| ClockOffset::from_date(date, sent, url.host_str().unwrap_or_default()));
+        let clock_offset = date.and_then(|date| ClockOffset::from_date(date, sent, url.host_str().unwrap_or_default()));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
@@ -42,7 +42,7 @@ pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
                 return Err(format!("the answer is longer than {MAX_BYTES} bytes"));
             }
         }
-        Ok(Answer { status, body, ahead })
+        Ok(Answer { status, body, clock_offset })
     })
     .await
     .unwrap_or_else(|_| Err(format!("no answer within {} s", WHOLE.as_secs())))

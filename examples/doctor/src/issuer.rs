@@ -19,7 +19,7 @@ pub(crate) struct Walk {
     pub(crate) discovery: Finding,
     pub(crate) signing_key: Finding,
     pub(crate) signature: Finding,
-    pub(crate) ahead: Option<ClockOffset>,
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
 /// Goes from step to step until one fails.
@@ -29,7 +29,7 @@ pub(crate) async fn walk(token: Option<&Token>, for_aws: bool) -> Walk {
         discovery: Finding::unknown("the issuer gave no discovery document"),
         signing_key: Finding::unknown("the URL of the keys is not known"),
         signature: Finding::unknown("there is no key to verify the signature with"),
-        ahead: None,
+        clock_offset: None,
     };
     let Some(token) = token else { return walk };
     if let Some(finding) = unsigned(token) {
@@ -66,7 +66,7 @@ impl Walk {
                 return None;
             }
         };
-        self.ahead = answer.ahead;
+        self.clock_offset = answer.clock_offset;
         if answer.status >= 500 {
             self.issuer =
                 Finding::fail(format!("{issuer} is out of order: {url} answers {}", answer.status), REACHABLE);

@@ -66,8 +66,8 @@ async fn examine() -> Report {
         sts::session(&settings, token.is_some())
     );
 
-    let ahead = reached.ahead.or(walk.ahead);
-    let now = ahead.as_ref().map_or_else(SystemTime::now, clock::ClockOffset::server_time);
+    let clock_offset = reached.clock_offset.or(walk.clock_offset);
+    let now = clock_offset.as_ref().map_or_else(SystemTime::now, clock::ClockOffset::server_time);
     let claims = token.as_ref().and_then(|token| token.claims.as_ref());
     let arn = settings.role_arn.as_deref().filter(|_| !role.is_fail());
     let policy = claims.zip(arn).and_then(|(claims, arn)| claims.trust_policy(arn));
@@ -85,7 +85,7 @@ async fn examine() -> Report {
             ("endpoint", reached.endpoint),
             ("exchange", session.exchange),
             ("identity", session.identity),
-            ("clock", clock::check(ahead.as_ref())),
+            ("clock", clock::check(clock_offset.as_ref())),
         ],
         policy.and_then(|policy| serde_json::from_str(&policy).ok()),
     )

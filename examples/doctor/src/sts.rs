@@ -20,12 +20,12 @@ use crate::text::{causes, date};
 
 pub(crate) struct Reached {
     pub(crate) endpoint: Finding,
-    pub(crate) ahead: Option<ClockOffset>,
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
 /// Any answer counts as reached, even an error: the exchange is judged elsewhere.
 pub(crate) async fn reach(settings: &Settings) -> Reached {
-    let failed = |endpoint| Reached { endpoint, ahead: None };
+    let failed = |endpoint| Reached { endpoint, clock_offset: None };
     let url = match settings.sts_url().await {
         Ok(url) => url,
         Err(finding) => return failed(finding),
@@ -45,11 +45,12 @@ pub(crate) async fn reach(settings: &Settings) -> Reached {
                     "if a proxy is set (HTTP_PROXY, HTTPS_PROXY), NO_PROXY must name the hosts of your own network; otherwise \
                      see to the server behind this URL",
                 ),
-                ahead: answer.ahead,
+                clock_offset: answer.clock_offset,
             },
-            Ok(answer) => {
-                Reached { endpoint: Finding::pass(format!("{url} of {region} answers")), ahead: answer.ahead }
-            }
+            Ok(answer) => Reached {
+                endpoint: Finding::pass(format!("{url} of {region} answers")),
+                clock_offset: answer.clock_offset,
+            },
             Err(error) => {
                 let remedy = fetch::Tls::of(&error).map_or(remedy, |tls| tls.remedy().to_owned());
                 failed(Finding::fail(format!("{url} cannot be reached: {error}"), remedy))
