@@ -1,13 +1,13 @@
-//! The examples `object_store`, `opendal` and `presign`, run as programs against a real S3.
+//! The programs `object_store`, `opendal` and `presign`, run against real object storage.
 
 use std::process::Output;
 
-use crate::example::example;
-use crate::rig::soon;
-use crate::storage::{REGION, Storage};
+use crate::support::example_program::example;
+use crate::support::s3_servers::{REGION, Storage};
+use crate::support::soon;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_store_and_opendal_bring_an_object_there_and_back() {
+async fn object_storage_examples_round_trip_an_object() {
     for storage in Storage::all().await {
         for example in ["object_store", "opendal"] {
             let exchanges = |storage: &Storage| storage.mock.as_ref().map(|mock| mock.calls().len());
@@ -27,7 +27,7 @@ async fn an_object_store_and_opendal_bring_an_object_there_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn presigned_links_open_the_object_while_they_may() {
+async fn presigned_links_open_the_object() {
     for storage in Storage::all().await {
         let key = "receipts/May 1+2.txt";
         let put = storage.s3().put_object().bucket(&storage.bucket).key(key).body(b"two apples".to_vec().into());

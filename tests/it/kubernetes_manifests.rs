@@ -1,4 +1,4 @@
-//! The manifests of `examples/kubernetes`: each is what its tool takes, and all agree with each other and with the crate.
+//! The manifests of `examples/kubernetes` are valid for their tools, and agree with each other and with the crate.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ const ISSUER: &str = "https://shop-oidc-123456789012.s3.eu-central-1.amazonaws.c
 const AUDIENCE: &str = "sts.amazonaws.com";
 
 #[test]
-fn every_file_is_known_to_this_test_and_is_of_its_kind() {
+fn manifests_have_expected_kinds_and_versions() {
     let kinds = |file: &str| -> Vec<String> {
         documents(file).iter().map(|document| document["kind"].as_str().unwrap_or("template").to_owned()).collect()
     };
@@ -53,7 +53,7 @@ fn every_file_is_known_to_this_test_and_is_of_its_kind() {
 }
 
 #[test]
-fn the_api_server_the_publisher_and_iam_have_one_issuer() {
+fn issuer_agrees_across_manifests() {
     let config = &documents("kubeadm-config.yaml")[0];
     assert_eq!(config["apiVersion"], "kubeadm.k8s.io/v1beta4");
     let flags = config["apiServer"]["extraArgs"].as_array().unwrap();
@@ -85,7 +85,7 @@ fn the_api_server_the_publisher_and_iam_have_one_issuer() {
 }
 
 #[test]
-fn what_is_published_is_what_the_bucket_shows_and_the_role_may_write() {
+fn published_documents_match_bucket_and_role_policy() {
     let bucket = template("cloudformation-bucket.yaml");
     let name = bucket["Resources"]["DocumentBucket"]["Properties"]["BucketName"].as_str().unwrap();
     let statement = &bucket["Resources"]["DocumentPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
@@ -122,7 +122,7 @@ fn what_is_published_is_what_the_bucket_shows_and_the_role_may_write() {
 }
 
 #[test]
-fn the_publisher_publishes_what_it_fetched_and_nothing_that_looks_wrong() {
+fn publisher_uploads_only_documents_that_look_right() {
     let cron_job = find("discovery-publisher.yaml", "CronJob");
     let pod = &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
     let good = format!(
@@ -180,7 +180,7 @@ fn the_publisher_publishes_what_it_fetched_and_nothing_that_looks_wrong() {
 }
 
 #[test]
-fn every_pod_has_its_token_where_its_variables_say() {
+fn pods_mount_the_token_their_variables_name() {
     let mut seen = Vec::new();
     for (file, kind) in [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob")] {
         let workload = find(file, kind);
@@ -222,7 +222,7 @@ fn every_pod_has_its_token_where_its_variables_say() {
 }
 
 #[tokio::test]
-async fn each_role_trusts_one_service_account_with_the_policy_that_the_crate_gives() {
+async fn roles_trust_one_service_account_each() {
     let iam = template("cloudformation-iam.yaml");
     let roles: BTreeMap<String, Value> = iam["Resources"]
         .as_object()
@@ -266,7 +266,7 @@ async fn each_role_trusts_one_service_account_with_the_policy_that_the_crate_giv
 }
 
 #[test]
-fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
+fn pods_run_unprivileged_with_working_probes() {
     for (file, kind) in
         [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob"), ("eks-webhook.yaml", "Deployment")]
     {
@@ -303,7 +303,7 @@ fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
 }
 
 #[test]
-fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
+fn image_builds_existing_files_with_minimum_rust() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (image, manifest) = (read("examples/kubernetes/Dockerfile"), read("Cargo.toml"));
     let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
@@ -330,7 +330,7 @@ fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
 }
 
 #[test]
-fn the_walk_names_every_file() {
+fn walkthrough_names_every_file() {
     let walk = fs::read_to_string(folder().join("README.md")).unwrap();
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

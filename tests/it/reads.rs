@@ -1,4 +1,4 @@
-//! Reads with valid credentials (P1, P2, P11): they wait for nothing, they ask STS nothing, and they allocate nothing.
+//! Reads with valid credentials (P1, P2, P11) wait for nothing, cost no exchange, and allocate nothing.
 //!
 //! Real SDK clients send requests to the kit's STS, which verifies the signatures.
 
@@ -17,9 +17,9 @@ use aws_web_identity::Phase;
 use aws_web_identity::test_util::Fault;
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, Rig, at_once, eventually, key, who};
 use crate::support::sdk_hooks::{HookedCache, LastHeader};
 use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, Rig, at_once, eventually, key, who};
 
 const READS: u64 = 1000;
 
@@ -29,7 +29,7 @@ fn allocations(read: impl Fn()) -> u64 {
 }
 
 #[tokio::test]
-async fn p11_a_read_allocates_no_more_than_the_clone_of_an_identity() {
+async fn p11_read_allocates_nothing_of_its_own() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
 
@@ -49,7 +49,7 @@ async fn p11_a_read_allocates_no_more_than_the_clone_of_an_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn direct_provide_credentials_is_cached() {
+async fn valid_credentials_cost_no_exchange() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     for _ in 0..1000 {
@@ -60,7 +60,7 @@ async fn direct_provide_credentials_is_cached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
+async fn p1_requests_never_wait_across_refreshes() {
     let clock = SteppedClock::start();
     let rig = Arc::new(Rig::start().await);
     rig.sts.set_session_length(Duration::from_secs(20));
@@ -73,7 +73,7 @@ async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
         let (rig, provider, sent) = (Arc::clone(&rig), provider.clone(), Arc::clone(&sent));
         let used = LastHeader::new("authorization");
         let config = Builder::from(&config).retry_config(RetryConfig::disabled()).interceptor(used.clone());
-        // It panics if a request would have to wait for its identity.
+        // `at_once` panics if a request would have to wait for its identity.
         let cache = HookedCache::shared(provider.identity_cache(), |identity| IdentityFuture::ready(at_once(identity)));
         let client = Client::from_conf(config.identity_cache(cache).build());
         tasks.spawn(async move {
@@ -102,7 +102,7 @@ async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_an_outage_is_not_noticed_while_credentials_are_valid() {
+async fn p2_outage_fails_no_request_while_credentials_are_valid() {
     let rig = Rig::start().await;
     rig.sts.set_session_length(Duration::from_secs(12));
     let provider = rig.builder().refresh_window(0.10..=0.11).connect().await.unwrap();

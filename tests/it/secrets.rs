@@ -1,4 +1,6 @@
-//! P9: token, secret key and session token appear nowhere, in whole or in part, whatever is printed, logged, counted or thrown.
+//! P9: no token, secret key or session token appears in any output, whole or in part.
+//!
+//! Outputs are logs of all levels, metrics, `Debug`, `Display` and errors, of the crate, the SDK and the kit.
 
 mod audit;
 
@@ -24,11 +26,11 @@ use tokio::task::JoinSet;
 use self::audit::{Audit, Wire, audited, chain};
 use crate::autotraits::public_types;
 use crate::fault_list;
-use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, expired_token, key, soon, spec, who};
+use crate::support::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, expired_token, key, soon, spec, who};
 use crate::test_kit::signed;
 
 #[test]
-fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() {
+fn p9_no_fault_of_sts_reveals_a_secret() {
     audited(None, async |audit| {
         let issuer = OidcIssuer::start().await;
         issuer.mint(spec());
@@ -51,7 +53,7 @@ fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() 
     });
 }
 
-/// That errors were printed, and those of the faults.
+/// Checks that the errors of all faults were printed.
 fn names_each_code(audit: &Audit) {
     let printed = audit.printed();
     for code in fault_list::ALL.iter().filter_map(|(_, code)| *code) {
@@ -59,7 +61,7 @@ fn names_each_code(audit: &Audit) {
     }
 }
 
-/// With nothing usable, with fresh credentials, with stale ones, with expired ones, and over it.
+/// Prints everything without credentials, with fresh, stale and expired ones, and after the recovery.
 async fn through(fault: Fault, rig: Rig, audit: Audit) {
     let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
     let builder = || {
@@ -102,7 +104,7 @@ async fn through(fault: Fault, rig: Rig, audit: Audit) {
 }
 
 #[test]
-fn p9_no_secret_is_told_of_a_token_that_sts_refuses_or_a_key_that_a_service_does() {
+fn p9_rejected_token_or_key_reveals_no_secret() {
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
@@ -127,7 +129,7 @@ fn p9_no_secret_is_told_of_a_token_that_sts_refuses_or_a_key_that_a_service_does
 }
 
 #[test]
-fn p9_no_secret_is_told_of_a_role_that_is_assumed_with_the_credentials_whatever_sts_does() {
+fn p9_chained_role_reveals_no_secret() {
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
@@ -215,7 +217,7 @@ fn p9_no_public_type_prints_a_secret() {
     });
 }
 
-/// A source that has its token at hand, and says nothing of it, as it must.
+/// A token source whose `Debug` hides its token.
 struct Careless(String);
 
 impl std::fmt::Debug for Careless {
@@ -231,7 +233,7 @@ impl ProvideToken for Careless {
 }
 
 #[test]
-fn p9_a_token_in_the_place_of_a_setting_is_not_repeated() {
+fn p9_token_given_as_setting_is_not_repeated() {
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let token = rig.rotate(spec());
@@ -254,9 +256,9 @@ fn p9_a_token_in_the_place_of_a_setting_is_not_repeated() {
     });
 }
 
-/// A client that panics with all that it was given: what we say of it says nothing of that. Its own panic message is not ours.
+/// The HTTP client panics with the request body. The panic hook prints it, but the crate's own texts must not.
 #[test]
-fn p9_what_a_client_panics_with_is_withheld() {
+fn p9_panic_message_of_a_client_is_withheld() {
     audited(Some("aws_web_identity"), async |audit| {
         let rig = Rig::start().await;
         let token = rig.rotate(spec());
@@ -290,7 +292,7 @@ impl HttpConnector for Spilling {
     }
 }
 
-/// All that can be printed of a provider, and of the kit beside it.
+/// Prints all there is of a provider and of the kit.
 fn everything(provider: &WebIdentityCredentialsProvider, rig: &Rig, audit: &Audit) {
     audit.knows(provider.current().as_ref());
     audit.show(provider);

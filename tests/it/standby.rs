@@ -1,6 +1,6 @@
-//! Standby endpoints: an outage of the home STS, in each way in which it can fail, fails no request (P1, P2).
+//! Standby endpoints: no failure of the home STS fails a request (P1, P2).
 //!
-//! Two regions of the kit's STS; a relay before the home region can refuse connections.
+//! Two regions of the kit's STS take part. A relay before the home region can refuse connections.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::fault_list;
-use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, key, soon, who};
 use crate::support::captured_log::Log;
 use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, CHAINED_ROLE, ROLE, Rig, key, soon, who};
 
-/// Two regions of one AWS, and a door before the one that is home.
+/// Two regions of one AWS, with a relay before the home region.
 struct Regions {
     home: Rig,
     door: Door,
     standby: MockSts,
 }
 
-/// How home is away.
+/// How the home region fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Away {
     Refuses,
     Hangs,
     Answers503,
-    /// From the start, and for good: no name server can be told to know it again.
+    /// The name never resolves, from the start to the end.
     Unresolvable,
 }
 
@@ -63,13 +63,13 @@ impl Regions {
     }
 }
 
-/// A port that leads to a server, and can refuse.
+/// A relay to a server that can refuse connections.
 struct Door {
     url: String,
     address: SocketAddr,
     to: String,
     relay: Option<AbortHandle>,
-    /// Bound to the port and deaf: so nobody else gets it while the door is shut.
+    /// Holds the port while the relay is closed, so that no other process takes it.
     _holder: TcpSocket,
 }
 
@@ -114,7 +114,7 @@ async fn relay(listener: TcpListener, to: String) {
     }
 }
 
-/// The provider, a client, and the clock that only their requests move.
+/// A provider and its client. Time passes only when a request has succeeded.
 struct Traffic {
     clock: SteppedClock,
     provider: WebIdentityCredentialsProvider,
@@ -122,7 +122,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    /// Sends requests until it holds: each must succeed, with credentials that were there. Each takes 100 ms.
+    /// Sends requests until the condition holds. Each must find valid credentials and succeed. Each takes 100 ms.
     async fn until(&self, regions: &Regions, mut holds: impl FnMut(&Status) -> bool) {
         for _ in 0..900 {
             let status = self.provider.status();
@@ -145,15 +145,15 @@ async fn outlives(away: Away) {
     }
     let attempt = match away {
         Away::Refuses | Away::Answers503 => Duration::from_secs(8),
-        // Twice of it must fit into a session, with the pauses.
+        // Two attempts and their retry delays must fit into a session.
         Away::Hangs => Duration::from_secs(1),
-        // A name server may let us wait.
+        // A name server may answer late.
         Away::Unresolvable => Duration::from_millis(500),
     };
     let builder = clock.drive(regions.builder(away)).refresh_window(0.10..=0.12).attempt_timeout(attempt);
     let provider = builder.build().unwrap();
     clock.finish(provider.ready(), &provider, &[&regions.home.sts, &regions.standby]).await.unwrap();
-    // A service takes what either gave.
+    // A service accepts the credentials of either region.
     let client = Client::new(&provider.install(regions.standby.sdk_config()));
     let traffic = Traffic { clock, provider, client };
     let provider = &traffic.provider;
@@ -177,7 +177,7 @@ async fn outlives(away: Away) {
     }
     regions.come_back();
     traffic.until(&regions, |status| status.endpoint.as_ref() == Some(&home)).await;
-    // And from then on there alone.
+    // From now on only home is used.
     let (calls, generation) = (exchanges(&regions.standby), provider.status().generation);
     traffic.until(&regions, |status| status.generation > generation).await;
     assert_eq!((exchanges(&regions.standby), provider.status().endpoint), (calls, Some(home)), "{away:?}");
@@ -188,28 +188,28 @@ fn exchanges(sts: &MockSts) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_p2_home_that_refuses_for_longer_than_a_session_fails_no_request() {
+async fn p1_p2_home_refusing_connections_fails_no_request() {
     outlives(Away::Refuses).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_p2_home_that_hangs_for_longer_than_a_session_fails_no_request() {
+async fn p1_p2_hanging_home_fails_no_request() {
     outlives(Away::Hangs).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_p2_home_that_answers_503_for_longer_than_a_session_fails_no_request() {
+async fn p1_p2_home_answering_503_fails_no_request() {
     outlives(Away::Answers503).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_p2_home_without_an_address_fails_no_request() {
+async fn p1_p2_home_without_address_fails_no_request() {
     outlives(Away::Unresolvable).await;
 }
 
-/// With the timeouts as they are without being set: 8 s for an attempt, 30 s for who waits.
+/// With the default timeouts: 8 s for an attempt, 30 s for a caller.
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nothing_usable_the_first_credentials_come_through_the_standby_while_the_first_caller_waits() {
+async fn first_credentials_come_through_the_standby() {
     let mut starts = JoinSet::new();
     for away in [Away::Refuses, Away::Hangs, Away::Answers503, Away::Unresolvable] {
         starts.spawn(async move {
@@ -227,7 +227,7 @@ async fn with_nothing_usable_the_first_credentials_come_through_the_standby_whil
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_of_sts_sends_nobody_to_a_standby() {
+async fn error_answered_by_sts_stays_at_home() {
     let clock = SteppedClock::start();
     for (fault, kind) in [
         (Fault::Throttled, ErrorKind::Throttled),
@@ -252,7 +252,7 @@ async fn an_answer_of_sts_sends_nobody_to_a_standby() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
+async fn page_of_a_proxy_leads_to_the_standby() {
     for fault in [
         fault_list::BAD_GATEWAY,
         fault_list::HTML_ERROR,
@@ -268,7 +268,7 @@ async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
+async fn chained_role_has_the_same_standbys() {
     let mut regions = Regions::start().await;
     let base = regions.builder(Away::Refuses).connect().await.unwrap();
     regions.go(Away::Refuses);
@@ -283,7 +283,7 @@ async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_without_the_oidc_provider_is_passed_over() {
+async fn standby_without_oidc_provider_is_skipped() {
     let mut regions = Regions::start().await;
     let second = regions.standby.another_region().await;
     regions.standby.set_fault(fault_list::NO_OPEN_ID_CONNECT_PROVIDER);
@@ -293,7 +293,7 @@ async fn a_standby_without_the_oidc_provider_is_passed_over() {
     assert_eq!(provider.status().endpoint.as_deref(), Some(second.endpoint_url()));
     assert_eq!((exchanges(&regions.standby), exchanges(&second)), (1, 1));
 
-    // The only standby says so: the error names both causes, and home is asked again.
+    // If the only standby answers so, the error names both possible causes, and home is used again.
     let lonely = regions.builder(Away::Refuses).wait_timeout(Duration::from_secs(3)).build().unwrap();
     let error = loop {
         let error = soon(lonely.refresh()).await.unwrap_err();
@@ -309,9 +309,9 @@ async fn a_standby_without_the_oidc_provider_is_passed_over() {
     assert_eq!(lonely.status().endpoint, Some(regions.door.url.clone()));
 }
 
-/// On one thread: the log is that thread's.
+/// Runs on one thread, because the log is captured per thread.
 #[tokio::test]
-async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
+async fn inactive_standby_is_dropped_with_one_warning() {
     let (log, guard) = Log::listen();
     let mut regions = Regions::start().await;
     let other = regions.standby.another_region().await;
@@ -321,7 +321,7 @@ async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     let provider = soon(builder.connect()).await.unwrap();
     let last = provider.status().endpoint;
     assert_eq!(last.as_deref(), Some(other.endpoint_url()));
-    // While they are valid a second failure is waited for; then it is the other's turn at once.
+    // With valid credentials, home must fail twice. Then the second standby follows at once.
     for _ in 0..2 {
         let before = key(&provider);
         while key(&provider) == before {
@@ -330,7 +330,7 @@ async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     }
     assert_eq!((exchanges(&regions.standby), exchanges(&other)), (1, 3));
 
-    // With none left there is only home.
+    // Without an active standby only home is used.
     let lonely = regions.builder(Away::Refuses).wait_timeout(Duration::from_millis(1500)).build().unwrap();
     let error = soon(lonely.refresh()).await.unwrap_err();
     soon(lonely.refresh()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! `Status` and `Updates`: each field at each change of phase, and each generation announced in order.
+//! `Status` and `Updates`: each field in each phase, and each generation announced in order.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -8,11 +8,11 @@ use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
 use aws_web_identity::{ErrorKind, ExpiredPolicy, Phase, Status};
 
 use crate::fault_list;
-use crate::rig::{ARN, Rig, eventually, soon, spec};
 use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, Rig, eventually, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_the_first_answer_nothing_is_known() {
+async fn status_is_empty_before_the_first_answer() {
     let rig = Rig::start().await;
     rig.sts.set_fault(Fault::Hang);
     let status = rig.builder().build().unwrap().status();
@@ -25,7 +25,7 @@ async fn before_the_first_answer_nothing_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
+async fn endpoint_is_the_last_that_answered() {
     let rig = Rig::start().await;
     for (fault, answered) in [
         (Fault::ConnectionReset, false),
@@ -46,13 +46,13 @@ async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_of_sts_keeps_the_last_endpoint() {
+async fn hanging_sts_keeps_the_last_endpoint() {
     let clock = SteppedClock::start();
     let rig = Rig::start().await;
     let provider = clock.drive(rig.builder()).connect().await.unwrap();
     rig.sts.set_fault(Fault::Hang);
     let (refreshed, ()) = tokio::join!(provider.refresh(), async {
-        // Attempts start at least a second apart, and last 8 s at most.
+        // Attempts start at least a second apart and last 8 s at most.
         clock.advance(Duration::from_secs(1), &[&rig.sts]).await;
         rig.sts.wait_for_calls(2).await;
         clock.advance(Duration::from_secs(9), &[&rig.sts]).await;
@@ -62,7 +62,7 @@ async fn silence_of_sts_keeps_the_last_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_next_attempt_is_told_while_a_task_runs() {
+async fn next_attempt_follows_each_phase() {
     let rig = Rig::start().await;
     let before = SystemTime::now();
     let provider = rig.connect().await;
@@ -105,7 +105,7 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn usable_means_that_a_caller_gets_credentials() {
+async fn usable_means_callers_get_credentials() {
     for (policy, served) in [(ExpiredPolicy::Never, false), (ExpiredPolicy::UntilRejected, true)] {
         let rig = Rig::start().await;
         rig.sts.set_session_length(Duration::from_secs(2));
@@ -121,7 +121,7 @@ async fn usable_means_that_a_caller_gets_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_expired_is_still_told_of() {
+async fn expired_credentials_stay_in_status() {
     let rig = Rig::start().await;
     rig.sts.set_session_length(Duration::from_secs(2));
     let provider = rig.builder().wait_timeout(Duration::from_secs(2)).connect().await.unwrap();
@@ -135,7 +135,7 @@ async fn what_has_expired_is_still_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_is_the_newest_in_the_file_whether_or_not_it_was_sent() {
+async fn token_is_the_newest_in_the_file() {
     let rig = Rig::start().await;
     let issued = SystemTime::now() - Duration::from_secs(60);
     let token = || spec().issued_at(issued).lifetime(Duration::from_secs(1200));
@@ -165,7 +165,7 @@ async fn the_token_is_the_newest_in_the_file_whether_or_not_it_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_comes_late_hears_of_what_comes_after_it() {
+async fn late_listener_hears_later_updates_only() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let mut updates = provider.updates();
@@ -179,7 +179,7 @@ async fn a_listener_that_comes_late_hears_of_what_comes_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_update_is_told_in_order() {
+async fn updates_arrive_in_order() {
     let rig = Rig::start().await;
     let provider = rig.builder().build().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -1,6 +1,6 @@
-//! The fault matrix (P2, P5): for each fault of STS the right error, valid credentials kept, and recovery when it ends.
+//! The fault matrix (P2, P5): each fault of STS gives the right error, keeps valid credentials, and ends in recovery.
 //!
-//! One table lists the kit's faults. Each test runs all rows, each with an STS of its own.
+//! A table lists the faults. Each test runs all rows, each with an STS of its own.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::fault_list;
-use crate::rig::{ARN, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, Rig, eventually, key, soon, spec, who};
 
-/// What ends the trouble, once STS is well.
+/// What makes the provider recover after the fault has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mended {
-    /// The next attempt.
+    /// The next attempt succeeds.
     Alone,
-    /// A new token: the old one is not sent again before.
+    /// A new token: the old one is not sent again.
     ByToken,
 }
 use Mended::{Alone, ByToken};
 
-/// The fault, the error's kind, its code, whether it may pass by itself, what mends it.
+/// Fault, kind of the error, error code, whether the error is transient, and the way to recover.
 type Row = (Fault, ErrorKind, Option<&'static str>, bool, Mended);
 
 #[rustfmt::skip]
@@ -64,13 +64,13 @@ const TABLE: &[Row] = &[
 ];
 
 #[test]
-fn the_table_has_every_fault() {
+fn table_has_every_fault() {
     let table: HashSet<_> = TABLE.iter().map(|row| (row.0, row.2)).collect();
     assert_eq!(table, fault_list::ALL.iter().copied().collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nothing_usable_a_fault_that_persists_is_told_for_what_it_is() {
+async fn lasting_fault_without_credentials_gives_its_error() {
     for_each(async |rig, (fault, kind, code, transient, _)| {
         rig.sts.set_fault(fault);
         let provider = short(&rig, fault).build().unwrap();
@@ -88,12 +88,12 @@ async fn with_nothing_usable_a_fault_that_persists_is_told_for_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nothing_usable_a_fault_that_clears_is_got_over() {
+async fn passing_fault_without_credentials_is_retried() {
     for_each(async |rig, (fault, _, _, _, mended)| {
         rig.sts.fail_next(1, fault);
         let provider = short(&rig, fault).wait_timeout(Duration::from_secs(15)).build().unwrap();
         let recovery = async {
-            // Those who need a human are told so; then the human acts, and the next caller finds it mended.
+            // A permanent error returns at once, so callers try again until the token is replaced.
             while provider.provide_credentials().await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -118,7 +118,7 @@ async fn with_nothing_usable_a_fault_that_clears_is_got_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_when_it_clears() {
+async fn p2_fault_keeps_valid_credentials_until_refreshed() {
     for_each(async |rig, (fault, kind, _, _, mended)| {
         let provider = short(&rig, fault).connect().await.unwrap();
         let client = Client::new(&provider.install(rig.config()));
@@ -152,7 +152,7 @@ async fn p2_whatever_fails_usable_credentials_are_not_withheld_and_are_renewed_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_when_it_clears() {
+async fn fault_with_expired_credentials_is_reported_and_retried() {
     for_each(async |rig, (fault, kind, _, _, mended)| {
         rig.sts.set_session_length(Duration::from_secs(3));
         let provider = short(&rig, fault).connect().await.unwrap();
@@ -184,7 +184,7 @@ async fn with_expired_credentials_a_fault_is_told_for_what_it_is_and_got_over_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_retried_until_the_clock_of_sts_reaches_it() {
+async fn early_token_is_retried_until_sts_accepts_it() {
     let rig = Rig::start().await;
     rig.sts.set_clock_offset(-600);
     let provider = rig.builder().build().unwrap();
@@ -202,13 +202,13 @@ async fn a_token_is_retried_until_the_clock_of_sts_reaches_it() {
     assert!(exchanges.len() > 2 && exchanges.iter().filter(|key| key.is_some()).count() == 1, "{exchanges:?}");
 }
 
-/// Impatient only where an attempt is to end by its timeout: all rows at once keep a machine busy.
+/// Attempts time out early only for `Hang`: all rows run at once, which keeps a machine busy.
 fn short(rig: &Rig, fault: Fault) -> Builder {
     let attempt = if fault == Fault::Hang { 4 } else { 8 };
     rig.builder().attempt_timeout(Duration::from_secs(attempt)).wait_timeout(Duration::from_secs(8))
 }
 
-/// All rows at the same time, each with an STS of its own.
+/// Runs all rows at the same time, each with an STS of its own.
 async fn for_each<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Rig, Row) -> F) {
     let issuer = OidcIssuer::start().await;
     issuer.mint(spec());

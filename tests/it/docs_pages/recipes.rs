@@ -1,4 +1,4 @@
-//! The recipes of the documentation, run against the kit.
+//! The recipes of `docs::recipes`, compiled and run against the kit.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,9 +11,9 @@ use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, Tru
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::rig::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, who};
 
-/// As a reader's program has them.
+/// The recipes as a reader's program has them.
 #[allow(unreachable_pub, reason = "public in the reader's program")]
 #[path = "../../../src/docs/recipes"]
 mod copied {
@@ -69,7 +69,7 @@ async fn link_is_signed_with_keys_that_outlive_it() {
     let first = key(&identity);
     let link = async |lifetime| presign::link(&identity, &s3, "shop", "receipt", Duration::from_secs(lifetime)).await;
     assert!(is_signed_with(&link(1).await.unwrap(), &first), "they last");
-    // With less than 3 s left.
+    // Now less than 3 s remain.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let renewed = soon(link(3)).await.unwrap();
     assert!(!is_signed_with(&renewed, &first) && renewed.contains("X-Amz-Expires=3&"), "they would not have lasted");
@@ -127,7 +127,7 @@ async fn probes_say_ready_once_it_is() {
     assert_eq!(get("/readyz").await, (200, "ready".to_owned()));
 }
 
-/// The pod, and as many tenants, of whom at most two are held.
+/// A pod and this number of tenant roles. The recipe keeps at most two clients.
 async fn tenants(number: usize) -> (Rig, Tenants) {
     let issuer = OidcIssuer::start().await;
     let mut builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE));
@@ -144,7 +144,7 @@ fn role_of(tenant: usize) -> String {
     format!("arn:aws:iam::{tenant:012}:role/shop")
 }
 
-/// How often each tenant's role was assumed.
+/// Number of exchanges for each tenant's role.
 fn assumed(rig: &Rig, number: usize) -> Vec<usize> {
     let calls = rig.sts.calls();
     let of =
@@ -169,7 +169,7 @@ async fn callers_of_one_tenant_share_one_exchange() {
 #[tokio::test(flavor = "multi_thread")]
 async fn longest_idle_tenant_makes_room() {
     let (rig, tenants) = tenants(3).await;
-    // The second is idle longest when the third comes.
+    // Tenant 1 is idle longest when tenant 2 comes.
     for tenant in [0, 1, 0, 2, 0, 1] {
         soon(who(&tenants.client(&role_of(tenant)).unwrap())).await;
         assert!(tenants.clients.lock().unwrap().len() <= 2);
@@ -181,7 +181,7 @@ async fn longest_idle_tenant_makes_room() {
 async fn idle_tenant_is_forgotten() {
     let (rig, tenants) = tenants(2).await;
     soon(who(&tenants.client(&role_of(0)).unwrap())).await;
-    // The caller's clock alone; the engine thread has another, and the kit's sockets want real time.
+    // Pauses the caller's clock only. The engine thread has its own, and the kit's sockets need real time.
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(29 * 60)).await;
     tenants.client(&role_of(1)).unwrap();
@@ -228,7 +228,7 @@ fn http_request(url: &str) -> http::Request<String> {
 fn blocking_program_has_keys_without_a_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rig = runtime.block_on(Rig::start());
-    // In no runtime: that one is the kit's.
+    // This thread is in no runtime: the one above drives the kit.
     let identity = rig.builder().build().unwrap();
     let first = blocking::keys(&identity).unwrap();
     assert_eq!(first.access_key_id(), key(&identity), "waits for the first");

@@ -1,4 +1,4 @@
-//! A fake of a user's that asks the kit who signed a request.
+//! Signature checks for a fake service of a user.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use axum::extract::Request;
 use http::HeaderValue;
 
 use super::send;
-use crate::rig::{key, soon};
+use crate::support::{key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_of_a_signed_request_is_named() {
@@ -25,7 +25,7 @@ async fn caller_of_a_signed_request_is_named() {
     assert_eq!(caller.arn, "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0");
     assert_eq!(caller.access_key_id, key(&world.identity));
     assert_eq!((&*caller.service, &*caller.region), ("s3", "eu-central-1"));
-    // Another region's STS knows the session, too.
+    // STS of another region knows the session, too.
     assert_eq!(world.aws.sts().another_region().await.verify(&world.fake.last()).unwrap(), caller);
     assert_eq!(world.aws.sts().calls().len(), 1, "it is no call of STS");
 }
@@ -48,7 +48,7 @@ async fn streamed_request_is_verified_by_its_headers() {
     std::fs::write(file.path(), "bread").unwrap();
     world.put("1", ByteStream::from_path(file.path()).await.unwrap()).await;
     let request = world.fake.last();
-    // The signature of a chunk is made with that of the headers: those are all that is checked.
+    // Chunk signatures derive from the signature of the headers, which is all that the kit checks.
     assert!(request.headers()["x-amz-content-sha256"].to_str().unwrap().starts_with("STREAMING-"));
     world.verify(&request).unwrap();
 }
@@ -117,7 +117,7 @@ async fn presigned_url_is_verified() {
     assert_eq!(world.verify(&world.fake.last()).unwrap_err().code(), "SignatureDoesNotMatch");
 }
 
-/// All services but S3 encode a path twice before they sign, and hash the body without a header.
+/// Other services than S3 encode a path twice before they sign it, and send no header with the body's hash.
 #[tokio::test(flavor = "multi_thread")]
 async fn request_to_another_service_is_verified() {
     let world = World::start().await;
@@ -137,7 +137,7 @@ async fn request_of_unknown_credentials_is_refused() {
     assert_eq!(world.verify(&world.fake.last()).unwrap_err().code(), "InvalidClientTokenId");
 }
 
-/// A request with a path that is encoded twice, and a header that stands twice.
+/// A request with a path that needs double encoding, and with a repeated header.
 pub(crate) fn signed(credentials: Credentials) -> http::Request<&'static str> {
     let identity = credentials.into();
     let params = aws_sigv4::sign::v4::SigningParams::builder()
@@ -153,7 +153,7 @@ pub(crate) fn signed(credentials: Credentials) -> http::Request<&'static str> {
     let headers = [("x-tag", "one"), ("x-tag", "two")];
     let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(b"{}")).unwrap();
     let (instructions, _) = sign(signable, &params).unwrap().into_parts();
-    // As over HTTP/2: the host is in the URI.
+    // The host is in the URI only, as over HTTP/2.
     let mut request = http::Request::post(url).header("x-tag", "one").header("x-tag", "two").body("{}").unwrap();
     instructions.apply_to_request_http1x(&mut request);
     request
@@ -184,7 +184,7 @@ impl World {
     }
 }
 
-/// Answers 200 to all that comes, and keeps the last of it.
+/// A server that answers 200 to all requests and keeps the last one.
 pub(super) struct FakeService {
     port: u16,
     last: Arc<Mutex<Option<Request<Bytes>>>>,

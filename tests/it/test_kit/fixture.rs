@@ -1,4 +1,4 @@
-//! The whole kit in one call, and the HTTP client of its configuration.
+//! `TestAws`: the whole kit in one call, and the HTTP client of its config.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -10,8 +10,8 @@ use aws_web_identity::ErrorKind;
 use aws_web_identity::test_util::{Fault, TestAws};
 
 use super::fake_service::FakeService;
-use crate::rig::{eventually, failure, key, soon, who};
 use crate::support::own_process::{DEAD_PROXIES, in_process_of};
+use crate::support::{eventually, failure, key, soon, who};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_gives_a_working_pod() {
@@ -116,7 +116,7 @@ async fn clients_of_the_config_stay_on_loopback() {
         let error = send(endpoint).await.unwrap_err();
         assert!(error.contains(host) && error.contains(refused), "{error}");
     }
-    // The name is not looked up: a bucket's name before it would not be found everywhere.
+    // Not all resolvers know names below `localhost`, so the client does not look them up.
     for host in ["127.0.0.1", "localhost"] {
         send(Some(fake.url(host))).await.unwrap();
     }
