@@ -20,7 +20,7 @@ async fn object_store_round_trips_an_object() {
         soon(store.put(&path, "two apples".into())).await.unwrap();
         storage.provider.refresh().await.unwrap();
         let read = soon(store.get(&path)).await.unwrap().bytes().await.unwrap();
-        assert_eq!(read, "two apples", "with the next key");
+        assert_eq!(read, "two apples", "the object must be readable with the next key");
         soon(store.delete(&path)).await.unwrap();
         soon(store.get(&path)).await.unwrap_err();
     }
@@ -37,18 +37,18 @@ async fn p1_p2_object_store_copies_credentials_once_per_generation() {
     assert_eq!(first.key_id, current.access_key_id());
     assert_eq!(first.secret_key, current.secret_access_key());
     assert_eq!(first.token.as_deref(), current.session_token());
-    assert!(Arc::ptr_eq(&first, &read()), "made once");
+    assert!(Arc::ptr_eq(&first, &read()), "the copy must be made once per generation");
     let allocated = allocation_counter::measure(|| drop(read())).count_total;
-    assert_eq!(allocated, 1, "the future that its trait boxes, and nothing else");
+    assert_eq!(allocated, 1, "only the boxed future of the trait may allocate");
 
     rig.sts.set_fault(Fault::AccessDenied);
     soon(provider.refresh()).await.unwrap_err();
     assert!(Arc::ptr_eq(&first, &read()), "P2");
     rig.sts.set_fault(None);
     soon(provider.refresh()).await.unwrap();
-    assert_eq!(read().key_id, key(&provider), "the new ones at the next request");
+    assert_eq!(read().key_id, key(&provider), "the next request must use the new credentials");
     assert_ne!(read().key_id, first.key_id);
-    assert_eq!(first.secret_key, current.secret_access_key(), "a request under way keeps what it has");
+    assert_eq!(first.secret_key, current.secret_access_key(), "a running request must keep its credentials");
     assert_eq!(rig.exchanges().len(), 3);
 
     let printed = format!("{credentials:?}");

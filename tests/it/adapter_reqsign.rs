@@ -29,7 +29,7 @@ async fn opendal_round_trips_an_object() {
         soon(operator.delete("receipts/1")).await.unwrap();
         soon(operator.read("receipts/1")).await.unwrap_err();
         if let Some(mock) = &storage.mock {
-            assert_eq!(mock.calls().len(), 1, "one exchange for all of it");
+            assert_eq!(mock.calls().len(), 1, "one exchange must serve all requests");
         }
     }
 }
@@ -58,7 +58,7 @@ async fn p2_signer_gets_valid_credentials_near_expiry_the_newest() {
     assert_eq!(given.session_token.as_deref(), current.session_token());
     let shown = given.expires_in.unwrap().as_system_time();
     let apart = current.expiry().unwrap().duration_since(shown).unwrap();
-    assert!(apart < Duration::from_millis(1), "the true expiry, in milliseconds: {apart:?}");
+    assert!(apart < Duration::from_millis(1), "the expiry must be exact to the millisecond: {apart:?}");
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn p8_nobody_behind_us_in_a_chain_is_asked() {
     assert_eq!(error.kind(), Kind::CredentialInvalid, "{error:?}");
     assert!(
         error.to_string().starts_with("refreshed signing credential expires"),
-        "as our documentation says: {error}"
+        "the documentation quotes this text: {error}"
     );
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TokenRejected);
 
@@ -128,7 +128,7 @@ async fn signed_with(signer: &Signer<Credential>) -> reqsign_core::Result<String
     let (mut parts, ()) = http::Request::get("https://s3.example/receipts/1").body(()).unwrap().into_parts();
     let outcome = soon(signer.sign(&mut parts, None)).await;
     let header = parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    assert_eq!(outcome.is_ok(), header.is_some(), "signed or refused");
+    assert_eq!(outcome.is_ok(), header.is_some(), "a request must be signed or fail");
     outcome?;
     let header = header.unwrap();
     let (_, scope) = header.split_once("Credential=").unwrap();

@@ -1,4 +1,5 @@
-//! Provider chains and profile files of `aws-config` (P8): a failure of web identity is an error, never the next provider.
+//! Provider chains and profile files of `aws-config` (P8): a failure of web identity is an error, never the next
+//! provider.
 #![expect(deprecated, reason = "the new name of the profile files is in a crate that nothing else here needs")]
 
 use std::error::Error as _;
@@ -150,5 +151,5 @@ async fn p8_clients_sign_nothing_while_web_identity_fails() {
         soon(provider.shutdown()).await;
         soon(chain().provide_credentials()).await.unwrap_err();
     }
-    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "nothing was signed");
+    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "no request may be signed");
 }

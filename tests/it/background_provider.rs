@@ -1,6 +1,7 @@
 //! `BackgroundCredentialsProvider` keeps the promises around any provider.
 //!
-//! A scripted provider stands for that of another project. `WebIdentityCredentialsProvider` converts into the same type.
+//! A scripted provider stands for that of another project. `WebIdentityCredentialsProvider` converts into the same
+//! type.
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
@@ -184,7 +185,7 @@ async fn p4_refresh_comes_before_expiry() {
     let mut updates = provider.updates();
     while updates.last() < 3 {
         soon(updates.changed()).await.unwrap();
-        assert!(provider.current().is_some(), "never a gap");
+        assert!(provider.current().is_some(), "there must always be valid credentials");
     }
 }
 
@@ -223,7 +224,7 @@ async fn p10_wrapped_provider_is_dropped_with_last_handle() {
     drop(theirs);
     let config = provider.install(aws_types::SdkConfig::builder().build());
     drop(provider);
-    assert!(held.upgrade().is_some(), "the config is a handle");
+    assert!(held.upgrade().is_some(), "a config must keep the provider alive");
     drop(config);
     eventually(|| held.upgrade().is_none()).await;
 }
@@ -274,7 +275,7 @@ async fn p12_wrapped_web_identity_error_keeps_its_kind() {
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::RoleDenied, false));
     let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!((cause.kind(), cause.code()), (ErrorKind::RoleDenied, Some("AccessDenied")));
-    assert!(!error.to_string().contains(&cause.to_string()), "it is not repeated: {error}");
+    assert!(!error.to_string().contains(&cause.to_string()), "an error must not repeat its source: {error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,7 +324,7 @@ async fn registry_finds_provider_held_by_converted_handle() {
     let chained = soon(again.assume_role(CHAINED_ROLE).connect()).await.unwrap();
     drop((general, again));
     registry.connect(rig.builder()).await.unwrap();
-    assert_eq!(rig.exchanges().len(), 1, "the chain keeps it");
+    assert_eq!(rig.exchanges().len(), 1, "the chained role must keep the provider alive");
     drop(chained);
     eventually(|| registry.build(rig.builder()).unwrap().current().is_none()).await;
 }

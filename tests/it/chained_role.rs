@@ -53,7 +53,7 @@ async fn client_signs_as_role_of_another_account() {
     }
     let call = rig.sts.calls().into_iter().find(|call| call.action == "AssumeRole").unwrap();
     assert_eq!(call.role_arn.as_deref(), Some(LAKE));
-    assert_eq!(call.session_name.as_deref(), Some("checkout-0"), "the base's");
+    assert_eq!(call.session_name.as_deref(), Some("checkout-0"), "the session name must be the base's");
     assert_eq!(call.duration, Some(Duration::from_secs(900)));
     assert_eq!(call.external_id.as_deref(), Some("orders"));
     assert_eq!(call.signed_with, Some(identity.current().unwrap().access_key_id().to_owned()));
@@ -63,7 +63,7 @@ async fn client_signs_as_role_of_another_account() {
     assert_eq!(status.assumed_role_arn.as_deref(), Some(LAKE_ARN));
     assert_eq!(status.account_id.as_deref(), Some("210987654321"));
     assert!(status.token.is_none());
-    assert_eq!(rig.exchanges().len(), 1, "the base is not asked anew");
+    assert_eq!(rig.exchanges().len(), 1, "the base's credentials must be reused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,7 @@ async fn p1_p3_requests_share_one_call_of_each_kind() {
         async move { lake.refresh().await }
     });
     eventually(|| chained(&rig).len() == 2).await;
-    assert_eq!(who(&Client::new(&config)).await, LAKE_ARN, "while the exchange hangs");
+    assert_eq!(who(&Client::new(&config)).await, LAKE_ARN, "requests must succeed while the exchange hangs");
     assert_eq!(key(&lake), first);
     refresh.abort();
 }
@@ -151,7 +151,7 @@ async fn p8_failing_base_is_the_chains_error() {
     let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!(cause.code(), Some("AccessDenied"));
     assert!(error.to_string().contains(ROLE) && error.to_string().contains(LAKE), "{error}");
-    assert!(chained(&rig).is_empty(), "nothing to sign with");
+    assert!(chained(&rig).is_empty(), "no AssumeRole may be sent without base credentials");
     assert!(lake.current().is_none());
 }
 
@@ -166,7 +166,7 @@ async fn p12_denied_chain_shows_the_missing_trust_statement() {
         r#"{{"Effect":"Allow","Principal":{{"AWS":"{ROLE}"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"orders"}}}}}}"#
     );
     assert!(text.contains(&statement) && text.contains(&format!("a policy of {ROLE}")), "{text}");
-    assert_eq!(chained(&rig).len(), 4, "IAM is eventually consistent: three more tries");
+    assert_eq!(chained(&rig).len(), 4, "IAM is eventually consistent, so three retries are expected");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +178,7 @@ async fn base_replaces_rejected_key_and_chain_recovers() {
     rig.sts.reject_key(&old, "ExpiredToken");
     soon(lake.ready()).await.unwrap();
     let new = identity.current().unwrap().access_key_id().to_owned();
-    assert_ne!(new, old, "the base heard of it");
+    assert_ne!(new, old, "the base must replace the rejected key");
     let chained = chained(&rig);
     assert_eq!(chained.first(), Some(&(None, Some(old))));
     assert_eq!(chained.last(), Some(&(Some(key(&lake)), Some(new))));
@@ -271,7 +271,11 @@ async fn p12_chain_error_names_missing_token_of_base() {
     eventually(|| lake.status().last_error.is_some()).await;
     let error = soon(lake.provide_credentials()).await.unwrap_err();
     let ours: &Error = error.source().unwrap().downcast_ref().unwrap();
-    assert_eq!((ours.kind(), ours.is_transient()), (ErrorKind::TokenUnavailable, false), "nothing is mounted there");
+    assert_eq!(
+        (ours.kind(), ours.is_transient()),
+        (ErrorKind::TokenUnavailable, false),
+        "a missing mount is a permanent error"
+    );
     let cause = ours.source().unwrap().to_string();
     assert!(cause.contains("/nowhere/token"), "{ours}: {cause}");
 }
@@ -305,13 +309,14 @@ async fn p3_cancelled_callers_disturb_no_exchange() {
     assert_eq!(who(&client).await, LAKE_ARN);
     assert_eq!(rig.last_signed_with(), key(&lake));
     assert_eq!((base.status().consecutive_failures, lake.status().consecutive_failures), (0, 0));
-    assert!(rig.sts.most_at_once() <= 2, "one of each kind");
+    assert!(rig.sts.most_at_once() <= 2, "at most one exchange of each kind may run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_chains_leave_base_free_to_exchange() {
     let rig = rig().await;
-    // No attempt times out within the test: a chain that held a turn while it waits for its base would block it for good.
+    // No attempt times out within the test: a chain that held a turn while it waits for its base would block it for
+    // good.
     let base = rig.builder().attempt_timeout(Duration::from_secs(60)).build().unwrap();
     let mut chains = JoinSet::new();
     for number in 0..12 {
@@ -338,7 +343,7 @@ async fn each_kind_of_provider_begins_a_chain() {
         let client = Client::new(&third.install(rig.config()));
         for _ in 0..2 {
             let arn = "arn:aws:sts::410987654321:assumed-role/third/chain-0";
-            assert_eq!(who(&client).await, arn, "the session's name is handed down");
+            assert_eq!(who(&client).await, arn, "the session name must pass down the chain");
             assert_eq!(rig.last_signed_with(), key(&third));
             soon(third.refresh()).await.unwrap();
         }
@@ -349,7 +354,7 @@ async fn each_kind_of_provider_begins_a_chain() {
         let (first, second) = (key(&first), key(&second));
         assert_eq!(signed, [key(&base), first, second.clone(), second.clone(), second]);
     }
-    assert_eq!(rig.exchanges().len(), 1, "the token was traded once");
+    assert_eq!(rig.exchanges().len(), 1, "the token must be exchanged once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -362,7 +367,7 @@ async fn rejected_key_in_mid_chain_is_replaced() {
     rig.sts.reject_key(&old, "ExpiredToken");
     soon(second.ready()).await.unwrap();
     assert_ne!(key(&first), old);
-    assert_eq!(rig.exchanges().len(), 1, "the pod's own key is good");
+    assert_eq!(rig.exchanges().len(), 1, "the pod's own key must be kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

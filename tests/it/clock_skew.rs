@@ -15,7 +15,7 @@ async fn p7_token_is_sent_though_local_clock_is_ahead() {
     let before = key(&provider);
     soon(provider.refresh()).await.unwrap();
     assert_ne!(key(&provider), before);
-    assert_eq!(rig.exchanges().iter().flatten().count(), rig.exchanges().len(), "none failed");
+    assert_eq!(rig.exchanges().iter().flatten().count(), rig.exchanges().len(), "no exchange may fail");
 }
 
 /// Before the first answer STS's clock is unknown, and the local clock may be wrong.

@@ -4,8 +4,8 @@
 //! `doctor`, and of `aws-config`'s own chain follow. A plain run compares them and shows what differs.
 //!
 //! `cargo build --workspace --all-features --bins --examples && BLESS=1 cargo test --workspace --all-features --test it
-//! diagnosis` writes the files anew: review what changed. Each scenario names phrases, the cause and the remedy, that its
-//! output must contain even then. `SCENARIO=part-of-a-name` runs some of them.
+//! diagnosis` writes the files anew: review what changed. Each scenario names phrases, the cause and the remedy, that
+//! its output must contain even then. `SCENARIO=part-of-a-name` runs some of them.
 
 mod misconfigured_pods;
 mod pod;

@@ -33,7 +33,7 @@ fn world() -> (Runtime, Rig) {
 fn each_wait_works_in_a_plain_thread() {
     let (_world, rig) = world();
     let provider = rig.builder().build().unwrap();
-    assert!(provider.current().is_none(), "it starts the attempts");
+    assert!(provider.current().is_none(), "the first read finds nothing and starts the attempts");
     block_on(provider.ready()).unwrap();
     let mut updates = provider.updates();
     let first = key(&provider);
@@ -134,7 +134,7 @@ fn lost_user_runtime_is_an_error() {
     let provider = rig.builder().build().unwrap();
     block_on(provider.ready()).unwrap();
     drop(runtime);
-    assert!(provider.current().is_some(), "valid credentials stay");
+    assert!(provider.current().is_some(), "valid credentials must stay readable");
     let error = block_on(provider.refresh()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(error.to_string().contains("`runtime`"), "{error}");
@@ -233,9 +233,9 @@ fn last_provider_ends_the_thread() {
     let ends = || block_thread_until(|| engine_threads() == 0);
     assert_eq!(engine_threads(), 0);
     let providers: Vec<_> = (0..5).map(|_| rig.builder().build().unwrap()).collect();
-    assert_eq!(engine_threads(), 0, "building starts nothing");
+    assert_eq!(engine_threads(), 0, "building must start no thread");
     providers.iter().for_each(|provider| block_on(provider.ready()).unwrap());
-    assert_eq!(engine_threads(), 1, "one for all");
+    assert_eq!(engine_threads(), 1, "all providers must share one thread");
     drop(providers);
     ends();
 
@@ -276,7 +276,7 @@ fn block_thread_until(mut holds: impl FnMut() -> bool) {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("it never comes");
+    panic!("the condition did not hold within 30 s");
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn p12_unreadable_token_file_is_named_with_remedy() {
         assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
         names(&error.to_string(), &[file.to_str().unwrap(), wrong, remedy]);
     }
-    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+    assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +82,7 @@ async fn file_without_a_token_fails_at_once() {
         let shown = format!("{error} {error:?}");
         assert!(token.split('.').all(|part| !shown.contains(part)), "{shown}");
     }
-    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+    assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +132,7 @@ async fn p12_forbidden_token_file_is_named_with_owner() {
     let path = rig.volume.token_path().display().to_string();
     let whose = format!("{path} belongs to {nobody}:{nobody} with mode 0000 and we run as uid {nobody}");
     names(&error.to_string(), &["os error 13", &whose, "fsGroup"]);
-    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+    assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     soon(rig.builder().connect()).await.unwrap();
@@ -226,5 +226,5 @@ fn names(error: &str, what: &[&str]) {
     for what in what {
         assert!(error.contains(what), "no {what:?} in: {error}");
     }
-    assert!(!error.ends_with('.'), "no full stop: {error}");
+    assert!(!error.ends_with('.'), "an error must not end with a full stop: {error}");
 }

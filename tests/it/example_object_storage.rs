@@ -16,12 +16,12 @@ async fn object_storage_examples_round_trip_an_object() {
             let said = String::from_utf8(output.stdout).unwrap();
             let errors = String::from_utf8(output.stderr).unwrap();
             assert!(output.status.success() && said.contains("came back"), "{example}: {said} {errors}");
-            assert_eq!(exchanges(&storage), before.map(|before| before + 1), "{example}: one exchange");
+            assert_eq!(exchanges(&storage), before.map(|before| before + 1), "{example} must make one exchange");
 
             let output = run(example, &storage, &[("BUCKET", "no-such-bucket")]).await;
             let errors = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1));
-            assert!(errors.contains("NoSuchBucket"), "{example} says why: {errors}");
+            assert!(errors.contains("NoSuchBucket"), "{example} must name the cause: {errors}");
         }
     }
 }
@@ -36,7 +36,7 @@ async fn presigned_links_open_the_object() {
         let links = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{errors}");
-        assert!(!errors.contains("X-Amz-"), "no link where logs go: {errors}");
+        assert!(!errors.contains("X-Amz-"), "links must not go to stderr: {errors}");
         assert_eq!(links.lines().count(), 3);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         for link in links.lines() {
@@ -46,7 +46,7 @@ async fn presigned_links_open_the_object() {
 
         let output = run("presign", &storage, &[("KEY", key), ("EXPIRES", "3700")]).await;
         let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "no session of an hour signs for that long");
+        assert_eq!(output.status.code(), Some(1), "a link must not outlive the session");
         assert!(errors.contains("3700 s"), "{errors}");
     }
 }

@@ -1,8 +1,8 @@
 //! The example `pod_identity`, run as a program beside an agent that speaks the protocol of EKS Pod Identity.
 //!
 //! The program sends GET to `AWS_CONTAINER_CREDENTIALS_FULL_URI`. Its `Authorization` header is the content of the file
-//! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, which the kubelet replaces. Source: "Container credential provider" of the AWS
-//! SDKs and Tools Reference Guide.
+//! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, which the kubelet replaces. Source: "Container credential provider" of the
+//! AWS SDKs and Tools Reference Guide.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ async fn example_uses_whatever_the_pod_has_injected() {
     let output = run(with_web_identity(agent.pod(&rig), &rig)).await;
     assert_eq!(said(&output), format!("we are {ARN}\n"));
     let exchanges = rig.exchanges().len() - before;
-    assert_eq!((exchanges, agent.asked().len()), (1, 1), "web identity comes first, as in the SDK's own chain");
+    assert_eq!((exchanges, agent.asked().len()), (1, 1), "web identity must come first, as in the SDK's default chain");
 
     let mut laptop = program(&rig);
     let keys = credentials(&rig).await;
@@ -44,7 +44,11 @@ async fn example_uses_whatever_the_pod_has_injected() {
     laptop.env("AWS_SESSION_TOKEN", keys.session_token());
     let output = run(laptop).await;
     assert_eq!(said(&output), format!("we are {ARN}\n"));
-    assert_eq!((rig.exchanges().len() - before, agent.asked().len()), (2, 1), "one of them to have the keys");
+    assert_eq!(
+        (rig.exchanges().len() - before, agent.asked().len()),
+        (2, 1),
+        "the keys from the environment must be used"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +58,7 @@ async fn failure_never_falls_through_to_next_provider() {
     let mut pod = with_web_identity(agent.pod(&rig), &rig);
     pod.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/others");
     assert!(complaint(&run(pod).await).contains("AccessDenied"));
-    assert!(agent.asked().is_empty(), "the agent is not asked for a role that does not trust us");
+    assert!(agent.asked().is_empty(), "the agent must not stand in for a denied role");
 
     let mut pod = program(&rig);
     pod.env("KUBERNETES_SERVICE_HOST", "10.0.0.1").env("AWS_ACCESS_KEY_ID", "NODE");
@@ -234,7 +238,7 @@ impl Watching {
     }
 
     async fn line(&mut self) -> String {
-        soon(self.lines.recv()).await.expect("it has ended")
+        soon(self.lines.recv()).await.expect("the program ended early")
     }
 }
 

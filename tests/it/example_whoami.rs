@@ -23,7 +23,7 @@ async fn identity_is_printed_as_text_and_json() {
     assert_eq!(said["endpoint"], rig.sts.endpoint_url());
     assert_eq!(said["token"]["subject"], "system:serviceaccount:shop:checkout");
     assert!(said["credentials_expiry"].is_string() && said["token"]["expiry"].is_string(), "{said}");
-    assert_eq!(rig.exchanges().len(), 2, "one each");
+    assert_eq!(rig.exchanges().len(), 2, "each run must make one exchange");
 }
 
 #[tokio::test(flavor = "multi_thread")]

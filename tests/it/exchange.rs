@@ -67,7 +67,7 @@ async fn p3_client_timeout_does_not_cancel_the_exchange() {
     for _ in 0..3 {
         soon(client.get_caller_identity().send()).await.unwrap_err();
     }
-    assert_eq!(provider.current().map(|_| ()), None, "the exchange is still under way");
+    assert_eq!(provider.current().map(|_| ()), None, "the exchange must still run");
     eventually(|| provider.current().is_some()).await;
     assert_eq!(rig.exchanges(), [Some(key(&provider))]);
     let patient = Client::new(&provider.install(rig.config()));
@@ -103,7 +103,7 @@ async fn p9_token_is_sent_in_body_only() {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{head}");
     assert!(!head.contains(&token) && !head.contains(token.rsplit_once('.').unwrap().1), "{head}");
-    assert!(!head.to_lowercase().contains("authorization"), "the exchange is not signed: {head}");
+    assert!(!head.to_lowercase().contains("authorization"), "the exchange must not be signed: {head}");
     assert!(body.contains(&format!("WebIdentityToken={token}")));
 }
 
@@ -114,7 +114,7 @@ async fn settings_reach_sts_and_status() {
     let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
     let builder = rig.builder().session_length(Duration::from_secs(1800)).policy(policy).policy_arns([arn]);
     let provider = builder.connect().await.unwrap();
-    let [call] = &rig.sts.calls()[..] else { panic!("one call") };
+    let [call] = &rig.sts.calls()[..] else { panic!("expected one call") };
     assert_eq!(call.role_arn.as_deref(), Some(ROLE));
     assert_eq!(call.session_name.as_deref(), Some("checkout-0"));
     assert_eq!(call.duration, Some(Duration::from_secs(1800)));
@@ -136,7 +136,7 @@ async fn settings_reach_sts_and_status() {
 async fn unset_parameters_are_not_sent() {
     let rig = Rig::start().await;
     rig.connect().await;
-    let [call] = &rig.sts.calls()[..] else { panic!("one call") };
+    let [call] = &rig.sts.calls()[..] else { panic!("expected one call") };
     assert_eq!((call.duration, call.policy.as_deref(), call.policy_arns.len()), (None, None, 0));
 }
 

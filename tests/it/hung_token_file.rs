@@ -42,7 +42,10 @@ async fn hung_token_file_stops_nobody_else() {
         soon(provider.refresh()).await.unwrap_err();
         soon(other_role.refresh()).await.unwrap_err();
     }
-    assert!(ProcessResources::settled().await.threads <= threads, "one thread hangs for a file, whoever reads it");
+    assert!(
+        ProcessResources::settled().await.threads <= threads,
+        "all readers of a hung file must share one blocked thread"
+    );
 
     // Other providers work, and shutdown returns.
     let other = soon(healthy.connect()).await;
@@ -51,7 +54,7 @@ async fn hung_token_file_stops_nobody_else() {
 
     drop(hang);
     eventually(|| key(&provider) != first).await;
-    let Some(_hang) = Hang::of(&rig.volume.token_path()) else { panic!("it hung before") };
+    let Some(_hang) = Hang::of(&rig.volume.token_path()) else { panic!("the file can no longer be held") };
     soon(provider.refresh()).await.unwrap_err();
     soon(provider.shutdown()).await;
 }

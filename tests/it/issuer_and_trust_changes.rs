@@ -1,7 +1,7 @@
 //! Changes of the issuer, the trust policy and the service account, with a service under load (P2, P12).
 //!
-//! No request fails while credentials are valid. After their expiry the error says what to change. After that change the
-//! service recovers without a restart.
+//! No request fails while credentials are valid. After their expiry the error says what to change. After that change
+//! the service recovers without a restart.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ async fn signing_key_rotation_is_survived_by_schedule_alone() {
     rig.rotate(spec());
     eventually(|| rig.exchanges().contains(&None)).await;
     service.goes_on().await;
-    assert_eq!(key(&provider), first, "refused, and nobody noticed");
+    assert_eq!(key(&provider), first, "a failed refresh must keep the key");
 
     rig.issuer.hold_back_keys(false);
     rig.issuer.retire_old_keys();

@@ -36,7 +36,7 @@ fn manifests_have_expected_kinds_and_versions() {
     for (file, expected) in expected {
         assert_eq!(kinds(file), *expected, "{file}");
         let head = fs::read_to_string(folder().join(file)).unwrap();
-        assert!(head.starts_with("# "), "{file} says what it is");
+        assert!(head.starts_with("# "), "{file} must begin with a comment");
         assert!(!head.contains('<') && !head.contains("TODO") && !head.contains("EXAMPLE"), "{file} has a placeholder");
     }
     for document in all_of_kubernetes() {
@@ -62,13 +62,9 @@ fn issuer_agrees_across_manifests() {
         named.map(|flag| flag["value"].as_str().unwrap()).collect()
     };
     let of_kubeadm = "https://kubernetes.default.svc.cluster.local";
-    assert_eq!(values("service-account-issuer"), [ISSUER, of_kubeadm], "the first is put into tokens");
+    assert_eq!(values("service-account-issuer"), [ISSUER, of_kubeadm], "the first issuer goes into tokens");
     assert_eq!(values("service-account-jwks-uri"), [format!("{ISSUER}/openid/v1/jwks")]);
-    assert_eq!(
-        values("api-audiences"),
-        [of_kubeadm],
-        "running pods keep the API server, and AWS's tokens do not get it"
-    );
+    assert_eq!(values("api-audiences"), [of_kubeadm], "tokens for AWS must not be accepted by the API server");
     assert_eq!(values("service-account-signing-key-file"), ["/etc/kubernetes/pki/sa.key"]);
     assert_eq!(values("service-account-key-file"), ["/etc/kubernetes/pki/sa.pub"]);
 
@@ -108,7 +104,7 @@ fn published_documents_match_bucket_and_role_policy() {
     assert_eq!(variables["DESTINATION"], format!("s3://{name}/{cluster}"));
     let script = publish["args"][0].as_str().unwrap();
     let [document, keys] = objects.map(|object| script.find(&format!("$DESTINATION{object}")).unwrap());
-    assert!(keys < document, "the keys go first");
+    assert!(keys < document, "the keys must be uploaded first");
     for part in ["application/json", "application/jwk-set+json", "max-age=300"] {
         assert!(script.contains(part), "{part}");
     }
@@ -208,7 +204,7 @@ fn pods_mount_the_token_their_variables_name() {
         provider.build().unwrap();
         let source = fs::read_to_string(root().join("src/environment.rs")).unwrap();
         for name in variables.keys().filter(|name| name.starts_with("AWS_")) {
-            assert!(source.contains(&format!("\"{name}\"")), "the crate reads {name}");
+            assert!(source.contains(&format!("\"{name}\"")), "the crate does not read {name}");
         }
         seen.push(variables["AWS_ROLE_ARN"].clone());
     }
@@ -248,7 +244,11 @@ async fn roles_trust_one_service_account_each() {
                 assert_eq!(annotations["eks.amazonaws.com/audience"], AUDIENCE);
                 assert_eq!(annotations["eks.amazonaws.com/token-expiration"], "86400");
                 let given = variables_with_config_maps(&pod_of(&workload)["containers"][0], file);
-                assert_eq!(given.keys().collect::<Vec<_>>(), ["AWS_REGION"], "the webhook sets the others");
+                assert_eq!(
+                    given.keys().collect::<Vec<_>>(),
+                    ["AWS_REGION"],
+                    "only AWS_REGION may be set: the webhook sets the others"
+                );
                 arn.to_owned()
             }
             None => variables_with_config_maps(&pod_of(&workload)["containers"][0], file)["AWS_ROLE_ARN"].clone(),
@@ -262,7 +262,7 @@ async fn roles_trust_one_service_account_each() {
         served.push(role.to_owned());
     }
     served.sort();
-    assert_eq!(served, roles.into_keys().collect::<Vec<_>>(), "no role is left over");
+    assert_eq!(served, roles.into_keys().collect::<Vec<_>>(), "each role must have a service account");
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn pods_run_unprivileged_with_working_probes() {
             assert_eq!(context["readOnlyRootFilesystem"], true, "{file}");
             assert_eq!(context["capabilities"]["drop"], json!(["ALL"]), "{file}");
             let image = container["image"].as_str().unwrap();
-            assert!(image.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest"), "{image} is pinned");
+            assert!(image.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest"), "{image} must be pinned");
         }
         if kind == "Deployment" {
             let container = &pod["containers"][0];
@@ -307,7 +307,7 @@ fn image_builds_existing_files_with_minimum_rust() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (image, manifest) = (read("examples/kubernetes/Dockerfile"), read("Cargo.toml"));
     let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
-    assert!(image.contains(&format!("FROM rust:{oldest}-")), "rust-version is {oldest}");
+    assert!(image.contains(&format!("FROM rust:{oldest}-")), "the image must build with Rust {oldest}");
 
     let mut copied: Vec<_> = image
         .lines()
@@ -413,7 +413,7 @@ fn resolve(value: &mut Value, known: &BTreeMap<String, String>) {
         for (name, to) in known {
             text = text.replace(&format!("${{{name}}}"), to);
         }
-        assert!(!text.contains("${"), "an unknown name: {text}");
+        assert!(!text.contains("${"), "unknown parameter: {text}");
         *value = Value::from(text);
     } else if let Some(name) = value["!Ref"].as_str() {
         let to = known.get(name).cloned().unwrap_or_else(|| name.to_owned());

@@ -40,7 +40,7 @@ fn imports_point_down() {
             }
         }
     }
-    assert!(checked > 25, "the check sees the imports: {checked}");
+    assert!(checked > 25, "too few imports found: {checked}");
 }
 
 #[test]
@@ -70,7 +70,8 @@ fn p7_only_the_clock_file_reads_time() {
         for line in production(&source).lines() {
             let name = file.file_name().unwrap();
             assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
-            // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends turns.
+            // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends
+            // turns.
             let by_tokios = [
                 "web_identity/token_source/client.rs",
                 "web_identity/expired.rs",
@@ -94,7 +95,7 @@ fn internal_dependencies_stay_in_their_rooms() {
                 let line = line.trim_start();
                 !line.starts_with("//") && line.starts_with("use ") && line.contains(name)
             });
-            assert!(!names || owners.contains(&room.as_str()), "{}: {name} is for {owners:?} alone", file.display());
+            assert!(!names || owners.contains(&room.as_str()), "{}: only {owners:?} may import {name}", file.display());
         }
     }
 }
@@ -121,7 +122,7 @@ fn sources() -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(found.len() > 25, "the files are found");
+    assert!(found.len() > 25, "too few files found");
     found
 }
 

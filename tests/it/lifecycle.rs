@@ -22,7 +22,7 @@ fn build_needs_no_runtime_and_sends_nothing() {
     let runtime = Runtime::new().unwrap();
     let rig = runtime.block_on(Rig::start());
     let provider = rig.builder().build().unwrap();
-    assert!(format!("{provider:?}").contains("Empty"), "to print it is no use of it");
+    assert!(format!("{provider:?}").contains("Empty"), "`Debug` must not start the provider");
     drop(provider);
     assert!(rig.sts.calls().is_empty());
 }
@@ -48,7 +48,7 @@ async fn p10_last_client_ends_the_provider() {
     let calls = rig.sts.calls().len();
     // Longer than the longest time to the next refresh of a 4 s session.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(rig.sts.calls().len(), calls, "no call after the last handle");
+    assert_eq!(rig.sts.calls().len(), calls, "no call may follow the last handle");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +142,7 @@ async fn shutdown_future_ends_its_provider_only() {
     stop.send(()).unwrap();
     soon(updates.changed()).await.unwrap_err();
     assert_eq!(identity.status().phase, Phase::Closed);
-    assert!(identity.current().is_some(), "valid credentials stay readable");
+    assert!(identity.current().is_some(), "valid credentials must stay readable");
     for phase in [other.status().phase, chained.status().phase] {
         assert_eq!(phase, Phase::Fresh);
     }
@@ -172,8 +172,8 @@ async fn shutdown_future_lives_until_the_last_handle() {
     let rig = Rig::start().await;
     let polled = Arc::new(AtomicBool::new(false));
     drop(rig.builder().shutdown_when(watched(&polled)).build().unwrap());
-    assert!(!polled.load(Ordering::Relaxed), "the provider was never used");
-    assert_eq!(Arc::strong_count(&polled), 1, "the future is dropped");
+    assert!(!polled.load(Ordering::Relaxed), "a future must not be polled before the first use");
+    assert_eq!(Arc::strong_count(&polled), 1, "the future must be dropped");
 
     let identity = rig.builder().shutdown_when(watched(&polled)).connect().await.unwrap();
     assert!(polled.load(Ordering::Relaxed));

@@ -1,4 +1,5 @@
-//! Many roles in one process: each refreshes by itself, equal builders share one provider, and at most eight exchanges run.
+//! Many roles in one process: each refreshes by itself, equal builders share one provider, and at most eight exchanges
+//! run.
 
 use std::sync::Arc;
 use std::time::Duration;

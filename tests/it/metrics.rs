@@ -1,4 +1,5 @@
-//! Metrics: the promised names exist, agree with the status in every phase, and are those of the dashboard and the alerts.
+//! Metrics: the promised names exist, agree with the status in every phase, and are those of the dashboard and the
+//! alerts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,13 +41,13 @@ fn metrics_agree_with_status_in_every_phase() {
         let builder = || rig.builder().wait_timeout(Duration::from_millis(300));
         rig.sts.set_fault(Fault::AccessDenied);
         let provider = builder().build().unwrap();
-        assert_eq!(names_in(&scrape.text()), Vec::<String>::new(), "nothing is told of a provider that nobody uses");
+        assert_eq!(names_in(&scrape.text()), Vec::<String>::new(), "an unused provider must have no metrics");
         soon(provider.provide_credentials()).await.unwrap_err();
         // A denied role is tried three more times.
         let denied = r#"exchanges_total{role="ROLE",outcome="error",kind="role_denied"}"#;
         eventually(|| scrape.value(denied) == f64::from(provider.status().consecutive_failures)).await;
         assert!(scrape.value(denied) >= 1.0);
-        assert_eq!(scrape.of("expiry_timestamp_seconds"), 0.0, "there never were any");
+        assert_eq!(scrape.of("expiry_timestamp_seconds"), 0.0, "there were no credentials yet");
         assert_eq!(scrape.of("generation"), 0.0);
         agree(&scrape, &provider).await;
 
@@ -58,7 +59,7 @@ fn metrics_agree_with_status_in_every_phase() {
         assert_eq!((scrape.of("rejections_total"), scrape.of("token_rotations_total")), (0.0, 0.0));
         assert_eq!(names_in(&scrape.text()), NAMES);
         let all = scrape.value(denied) + 1.0;
-        assert_eq!(scrape.of("exchange_duration_seconds_count"), all, "failures take their time, too");
+        assert_eq!(scrape.of("exchange_duration_seconds_count"), all, "failed exchanges must count as well");
 
         rig.rotate(spec().lifetime(Duration::from_secs(3000)));
         eventually(|| scrape.of("token_rotations_total") == 1.0).await;
@@ -108,11 +109,11 @@ fn chained_and_wrapped_providers_lack_token_metrics_only() {
             let shown = provider.status().expiry.unwrap().duration_since(UNIX_EPOCH).unwrap();
             assert!((of("expiry_timestamp_seconds") - shown.as_secs_f64()).abs() < 0.5, "{role}");
 
-            assert_eq!(of("rejections_total"), 0.0, "it is there before the first");
+            assert_eq!(of("rejections_total"), 0.0, "the counter must exist before the first rejection");
             provider.invalidate(&provider.current().unwrap());
             assert_eq!(of("rejections_total"), 1.0);
         }
-        assert_eq!(scrape.of("rejections_total"), 0.0, "the base's keys were not refused");
+        assert_eq!(scrape.of("rejections_total"), 0.0, "the base's keys were not rejected");
     });
 }
 
@@ -155,7 +156,7 @@ fn dashboard_and_alerts_use_the_promised_metrics() {
         assert!(metrics_in(query).count() > 0, "{query}");
         used.extend(metrics_in(query));
     }
-    assert_eq!(used.iter().map(String::as_str).collect::<Vec<_>>(), NAMES, "the dashboard shows each");
+    assert_eq!(used.iter().map(String::as_str).collect::<Vec<_>>(), NAMES, "the dashboard must show each metric");
 
     let mut alerts = 0;
     for group in rules["groups"].as_sequence().unwrap() {

@@ -45,7 +45,7 @@ async fn p11_read_allocates_nothing_of_its_own() {
         let identity = at_once(cache.resolve_cached_identity(resolver.clone(), &components, &bag));
         assert!(identity.unwrap().expiration().is_some());
     };
-    assert!(allocations(through_the_sdk) <= READS, "through the SDK's trait");
+    assert!(allocations(through_the_sdk) <= READS, "a read through the SDK's trait may only allocate its boxed future");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +84,7 @@ async fn p1_requests_never_wait_across_refreshes() {
                 if used != before {
                     let keys = rig.exchanges();
                     let place = |key: &str| keys.iter().position(|given| given.as_deref() == Some(key)).unwrap();
-                    assert!(place(&used) > place(&before), "an older key was used");
+                    assert!(place(&used) > place(&before), "a request used an older key");
                 }
                 sent[number].fetch_add(1, Ordering::Relaxed);
             }

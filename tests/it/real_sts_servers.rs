@@ -1,11 +1,12 @@
 //! STS servers of other projects: Ceph's object gateway verifies tokens, moto only checks the form of a request.
 //!
 //! Each test runs if a variable names its server: `MOTO_ENDPOINT`, or `RGW_ENDPOINT` with `RGW_ACCESS_KEY_ID` and
-//! `RGW_SECRET_ACCESS_KEY` of a user who may make OIDC providers, roles and role policies. `.ci/ceph-rgw` starts a gateway
-//! and prints the variables.
+//! `RGW_SECRET_ACCESS_KEY` of a user who may make OIDC providers, roles and role policies. `.ci/ceph-rgw` starts a
+//! gateway and prints the variables.
 //!
-//! The gateway reads the keys of the test's issuer. Its provider ARNs cannot hold a port, so the issuer listens on port 80
-//! of an address in 127/8. Therefore the gateway must run on this machine, and the test must be allowed to use port 80.
+//! The gateway reads the keys of the test's issuer. Its provider ARNs cannot hold a port, so the issuer listens on port
+//! 80 of an address in 127/8. Therefore the gateway must run on this machine, and the test must be allowed to use port
+//! 80.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -178,7 +179,7 @@ async fn issuer_publishes_key_with_certificate() {
     jsonwebtoken::decode::<serde_json::Value>(issuer.mint(spec()), &key, &validation).unwrap();
     let certificate = STANDARD.decode(&keys.keys[0].common.x509_chain.as_ref().unwrap()[0]).unwrap();
     let modulus = issuer.pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
-    assert!(certificate.windows(modulus.len()).any(|part| part == modulus), "it is the key's");
+    assert!(certificate.windows(modulus.len()).any(|part| part == modulus), "the certificate must hold the key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +189,7 @@ async fn ceph_accepts_token_and_its_own_credentials() {
     let status = provider.status();
     let arn = format!("arn:aws:sts:::assumed-role/{}/checkout-0", ceph.role);
     assert_eq!(status.assumed_role_arn.as_deref(), Some(&*arn));
-    assert_eq!(status.account_id, None, "the ARN names none");
+    assert_eq!(status.account_id, None, "an ARN of the gateway has no account");
 
     let client = s3(&provider, &ceph.endpoint);
     let bucket = format!("receipts-{:08x}", fastrand::u32(..));
@@ -204,7 +205,7 @@ async fn ceph_accepts_token_and_its_own_credentials() {
     let first = key(&provider);
     soon(provider.refresh()).await.unwrap();
     assert_ne!(key(&provider), first);
-    assert_eq!(get().await, "two apples", "with the new key");
+    assert_eq!(get().await, "two apples", "the object must be readable with the new key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,5 +299,5 @@ async fn moto_credentials_sign_requests() {
     soon(provider.refresh()).await.unwrap();
     assert_ne!(key(&provider), first);
     soon(client.get_caller_identity().send()).await.unwrap();
-    assert!(rig.sts.calls().is_empty(), "the mock was not asked");
+    assert!(rig.sts.calls().is_empty(), "the mock must not be called");
 }

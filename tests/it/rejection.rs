@@ -66,7 +66,7 @@ async fn expired_request_is_a_rejection_if_clocks_agree() {
     rig.sts.set_clock_offset(0);
     rig.sts.set_send_date(false);
     refuse(&rig, &client, &first, "RequestExpired").await;
-    assert!(rests(&provider), "nobody knows: {:?}", provider.status());
+    assert!(rests(&provider), "unknown clocks are no reason to reject: {:?}", provider.status());
 
     rig.sts.set_send_date(true);
     refuse(&rig, &client, &first, "RequestExpired").await;
@@ -127,7 +127,7 @@ async fn endless_rejections_cost_one_exchange() {
         refuse(&rig, &client, &key(&provider), "ExpiredToken").await;
     }
     let next = provider.status().next_attempt.unwrap().duration_since(SystemTime::now()).unwrap();
-    assert!(next > Duration::from_secs(10), "not at once again: {next:?}");
+    assert!(next > Duration::from_secs(10), "the next exchange must wait: {next:?}");
     assert_eq!(rig.exchanges().len(), 2);
 }
 

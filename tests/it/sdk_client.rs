@@ -187,7 +187,7 @@ async fn users_identity_cache_serves_other_providers() {
     let config = one.install(config);
 
     assert_eq!(who(&Client::new(&config)).await, ARN);
-    assert_eq!(asked.load(Ordering::Relaxed), 0, "our own partition never goes there");
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "our own partition must not use the user's cache");
     let fixed = SharedCredentialsProvider::new(other.current().unwrap());
     let client = Client::new(&config.into_builder().credentials_provider(fixed).build());
     for times in 1..=2 {

@@ -42,13 +42,13 @@ fn p9_no_fault_of_sts_reveals_a_secret() {
         assert_eq!(faults.join_all().await.len(), fault_list::ALL.len());
         let logged = audit.logged.to_string();
         for told in [format!("assumed_role_arn=\"{ARN}\""), format!("exchange{{role=\"{ROLE}\" attempt=")] {
-            assert!(logged.contains(&told), "the log is heard: {told}");
+            assert!(logged.contains(&told), "the log lacks {told}");
         }
         for level in ["ERROR", "WARN", "INFO", "DEBUG"] {
             let heard = |after: &str| logged.contains(&format!(" {level} {after}"));
-            assert!(heard("exchange{") || heard("aws_web_identity: "), "ours at {level}");
+            assert!(heard("exchange{") || heard("aws_web_identity: "), "the log lacks our lines at {level}");
         }
-        assert!(logged.contains("TRACE "), "to the last level");
+        assert!(logged.contains("TRACE "), "the log lacks TRACE lines");
         names_each_code(&audit);
     });
 }
@@ -57,7 +57,7 @@ fn p9_no_fault_of_sts_reveals_a_secret() {
 fn names_each_code(audit: &Audit) {
     let printed = audit.printed();
     for code in fault_list::ALL.iter().filter_map(|(_, code)| *code) {
-        assert!(printed.contains(&format!("code: \"{code}\"")), "the error of {code} is printed");
+        assert!(printed.contains(&format!("code: \"{code}\"")), "the error {code} was not printed");
     }
 }
 
@@ -213,7 +213,7 @@ fn p9_no_public_type_prints_a_secret() {
 
         let shown = audit.types();
         let public: BTreeSet<_> = public_types(&Path::new(crate::ROOT).join("src")).into_iter().collect();
-        assert_eq!(public.difference(&shown).collect::<Vec<_>>(), [""; 0], "not shown");
+        assert_eq!(public.difference(&shown).collect::<Vec<_>>(), [""; 0], "public types that were not printed");
     });
 }
 
@@ -275,7 +275,7 @@ fn p9_panic_message_of_a_client_is_withheld() {
         eventually(|| provider.status().last_error.is_some()).await;
         let error = soon(provider.provide_credentials()).await.unwrap_err();
         assert!(chain(&error).contains("panicked"), "{error:?}");
-        assert!(spilled.lock().unwrap().contains(&token), "it was given the token");
+        assert!(spilled.lock().unwrap().contains(&token), "the client must have received the token");
         audit.tell(&error);
         everything(&provider, &rig, &audit);
     });

@@ -84,7 +84,7 @@ impl Door {
     }
 
     fn shut(&mut self) {
-        self.relay.take().expect("it is open").abort();
+        self.relay.take().expect("the relay is open").abort();
     }
 
     fn open_again(&mut self) {
@@ -129,11 +129,11 @@ impl Traffic {
             if holds(&status) {
                 return;
             }
-            assert!(self.provider.current().is_some(), "nobody waits: {status:?}");
+            assert!(self.provider.current().is_some(), "a request would wait: {status:?}");
             assert_eq!(who(&self.client).await, ARN);
             self.clock.advance(Duration::from_millis(100), &[&regions.home.sts, &regions.standby]).await;
         }
-        panic!("in vain: {:?}", self.provider.status());
+        panic!("the condition did not hold within 90 s: {:?}", self.provider.status());
     }
 }
 
@@ -220,7 +220,7 @@ async fn first_credentials_come_through_the_standby() {
             assert_eq!(who(&client).await, ARN);
             assert_eq!(provider.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
             assert_eq!(exchanges(&regions.standby), 1, "{away:?}");
-            assert!(exchanges(&regions.home.sts) <= 1, "one failure is enough: {away:?}");
+            assert!(exchanges(&regions.home.sts) <= 1, "one failure must suffice: {away:?}");
         });
     }
     starts.join_all().await;
@@ -273,13 +273,13 @@ async fn chained_role_has_the_same_standbys() {
     let base = regions.builder(Away::Refuses).connect().await.unwrap();
     regions.go(Away::Refuses);
     let lake = soon(base.assume_role(CHAINED_ROLE).connect()).await.unwrap();
-    assert_eq!(base.status().endpoint, Some(regions.door.url.clone()), "still good");
+    assert_eq!(base.status().endpoint, Some(regions.door.url.clone()), "the base's last answer must still be home's");
     assert_eq!(lake.status().endpoint.as_deref(), Some(regions.standby.endpoint_url()));
     let client = Client::new(&lake.install(regions.home.config()));
     assert_eq!(who(&client).await, "arn:aws:sts::210987654321:assumed-role/lake/checkout-0");
     regions.come_back();
     let other = soon(base.to_builder().session_name("other").connect()).await.unwrap();
-    assert_eq!(other.status().endpoint, Some(regions.door.url.clone()), "each goes its own way");
+    assert_eq!(other.status().endpoint, Some(regions.door.url.clone()), "each provider must find its own endpoint");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,5 +340,8 @@ async fn inactive_standby_is_dropped_with_one_warning() {
     let log = log.to_string();
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("STS is not activated at a standby")).collect();
     assert!(warnings.len() == 2 && warnings.iter().all(|line| line.contains("WARN") && line.contains(ROLE)), "{log}");
-    assert!(log.contains("credentials refreshed") && log.contains("endpoint=\"http://"), "who answered: {log}");
+    assert!(
+        log.contains("credentials refreshed") && log.contains("endpoint=\"http://"),
+        "the log must name the endpoint: {log}"
+    );
 }

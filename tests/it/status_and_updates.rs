@@ -19,7 +19,7 @@ async fn status_is_empty_before_the_first_answer() {
     let Status { phase, generation, consecutive_failures, .. } = status;
     assert_eq!((phase, generation, consecutive_failures), (Phase::Empty, 0, 0));
     assert_eq!((status.expiry, status.is_usable()), (None, false));
-    assert!(status.next_attempt.is_some(), "the question has started the attempts");
+    assert!(status.next_attempt.is_some(), "`status` must start the attempts");
     assert_eq!((status.assumed_role_arn, status.account_id, status.endpoint), (None, None, None));
     assert!(status.last_error.is_none() && status.token.is_none());
 }
@@ -81,7 +81,7 @@ async fn next_attempt_follows_each_phase() {
     assert_eq!(
         (stale.expiry.is_some(), stale.assumed_role_arn.as_deref()),
         (true, Some(ARN)),
-        "what is valid is told of"
+        "valid credentials must stay in the status"
     );
 
     rig.sts.set_fault(None);
@@ -91,8 +91,8 @@ async fn next_attempt_follows_each_phase() {
         provider.status()
     });
     outcome.unwrap();
-    assert!(until(under_way.next_attempt) < 60, "it is the one under way: {under_way:?}");
-    assert_eq!(under_way.consecutive_failures, 1, "not over yet");
+    assert!(until(under_way.next_attempt) < 60, "the attempt that runs must be the next one: {under_way:?}");
+    assert_eq!(under_way.consecutive_failures, 1, "the failures count until an attempt succeeds");
     let renewed = provider.status();
     assert_eq!((renewed.phase, renewed.consecutive_failures, renewed.generation), (Phase::Fresh, 0, 2));
     assert!(renewed.last_error.is_none());
@@ -101,7 +101,10 @@ async fn next_attempt_follows_each_phase() {
     let closed = provider.status();
     assert_eq!((closed.phase, closed.next_attempt, closed.generation), (Phase::Closed, None, 2));
     assert!(closed.expiry.is_some());
-    assert!(closed.is_usable() && !closed.phase.is_usable(), "readable, and not kept fresh");
+    assert!(
+        closed.is_usable() && !closed.phase.is_usable(),
+        "credentials must stay readable, but are no longer refreshed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +158,7 @@ async fn token_is_the_newest_in_the_file() {
     let calls = rig.sts.calls().len();
     rig.rotate(token().lifetime(Duration::from_secs(2400)));
     eventually(|| provider.status().token.is_some_and(|token| token.expires_at > claims.expires_at)).await;
-    assert_eq!(rig.sts.calls().len(), calls, "no exchange for that");
+    assert_eq!(rig.sts.calls().len(), calls, "a rotation must cause no exchange");
 
     rig.volume.write("opaque").unwrap();
     eventually(|| provider.status().token.is_none()).await;
@@ -175,7 +178,7 @@ async fn late_listener_hears_later_updates_only() {
     drop(provider);
     let closed = soon(updates.changed()).await.unwrap_err();
     assert!(closed.to_string().contains("closed"));
-    assert_eq!(updates.last(), 2, "and remembers");
+    assert_eq!(updates.last(), 2, "the last generation must be kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

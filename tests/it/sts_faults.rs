@@ -12,7 +12,7 @@ use aws_web_identity::{Builder, ErrorKind, Phase};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::fault_list;
+use crate::fault_list::*;
 use crate::support::{ARN, Rig, eventually, key, soon, spec, who};
 
 /// What makes the provider recover after the fault has ended.
@@ -30,43 +30,43 @@ type Row = (Fault, ErrorKind, Option<&'static str>, bool, Mended);
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    (Fault::Throttled,                  ErrorKind::Throttled,            Some("Throttling"),               true,  Alone),
-    (fault_list::TOO_MANY_REQUESTS,            ErrorKind::Throttled,            Some("TooManyRequestsException"), true,  Alone),
-    (fault_list::IDP_COMMUNICATION_ERROR,      ErrorKind::ServiceUnavailable,   Some("IDPCommunicationError"),    true,  Alone),
-    (fault_list::VERIFICATION_KEY_UNREACHABLE, ErrorKind::ServiceUnavailable,   Some("InvalidIdentityToken"),     true,  Alone),
-    (fault_list::IDP_REJECTED_CLAIM,           ErrorKind::TokenRejected,        Some("IDPRejectedClaim"),         true,  ByToken),
-    (Fault::ExpiredToken,               ErrorKind::TokenRejected,        Some("ExpiredTokenException"),    true,  ByToken),
-    (fault_list::NO_OPEN_ID_CONNECT_PROVIDER,    ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     false, Alone),
-    (fault_list::INCORRECT_AUDIENCE,          ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     false, Alone),
-    (fault_list::UNKNOWN_INVALID_TOKEN,        ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     true,  Alone),
-    (Fault::AccessDenied,               ErrorKind::RoleDenied,           Some("AccessDenied"),             false, Alone),
-    (fault_list::VALIDATION_ERROR,            ErrorKind::InvalidConfiguration, Some("ValidationError"),          false, Alone),
-    (fault_list::MALFORMED_POLICY_DOCUMENT,    ErrorKind::InvalidConfiguration, Some("MalformedPolicyDocument"),  false, Alone),
-    (fault_list::PACKED_POLICY_TOO_LARGE,       ErrorKind::InvalidConfiguration, Some("PackedPolicyTooLarge"),     false, Alone),
-    (fault_list::REGION_DISABLED,             ErrorKind::InvalidConfiguration, Some("RegionDisabledException"),  false, Alone),
-    (fault_list::INTERNAL_FAILURE,            ErrorKind::ServiceUnavailable,   Some("InternalFailure"),          true,  Alone),
-    (Fault::ServiceUnavailable,         ErrorKind::ServiceUnavailable,   Some("ServiceUnavailable"),       true,  Alone),
-    (fault_list::BAD_GATEWAY,                 ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
-    (Fault::ConnectionReset,            ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
-    (Fault::Hang,                       ErrorKind::TimedOut,             None,                             true,  Alone),
-    (fault_list::GARBAGE,                    ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::HTML_ERROR,                  ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::JSON,                       ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::REDIRECT,                   ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::EMPTY_BODY,                  ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::ALREADY_EXPIRED,             ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::MISSING_EXPIRATION,          ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::MISSING_SECRET,              ErrorKind::Unexpected,           None,                             true,  Alone),
-    (Fault::CutBody,                    ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
-    (fault_list::CUT_XML,                     ErrorKind::Unexpected,           None,                             true,  Alone),
-    (fault_list::ERROR_ROOT,                  ErrorKind::RoleDenied,           Some("AccessDenied"),             false, Alone),
-    (fault_list::OVERSIZED,                  ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::Throttled,             ErrorKind::Throttled,            Some("Throttling"),               true,  Alone),
+    (TOO_MANY_REQUESTS,            ErrorKind::Throttled,            Some("TooManyRequestsException"), true,  Alone),
+    (IDP_COMMUNICATION_ERROR,      ErrorKind::ServiceUnavailable,   Some("IDPCommunicationError"),    true,  Alone),
+    (VERIFICATION_KEY_UNREACHABLE, ErrorKind::ServiceUnavailable,   Some("InvalidIdentityToken"),     true,  Alone),
+    (IDP_REJECTED_CLAIM,           ErrorKind::TokenRejected,        Some("IDPRejectedClaim"),         true,  ByToken),
+    (Fault::ExpiredToken,          ErrorKind::TokenRejected,        Some("ExpiredTokenException"),    true,  ByToken),
+    (NO_OPEN_ID_CONNECT_PROVIDER,  ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     false, Alone),
+    (INCORRECT_AUDIENCE,           ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     false, Alone),
+    (UNKNOWN_INVALID_TOKEN,        ErrorKind::TokenRejected,        Some("InvalidIdentityToken"),     true,  Alone),
+    (Fault::AccessDenied,          ErrorKind::RoleDenied,           Some("AccessDenied"),             false, Alone),
+    (VALIDATION_ERROR,             ErrorKind::InvalidConfiguration, Some("ValidationError"),          false, Alone),
+    (MALFORMED_POLICY_DOCUMENT,    ErrorKind::InvalidConfiguration, Some("MalformedPolicyDocument"),  false, Alone),
+    (PACKED_POLICY_TOO_LARGE,      ErrorKind::InvalidConfiguration, Some("PackedPolicyTooLarge"),     false, Alone),
+    (REGION_DISABLED,              ErrorKind::InvalidConfiguration, Some("RegionDisabledException"),  false, Alone),
+    (INTERNAL_FAILURE,             ErrorKind::ServiceUnavailable,   Some("InternalFailure"),          true,  Alone),
+    (Fault::ServiceUnavailable,    ErrorKind::ServiceUnavailable,   Some("ServiceUnavailable"),       true,  Alone),
+    (BAD_GATEWAY,                  ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
+    (Fault::ConnectionReset,       ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
+    (Fault::Hang,                  ErrorKind::TimedOut,             None,                             true,  Alone),
+    (GARBAGE,                      ErrorKind::Unexpected,           None,                             true,  Alone),
+    (HTML_ERROR,                   ErrorKind::Unexpected,           None,                             true,  Alone),
+    (JSON,                         ErrorKind::Unexpected,           None,                             true,  Alone),
+    (REDIRECT,                     ErrorKind::Unexpected,           None,                             true,  Alone),
+    (EMPTY_BODY,                   ErrorKind::Unexpected,           None,                             true,  Alone),
+    (ALREADY_EXPIRED,              ErrorKind::Unexpected,           None,                             true,  Alone),
+    (MISSING_EXPIRATION,           ErrorKind::Unexpected,           None,                             true,  Alone),
+    (MISSING_SECRET,               ErrorKind::Unexpected,           None,                             true,  Alone),
+    (Fault::CutBody,               ErrorKind::ServiceUnavailable,   None,                             true,  Alone),
+    (CUT_XML,                      ErrorKind::Unexpected,           None,                             true,  Alone),
+    (ERROR_ROOT,                   ErrorKind::RoleDenied,           Some("AccessDenied"),             false, Alone),
+    (OVERSIZED,                    ErrorKind::Unexpected,           None,                             true,  Alone),
 ];
 
 #[test]
 fn table_has_every_fault() {
     let table: HashSet<_> = TABLE.iter().map(|row| (row.0, row.2)).collect();
-    assert_eq!(table, fault_list::ALL.iter().copied().collect());
+    assert_eq!(table, ALL.iter().copied().collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,8 +78,8 @@ async fn lasting_fault_without_credentials_gives_its_error() {
         let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
         let error = source.unwrap();
         assert_eq!((error.kind(), error.code(), error.is_transient()), (kind, code, transient), "{fault:?}: {error:?}");
-        assert!(error.to_string().contains(": "), "{fault:?} says what to do: {error}");
-        assert!(error.to_string().contains(rig.sts.endpoint_url()), "{fault:?} says where: {error}");
+        assert!(error.to_string().contains(": "), "{fault:?} must have a remedy: {error}");
+        assert!(error.to_string().contains(rig.sts.endpoint_url()), "{fault:?} must name the endpoint: {error}");
         let status = provider.status();
         assert_eq!((status.phase, status.generation), (Phase::Empty, 0), "{fault:?}");
         assert!(provider.current().is_none(), "{fault:?}");
@@ -217,14 +217,14 @@ async fn for_each<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Rig, Ro
         cases.spawn(timeout(Duration::from_secs(120), case(Rig::of(&issuer).await, row)));
     }
     for outcome in cases.join_all().await {
-        outcome.expect("it hangs");
+        outcome.expect("the row did not end within 120 s");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn verification_key_error_is_retried() {
     let rig = Rig::start().await;
-    rig.sts.fail_next(2, fault_list::VERIFICATION_KEY_UNREACHABLE);
+    rig.sts.fail_next(2, VERIFICATION_KEY_UNREACHABLE);
     soon(rig.builder().connect()).await.unwrap();
     assert_eq!(rig.exchanges().len(), 3);
 }
@@ -232,7 +232,7 @@ async fn verification_key_error_is_retried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_expiry_is_an_error() {
     let rig = Rig::start().await;
-    rig.sts.set_fault(fault_list::MISSING_EXPIRATION);
+    rig.sts.set_fault(MISSING_EXPIRATION);
     let error = soon(rig.builder().connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unexpected);
     assert!(error.to_string().contains("no expiration"), "{error}");

@@ -164,7 +164,9 @@ impl ClosedPort {
 
 /// The value of a future that must be ready at its first poll.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
-    let Poll::Ready(value) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
+    let Poll::Ready(value) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("the future waits")
+    };
     value
 }
 
@@ -182,7 +184,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(value) => return value,
             // A missing wake-up fails the test instead of blocking it.
-            Poll::Pending => assert!(woken(), "nobody woke the caller"),
+            Poll::Pending => assert!(woken(), "the caller was not woken within 30 s"),
         }
     }
 }
@@ -195,7 +197,7 @@ fn woken() -> bool {
 
 /// Fails a test that hangs.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("the test hangs")
 }
 
 /// The error of a provider that cannot work. It waits for a failed attempt first, so a busy machine changes nothing.

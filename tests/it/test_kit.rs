@@ -218,7 +218,7 @@ async fn server_ends_with_its_last_handle() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("nobody listens");
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the server must stop");
     get(issuer.url(), "/openid/v1/jwks").await;
 }
 
@@ -245,7 +245,7 @@ async fn p9_kit_prints_no_secret() {
         MockSts::builder().issuer(&kit.issuer).role(TrustedRole::new(ROLE))
     );
     for canary in [&*token, token.rsplit_once('.').unwrap().1, secret, session_token] {
-        assert!(!printed.contains(canary), "a secret in {printed}");
+        assert!(!printed.contains(canary), "secret in {printed}");
     }
     for useful in [ROLE, SUBJECT, key, kit.issuer.url(), kit.sts.endpoint_url()] {
         assert!(printed.contains(useful), "no {useful} in {printed}");

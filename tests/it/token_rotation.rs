@@ -1,7 +1,7 @@
 //! Token rotation (P6): each way to replace a token is noticed, by file events and by polling, and ends a failure.
 //!
-//! The tests check `status().token`, the exchanges of STS, and the end of the failure. One test rotates ten thousand times
-//! in a process of its own and counts open files and threads (P10).
+//! The tests check `status().token`, the exchanges of STS, and the end of the failure. One test rotates ten thousand
+//! times in a process of its own and counts open files and threads (P10).
 
 use std::fs;
 use std::io;
@@ -46,7 +46,11 @@ async fn p6_each_way_to_rotate_is_seen_without_inotify() {
     fs::write("/proc/sys/user/max_inotify_instances", "0").unwrap();
     each_way(7, |builder| builder.token_poll_interval(Duration::from_secs(1))).await;
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    assert_eq!(open.filter(|file| file.to_string_lossy().contains("inotify")).count(), 0, "there was none to be had");
+    assert_eq!(
+        open.filter(|file| file.to_string_lossy().contains("inotify")).count(),
+        0,
+        "no inotify instance may be open"
+    );
 }
 
 /// Runs all ways at once, since each mostly waits.
@@ -106,7 +110,7 @@ async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> 
         rotate(number);
         sees(&provider, issued_at(start, number)).await;
     }
-    assert_eq!(rig.exchanges().len(), 1, "a rotation asks for no exchange while all is well");
+    assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
 
     // A new token ends a failure that the old one caused.
     rig.sts.set_fault(Fault::ExpiredToken);
@@ -147,7 +151,7 @@ async fn p6_file_events_show_each_rotation() {
         }
     })
     .await;
-    assert_eq!(rig.exchanges().len(), 1, "a rotation forces no exchange while all is well");
+    assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,8 +211,8 @@ async fn p6_expired_token_costs_no_call_until_replaced() {
             assert!(text.contains(part), "{text}");
         }
     }
-    assert_eq!(key(&provider), first, "what is usable stays");
-    assert_eq!(rig.exchanges().len(), 1, "STS was not asked");
+    assert_eq!(key(&provider), first, "valid credentials must stay");
+    assert_eq!(rig.exchanges().len(), 1, "an expired token must not be sent");
 
     rig.rotate(spec());
     eventually(|| key(&provider) != first).await;
@@ -225,7 +229,7 @@ async fn token_is_reread_for_every_exchange() {
     }
     let mut tokens: Vec<_> = rig.sts.calls().into_iter().filter_map(|call| call.token_sha256).collect();
     tokens.dedup();
-    assert_eq!(tokens.len(), 3, "each exchange had the token of its time");
+    assert_eq!(tokens.len(), 3, "each exchange must send the newest token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,9 +289,9 @@ async fn stress(rig: &Rig, runs: &[usize]) {
         number = last;
         assert_eq!(ProcessResources::now().inotify, 1);
         let held = ProcessResources::settled().await;
-        assert_eq!(*during.get_or_insert(held), held, "after {number} rotations");
+        assert_eq!(*during.get_or_insert(held), held, "resources grew after {number} rotations");
     }
-    assert_eq!(rig.exchanges().len(), calls + 1, "the first alone");
+    assert_eq!(rig.exchanges().len(), calls + 1, "rotations must cause no exchange");
     provider.shutdown().await;
     drop(provider);
     eventually(|| ProcessResources::now().inotify == 0).await;

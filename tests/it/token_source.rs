@@ -135,7 +135,7 @@ async fn github_actions_tokens_are_exchanged() {
     assert_eq!(claims.subject.as_deref(), Some("system:serviceaccount:shop:checkout"));
     soon(provider.refresh()).await.unwrap();
     let tokens: Vec<_> = rig.sts.calls().into_iter().filter_map(|call| call.token_sha256).collect();
-    assert!(tokens.len() == 2 && tokens[0] != tokens[1], "a token for each exchange");
+    assert!(tokens.len() == 2 && tokens[0] != tokens[1], "each exchange must have a new token");
     let expected = ("api-version=2.0&audience=sts.amazonaws.com".to_owned(), "Bearer request-canary".to_owned());
     assert_eq!(*heard.lock().unwrap(), [expected.clone(), expected]);
 
@@ -169,8 +169,8 @@ async fn p2_failing_source_keeps_credentials_and_is_retried() {
     );
     let cause = error.source().unwrap();
     assert!(cause.is::<TokenError>() && cause.to_string() == "the agent is asleep", "{cause}");
-    assert!(source.asked() > 1, "again and again: {}", source.asked());
-    assert!(rig.exchanges().is_empty(), "nothing is sent without a token");
+    assert!(source.asked() > 1, "the source must be asked repeatedly: {}", source.asked());
+    assert!(rig.exchanges().is_empty(), "no call may be sent without a token");
 
     source.set(Does::Give);
     soon(first.ready()).await.unwrap();
@@ -252,7 +252,7 @@ async fn p6_change_reported_by_source_is_noticed() {
     source.change_to(|| spec().audience("sts.amazonaws.com").audience("another"));
     eventually(|| provider.status().generation == 2).await;
     assert_eq!(rig.exchanges().len(), 2);
-    assert_eq!(source.asked(), 4, "for two changes and two exchanges");
+    assert_eq!(source.asked(), 4, "expected one request for each change and each exchange");
 
     // After a permanent failure any new token causes an exchange.
     rig.sts.set_fault(fault_list::INCORRECT_AUDIENCE);
@@ -280,6 +280,6 @@ async fn endless_changes_of_a_source_are_paced() {
     let source = Scripted::new(&rig, Does::Give);
     let provider = soon(builder(&rig, Restless(source.clone())).connect()).await.unwrap();
     eventually(|| source.asked() >= 4).await;
-    assert!(source.asked() < 8, "once a second at most: {}", source.asked());
+    assert!(source.asked() < 8, "at most one request per second is expected: {}", source.asked());
     assert_eq!(rig.exchanges(), [Some(key(&provider))]);
 }

@@ -178,7 +178,7 @@ impl Pod {
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let running = tokio::task::spawn_blocking(move || command.output());
-        tokio::time::timeout(PATIENCE, running).await.expect("it hangs").unwrap().unwrap()
+        tokio::time::timeout(PATIENCE, running).await.expect("the program did not end within 60 s").unwrap().unwrap()
     }
 
     fn shown(&self, program: &str, output: &Output) -> String {

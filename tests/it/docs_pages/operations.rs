@@ -20,7 +20,7 @@ fn each_warning_is_on_the_page() {
             found += 1;
         }
     }
-    assert!(found > 10, "the warnings are found: {found}");
+    assert!(found > 10, "too few warnings found: {found}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn warnings(source: &str) -> Vec<String> {
                     break;
                 }
             }
-            found.push(message.expect("a message").to_owned());
+            found.push(message.expect("a warning has a message").to_owned());
         }
     }
     found

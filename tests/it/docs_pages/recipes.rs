@@ -54,10 +54,10 @@ async fn one_service_signs_as_the_pod_alone() {
     let s3 = one_service::s3(&identity, &base);
     for _ in 0..2 {
         let link = presign::link(&identity, &s3, "shop", "receipt", Duration::from_secs(60)).await.unwrap();
-        assert!(is_signed_with(&link, &key(&identity)), "the newest key");
+        assert!(is_signed_with(&link, &key(&identity)), "the link must be signed with the newest key");
         soon(identity.refresh()).await.unwrap();
     }
-    assert!(base.credentials_provider().is_none(), "the config of the others is as it was");
+    assert!(base.credentials_provider().is_none(), "the shared config must stay unchanged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,13 +68,16 @@ async fn link_is_signed_with_keys_that_outlive_it() {
     let s3 = aws_sdk_s3::Client::new(&identity.install(rig.config()));
     let first = key(&identity);
     let link = async |lifetime| presign::link(&identity, &s3, "shop", "receipt", Duration::from_secs(lifetime)).await;
-    assert!(is_signed_with(&link(1).await.unwrap(), &first), "they last");
+    assert!(is_signed_with(&link(1).await.unwrap(), &first), "the first credentials last long enough");
     // Now less than 3 s remain.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let renewed = soon(link(3)).await.unwrap();
-    assert!(!is_signed_with(&renewed, &first) && renewed.contains("X-Amz-Expires=3&"), "they would not have lasted");
+    assert!(
+        !is_signed_with(&renewed, &first) && renewed.contains("X-Amz-Expires=3&"),
+        "credentials that expire too early must be replaced"
+    );
     let error = soon(link(4)).await.unwrap_err().to_string();
-    assert!(error.contains("valid for 4 s"), "no session lasts so long: {error}");
+    assert!(error.contains("valid for 4 s"), "no session lasts that long: {error}");
 }
 
 #[cfg(feature = "object_store-0_14")]
@@ -121,7 +124,7 @@ async fn probes_say_ready_once_it_is() {
     assert_eq!((get("/").await.0, get("/livez").await.0, get("/readyz").await.0), (200, 200, 503));
     eventually(|| identity.status().last_error.is_some()).await;
     let why = get("/readyz").await.1;
-    assert!(why.contains("503"), "it says why: {why}");
+    assert!(why.contains("503"), "the probe must name the cause: {why}");
     rig.sts.set_fault(None);
     soon(identity.ready()).await.unwrap();
     assert_eq!(get("/readyz").await, (200, "ready".to_owned()));
@@ -161,7 +164,7 @@ async fn callers_of_one_tenant_share_one_exchange() {
     for (number, arn) in asked.enumerate().collect::<Vec<_>>() {
         let account = format!(":{:012}:", number % 2);
         let arn = soon(arn).await.unwrap();
-        assert!(arn.contains(&account), "{number} is {arn}");
+        assert!(arn.contains(&account), "caller {number} got {arn}");
     }
     assert_eq!(assumed(&rig, 2), [1, 1]);
 }
@@ -231,7 +234,7 @@ fn blocking_program_has_keys_without_a_runtime() {
     // This thread is in no runtime: the one above drives the kit.
     let identity = rig.builder().build().unwrap();
     let first = blocking::keys(&identity).unwrap();
-    assert_eq!(first.access_key_id(), key(&identity), "waits for the first");
+    assert_eq!(first.access_key_id(), key(&identity), "the first call must wait for credentials");
     assert_eq!(blocking::keys(&identity).unwrap().access_key_id(), first.access_key_id());
     rig.sts.set_fault(Fault::AccessDenied);
     let error = blocking::keys(&rig.builder().build().unwrap()).unwrap_err();

@@ -32,12 +32,12 @@ impl Audit {
         let Some(credentials) = credentials else { return };
         let secrets = self.secrets.lock().unwrap();
         for secret in [Some(credentials.secret_access_key()), credentials.session_token()] {
-            assert!(secrets.contains(secret.expect("a session has a token")), "the wire is read");
+            assert!(secrets.contains(secret.expect("a session has a token")), "the wire must have shown this secret");
         }
     }
 
     pub(super) fn print(&self, text: &str) {
-        assert!(!text.trim().is_empty(), "what is not there says nothing");
+        assert!(!text.trim().is_empty(), "an empty text proves nothing");
         self.printed.lock().unwrap().push_str(text);
     }
 
@@ -93,8 +93,8 @@ pub(super) const PART: usize = 16;
 /// Length of the pieces that are compared: long enough that a match is no coincidence.
 const GRAIN: usize = 10;
 
-/// Runs it on one thread, which one subscriber and one recorder listen to: to the provider's task, the SDK, and the kit, which
-/// logs nothing. `target`: of whose lines alone it is judged.
+/// Runs it on one thread, which one subscriber and one recorder listen to: to the provider's task, the SDK, and the
+/// kit, which logs nothing. `target`: of whose lines alone it is judged.
 pub(super) fn audited(target: Option<&'static str>, test: impl AsyncFnOnce(Audit)) {
     use tracing_subscriber::layer::SubscriberExt;
     let audit = Audit::default();
@@ -198,5 +198,8 @@ fn audit_finds_any_part_of_a_secret() {
     }
     assert!(audit.found_in("subject=eyJzdWIiOiJjaGVja291dCJ9").is_some());
     assert!(audit.found_in(&format!("{:?}", token.as_bytes())).is_some());
-    assert!(audit.found_in("session: IQoJb3JpZ2luX2Vj").is_some(), "though nobody told of it");
+    assert!(
+        audit.found_in("session: IQoJb3JpZ2luX2Vj").is_some(),
+        "the beginning of a session token must be found by itself"
+    );
 }

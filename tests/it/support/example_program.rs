@@ -15,8 +15,8 @@ pub(crate) fn example(name: &str) -> Command {
     command
 }
 
-/// The program as the last build left it. `cargo test --workspace` builds all of them before it runs a test; a run of these
-/// tests alone builds none.
+/// The program as the last build left it. `cargo test --workspace` builds all of them before it runs a test; a run of
+/// these tests alone builds none.
 pub(crate) fn example_path(name: &str) -> PathBuf {
     let tests = env::current_exe().unwrap();
     let profile = tests.parent().and_then(|deps| deps.parent()).expect("the tests are in target/PROFILE/deps");

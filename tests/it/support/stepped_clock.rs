@@ -54,7 +54,7 @@ impl SteppedClock {
     pub(crate) async fn until(&self, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < Duration::from_secs(120), "it hangs");
+            assert!(began.elapsed() < Duration::from_secs(120), "the condition did not hold within 120 s");
             tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
         }
     }

@@ -27,7 +27,7 @@ async fn caller_of_a_signed_request_is_named() {
     assert_eq!((&*caller.service, &*caller.region), ("s3", "eu-central-1"));
     // STS of another region knows the session, too.
     assert_eq!(world.aws.sts().another_region().await.verify(&world.fake.last()).unwrap(), caller);
-    assert_eq!(world.aws.sts().calls().len(), 1, "it is no call of STS");
+    assert_eq!(world.aws.sts().calls().len(), 1, "`verify` must not count as a call");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +212,6 @@ impl FakeService {
     }
 
     pub(super) fn last(&self) -> Request<Bytes> {
-        self.last.lock().unwrap().clone().expect("a request")
+        self.last.lock().unwrap().clone().expect("no request was received")
     }
 }

@@ -80,7 +80,7 @@ async fn each_fault_sends_its_answer() {
 
         kit.sts.fail_next(1, fault);
         let error = kit.exchange(&token).send().await.unwrap_err();
-        assert_eq!(error.code(), Some(code), "the SDK reads it: {error:?}");
+        assert_eq!(error.code(), Some(code), "the SDK must read the code: {error:?}");
     }
 }
 
@@ -90,7 +90,7 @@ async fn page_is_sent_as_given() {
     for fault in [fault_list::JSON, fault_list::REDIRECT, fault_list::EMPTY_BODY] {
         kit.sts.fail_next(1, fault);
         let (head, sent) = post(&kit.sts, &form("token")).await;
-        let Fault::Page { status, content_type, body } = fault else { panic!("a page") };
+        let Fault::Page { status, content_type, body } = fault else { panic!("not a page") };
         assert_eq!((&head[9..12], &*sent), (&*status.to_string(), body));
         assert_eq!((header(&head, "content-type"), header(&head, "x-amzn-requestid")), (Some(content_type), None));
         let login = format!("{}/login", kit.sts.endpoint_url());
@@ -196,7 +196,7 @@ async fn forget_before_drops_older_calls_and_sessions() {
     assert!(kit.sts.calls().is_empty());
     assert_eq!(client.get_caller_identity().send().await.unwrap_err().code(), Some("InvalidClientTokenId"));
     kit.client_with(valid).get_caller_identity().send().await.unwrap();
-    assert_eq!(kit.sts.calls().len(), 2, "what comes after is remembered");
+    assert_eq!(kit.sts.calls().len(), 2, "later calls must be kept");
     kit.sts.wait_for_calls(6).await;
     hanging.abort();
 }
@@ -210,7 +210,7 @@ async fn call_records_answer_time_and_session_end() {
     let before_the_next = SystemTime::now();
     kit.sts.set_fault(Fault::ConnectionReset);
     kit.exchange(&kit.issuer.mint(spec())).send().await.unwrap_err();
-    let [granted, reset] = &kit.sts.calls()[..] else { panic!("two calls") };
+    let [granted, reset] = &kit.sts.calls()[..] else { panic!("expected two calls") };
     assert_eq!(granted.expiration, element(&body, "Expiration").map(date_time));
     let answered = granted.answered.unwrap();
     assert!(granted.at + Duration::from_millis(30) <= answered && answered <= before_the_next);
