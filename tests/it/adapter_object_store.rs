@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, RetryConfig};
 
 use crate::support::s3_servers::{REGION, Storage};
-use crate::support::{Rig, at_once, key, soon, spec, theirs};
+use crate::support::{Rig, at_once, key, soon, spec, static_background_provider};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn object_store_round_trips_an_object() {
@@ -71,7 +71,7 @@ async fn p8_failure_fails_the_request_unsigned() {
 
 #[tokio::test]
 async fn background_provider_feeds_object_store() {
-    let provider = theirs().await;
+    let provider = static_background_provider().await;
     let given = provider.object_store_credentials().get_credential().await.unwrap();
     assert_eq!((&*given.key_id, &*given.secret_key, given.token.as_deref()), ("THEIRS", "secret", None));
 }

@@ -12,7 +12,7 @@ use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, Signer};
 
 use crate::fault_list;
 use crate::support::s3_servers::{REGION, Storage};
-use crate::support::{Rig, eventually, key, soon, spec, theirs};
+use crate::support::{Rig, eventually, key, soon, spec, static_background_provider};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn opendal_round_trips_an_object() {
@@ -114,7 +114,7 @@ async fn p8_nobody_behind_us_in_a_chain_is_asked() {
 
 #[tokio::test]
 async fn background_provider_feeds_signers() {
-    let provider = theirs().await;
+    let provider = static_background_provider().await;
     assert_eq!(signed_with(&signer(provider.clone())).await.unwrap(), "THEIRS");
     assert_eq!(signed_with(&signer(provider.reqsign_chain())).await.unwrap(), "THEIRS");
 }

@@ -19,7 +19,7 @@ use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
 use crate::fault_list;
-use crate::support::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 /// Credentials of the node's role. It counts requests, which must stay zero.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ async fn p1_client_of_a_chain_signs_with_newest_key() {
     let chain = SharedCredentialsProvider::new(chain);
     let client = Client::new(&config.credentials_provider(chain).build());
     for _ in 0..3 {
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(&provider));
         soon(provider.refresh()).await.unwrap();
     }
@@ -97,7 +97,7 @@ async fn profile_with_token_file_is_refreshed_in_background() {
     let identity = identity.connect().await.unwrap();
     let client = Client::new(&identity.install(rig.config()));
     for _ in 0..2 {
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), identity.current().unwrap().access_key_id());
         soon(identity.refresh()).await.unwrap();
     }
@@ -105,7 +105,7 @@ async fn profile_with_token_file_is_refreshed_in_background() {
     // A token that STS rejects takes no valid credentials away.
     rig.rotate(spec().audience("nobody"));
     soon(identity.refresh()).await.unwrap_err();
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use aws_web_identity::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{ARN, CHAINED_ROLE, Rig, at_once, eventually, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE, Rig, at_once, caller_arn, eventually, key, soon};
 
 /// A provider that follows a script.
 #[derive(Clone, Debug)]
@@ -120,11 +120,11 @@ async fn client_signs_with_credentials_of_the_wrapped_provider() {
     let identity = rig.connect().await;
     let wrapped = BackgroundCredentialsProvider::builder(identity.clone()).connect().await.unwrap();
     let client = Client::new(&wrapped.install(rig.config()));
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_eq!(rig.last_signed_with(), key(&wrapped));
     soon(identity.refresh()).await.unwrap();
     soon(wrapped.refresh()).await.unwrap();
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_eq!(Some(rig.last_signed_with()), identity.current().map(|newest| newest.access_key_id().to_owned()));
 }
 
@@ -305,9 +305,9 @@ async fn converted_handle_shares_credentials_and_cache() {
     let config = identity.install(rig.config()).into_builder();
     let config = config.credentials_provider(general.credentials_provider()).build();
     let client = Client::new(&config);
-    who(&client).await;
+    caller_arn(&client).await;
     soon(identity.refresh()).await.unwrap();
-    who(&client).await;
+    caller_arn(&client).await;
     assert_eq!(rig.last_signed_with(), key(&identity));
     drop((identity, client, config));
     soon(general.refresh()).await.unwrap();

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::fault_list;
-use crate::support::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{CHAINED_ROLE as LAKE, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";
 
@@ -26,7 +26,7 @@ async fn rig() -> Rig {
 async fn with(role: AssumableRole) -> Rig {
     let issuer = OidcIssuer::start().await;
     let builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).assumable_role(role);
-    Rig::with(&issuer, builder.start().await)
+    Rig::from_parts(&issuer, builder.start().await)
 }
 
 fn lake(rig: &Rig) -> AssumeRoleBuilder {
@@ -47,7 +47,7 @@ async fn client_signs_as_role_of_another_account() {
     let lake = lake.connect().await.unwrap();
     let client = Client::new(&lake.install(rig.config()));
     for _ in 0..2 {
-        assert_eq!(who(&client).await, LAKE_ARN);
+        assert_eq!(caller_arn(&client).await, LAKE_ARN);
         assert_eq!(rig.last_signed_with(), key(&lake));
         soon(lake.refresh()).await.unwrap();
     }
@@ -72,7 +72,7 @@ async fn tags_and_source_identity_are_sent() {
     let rig = with(role).await;
     let lake = rig.builder().build().unwrap().assume_role(LAKE).tags([("Tenant", "blue"), ("stage", "")]);
     let lake = lake.transitive_tag_keys(["Tenant"]).source_identity("jane@example.com").connect().await.unwrap();
-    assert_eq!(who(&Client::new(&lake.install(rig.config()))).await, LAKE_ARN);
+    assert_eq!(caller_arn(&Client::new(&lake.install(rig.config()))).await, LAKE_ARN);
     soon(lake.refresh()).await.unwrap();
     let calls: Vec<_> = rig.sts.calls().into_iter().filter(|call| call.action == "AssumeRole").collect();
     assert_eq!(calls.len(), 2);
@@ -112,7 +112,7 @@ async fn p1_p3_requests_share_one_call_of_each_kind() {
     let mut requests = JoinSet::new();
     for _ in 0..40 {
         let client = Client::new(&config);
-        requests.spawn(async move { who(&client).await });
+        requests.spawn(async move { caller_arn(&client).await });
     }
     assert!(soon(requests.join_all()).await.iter().all(|arn| arn == LAKE_ARN));
     assert_eq!((rig.exchanges().len(), chained(&rig).len()), (1, 1));
@@ -124,7 +124,7 @@ async fn p1_p3_requests_share_one_call_of_each_kind() {
         async move { lake.refresh().await }
     });
     eventually(|| chained(&rig).len() == 2).await;
-    assert_eq!(who(&Client::new(&config)).await, LAKE_ARN, "requests must succeed while the exchange hangs");
+    assert_eq!(caller_arn(&Client::new(&config)).await, LAKE_ARN, "requests must succeed while the exchange hangs");
     assert_eq!(key(&lake), first);
     refresh.abort();
 }
@@ -218,7 +218,7 @@ async fn p10_chain_keeps_base_alive_until_last_handle() {
     let client = Client::new(&lake.install(rig.config()));
     soon(lake.refresh()).await.unwrap();
     drop(lake);
-    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(caller_arn(&client).await, LAKE_ARN);
     let mut gone = Box::pin(async move { while updates.changed().await.is_ok() {} });
     timeout(Duration::from_millis(100), &mut gone).await.expect_err("the base still lives");
     drop(client);
@@ -260,7 +260,7 @@ async fn p2_p12_chain_outlives_base_that_was_shut_down() {
     }
     assert_eq!((key(&lake), lake.status().phase), (first, Phase::Stale));
     let client = Client::new(&lake.install(rig.config()));
-    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(caller_arn(&client).await, LAKE_ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,7 +306,7 @@ async fn p3_cancelled_callers_disturb_no_exchange() {
         }
     }
     assert!(given_up > 50, "{given_up}");
-    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(caller_arn(&client).await, LAKE_ARN);
     assert_eq!(rig.last_signed_with(), key(&lake));
     assert_eq!((base.status().consecutive_failures, lake.status().consecutive_failures), (0, 0));
     assert!(rig.sts.most_at_once() <= 2, "at most one exchange of each kind may run");
@@ -343,7 +343,7 @@ async fn each_kind_of_provider_begins_a_chain() {
         let client = Client::new(&third.install(rig.config()));
         for _ in 0..2 {
             let arn = "arn:aws:sts::410987654321:assumed-role/third/chain-0";
-            assert_eq!(who(&client).await, arn, "the session name must pass down the chain");
+            assert_eq!(caller_arn(&client).await, arn, "the session name must pass down the chain");
             assert_eq!(rig.last_signed_with(), key(&third));
             soon(third.refresh()).await.unwrap();
         }
@@ -397,7 +397,7 @@ async fn chain_rig() -> Rig {
     for (role, principal) in CHAIN.into_iter().zip([ROLE].into_iter().chain(CHAIN)) {
         builder = builder.assumable_role(AssumableRole::new(role).principal(principal));
     }
-    Rig::with(&issuer, builder.start().await)
+    Rig::from_parts(&issuer, builder.start().await)
 }
 
 fn assumed(rig: &Rig) -> Vec<Call> {

@@ -23,15 +23,15 @@ use crate::support::process_resources::engine_threads;
 use crate::support::{Rig, block_on, eventually, key, soon, spec};
 
 /// The rig, with its servers in a runtime of their own. The caller keeps that runtime.
-fn world() -> (Runtime, Rig) {
-    let world = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let rig = world.block_on(Rig::start());
-    (world, rig)
+fn rig_with_own_servers() -> (Runtime, Rig) {
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let rig = servers.block_on(Rig::start());
+    (servers, rig)
 }
 
 #[test]
 fn each_wait_works_in_a_plain_thread() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let provider = rig.builder().build().unwrap();
     assert!(provider.current().is_none(), "the first read finds nothing and starts the attempts");
     block_on(provider.ready()).unwrap();
@@ -49,7 +49,7 @@ fn each_wait_works_in_a_plain_thread() {
 
 #[test]
 fn engine_wakes_callers_at_their_deadline() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     rig.sts.set_fault(Fault::Hang);
     let provider = rig.builder().wait_timeout(Duration::from_millis(300)).build().unwrap();
     let error = block_on(provider.refresh()).unwrap_err();
@@ -59,14 +59,14 @@ fn engine_wakes_callers_at_their_deadline() {
 
 #[test]
 fn listener_alone_starts_the_attempts() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let provider = rig.builder().build().unwrap();
     assert_eq!(block_on(provider.updates().changed()), Ok(1));
 }
 
 #[test]
 fn callers_paused_clock_changes_nothing() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let paused = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     paused.block_on(async {
         let provider = rig.connect().await;
@@ -80,7 +80,7 @@ fn callers_paused_clock_changes_nothing() {
 /// The caller's runtime is blocked nearly all the time.
 #[test]
 fn blocked_runtime_costs_one_exchange() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     rig.sts.set_latency(Duration::from_millis(600));
     let blocked = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     blocked.block_on(async {
@@ -99,7 +99,7 @@ fn blocked_runtime_costs_one_exchange() {
 /// Synchronous wrappers make a runtime for each call.
 #[test]
 fn runtime_per_call_costs_one_exchange_per_refresh() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     rig.sts.set_latency(Duration::from_millis(200));
     let provider = rig.builder().build().unwrap();
     for _ in 0..50 {
@@ -128,7 +128,7 @@ async fn rejection_outside_a_runtime_replaces_credentials() {
 
 #[test]
 fn lost_user_runtime_is_an_error() {
-    let (_world, mut rig) = world();
+    let (_servers, mut rig) = rig_with_own_servers();
     let runtime = Runtime::new().unwrap();
     rig.runtime = Some(runtime.handle().clone());
     let provider = rig.builder().build().unwrap();
@@ -143,7 +143,7 @@ fn lost_user_runtime_is_an_error() {
 
 #[test]
 fn runtime_without_io_or_timers_is_an_error() {
-    let (_world, mut rig) = world();
+    let (_servers, mut rig) = rig_with_own_servers();
     let bare = |builder: &mut tokio::runtime::Builder| builder.worker_threads(1).build().unwrap();
     let without_io = bare(tokio::runtime::Builder::new_multi_thread().enable_time());
     rig.runtime = Some(without_io.handle().clone());
@@ -208,7 +208,7 @@ impl ProvideToken for CallsBack {
 
 #[test]
 fn token_source_may_call_its_own_provider() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     for ends_it in [false, true] {
         let held = Arc::new(OnceLock::new());
         let (token, provider) = (rig.issuer.mint(spec()), Arc::clone(&held));
@@ -229,8 +229,8 @@ fn last_provider_ends_the_thread() {
     if !in_own_process(test) {
         return;
     }
-    let (_world, rig) = world();
-    let ends = || block_thread_until(|| engine_threads() == 0);
+    let (_servers, rig) = rig_with_own_servers();
+    let ends = || wait_until(|| engine_threads() == 0);
     assert_eq!(engine_threads(), 0);
     let providers: Vec<_> = (0..5).map(|_| rig.builder().build().unwrap()).collect();
     assert_eq!(engine_threads(), 0, "building must start no thread");
@@ -269,7 +269,7 @@ fn last_provider_ends_the_thread() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
-fn block_thread_until(mut holds: impl FnMut() -> bool) {
+fn wait_until(mut holds: impl FnMut() -> bool) {
     for _ in 0..3000 {
         if holds() {
             return;
@@ -285,12 +285,12 @@ fn process_exits_in_the_middle_of_an_exchange() {
     if !in_own_process(test) {
         return;
     }
-    let (world, rig) = world();
+    let (servers, rig) = rig_with_own_servers();
     rig.sts.set_fault(Fault::Hang);
     let provider = rig.builder().build().unwrap();
     assert!(provider.current().is_none());
     block_on(rig.sts.wait_for_calls(1));
-    std::mem::forget((world, rig, provider));
+    std::mem::forget((servers, rig, provider));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn process_without_threads_says_so_and_recovers() {
     if !(Isolated { test, wrapper: &["env"], uid: Some(65_534) }).is_here() {
         return;
     }
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     // The limit also forbids new processes, so the process that lifts it is started first and waits.
     let limit = format!("prlimit --pid={} --nproc", process::id());
     let shell = |script: String| Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
@@ -332,7 +332,7 @@ fn forked_child_starts_a_thread_of_its_own() {
     if !in_own_process(test) {
         return;
     }
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let provider = rig.builder().attempt_timeout(Duration::from_secs(2)).build().unwrap();
     block_on(provider.ready()).unwrap();
     let first = key(&provider);
@@ -370,7 +370,7 @@ fn subscriber_of_the_builder_hears_the_thread() {
             self.0.lock().unwrap().push(event.metadata().target().to_owned());
         }
     }
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let heard = Heard::default();
     let subscriber = tracing_subscriber::registry().with(heard.clone());
     let provider = tracing::subscriber::with_default(subscriber, || rig.builder().build().unwrap());
@@ -382,7 +382,7 @@ fn subscriber_of_the_builder_hears_the_thread() {
 /// The caller's client and the exchange share an HTTP client, the endpoint and the timeouts.
 #[test]
 fn exchange_never_waits_for_a_callers_connection() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).read_timeout(Duration::from_secs(8));
     let theirs = aws_config::defaults(BehaviorVersion::latest()).region("eu-central-1").no_credentials();
@@ -394,9 +394,9 @@ fn exchange_never_waits_for_a_callers_connection() {
     let caller = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // The caller leaves a connection in the pool that no runtime drives any more.
     let client = aws_sdk_sts::Client::new(&theirs);
-    let trade = client.assume_role_with_web_identity().role_arn("arn:aws:iam::1:role/r").role_session_name("s");
+    let exchange = client.assume_role_with_web_identity().role_arn("arn:aws:iam::1:role/r").role_session_name("s");
     caller.block_on(async {
-        trade.web_identity_token("token").send().await.unwrap_err();
+        exchange.web_identity_token("token").send().await.unwrap_err();
         tokio::time::sleep(Duration::from_millis(50)).await;
     });
     // An exchange on that connection would last for its whole `attempt_timeout`.

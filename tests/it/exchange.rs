@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::fault_list;
-use crate::support::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_five_hundred_first_callers_share_one_exchange() {
@@ -71,7 +71,7 @@ async fn p3_client_timeout_does_not_cancel_the_exchange() {
     eventually(|| provider.current().is_some()).await;
     assert_eq!(rig.exchanges(), [Some(key(&provider))]);
     let patient = Client::new(&provider.install(rig.config()));
-    assert_eq!(who(&patient).await, ARN);
+    assert_eq!(caller_arn(&patient).await, ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ async fn late_published_signing_key_fails_no_request() {
         rig.rotate(spec());
     };
     let published = |rig: &Rig| rig.issuer.hold_back_keys(false);
-    goes_through(late, published, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
+    fails_no_request(late, published, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
 }
 
 /// Nothing but the schedule acts here. The other tests call `refresh`, so that they do not last as long as a session.
@@ -34,20 +34,20 @@ async fn signing_key_rotation_is_survived_by_schedule_alone() {
     rig.sts.set_session_length(Duration::from_secs(20));
     let provider = rig.connect().await;
     let service = Service::start(&rig, &provider);
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     let first = key(&provider);
 
     rig.issuer.hold_back_keys(true);
     rig.issuer.rotate_key();
     rig.rotate(spec());
     eventually(|| rig.exchanges().contains(&None)).await;
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     assert_eq!(key(&provider), first, "a failed refresh must keep the key");
 
     rig.issuer.hold_back_keys(false);
     rig.issuer.retire_old_keys();
     eventually(|| provider.current().is_some_and(|current| current.access_key_id() != first)).await;
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     service.stop().await;
 }
 
@@ -56,7 +56,7 @@ async fn retired_signing_key_fails_no_request() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let service = Service::start(&rig, &provider);
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     let old_token = rig.rotate(spec());
     rig.issuer.rotate_key();
     soon(provider.refresh()).await.unwrap();
@@ -64,18 +64,18 @@ async fn retired_signing_key_fails_no_request() {
     soon(provider.refresh()).await.unwrap();
     rig.issuer.retire_old_keys();
     soon(provider.refresh()).await.unwrap();
-    service.goes_on().await;
+    service.keeps_succeeding().await;
 
     // A slow kubelet leaves a pod with a token that the retired key signed.
-    let renewed = key(&provider);
+    let refreshed = key(&provider);
     rig.volume.write(&old_token).unwrap();
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.code(), Some("InvalidIdentityToken"), "{error}");
-    service.goes_on().await;
-    assert_eq!(key(&provider), renewed);
+    service.keeps_succeeding().await;
+    assert_eq!(key(&provider), refreshed);
     rig.rotate(spec());
     soon(provider.refresh()).await.unwrap();
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     service.stop().await;
 }
 
@@ -83,21 +83,22 @@ async fn retired_signing_key_fails_no_request() {
 async fn unreachable_issuer_fails_no_request() {
     let gone = |rig: &Rig| rig.issuer.set_available(false);
     let back = |rig: &Rig| rig.issuer.set_available(true);
-    goes_through(gone, back, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
+    fails_no_request(gone, back, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_token_audience_fails_no_request() {
     let other = |rig: &Rig| drop(rig.rotate(spec().audience("vault")));
     let right = |rig: &Rig| drop(rig.rotate(spec()));
-    goes_through(other, right, ErrorKind::TokenRejected, &["vault", "OIDC provider"]).await;
+    fails_no_request(other, right, ErrorKind::TokenRejected, &["vault", "OIDC provider"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edited_trust_policy_fails_no_request() {
     let others = |rig: &Rig| rig.sts.set_role(TrustedRole::new(ROLE).subject("system:serviceaccount:shop:billing"));
     let ours = |rig: &Rig| rig.sts.set_role(TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout"));
-    goes_through(others, ours, ErrorKind::RoleDenied, &["trust policy", "system:serviceaccount:shop:checkout"]).await;
+    fails_no_request(others, ours, ErrorKind::RoleDenied, &["trust policy", "system:serviceaccount:shop:checkout"])
+        .await;
 }
 
 /// STS is not told of the deletion: the last token stays valid until it expires, and no other follows.
@@ -108,26 +109,26 @@ async fn deleted_service_account_fails_no_request() {
         rig.rotate(spec().issued_at(ended - Duration::from_secs(3600)).lifetime(Duration::from_secs(3600)));
     };
     let made_again = |rig: &Rig| drop(rig.rotate(spec()));
-    goes_through(deleted, made_again, ErrorKind::TokenRejected, &["expired", "kubelet"]).await;
+    fails_no_request(deleted, made_again, ErrorKind::TokenRejected, &["expired", "kubelet"]).await;
 }
 
-async fn goes_through(break_it: impl Fn(&Rig), mend: impl Fn(&Rig), kind: ErrorKind, said: &[&str]) {
+async fn fails_no_request(break_trust: impl Fn(&Rig), repair: impl Fn(&Rig), kind: ErrorKind, said: &[&str]) {
     let rig = Rig::start().await;
     let builder = rig.builder().wait_timeout(Duration::from_secs(3));
     let provider = soon(builder.connect()).await.unwrap();
     let service = Service::start(&rig, &provider);
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     let first = key(&provider);
 
-    break_it(&rig);
+    break_trust(&rig);
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     assert_eq!((key(&provider), provider.status().phase), (first.clone(), Phase::Stale));
 
-    mend(&rig);
-    renewed(&provider, &first).await;
-    service.goes_on().await;
+    repair(&rig);
+    refresh_until_success(&provider, &first).await;
+    service.keeps_succeeding().await;
     service.stop().await;
 
     // The same again, until the credentials have expired.
@@ -135,8 +136,8 @@ async fn goes_through(break_it: impl Fn(&Rig), mend: impl Fn(&Rig), kind: ErrorK
     rig.sts.set_session_length(Duration::from_millis(1500));
     // A longer session is kept unless a service rejected it.
     provider.invalidate(&provider.current().unwrap());
-    renewed(&provider, &last).await;
-    break_it(&rig);
+    refresh_until_success(&provider, &last).await;
+    break_trust(&rig);
     eventually(|| provider.status().phase == Phase::Expired && provider.status().last_error.is_some()).await;
     let client = Client::new(&provider.install(rig.config()));
     let error = soon(client.get_caller_identity().send()).await.unwrap_err();
@@ -146,12 +147,12 @@ async fn goes_through(break_it: impl Fn(&Rig), mend: impl Fn(&Rig), kind: ErrorK
     }
 
     rig.sts.set_session_length(None);
-    mend(&rig);
+    repair(&rig);
     soon(async { while client.get_caller_identity().send().await.is_err() {} }).await;
 }
 
 /// Refreshes until an exchange succeeds: after some errors the engine delays its retries.
-async fn renewed(provider: &WebIdentityCredentialsProvider, old: &str) {
+async fn refresh_until_success(provider: &WebIdentityCredentialsProvider, old: &str) {
     let new = soon(async {
         loop {
             if let Ok(credentials) = provider.refresh().await {
@@ -190,7 +191,7 @@ impl Service {
     }
 
     /// Waits for ten more successful requests. None may have failed.
-    async fn goes_on(&self) {
+    async fn keeps_succeeding(&self) {
         let enough = self.succeeded.load(Ordering::Relaxed) + 10;
         eventually(|| self.succeeded.load(Ordering::Relaxed) >= enough || !self.failures.lock().unwrap().is_empty())
             .await;

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::support::own_process::in_own_process;
 use crate::support::process_resources::ProcessResources;
-use crate::support::{ARN, CHAINED_ROLE, OTHER_ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, CHAINED_ROLE, OTHER_ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[test]
 fn build_needs_no_runtime_and_sends_nothing() {
@@ -38,7 +38,7 @@ async fn p10_last_client_ends_the_provider() {
 
     for _ in 0..2 {
         soon(updates.changed()).await.unwrap();
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(Some(&Some(rig.last_signed_with())), rig.exchanges().last());
     }
     drop(client);
@@ -65,7 +65,7 @@ async fn p10_shutdown_keeps_valid_credentials_and_calls_nobody() {
 
     assert_eq!((provider.status().phase, provider.status().next_attempt), (Phase::Closed, None));
     let _: Closed = soon(updates.changed()).await.unwrap_err();
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     soon(provider.provide_credentials()).await.unwrap();
     assert_eq!(soon(provider.refresh()).await.unwrap_err().kind(), ErrorKind::Closed);
     provider.invalidate(&provider.current().unwrap());
@@ -110,7 +110,7 @@ fn p10_threads_and_descriptors_are_released() {
                 let file = directory.path().join("token");
                 std::fs::write(&file, rig.issuer.mint(spec())).unwrap();
                 let provider = rig.builder().token_file(file).connect().await.unwrap();
-                assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN);
+                assert_eq!(caller_arn(&Client::new(&provider.install(rig.config()))).await, ARN);
                 providers.push((provider, directory));
             }
             eventually(|| ProcessResources::now().inotify == 8).await;

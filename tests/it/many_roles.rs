@@ -9,16 +9,19 @@ use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TrustedRole};
 use aws_web_identity::{Phase, Registry};
 use tokio::task::JoinSet;
 
-use crate::support::{ARN, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+use crate::support::{ARN, OTHER_ARN, OTHER_ROLE, Rig, caller_arn, key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_fail_and_shut_down_independently() {
     let rig = Rig::start().await;
     let one = rig.connect().await;
     let other = one.to_builder().role_arn(OTHER_ROLE).connect().await.unwrap();
-    let (ones, others) = (Client::new(&one.install(rig.config())), Client::new(&other.install(rig.config())));
+    let (client, other_client) = (Client::new(&one.install(rig.config())), Client::new(&other.install(rig.config())));
     for _ in 0..2 {
-        assert_eq!((who(&ones).await, who(&others).await), (ARN.to_owned(), OTHER_ARN.to_owned()));
+        assert_eq!(
+            (caller_arn(&client).await, caller_arn(&other_client).await),
+            (ARN.to_owned(), OTHER_ARN.to_owned())
+        );
         soon(other.refresh()).await.unwrap();
     }
     assert_eq!((one.status().generation, other.status().generation), (1, 3));
@@ -30,7 +33,7 @@ async fn roles_fail_and_shut_down_independently() {
     soon(one.shutdown()).await;
     drop(one);
     soon(other.refresh()).await.unwrap();
-    assert_eq!(who(&others).await, OTHER_ARN);
+    assert_eq!(caller_arn(&other_client).await, OTHER_ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +56,7 @@ async fn p3_registry_shares_one_exchange_among_equal_builders() {
     let mixed = config.into_builder().credentials_provider(providers[1].credentials_provider()).build();
     let client = Client::new(&mixed);
     for _ in 0..2 {
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(&providers[2]));
         soon(providers[2].refresh()).await.unwrap();
     }
@@ -77,11 +80,11 @@ async fn at_most_eight_exchanges_run_at_once() {
     for number in 0..30 {
         builder = builder.role(TrustedRole::new(arn(number)));
     }
-    let rig = Rig::with(&issuer, builder.start().await);
+    let rig = Rig::from_parts(&issuer, builder.start().await);
     rig.sts.set_latency(Duration::from_millis(100));
     let mut roles = JoinSet::new();
     for number in 0..30 {
-        roles.spawn(rig.builder_of(&arn(number)).connect());
+        roles.spawn(rig.builder_for(&arn(number)).connect());
     }
     for connected in soon(roles.join_all()).await {
         connected.unwrap();

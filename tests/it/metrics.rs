@@ -71,7 +71,7 @@ fn metrics_agree_with_status_in_every_phase() {
         agree(&scrape, &provider).await;
 
         // Another role has its own series. A provider that only polls has no `watch_healthy`.
-        let other = rig.builder_of(OTHER_ROLE).watch_token(false).connect().await.unwrap();
+        let other = rig.builder_for(OTHER_ROLE).watch_token(false).connect().await.unwrap();
         let others = scrape.text().lines().filter(|line| line.contains(OTHER_ROLE)).count();
         assert!(others > 8 && !scrape.text().contains(&format!("watch_healthy{{role=\"{OTHER_ROLE}\"}}")));
         drop(other);

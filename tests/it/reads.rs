@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::support::sdk_hooks::{HookedCache, LastHeader};
 use crate::support::stepped_clock::SteppedClock;
-use crate::support::{ARN, Rig, at_once, eventually, key, who};
+use crate::support::{ARN, Rig, at_once, caller_arn, eventually, key};
 
 const READS: u64 = 1000;
 
@@ -79,7 +79,7 @@ async fn p1_requests_never_wait_across_refreshes() {
         tasks.spawn(async move {
             loop {
                 let before = key(&provider);
-                assert_eq!(who(&client).await, ARN);
+                assert_eq!(caller_arn(&client).await, ARN);
                 let used = used.access_key_id();
                 if used != before {
                     let keys = rig.exchanges();
@@ -111,10 +111,10 @@ async fn p2_outage_fails_no_request_while_credentials_are_valid() {
     rig.sts.set_fault(Fault::ServiceUnavailable);
     eventually(|| provider.status().consecutive_failures >= 1).await;
     assert_eq!((provider.status().phase, key(&provider)), (Phase::Stale, first.clone()));
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     rig.sts.set_fault(None);
     eventually(|| provider.status().generation == 2).await;
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_ne!(rig.last_signed_with(), first);
     assert_eq!(provider.status().consecutive_failures, 0);
 }

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
-use crate::support::{ARN, CHAINED_ROLE, Rig, eventually, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE, Rig, caller_arn, eventually, key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn key_rejected_as_expired_is_replaced() {
@@ -20,14 +20,14 @@ async fn key_rejected_as_expired_is_replaced() {
     let provider = rig.connect().await;
     let client = listening(&rig, &provider);
     let (old, first) = (provider.current().unwrap(), key(&provider));
-    refuse(&rig, &client, &first, "ExpiredToken").await;
+    reject(&rig, &client, &first, "ExpiredToken").await;
     eventually(|| key(&provider) != first).await;
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_eq!(rig.exchanges(), [Some(first.clone()), Some(key(&provider))]);
 
     // A late rejection of the old key changes nothing.
     provider.invalidate(&old);
-    assert!(rests(&provider), "{:?}", provider.status());
+    assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,8 +47,8 @@ async fn authorization_error_is_no_rejection() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     for code in ["AccessDenied", "AuthFailure"] {
-        refuse(&rig, &listening(&rig, &provider), &key(&provider), code).await;
-        assert!(rests(&provider), "{code}: {:?}", provider.status());
+        reject(&rig, &listening(&rig, &provider), &key(&provider), code).await;
+        assert!(refreshes_as_scheduled(&provider), "{code}: {:?}", provider.status());
     }
 }
 
@@ -60,16 +60,16 @@ async fn expired_request_is_a_rejection_if_clocks_agree() {
     // The `Date` header shows that the clocks differ.
     for wrong in [-1200, 1200] {
         rig.sts.set_clock_offset(wrong);
-        refuse(&rig, &client, &first, "RequestExpired").await;
-        assert!(rests(&provider), "{wrong} s: {:?}", provider.status());
+        reject(&rig, &client, &first, "RequestExpired").await;
+        assert!(refreshes_as_scheduled(&provider), "{wrong} s: {:?}", provider.status());
     }
     rig.sts.set_clock_offset(0);
     rig.sts.set_send_date(false);
-    refuse(&rig, &client, &first, "RequestExpired").await;
-    assert!(rests(&provider), "unknown clocks are no reason to reject: {:?}", provider.status());
+    reject(&rig, &client, &first, "RequestExpired").await;
+    assert!(refreshes_as_scheduled(&provider), "unknown clocks are no reason to reject: {:?}", provider.status());
 
     rig.sts.set_send_date(true);
-    refuse(&rig, &client, &first, "RequestExpired").await;
+    reject(&rig, &client, &first, "RequestExpired").await;
     eventually(|| key(&provider) != first).await;
 }
 
@@ -94,7 +94,7 @@ async fn chained_role_rejects_its_base_by_same_rules() {
             eventually(|| key(&base) != first).await;
         } else {
             assert_eq!(outcome.unwrap_err().code(), Some(code));
-            assert!(rests(&base) && key(&base) == first, "{code} {wrong_by}: {:?}", base.status());
+            assert!(refreshes_as_scheduled(&base) && key(&base) == first, "{code} {wrong_by}: {:?}", base.status());
         }
     }
 }
@@ -103,16 +103,16 @@ async fn chained_role_rejects_its_base_by_same_rules() {
 async fn new_key_unknown_to_a_service_is_kept() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
-    refuse(&rig, &listening(&rig, &provider), &key(&provider), "InvalidClientTokenId").await;
-    assert!(rests(&provider), "{:?}", provider.status());
+    reject(&rig, &listening(&rig, &provider), &key(&provider), "InvalidClientTokenId").await;
+    assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn client_without_interceptor_reports_no_rejection() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
-    refuse(&rig, &Client::new(&provider.install(rig.config())), &key(&provider), "ExpiredToken").await;
-    assert!(rests(&provider), "{:?}", provider.status());
+    reject(&rig, &Client::new(&provider.install(rig.config())), &key(&provider), "ExpiredToken").await;
+    assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,10 +121,10 @@ async fn endless_rejections_cost_one_exchange() {
     let provider = rig.connect().await;
     let client = listening(&rig, &provider);
     let first = key(&provider);
-    refuse(&rig, &client, &first, "ExpiredToken").await;
+    reject(&rig, &client, &first, "ExpiredToken").await;
     eventually(|| key(&provider) != first).await;
     for _ in 0..20 {
-        refuse(&rig, &client, &key(&provider), "ExpiredToken").await;
+        reject(&rig, &client, &key(&provider), "ExpiredToken").await;
     }
     let next = provider.status().next_attempt.unwrap().duration_since(SystemTime::now()).unwrap();
     assert!(next > Duration::from_secs(10), "the next exchange must wait: {next:?}");
@@ -172,14 +172,14 @@ fn listening(rig: &Rig, provider: &WebIdentityCredentialsProvider) -> Client {
     Client::from_conf(config.build())
 }
 
-async fn refuse(rig: &Rig, client: &Client, key: &str, code: &str) {
+async fn reject(rig: &Rig, client: &Client, key: &str, code: &str) {
     rig.sts.reject_key(key, code);
     let error = soon(client.get_caller_identity().send()).await.unwrap_err();
     assert_eq!(error.code(), Some(code));
 }
 
 /// True if the next exchange is still the scheduled refresh of an hour's session.
-fn rests(provider: &WebIdentityCredentialsProvider) -> bool {
+fn refreshes_as_scheduled(provider: &WebIdentityCredentialsProvider) -> bool {
     let next = provider.status().next_attempt.unwrap();
     next.duration_since(SystemTime::now()).is_ok_and(|wait| wait > Duration::from_secs(20 * 60))
 }

@@ -15,7 +15,7 @@ use aws_web_identity::WebIdentityCredentialsProvider;
 use tokio::task::JoinSet;
 
 use crate::support::sdk_hooks::{HookedCache, LastHeader};
-use crate::support::{ARN, CHAINED_ROLE, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE, OTHER_ARN, OTHER_ROLE, Rig, caller_arn, key, soon};
 
 /// A program that drops the result of `install` would run without the provider.
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn p1_next_request_signs_with_new_credentials() {
     let client = Client::new(&provider.install(rig.config()));
     for generation in 1..=3 {
         assert_eq!(provider.status().generation, generation);
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(&provider));
         soon(provider.refresh()).await.unwrap();
     }
@@ -52,7 +52,7 @@ async fn p3_many_clients_share_one_exchange() {
         let client = Client::new(&config);
         for _ in 0..20 {
             let client = client.clone();
-            requests.spawn(async move { who(&client).await });
+            requests.spawn(async move { caller_arn(&client).await });
         }
     }
     for arn in soon(requests.join_all()).await {
@@ -67,7 +67,7 @@ async fn p1_provider_and_cache_fit_a_service_config() {
     let provider = rig.connect().await;
     let mut config = Config::from(&rig.config()).to_builder().identity_cache(provider.identity_cache());
     config.set_credentials_provider(Some(provider.credentials_provider()));
-    follows(&rig, &provider, &Client::from_conf(config.build())).await;
+    signs_with_each_new_key(&rig, &provider, &Client::from_conf(config.build())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,11 +76,11 @@ async fn p1_rewrapped_provider_signs_with_newest_key() {
     let provider = rig.connect().await;
     for wrapped in wrappings(&provider) {
         let config = provider.install(rig.config()).into_builder().credentials_provider(wrapped).build();
-        follows(&rig, &provider, &Client::new(&config)).await;
+        signs_with_each_new_key(&rig, &provider, &Client::new(&config)).await;
     }
     // The setter of a service's config builder wraps the provider, too.
     let config = Config::from(&provider.install(rig.config())).to_builder().credentials_provider(provider.clone());
-    follows(&rig, &provider, &Client::from_conf(config.build())).await;
+    signs_with_each_new_key(&rig, &provider, &Client::from_conf(config.build())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +107,7 @@ async fn roles_on_one_cache_keep_their_own_keys() {
     }
     for round in 0..3 {
         for (number, (client, provider, arn, newest)) in clients.iter().enumerate() {
-            assert_eq!(who(client).await, *arn, "client {number}, round {round}");
+            assert_eq!(caller_arn(client).await, *arn, "client {number}, round {round}");
             if *newest {
                 assert_eq!(rig.last_signed_with(), key(*provider), "client {number}, round {round}");
             }
@@ -130,7 +130,7 @@ async fn roles_per_operation_keep_their_own_keys() {
     for round in 0..3 {
         let own = std::iter::once(other.credentials_provider());
         for credentials in own.chain(wrappings(&other)) {
-            assert_eq!(who(&client).await, ARN, "round {round}");
+            assert_eq!(caller_arn(&client).await, ARN, "round {round}");
             assert_eq!(rig.last_signed_with(), key(&one), "round {round}");
 
             let mut with = Config::builder();
@@ -160,14 +160,14 @@ async fn static_credentials_of_the_user_are_kept() {
     let own = Config::from(&one.install(rig.config())).to_builder().credentials_provider(fixed.clone());
     let own = Client::from_conf(own.build());
     for _ in 0..2 {
-        assert_eq!(who(&own).await, OTHER_ARN);
+        assert_eq!(caller_arn(&own).await, OTHER_ARN);
         assert_eq!(rig.last_signed_with(), fixed_key);
 
         let with = Config::builder().credentials_provider(fixed.clone());
         let answer = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
         assert_eq!(answer.arn(), Some(OTHER_ARN));
         assert_eq!(rig.last_signed_with(), fixed_key);
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         soon(other.refresh()).await.unwrap();
         soon(one.refresh()).await.unwrap();
     }
@@ -186,12 +186,12 @@ async fn users_identity_cache_serves_other_providers() {
     let config = rig.config().into_builder().identity_cache(tuned).build();
     let config = one.install(config);
 
-    assert_eq!(who(&Client::new(&config)).await, ARN);
+    assert_eq!(caller_arn(&Client::new(&config)).await, ARN);
     assert_eq!(asked.load(Ordering::Relaxed), 0, "our own partition must not use the user's cache");
     let fixed = SharedCredentialsProvider::new(other.current().unwrap());
     let client = Client::new(&config.into_builder().credentials_provider(fixed).build());
     for times in 1..=2 {
-        assert_eq!(who(&client).await, OTHER_ARN);
+        assert_eq!(caller_arn(&client).await, OTHER_ARN);
         assert_eq!(asked.load(Ordering::Relaxed), times);
     }
 }
@@ -206,13 +206,13 @@ fn wrappings(provider: &WebIdentityCredentialsProvider) -> [SharedCredentialsPro
 }
 
 /// Checks that the client signs with each new key of the provider.
-async fn follows(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
+async fn signs_with_each_new_key(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
     for _ in 0..2 {
-        assert_eq!(who(client).await, ARN);
+        assert_eq!(caller_arn(client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(provider));
         soon(provider.refresh()).await.unwrap();
     }
-    assert_eq!(who(client).await, ARN);
+    assert_eq!(caller_arn(client).await, ARN);
     assert_eq!(rig.last_signed_with(), key(provider));
 }
 
@@ -246,5 +246,5 @@ async fn provider_works_without_its_identity_cache() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let config = Config::from(&rig.config()).to_builder().credentials_provider(provider);
-    assert_eq!(who(&Client::from_conf(config.build())).await, ARN);
+    assert_eq!(caller_arn(&Client::from_conf(config.build())).await, ARN);
 }

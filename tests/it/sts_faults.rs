@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::fault_list::*;
-use crate::support::{ARN, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, Rig, caller_arn, eventually, key, soon, spec};
 
 /// What makes the provider recover after the fault has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,7 +112,7 @@ async fn passing_fault_without_credentials_is_retried() {
         assert_eq!((status.phase, status.generation, status.consecutive_failures), (Phase::Fresh, 1, 0), "{fault:?}");
         assert!(status.last_error.is_none(), "{fault:?}");
         assert_eq!(rig.exchanges().len(), 2, "{fault:?}");
-        assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN, "{fault:?}");
+        assert_eq!(caller_arn(&Client::new(&provider.install(rig.config()))).await, ARN, "{fault:?}");
     })
     .await;
 }
@@ -132,7 +132,7 @@ async fn p2_fault_keeps_valid_credentials_until_refreshed() {
         assert_eq!(status.last_error.unwrap().kind(), kind, "{fault:?}");
         assert_eq!(key(&provider), before, "{fault:?}");
         assert_eq!(provider.provide_credentials().await.unwrap().access_key_id(), before, "{fault:?}");
-        assert_eq!(who(&client).await, ARN, "{fault:?}");
+        assert_eq!(caller_arn(&client).await, ARN, "{fault:?}");
         assert_eq!(rig.last_signed_with(), before, "{fault:?}");
         provider.ready().await.unwrap();
 
@@ -145,7 +145,7 @@ async fn p2_fault_keeps_valid_credentials_until_refreshed() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(provider.status().phase, Phase::Fresh, "{fault:?}");
-        assert_eq!(who(&client).await, ARN, "{fault:?}");
+        assert_eq!(caller_arn(&client).await, ARN, "{fault:?}");
         assert_ne!(rig.last_signed_with(), before, "{fault:?}");
     })
     .await;
@@ -214,7 +214,7 @@ async fn for_each<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Rig, Ro
     issuer.mint(spec());
     let mut cases = JoinSet::new();
     for &row in TABLE {
-        cases.spawn(timeout(Duration::from_secs(120), case(Rig::of(&issuer).await, row)));
+        cases.spawn(timeout(Duration::from_secs(120), case(Rig::with_issuer(&issuer).await, row)));
     }
     for outcome in cases.join_all().await {
         outcome.expect("the row did not end within 120 s");

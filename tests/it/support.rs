@@ -46,17 +46,17 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts with a valid token in the volume.
     pub(crate) async fn start() -> Self {
-        Self::of(&OidcIssuer::start().await).await
+        Self::with_issuer(&OidcIssuer::start().await).await
     }
 
-    pub(crate) async fn of(issuer: &OidcIssuer) -> Self {
+    pub(crate) async fn with_issuer(issuer: &OidcIssuer) -> Self {
         let builder = MockSts::builder().issuer(issuer);
         let builder = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE));
         let sts = builder.assumable_role(AssumableRole::new(CHAINED_ROLE).principal(ROLE)).start().await;
-        Self::with(issuer, sts)
+        Self::from_parts(issuer, sts)
     }
 
-    pub(crate) fn with(issuer: &OidcIssuer, sts: MockSts) -> Self {
+    pub(crate) fn from_parts(issuer: &OidcIssuer, sts: MockSts) -> Self {
         let aws = TestAws::from_parts(issuer.clone(), sts);
         Self { issuer: issuer.clone(), volume: aws.volume().clone(), sts: aws.sts().clone(), runtime: None, aws }
     }
@@ -68,10 +68,10 @@ impl Rig {
     }
 
     pub(crate) fn builder(&self) -> Builder {
-        self.builder_of(ROLE)
+        self.builder_for(ROLE)
     }
 
-    pub(crate) fn builder_of(&self, role: &str) -> Builder {
+    pub(crate) fn builder_for(&self, role: &str) -> Builder {
         // Providers use their own HTTP client, as in production.
         let mut config = self.config().into_builder();
         config.set_http_client(None);
@@ -87,7 +87,7 @@ impl Rig {
     }
 
     pub(crate) async fn connect_as(&self, role: &str) -> WebIdentityCredentialsProvider {
-        self.builder_of(role).connect().await.unwrap()
+        self.builder_for(role).connect().await.unwrap()
     }
 
     pub(crate) fn config(&self) -> SdkConfig {
@@ -122,13 +122,13 @@ pub(crate) fn key(provider: &(impl Clone + Into<BackgroundCredentialsProvider>))
 }
 
 /// The ARN that AWS sees behind the client's requests.
-pub(crate) async fn who(client: &Client) -> String {
+pub(crate) async fn caller_arn(client: &Client) -> String {
     client.get_caller_identity().send().await.unwrap().arn().unwrap().to_owned()
 }
 
 /// A `BackgroundCredentialsProvider` around static credentials.
 #[cfg(any(feature = "object_store-0_14", feature = "reqsign-core-3"))]
-pub(crate) async fn theirs() -> BackgroundCredentialsProvider {
+pub(crate) async fn static_background_provider() -> BackgroundCredentialsProvider {
     let expiry = SystemTime::now() + Duration::from_secs(3600);
     let credentials = aws_credential_types::Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
     soon(BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()

@@ -108,7 +108,7 @@ async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> 
             continue;
         }
         rotate(number);
-        sees(&provider, issued_at(start, number)).await;
+        wait_until_seen(&provider, issued_at(start, number)).await;
     }
     assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
 
@@ -119,11 +119,11 @@ async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> 
     rotate(rotations + 1);
     eventually(|| provider.status().generation == 2).await;
     assert_eq!(rig.exchanges().iter().flatten().count(), 2);
-    sees(&provider, issued_at(start, rotations + 1)).await;
+    wait_until_seen(&provider, issued_at(start, rotations + 1)).await;
     provider.shutdown().await;
 }
 
-async fn sees(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
+async fn wait_until_seen(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
     eventually(|| seen(provider) == Some(issued_at)).await;
 }
 
@@ -259,15 +259,15 @@ fn p6_ten_thousand_rotations_leak_nothing() {
     runtime.block_on(async {
         let rig = Rig::start().await;
         // The first use opens what the process keeps.
-        stress(&rig, &[100]).await;
+        rotate_in_runs(&rig, &[100]).await;
         let before = ProcessResources::settled().await;
-        stress(&rig, &[1, 10, 9_989]).await;
+        rotate_in_runs(&rig, &[1, 10, 9_989]).await;
         eventually(|| ProcessResources::now() == before).await;
     });
 }
 
 /// A provider's whole life with runs of rotations, each as fast as a kubelet's steps can be made.
-async fn stress(rig: &Rig, runs: &[usize]) {
+async fn rotate_in_runs(rig: &Rig, runs: &[usize]) {
     let calls = rig.exchanges().len();
     // A kubelet's volumes are in memory.
     let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();

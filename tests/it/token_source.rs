@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use self::example::GithubActions;
 use crate::fault_list;
-use crate::support::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[path = "../../examples/token_source.rs"]
 #[expect(dead_code, reason = "its main is for itself")]
@@ -130,7 +130,7 @@ async fn github_actions_tokens_are_exchanged() {
     let shown = format!("{source:?}");
     let provider = builder(&rig, source).connect().await.unwrap();
     let client = Client::new(&provider.install(rig.config()));
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     let claims = provider.status().token.unwrap();
     assert_eq!(claims.subject.as_deref(), Some("system:serviceaccount:shop:checkout"));
     soon(provider.refresh()).await.unwrap();
@@ -151,7 +151,7 @@ async fn github_actions_tokens_are_exchanged() {
         let signature = token.rsplit('.').next().unwrap();
         assert!(!shown.contains(signature), "{shown}");
     }
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
 }
 
 #[tokio::test]

@@ -276,7 +276,7 @@ async fn own_endpoint_without_tls() -> Scenario {
 
 async fn own_issuer_not_registered() -> Scenario {
     let issuer = OidcIssuer::start().await;
-    let rig = Rig::with(&issuer, MockSts::builder().role(TrustedRole::new(ROLE)).start().await);
+    let rig = Rig::from_parts(&issuer, MockSts::builder().role(TrustedRole::new(ROLE)).start().await);
     let statement = "On a cluster of one's own. The account has no OIDC provider for the cluster's issuer.";
     Scenario::new(statement, Pod::of(rig))
         .whoami(&["No OpenIDConnect provider found", "create an IAM OIDC provider for http://{issuer}"])

@@ -11,7 +11,7 @@ use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, Tru
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::support::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, caller_arn, eventually, key, soon};
 
 /// The recipes as a reader's program has them.
 #[allow(unreachable_pub, reason = "public in the reader's program")]
@@ -137,7 +137,7 @@ async fn tenants(number: usize) -> (Rig, Tenants) {
     for tenant in 0..number {
         builder = builder.assumable_role(AssumableRole::new(role_of(tenant)).principal(ROLE));
     }
-    let rig = Rig::with(&issuer, builder.start().await);
+    let rig = Rig::from_parts(&issuer, builder.start().await);
     let tenants =
         Tenants { pod: rig.connect().await, base: rig.config(), most: 2, clients: Mutex::new(HashMap::new()) };
     (rig, tenants)
@@ -160,7 +160,7 @@ async fn callers_of_one_tenant_share_one_exchange() {
     let (rig, tenants) = tenants(2).await;
     rig.sts.set_latency(Duration::from_millis(50));
     let clients: Vec<Client> = (0..20).map(|n| tenants.client(&role_of(n % 2)).unwrap()).collect();
-    let asked = clients.into_iter().map(|client| tokio::spawn(async move { who(&client).await }));
+    let asked = clients.into_iter().map(|client| tokio::spawn(async move { caller_arn(&client).await }));
     for (number, arn) in asked.enumerate().collect::<Vec<_>>() {
         let account = format!(":{:012}:", number % 2);
         let arn = soon(arn).await.unwrap();
@@ -174,7 +174,7 @@ async fn longest_idle_tenant_makes_room() {
     let (rig, tenants) = tenants(3).await;
     // Tenant 1 is idle longest when tenant 2 comes.
     for tenant in [0, 1, 0, 2, 0, 1] {
-        soon(who(&tenants.client(&role_of(tenant)).unwrap())).await;
+        soon(caller_arn(&tenants.client(&role_of(tenant)).unwrap())).await;
         assert!(tenants.clients.lock().unwrap().len() <= 2);
     }
     assert_eq!(assumed(&rig, 3), [1, 2, 1]);
@@ -183,7 +183,7 @@ async fn longest_idle_tenant_makes_room() {
 #[tokio::test]
 async fn idle_tenant_is_forgotten() {
     let (rig, tenants) = tenants(2).await;
-    soon(who(&tenants.client(&role_of(0)).unwrap())).await;
+    soon(caller_arn(&tenants.client(&role_of(0)).unwrap())).await;
     // Pauses the caller's clock only. The engine thread has its own, and the kit's sockets need real time.
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(29 * 60)).await;
@@ -202,9 +202,9 @@ async fn two_accounts_have_a_config_each() {
     let rig = Rig::start().await;
     let identity = rig.connect().await;
     let (own, lake) = two_accounts::configs(&identity, rig.config()).await.unwrap();
-    assert_eq!(who(&Client::new(&own)).await, ARN);
+    assert_eq!(caller_arn(&Client::new(&own)).await, ARN);
     let account = LAKE.split(':').nth(4).unwrap();
-    assert!(who(&Client::new(&lake)).await.contains(account));
+    assert!(caller_arn(&Client::new(&lake)).await.contains(account));
     assert_eq!(rig.exchanges().len(), 1);
 }
 

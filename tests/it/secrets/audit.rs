@@ -22,13 +22,13 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn secret(&self, secret: &str) {
+    pub(super) fn add_secret(&self, secret: &str) {
         assert!(secret.len() >= PART);
         self.secrets.lock().unwrap().insert(secret.to_owned());
     }
 
     /// Checks that the audit knows the secrets of these credentials.
-    pub(super) fn knows(&self, credentials: Option<&Credentials>) {
+    pub(super) fn must_know(&self, credentials: Option<&Credentials>) {
         let Some(credentials) = credentials else { return };
         let secrets = self.secrets.lock().unwrap();
         for secret in [Some(credentials.secret_access_key()), credentials.session_token()] {
@@ -49,8 +49,8 @@ impl Audit {
     }
 
     /// An error with all its causes.
-    pub(super) fn tell(&self, error: &dyn Error) {
-        self.print(&chain(error));
+    pub(super) fn print_error(&self, error: &dyn Error) {
+        self.print(&with_causes(error));
     }
 
     pub(super) fn printed(&self) -> String {
@@ -65,7 +65,7 @@ impl Audit {
     /// A part of a secret in the text, if there is one.
     pub(super) fn found_in(&self, text: &str) -> Option<String> {
         // Each token begins with the first text, each session token of the kit with the second.
-        let beginnings = ["eyJhbGciOi", "IQoJb3JpZ2lu"].map(|text| [text.to_owned(), listed(text)]);
+        let beginnings = ["eyJhbGciOi", "IQoJb3JpZ2lu"].map(|text| [text.to_owned(), byte_list(text)]);
         if let Some(beginning) = beginnings.into_iter().flatten().find(|beginning| text.contains(beginning)) {
             return Some(beginning);
         }
@@ -78,12 +78,12 @@ impl Audit {
 }
 
 /// The bytes as `Debug` prints them.
-fn listed(text: &str) -> String {
+fn byte_list(text: &str) -> String {
     format!("{:?}", text.as_bytes()).trim_matches(['[', ']']).to_owned()
 }
 
 /// An error with all its causes, in `Display` and `Debug`.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(super) fn with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     causes.map(|error| format!("{error} {error:?} {error:#?}\n")).collect()
 }
@@ -179,7 +179,7 @@ fn secrets_in(answer: &str, audit: &Audit) {
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
             let secret = &rest[..end.unwrap_or(rest.len())];
             if secret.len() >= PART {
-                audit.secret(secret);
+                audit.add_secret(secret);
             }
         }
     }
@@ -189,7 +189,7 @@ fn secrets_in(answer: &str, audit: &Audit) {
 fn audit_finds_any_part_of_a_secret() {
     let audit = Audit::default();
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjaGVja291dCJ9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
-    audit.secret(token);
+    audit.add_secret(token);
     assert_eq!(audit.found_in("a token: (not shown), of system:serviceaccount:shop:checkout"), None);
     let part = "say: lnbmF0dXJlLW9mLX, ä";
     for shift in 0..PART {
