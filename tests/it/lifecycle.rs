@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
-use aws_web_identity::{BackgroundCredentialsProvider, Builder, Closed, ErrorKind, Phase, Registry};
+use aws_web_identity::{BackgroundCredentialsProvider, Closed, ErrorKind, Phase, Registry};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::support::own_process::in_own_process;
 use crate::support::process_resources::ProcessResources;
+use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ARN, CHAINED_ROLE, OTHER_ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[test]
@@ -27,27 +28,27 @@ fn build_needs_no_runtime_and_sends_nothing() {
     assert!(rig.sts.calls().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn p10_last_client_ends_the_provider() {
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
-    let provider = short_lived(&rig).connect().await.unwrap();
+    rig.sts.set_session_length(Duration::from_secs(20));
+    let provider = clock.drive(rig.builder()).refresh_window(0.25..=0.40).connect().await.unwrap();
     let mut updates = provider.updates();
     let config = provider.install(rig.config());
     let client = Client::new(&config);
     drop((provider, config));
 
     for _ in 0..2 {
-        soon(updates.changed()).await.unwrap();
+        clock.pass_until(updates.changed(), &[&rig.sts]).await.unwrap();
         assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(Some(&Some(rig.last_signed_with())), rig.exchanges().last());
     }
     drop(client);
-    // A generation from before the end is announced first.
-    soon(async { while updates.changed().await.is_ok() {} }).await;
-    assert!(soon(updates.changed()).await.is_err());
+    updates.changed().await.unwrap_err();
     let calls = rig.sts.calls().len();
-    // Longer than the longest time to the next refresh of a 4 s session.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Longer than the longest time to the next refresh.
+    clock.pass_until(tokio::time::sleep(Duration::from_secs(10)), &[&rig.sts]).await;
     assert_eq!(rig.sts.calls().len(), calls, "no call may follow the last handle");
 }
 
@@ -121,12 +122,6 @@ fn p10_threads_and_descriptors_are_released() {
             eventually(|| given_back(ProcessResources::now())).await;
         }
     });
-}
-
-/// A provider that refreshes every one to two seconds.
-fn short_lived(rig: &Rig) -> Builder {
-    rig.sts.set_session_length(Duration::from_secs(4));
-    rig.builder().refresh_window(0.25..=0.40)
 }
 
 #[tokio::test(flavor = "multi_thread")]

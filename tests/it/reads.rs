@@ -95,7 +95,7 @@ async fn p1_requests_never_wait_across_refreshes() {
         let before = requests();
         clock.until(|| requests() > before).await;
         assert!(tasks.try_join_next().is_none(), "a request failed");
-        clock.advance(Duration::from_millis(50), &[&rig.sts]).await;
+        clock.advance(Duration::from_millis(100), &[&rig.sts]).await;
     }
     assert!(sent.iter().all(|sent| sent.load(Ordering::Relaxed) > 5), "{sent:?}");
     assert_eq!(rig.sts.most_at_once(), 1);

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
+use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ARN, CHAINED_ROLE, Rig, caller_arn, eventually, key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,16 +31,21 @@ async fn key_rejected_as_expired_is_replaced() {
     assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn p2_rejected_key_stays_until_replaced() {
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
-    let provider = rig.connect().await;
+    let provider = clock.drive(rig.builder()).connect().await.unwrap();
     let first = key(&provider);
-    rig.sts.set_latency(Duration::from_secs(1));
+    rig.sts.set_latency(Duration::from_secs(60));
     provider.invalidate(&provider.current().unwrap());
-    rig.sts.wait_for_calls(2).await;
+    // The exchange lasts longer than the attempt, so the first one cannot replace the key.
+    clock.pass_until(rig.sts.wait_for_calls(2), &[&rig.sts]).await;
     assert_eq!(key(&provider), first);
-    eventually(|| key(&provider) != first).await;
+    rig.sts.set_latency(Duration::ZERO);
+    let replaced = async { while key(&provider) == first && provider.updates().changed().await.is_ok() {} };
+    clock.pass_until(replaced, &[&rig.sts]).await;
+    assert_ne!(key(&provider), first);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_async::time::TimeSource;
 use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
 use aws_web_identity::{ErrorKind, ExpiredPolicy, Phase, Status};
 
@@ -61,18 +62,19 @@ async fn hanging_sts_keeps_the_last_endpoint() {
     assert_eq!(provider.status().endpoint.as_deref(), Some(rig.sts.endpoint_url()));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn next_attempt_follows_each_phase() {
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
-    let before = SystemTime::now();
-    let provider = rig.connect().await;
+    let before = clock.now();
+    let provider = clock.drive(rig.builder()).connect().await.unwrap();
     let until = |time: Option<SystemTime>| time.unwrap().duration_since(before).unwrap().as_secs();
     let fresh = provider.status();
     assert!((2160..=2760).contains(&until(fresh.next_attempt)), "{fresh:?}");
     assert!((3598..=3660).contains(&until(fresh.expiry)), "{fresh:?}");
 
     rig.sts.set_fault(fault_list::INTERNAL_FAILURE);
-    soon(provider.refresh()).await.unwrap_err();
+    clock.pass_until(provider.refresh(), &[&rig.sts]).await.unwrap_err();
     let stale = provider.status();
     assert!(until(stale.next_attempt) < 60, "{stale:?}");
     assert_eq!((stale.phase, stale.consecutive_failures, stale.generation), (Phase::Stale, 1, 1));
@@ -86,16 +88,19 @@ async fn next_attempt_follows_each_phase() {
 
     rig.sts.set_fault(None);
     rig.sts.set_latency(Duration::from_secs(1));
-    let (outcome, under_way) = tokio::join!(soon(provider.refresh()), async {
-        eventually(|| provider.status().phase == Phase::Refreshing).await;
-        provider.status()
+    let refresh = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.refresh().await }
     });
-    outcome.unwrap();
+    clock.pass_until(rig.sts.wait_for_calls(3), &[&rig.sts]).await;
+    let under_way = provider.status();
+    assert_eq!(under_way.phase, Phase::Refreshing);
     assert!(until(under_way.next_attempt) < 60, "the attempt that runs must be the next one: {under_way:?}");
     assert_eq!(under_way.consecutive_failures, 1, "the failures count until an attempt succeeds");
-    let renewed = provider.status();
-    assert_eq!((renewed.phase, renewed.consecutive_failures, renewed.generation), (Phase::Fresh, 0, 2));
-    assert!(renewed.last_error.is_none());
+    clock.pass_until(refresh, &[&rig.sts]).await.unwrap().unwrap();
+    let refreshed = provider.status();
+    assert_eq!((refreshed.phase, refreshed.consecutive_failures, refreshed.generation), (Phase::Fresh, 0, 2));
+    assert!(refreshed.last_error.is_none());
 
     soon(provider.shutdown()).await;
     let closed = provider.status();

@@ -74,6 +74,7 @@ async fn lasting_fault_without_credentials_gives_its_error() {
     for_each(async |rig, (fault, kind, code, transient, _)| {
         rig.sts.set_fault(fault);
         let provider = short(&rig, fault).build().unwrap();
+        eventually(|| provider.status().last_error.is_some()).await;
         let error = provider.provide_credentials().await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
         let error = source.unwrap();
@@ -162,6 +163,7 @@ async fn fault_with_expired_credentials_is_reported_and_retried() {
         }
         let status = provider.status();
         assert_eq!(status.phase, Phase::Expired, "{fault:?}");
+        eventually(|| provider.status().last_error.is_some()).await;
         let error = provider.provide_credentials().await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().downcast_ref::<aws_web_identity::Error>();
         assert_eq!(source.unwrap().kind(), kind, "{fault:?}: {error:?}");

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use self::example::GithubActions;
 use crate::fault_list;
+use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[path = "../../examples/token_source.rs"]
@@ -263,7 +264,7 @@ async fn p6_change_reported_by_source_is_noticed() {
     eventually(|| key(&provider) != before).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn endless_changes_of_a_source_are_paced() {
     #[derive(Debug)]
     struct Restless(Scripted);
@@ -276,10 +277,17 @@ async fn endless_changes_of_a_source_are_paced() {
             future::Changed::new(std::future::ready(()))
         }
     }
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
     let source = Scripted::new(&rig, Does::Give);
-    let provider = soon(builder(&rig, Restless(source.clone())).connect()).await.unwrap();
-    eventually(|| source.asked() >= 4).await;
-    assert!(source.asked() < 8, "at most one request per second is expected: {}", source.asked());
+    let provider = clock.drive(builder(&rig, Restless(source.clone()))).connect().await.unwrap();
+    let before = source.asked();
+    let mut passed = Duration::ZERO;
+    while source.asked() < before + 4 {
+        passed += Duration::from_millis(100);
+        assert!(passed < Duration::from_secs(60), "the changes must be noticed");
+        clock.advance(Duration::from_millis(100), &[&rig.sts]).await;
+    }
+    assert!(passed >= Duration::from_secs(3), "at most one request per second is expected: 4 in {passed:?}");
     assert_eq!(rig.exchanges(), [Some(key(&provider))]);
 }

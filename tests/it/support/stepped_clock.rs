@@ -55,7 +55,22 @@ impl SteppedClock {
         let began = Instant::now();
         while !holds() {
             assert!(began.elapsed() < Duration::from_secs(120), "the condition did not hold within 120 s");
-            tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
+            pause().await;
+        }
+    }
+
+    /// Lets time pass until the future ends, 50 ms in each 2 ms of real time.
+    pub(crate) async fn pass_until<T>(&self, future: impl Future<Output = T>, servers: &[&MockSts]) -> T {
+        let passing = async {
+            loop {
+                pause().await;
+                self.advance(Duration::from_millis(50), servers).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            value = future => value,
+            never = passing => never,
         }
     }
 
@@ -78,6 +93,11 @@ impl SteppedClock {
             never = passing => never,
         }
     }
+}
+
+/// Gives the other tasks 2 ms of real time.
+async fn pause() {
+    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
 }
 
 impl TimeSource for SteppedClock {
