@@ -77,16 +77,6 @@ async fn p1_client_of_a_chain_signs_with_newest_key() {
     }
 }
 
-/// A typical profile that names the token file.
-fn profile(rig: &Rig) -> ProfileFiles {
-    let (file, endpoint) = (rig.volume.token_path().display().to_string(), rig.sts.endpoint_url());
-    let text = format!(
-        "[profile pod]\nrole_arn = {ROLE}\nrole_session_name = checkout-0\nweb_identity_token_file = {file}\n\
-         region = eu-central-1\nservices = local\n\n[services local]\nsts =\n  endpoint_url = {endpoint}\n"
-    );
-    ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn profile_with_token_file_is_refreshed_in_background() {
     let rig = Rig::start().await;
@@ -152,4 +142,14 @@ async fn p8_clients_sign_nothing_while_web_identity_fails() {
         soon(chain().provide_credentials()).await.unwrap_err();
     }
     assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "no request may be signed");
+}
+
+/// A typical profile that names the token file.
+fn profile(rig: &Rig) -> ProfileFiles {
+    let (file, endpoint) = (rig.volume.token_path().display().to_string(), rig.sts.endpoint_url());
+    let text = format!(
+        "[profile pod]\nrole_arn = {ROLE}\nrole_session_name = checkout-0\nweb_identity_token_file = {file}\n\
+         region = eu-central-1\nservices = local\n\n[services local]\nsts =\n  endpoint_url = {endpoint}\n"
+    );
+    ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build()
 }

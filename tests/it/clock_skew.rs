@@ -31,15 +31,6 @@ async fn p7_first_token_is_sent_though_it_looks_expired() {
     soon(provider.ready()).await.unwrap();
 }
 
-#[derive(Debug)]
-struct Ahead;
-
-impl TimeSource for Ahead {
-    fn now(&self) -> SystemTime {
-        SystemTimeSource::new().now() + Duration::from_secs(24 * 3600)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn p7_skewed_sts_gives_whole_lifetimes_with_one_exchange() {
     let rig = Rig::start().await;
@@ -68,4 +59,13 @@ async fn p7_missing_date_header_falls_back_to_local_clock() {
     let provider = rig.connect().await;
     let minutes = provider.status().expiry.unwrap().duration_since(now).unwrap().as_secs() / 60;
     assert!((55..65).contains(&minutes), "{minutes}");
+}
+
+#[derive(Debug)]
+struct Ahead;
+
+impl TimeSource for Ahead {
+    fn now(&self) -> SystemTime {
+        SystemTimeSource::new().now() + Duration::from_secs(24 * 3600)
+    }
 }

@@ -114,20 +114,6 @@ async fn bare_machine_gives_credentials_or_clear_error() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-fn judge(machine: &BareMachine, example: &str, output: &Output) -> Result<(), String> {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let said = format!("{}, {}{errors}", output.status, String::from_utf8_lossy(&output.stdout));
-    if !matches!(output.status.code(), Some(0 | 1)) || errors.contains("panicked") {
-        return Err(said);
-    }
-    match machine.whoami {
-        _ if example != "whoami" => Ok(()),
-        Ok(()) if output.status.success() => Ok(()),
-        Err(parts) if !output.status.success() && parts.iter().all(|part| errors.contains(part)) => Ok(()),
-        _ => Err(said),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_pipe_succeeds_and_full_disk_fails() {
     let rig = Rig::start().await;
@@ -165,4 +151,18 @@ async fn closed_pipe_succeeds_and_full_disk_fails() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let child = command("whoami").env("AWS_ROLE_ARN", "none").stdout(full()).stderr(full()).spawn().unwrap();
     assert_eq!(ended(child).await.status.code(), Some(1));
+}
+
+fn judge(machine: &BareMachine, example: &str, output: &Output) -> Result<(), String> {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let said = format!("{}, {}{errors}", output.status, String::from_utf8_lossy(&output.stdout));
+    if !matches!(output.status.code(), Some(0 | 1)) || errors.contains("panicked") {
+        return Err(said);
+    }
+    match machine.whoami {
+        _ if example != "whoami" => Ok(()),
+        Ok(()) if output.status.success() => Ok(()),
+        Err(parts) if !output.status.success() && parts.iter().all(|part| errors.contains(part)) => Ok(()),
+        _ => Err(said),
+    }
 }

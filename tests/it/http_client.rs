@@ -67,20 +67,6 @@ async fn dead_address_does_not_block_every_attempt() {
     }
 }
 
-/// A port whose accept queue is full: the kernel drops further SYN packets.
-#[cfg(target_os = "linux")]
-async fn silent(at: SocketAddr) -> (u16, impl Sized) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(at).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let at = listener.local_addr().unwrap();
-    let mut queue = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
-        queue.push(stream);
-    }
-    (at.port(), (listener, queue))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn loopback_endpoint_never_goes_through_a_proxy() {
     let test = concat!(module_path!(), "::loopback_endpoint_never_goes_through_a_proxy");
@@ -176,6 +162,20 @@ async fn tls_failure_names_its_cause() {
         let text = error.to_string();
         assert!(text.contains(cause) && text.contains(remedy), "{cause}: {text}");
     }
+}
+
+/// A port whose accept queue is full: the kernel drops further SYN packets.
+#[cfg(target_os = "linux")]
+async fn silent(at: SocketAddr) -> (u16, impl Sized) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(at).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
+        queue.push(stream);
+    }
+    (at.port(), (listener, queue))
 }
 
 const NAME: &str = "the authority of this test";

@@ -247,6 +247,30 @@ async fn p12_ceph_errors_name_wrong_subject_or_expired_token() {
     soon(client.list_buckets().send()).await.unwrap();
 }
 
+/// Moto checks the shape of a request and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_credentials_sign_requests() {
+    let Some(endpoint) = server("MOTO_ENDPOINT") else { return };
+    let rig = Rig::start().await;
+    let config = rig.config().into_builder().endpoint_url(&*endpoint).build();
+    let builder = WebIdentityCredentialsProvider::builder().configure(&config).endpoint_url(&*endpoint);
+    let builder = builder.role_arn(ROLE).token_file(rig.volume.token_path()).session_name("checkout-0");
+    let provider = soon(builder.connect()).await.unwrap();
+    let arn = provider.status().assumed_role_arn.expect("an ARN");
+    assert!(arn.contains(":assumed-role/") && arn.ends_with("/checkout-0"), "{arn}");
+    assert_eq!(provider.status().endpoint.as_deref(), Some(&*endpoint));
+
+    // The config names the mock as the endpoint of STS. This client must use moto.
+    let config = aws_sdk_sts::config::Builder::from(&provider.install(config)).endpoint_url(endpoint).build();
+    let client = Client::from_conf(config);
+    soon(client.get_caller_identity().send()).await.unwrap();
+    let first = key(&provider);
+    soon(provider.refresh()).await.unwrap();
+    assert_ne!(key(&provider), first);
+    soon(client.get_caller_identity().send()).await.unwrap();
+    assert!(rig.sts.calls().is_empty(), "the mock must not be called");
+}
+
 /// One call of the gateway's IAM.
 async fn iam(endpoint: &str, parameters: &[(&str, &str)]) {
     let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} belongs to RGW_ENDPOINT"));
@@ -276,28 +300,4 @@ async fn iam(endpoint: &str, parameters: &[(&str, &str)]) {
     let status = response.status();
     let answer = response.text().await.unwrap();
     assert!(status.is_success(), "{status}: {answer}");
-}
-
-/// Moto checks the shape of a request and nothing else.
-#[tokio::test(flavor = "multi_thread")]
-async fn moto_credentials_sign_requests() {
-    let Some(endpoint) = server("MOTO_ENDPOINT") else { return };
-    let rig = Rig::start().await;
-    let config = rig.config().into_builder().endpoint_url(&*endpoint).build();
-    let builder = WebIdentityCredentialsProvider::builder().configure(&config).endpoint_url(&*endpoint);
-    let builder = builder.role_arn(ROLE).token_file(rig.volume.token_path()).session_name("checkout-0");
-    let provider = soon(builder.connect()).await.unwrap();
-    let arn = provider.status().assumed_role_arn.expect("an ARN");
-    assert!(arn.contains(":assumed-role/") && arn.ends_with("/checkout-0"), "{arn}");
-    assert_eq!(provider.status().endpoint.as_deref(), Some(&*endpoint));
-
-    // The config names the mock as the endpoint of STS. This client must use moto.
-    let config = aws_sdk_sts::config::Builder::from(&provider.install(config)).endpoint_url(endpoint).build();
-    let client = Client::from_conf(config);
-    soon(client.get_caller_identity().send()).await.unwrap();
-    let first = key(&provider);
-    soon(provider.refresh()).await.unwrap();
-    assert_ne!(key(&provider), first);
-    soon(client.get_caller_identity().send()).await.unwrap();
-    assert!(rig.sts.calls().is_empty(), "the mock must not be called");
 }

@@ -196,26 +196,6 @@ async fn users_identity_cache_serves_other_providers() {
     }
 }
 
-/// The SDK gives each of these wrappers a cache partition of its own.
-fn wrappings(provider: &WebIdentityCredentialsProvider) -> [SharedCredentialsProvider; 3] {
-    [
-        SharedCredentialsProvider::new(provider.clone()),
-        SharedCredentialsProvider::new(provider.credentials_provider()),
-        SharedCredentialsProvider::new(CredentialsProviderChain::first_try("WebIdentity", provider.clone())),
-    ]
-}
-
-/// Checks that the client signs with each new key of the provider.
-async fn signs_with_each_new_key(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
-    for _ in 0..2 {
-        assert_eq!(caller_arn(client).await, ARN);
-        assert_eq!(rig.last_signed_with(), key(provider));
-        soon(provider.refresh()).await.unwrap();
-    }
-    assert_eq!(caller_arn(client).await, ARN);
-    assert_eq!(rig.last_signed_with(), key(provider));
-}
-
 /// The SDK marks how credentials were obtained: k is AssumeRoleWithWebIdentity, i is AssumeRole.
 #[tokio::test(flavor = "multi_thread")]
 async fn user_agent_says_how_credentials_were_obtained() {
@@ -247,4 +227,24 @@ async fn provider_works_without_its_identity_cache() {
     let provider = rig.connect().await;
     let config = Config::from(&rig.config()).to_builder().credentials_provider(provider);
     assert_eq!(caller_arn(&Client::from_conf(config.build())).await, ARN);
+}
+
+/// The SDK gives each of these wrappers a cache partition of its own.
+fn wrappings(provider: &WebIdentityCredentialsProvider) -> [SharedCredentialsProvider; 3] {
+    [
+        SharedCredentialsProvider::new(provider.clone()),
+        SharedCredentialsProvider::new(provider.credentials_provider()),
+        SharedCredentialsProvider::new(CredentialsProviderChain::first_try("WebIdentity", provider.clone())),
+    ]
+}
+
+/// Checks that the client signs with each new key of the provider.
+async fn signs_with_each_new_key(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
+    for _ in 0..2 {
+        assert_eq!(caller_arn(client).await, ARN);
+        assert_eq!(rig.last_signed_with(), key(provider));
+        soon(provider.refresh()).await.unwrap();
+    }
+    assert_eq!(caller_arn(client).await, ARN);
+    assert_eq!(rig.last_signed_with(), key(provider));
 }

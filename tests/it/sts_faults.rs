@@ -204,6 +204,23 @@ async fn early_token_is_retried_until_sts_accepts_it() {
     assert!(exchanges.len() > 2 && exchanges.iter().filter(|key| key.is_some()).count() == 1, "{exchanges:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn verification_key_error_is_retried() {
+    let rig = Rig::start().await;
+    rig.sts.fail_next(2, VERIFICATION_KEY_UNREACHABLE);
+    soon(rig.builder().connect()).await.unwrap();
+    assert_eq!(rig.exchanges().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_expiry_is_an_error() {
+    let rig = Rig::start().await;
+    rig.sts.set_fault(MISSING_EXPIRATION);
+    let error = soon(rig.builder().connect()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    assert!(error.to_string().contains("no expiration"), "{error}");
+}
+
 /// Attempts time out early only for `Hang`: all rows run at once, which keeps a machine busy.
 fn short(rig: &Rig, fault: Fault) -> Builder {
     let attempt = if fault == Fault::Hang { 4 } else { 8 };
@@ -221,21 +238,4 @@ async fn for_each<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Rig, Ro
     for outcome in cases.join_all().await {
         outcome.expect("the row did not end within 120 s");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn verification_key_error_is_retried() {
-    let rig = Rig::start().await;
-    rig.sts.fail_next(2, VERIFICATION_KEY_UNREACHABLE);
-    soon(rig.builder().connect()).await.unwrap();
-    assert_eq!(rig.exchanges().len(), 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn missing_expiry_is_an_error() {
-    let rig = Rig::start().await;
-    rig.sts.set_fault(MISSING_EXPIRATION);
-    let error = soon(rig.builder().connect()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unexpected);
-    assert!(error.to_string().contains("no expiration"), "{error}");
 }

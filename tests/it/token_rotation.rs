@@ -53,88 +53,6 @@ async fn p6_each_way_to_rotate_is_seen_without_inotify() {
     );
 }
 
-/// Runs all ways at once, since each mostly waits.
-async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
-    let mut cells = JoinSet::new();
-    let ways: [(&str, Way, bool); 9] = [
-        ("kubelet swap", swap, false),
-        ("in-place write", in_place, false),
-        ("rename over", rename_over, false),
-        ("symlink chain", behind_links, false),
-        ("link led elsewhere", other_target, false),
-        ("links led elsewhere by turns", other_links, false),
-        ("directory removed", removed, false),
-        ("directory moved away", moved_away, false),
-        ("late mount", late, true),
-    ];
-    for (name, way, is_late) in ways {
-        cells.spawn(async move {
-            let cell = tokio::spawn(follow(way, is_late, rotations, with));
-            cell.await.err().map(|panicked| format!("{name}: {panicked}"))
-        });
-    }
-    let failed: Vec<_> = cells.join_all().await.into_iter().flatten().collect();
-    assert!(failed.is_empty(), "{failed:?}");
-}
-
-/// `is_late`: the file does not exist at first.
-async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> Builder) {
-    let rig = Rig::start().await;
-    let home = tempfile::tempdir().unwrap();
-    let (file, mut write) = way(home.path()).unwrap();
-    let start = SystemTimeSource::new().now() - Duration::from_secs(1000);
-    let mut rotate =
-        |number: usize| write(number, &rig.issuer.mint(spec().issued_at(issued_at(start, number)))).unwrap();
-
-    if !is_late {
-        rotate(0);
-    }
-    let provider = with(rig.builder().token_file(&file)).build().unwrap();
-    let ready = tokio::spawn({
-        let provider = provider.clone();
-        async move { provider.ready().await }
-    });
-    if is_late {
-        // The first look must have failed.
-        eventually(|| provider.status().consecutive_failures > 0).await;
-        rotate(0);
-    }
-    soon(ready).await.unwrap().unwrap();
-
-    for number in 1..=rotations {
-        if number % 5 == 4 {
-            // The next rotation may come before this one is noticed.
-            rotate(number);
-            continue;
-        }
-        rotate(number);
-        wait_until_seen(&provider, issued_at(start, number)).await;
-    }
-    assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
-
-    // A new token ends a failure that the old one caused.
-    rig.sts.set_fault(Fault::ExpiredToken);
-    soon(provider.refresh()).await.unwrap_err();
-    rig.sts.set_fault(None);
-    rotate(rotations + 1);
-    eventually(|| provider.status().generation == 2).await;
-    assert_eq!(rig.exchanges().iter().flatten().count(), 2);
-    wait_until_seen(&provider, issued_at(start, rotations + 1)).await;
-    provider.shutdown().await;
-}
-
-async fn wait_until_seen(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
-    eventually(|| seen(provider) == Some(issued_at)).await;
-}
-
-/// In whole seconds, as in a token.
-fn issued_at(start: SystemTime, number: usize) -> SystemTime {
-    let start = start.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(start + number as u64)
-}
-
-type Way = fn(&Path) -> io::Result<Place>;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_file_events_show_each_rotation() {
     let rig = Rig::start().await;
@@ -265,6 +183,88 @@ fn p6_ten_thousand_rotations_leak_nothing() {
         eventually(|| ProcessResources::now() == before).await;
     });
 }
+
+/// Runs all ways at once, since each mostly waits.
+async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
+    let mut cells = JoinSet::new();
+    let ways: [(&str, Way, bool); 9] = [
+        ("kubelet swap", swap, false),
+        ("in-place write", in_place, false),
+        ("rename over", rename_over, false),
+        ("symlink chain", behind_links, false),
+        ("link led elsewhere", other_target, false),
+        ("links led elsewhere by turns", other_links, false),
+        ("directory removed", removed, false),
+        ("directory moved away", moved_away, false),
+        ("late mount", late, true),
+    ];
+    for (name, way, is_late) in ways {
+        cells.spawn(async move {
+            let cell = tokio::spawn(follow(way, is_late, rotations, with));
+            cell.await.err().map(|panicked| format!("{name}: {panicked}"))
+        });
+    }
+    let failed: Vec<_> = cells.join_all().await.into_iter().flatten().collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// `is_late`: the file does not exist at first.
+async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> Builder) {
+    let rig = Rig::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let (file, mut write) = way(home.path()).unwrap();
+    let start = SystemTimeSource::new().now() - Duration::from_secs(1000);
+    let mut rotate =
+        |number: usize| write(number, &rig.issuer.mint(spec().issued_at(issued_at(start, number)))).unwrap();
+
+    if !is_late {
+        rotate(0);
+    }
+    let provider = with(rig.builder().token_file(&file)).build().unwrap();
+    let ready = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.ready().await }
+    });
+    if is_late {
+        // The first look must have failed.
+        eventually(|| provider.status().consecutive_failures > 0).await;
+        rotate(0);
+    }
+    soon(ready).await.unwrap().unwrap();
+
+    for number in 1..=rotations {
+        if number % 5 == 4 {
+            // The next rotation may come before this one is noticed.
+            rotate(number);
+            continue;
+        }
+        rotate(number);
+        wait_until_seen(&provider, issued_at(start, number)).await;
+    }
+    assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
+
+    // A new token ends a failure that the old one caused.
+    rig.sts.set_fault(Fault::ExpiredToken);
+    soon(provider.refresh()).await.unwrap_err();
+    rig.sts.set_fault(None);
+    rotate(rotations + 1);
+    eventually(|| provider.status().generation == 2).await;
+    assert_eq!(rig.exchanges().iter().flatten().count(), 2);
+    wait_until_seen(&provider, issued_at(start, rotations + 1)).await;
+    provider.shutdown().await;
+}
+
+async fn wait_until_seen(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
+    eventually(|| seen(provider) == Some(issued_at)).await;
+}
+
+/// In whole seconds, as in a token.
+fn issued_at(start: SystemTime, number: usize) -> SystemTime {
+    let start = start.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(start + number as u64)
+}
+
+type Way = fn(&Path) -> io::Result<Place>;
 
 /// A provider's whole life with runs of rotations, each as fast as a kubelet's steps can be made.
 async fn rotate_in_runs(rig: &Rig, runs: &[usize]) {
