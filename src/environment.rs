@@ -154,7 +154,7 @@ impl Environment {
             Some(text) => Ok(Some(Given { by: name.into(), value: text.to_owned() })),
             // The value is not shown: it may be a misplaced token.
             None => {
-                Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it anew as plain text")
+                Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it again as plain text")
                     .with_setting(name))
             }
         }
@@ -169,7 +169,7 @@ impl Environment {
             Some(given) if given.value.eq_ignore_ascii_case("false") => Ok(false),
             Some(given) => Err(BuildError::invalid(
                 format!("{name} is {:?}", printable(&given.value, "", 40)),
-                "set it to true or false, or leave it out",
+                "set it to true or false, or remove it",
             )
             .with_setting(name)),
         }
@@ -239,7 +239,7 @@ mod tests {
         }
         assert_eq!(
             of([(USE_FIPS, "1")]).use_fips().unwrap_err().to_string(),
-            r#"AWS_USE_FIPS_ENDPOINT is "1": set it to true or false, or leave it out"#
+            r#"AWS_USE_FIPS_ENDPOINT is "1": set it to true or false, or remove it"#
         );
         let token = of([(USE_FIPS, "eyJhbGciOiJSUzI1NiJ9.eyJjYW5hcnkiOjF9.canary-canary-canary")]);
         assert!(token.use_fips().unwrap_err().to_string().contains("[redacted].[redacted]"), "p9");
@@ -261,7 +261,7 @@ mod tests {
 
         let env = Environment::from_fn(|_| Some(OsString::from_vec(b"/run/\xff".to_vec())));
 
-        assert_eq!(env.role_arn().unwrap_err().to_string(), "AWS_ROLE_ARN is not UTF-8: write it anew as plain text");
+        assert_eq!(env.role_arn().unwrap_err().to_string(), "AWS_ROLE_ARN is not UTF-8: write it again as plain text");
         assert!(env.region().unwrap_err().to_string().starts_with("AWS_REGION is "));
         assert_eq!(env.token_file().unwrap().value, PathBuf::from(OsString::from_vec(b"/run/\xff".to_vec())));
         assert_eq!(env.pod_name().unwrap(), "/run/\u{fffd}");

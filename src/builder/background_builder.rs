@@ -205,7 +205,7 @@ mod tests {
         for _ in 0..2 {
             base.assume_role("arn:aws:iam::210987654321:role/lake").build().unwrap();
         }
-        assert_eq!(log.count(&["WARN", "STS is asked over plain http", "http://chain.example"]), 1, "{}", log.text());
+        assert_eq!(log.count(&["WARN", "requests to STS use plain http", "http://chain.example"]), 1, "{}", log.text());
     }
 
     #[test]

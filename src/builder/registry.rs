@@ -224,9 +224,9 @@ mod tests {
             registry.build(builder().endpoint_url("http://registry.example")).unwrap();
             builder().endpoint_url("http://registry.example").build().unwrap();
         }
-        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 1, "{}", log.text());
+        assert_eq!(log.count(&["WARN", "requests to STS use plain http"]), 1, "{}", log.text());
         registry.build(builder().endpoint_url("http://other.registry.example")).unwrap();
-        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 2, "{}", log.text());
+        assert_eq!(log.count(&["WARN", "requests to STS use plain http"]), 2, "{}", log.text());
     }
 
     #[test]

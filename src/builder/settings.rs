@@ -160,7 +160,7 @@ impl Settings {
         env.region()?.ok_or_else(|| {
             BuildError::invalid(
                 "there is no region",
-                "set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and us-east-1 is never \
+                "set AWS_REGION to the region that this program runs in, or call Builder::region; us-east-1 is never \
                  assumed",
             )
         })
@@ -178,7 +178,8 @@ fn endpoint_in(config: &SdkConfig) -> Option<String> {
 pub(super) const SESSION_RULES: SessionRules = SessionRules {
     builder: "Builder",
     longest_seconds: 43_200,
-    about_length: "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's MaxSessionDuration",
+    about_length: "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's \
+                   MaxSessionDuration",
 };
 
 #[cfg(test)]
@@ -447,7 +448,10 @@ mod tests {
             let error = Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
             let text = error.to_string();
             assert!(
-                text.contains(&format!("; {name} is set, but web_identity_token_file in a profile is not read")),
+                text.contains(&format!(
+                    "; {name} is set, but this builder does not read web_identity_token_file in a \
+                                        profile"
+                )),
                 "{text}"
             );
         }
@@ -462,8 +466,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
-             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() \
-             and keep the credentials it has"
+             Builder::role_arn and Builder::token_file; a program that also runs outside pods can check \
+             is_not_configured() and use its other credentials"
         );
 
         let error = resolve(&[("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("AWS_ROLE_ARN", "")]);
@@ -471,19 +475,19 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
-             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
-             account with eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that \
-             the webhook runs and that eks.amazonaws.com/skip-containers does not name this container; without the \
-             webhook, project a token into the pod and set both variables"
+             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's \
+             service account with eks.amazonaws.com/role-arn and recreate the pod, because the webhook changes only \
+             new pods; check that the webhook runs and that eks.amazonaws.com/skip-containers does not name this \
+             container; without the webhook, project a token into the pod and set both variables"
         );
 
         let error = resolve(&[INJECTED[0]]);
         assert!(error.is_invalid());
         assert_eq!(
             error.to_string(),
-            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, or \
-             call Builder::token_file; if the EKS webhook should have set both, take AWS_ROLE_ARN out of the manifest: \
-             it sets neither if it finds one"
+            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, \
+             or call Builder::token_file; if the EKS webhook should set both, remove AWS_ROLE_ARN from the manifest: \
+             the webhook sets neither if one is already set"
         );
 
         let error = resolve(&[INJECTED[1]]);
@@ -518,8 +522,8 @@ mod tests {
     #[test]
     fn a_region_is_never_guessed() {
         let builder = || Builder::default().configure(&SdkConfig::builder().region(Region::new("")).build());
-        let missing = "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS \
-                       is asked there and us-east-1 is never assumed";
+        let missing = "there is no region: set AWS_REGION to the region that this program runs in, or call \
+                       Builder::region; us-east-1 is never assumed";
 
         assert_eq!(refuse(builder(), &[("AWS_REGION", "")]), missing);
         let parts = resolve(builder(), &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-south-1")]);

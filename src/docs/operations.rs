@@ -104,7 +104,7 @@
 //! | `the background work panicked` | a bug; the work goes on after 30 s | report it |
 //! | `watching for changes panicked` | a bug; polling starts anew after 30 s | report it |
 //! | `the future of shutdown_when panicked` | the future ends nothing any more | mend the program; until then call `shutdown` |
-//! | `STS is asked over plain http` | whoever is on the way can read the token | an endpoint with `https` |
+//! | `requests to STS use plain http` | whoever is on the way can read the token | an endpoint with `https` |
 //! | `a proxy is set for plain http` | `HTTP_PROXY` or `ALL_PROXY` is set, and the endpoint's URL begins with `http:` | use https, or put the host of the endpoint into `NO_PROXY` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate takes the first, other SDKs may take the second | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | this crate does not use the key; the SDK's default chain and other SDKs take it first, and act as somebody else | remove `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` |
