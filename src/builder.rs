@@ -31,7 +31,7 @@ use tokio::runtime::Handle;
 
 pub use self::assume_role_builder::AssumeRoleBuilder;
 pub use self::background_builder::BackgroundBuilder;
-use self::endpoint_url::RawUrl;
+use self::endpoint_url::without_secrets;
 use self::invalid_value::Shown;
 pub use self::registry::Registry;
 pub use self::web_identity_provider::WebIdentityCredentialsProvider;
@@ -220,7 +220,7 @@ impl Builder {
 
     /// Like [`endpoint_url`](Self::endpoint_url). `None` restores the default.
     pub fn set_endpoint_url(mut self, url: Option<String>) -> Self {
-        self.settings.endpoint_url = url.map(RawUrl);
+        self.settings.endpoint_url = url;
         self
     }
 
@@ -253,7 +253,7 @@ impl Builder {
     /// The URL follows the rules of [`endpoint_url`](Self::endpoint_url). The URL of home, and a URL that was added
     /// twice, are errors.
     pub fn standby_endpoint_url(mut self, url: impl Into<String>) -> Self {
-        self.settings.standbys.push(RawStandby::Url(RawUrl(url.into())));
+        self.settings.standbys.push(RawStandby::Url(url.into()));
         self
     }
 
@@ -428,7 +428,7 @@ struct Settings {
     watch_token: Option<bool>,
     session: SessionSettings,
     region: Option<Region>,
-    endpoint_url: Option<RawUrl>,
+    endpoint_url: Option<String>,
     standbys: Vec<RawStandby>,
     attempt_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
@@ -446,7 +446,7 @@ impl fmt::Debug for Settings {
             .field("token", &self.token)
             .field("session_name", &self.session.name.as_deref().map(Shown))
             .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
-            .field("endpoint_url", &self.endpoint_url)
+            .field("endpoint_url", &self.endpoint_url.as_deref().map(without_secrets).as_deref().map(Shown))
             .field("standbys", &self.standbys)
             .finish_non_exhaustive()
     }
@@ -493,14 +493,14 @@ struct EngineSettings {
 #[derive(Clone)]
 enum RawStandby {
     Region(Region),
-    Url(RawUrl),
+    Url(String),
 }
 
 impl fmt::Debug for RawStandby {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Region(region) => Shown(region.as_ref()).fmt(f),
-            Self::Url(url) => url.fmt(f),
+            Self::Url(url) => Shown(&without_secrets(url)).fmt(f),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The endpoint URL of STS: its rule, and how it is shown without a password.
 
-use std::fmt;
-
 use http::Uri;
 
 use super::invalid_value::{invalid_value, quoted};
@@ -9,19 +7,9 @@ use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::is_loopback;
 
-/// A URL as it was given. It may hold a password until it is parsed.
-#[derive(Clone, Eq, PartialEq)]
-pub(super) struct RawUrl(pub(super) String);
-
-impl fmt::Debug for RawUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&quoted(&without_secrets(&self.0)))
-    }
-}
-
 /// The parser is that of the SDK, so that both read an endpoint alike.
-pub(super) fn parse(url: Given<RawUrl>) -> Result<String, BuildError> {
-    let Given { by, value: RawUrl(text) } = url;
+pub(super) fn parse(url: Given<String>) -> Result<String, BuildError> {
+    let Given { by, value: text } = url;
     let (problem, remedy) = match flaw(&text) {
         None => return Ok(text),
         Some((problem, "")) => (problem, "write it as https://HOST, with a port or path if need be"),
@@ -74,7 +62,7 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
 }
 
 /// Hides what may be secret in a URL: the part before the last `@`, and the query.
-fn without_secrets(url: &str) -> String {
+pub(super) fn without_secrets(url: &str) -> String {
     let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
     let shown = match url.rsplit_once('@') {
         None => url.to_owned(),
@@ -91,7 +79,7 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str) -> Result<String, String> {
-        let given = Given { by: "AWS_ENDPOINT_URL_STS".into(), value: RawUrl(url.to_owned()) };
+        let given = Given { by: "AWS_ENDPOINT_URL_STS".into(), value: url.to_owned() };
         parse(given).map_err(|error| error.to_string())
     }
 
@@ -161,7 +149,7 @@ mod tests {
         ] {
             let error = endpoint(url).err().unwrap();
             assert!(!error.contains("canary") && error.contains("sts"), "{error}");
-            let shown = format!("{:?}", RawUrl(url.to_owned()));
+            let shown = quoted(&without_secrets(url));
             assert!(!shown.contains("canary") && shown.contains("sts"), "{shown}");
         }
         assert_eq!(

@@ -7,12 +7,11 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
-use super::endpoint_url::{self, RawUrl};
 use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine};
 use super::missing_settings::missing;
 use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
-use super::{Settings, TokenSetting, region, role_arn, session_name, standbys, token_file, warnings};
+use super::{Settings, TokenSetting, endpoint_url, region, role_arn, session_name, standbys, token_file, warnings};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
@@ -131,21 +130,18 @@ impl Settings {
         self.engine.time_source.clone().or_else(of_config).unwrap_or_default()
     }
 
-    fn endpoint_url(&self, env: &Environment) -> Result<Option<Given<RawUrl>>, BuildError> {
+    fn endpoint_url(&self, env: &Environment) -> Result<Option<Given<String>>, BuildError> {
         if let Some(url) = &self.endpoint_url {
             return Ok(Some(Given::to("Builder", "endpoint_url", url.clone())));
         }
-        let given = match &self.sdk_config {
-            Some(config) => match endpoint_in(config) {
-                Some(url) if !env.ignores_endpoint_url(&url)? => Some(Given {
-                    by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)".into(),
-                    value: url,
-                }),
-                _ => None,
-            },
-            None => env.sts_endpoint_url()?,
-        };
-        Ok(given.map(|Given { by, value }| Given { by, value: RawUrl(value) }))
+        let Some(config) = &self.sdk_config else { return env.sts_endpoint_url() };
+        match endpoint_in(config) {
+            Some(url) if !env.ignores_endpoint_url(&url)? => Ok(Some(Given {
+                by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)".into(),
+                value: url,
+            })),
+            _ => Ok(None),
+        }
     }
 
     fn region(&self, env: &Environment) -> Result<Given<String>, BuildError> {

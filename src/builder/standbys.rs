@@ -3,10 +3,9 @@
 use aws_types::region::Region;
 use http::Uri;
 
-use super::RawStandby;
-use super::endpoint_url::{self, RawUrl};
 use super::invalid_value::{invalid_value, quoted};
 use super::region::{self, partition_of};
+use super::{RawStandby, endpoint_url};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::{Site, StsConfig};
@@ -52,7 +51,7 @@ fn of_region(region: Region, sts: &StsConfig) -> Result<Site, BuildError> {
     Ok(Site { region, endpoint_url: None })
 }
 
-fn of_url(url: RawUrl, sts: &StsConfig) -> Result<Site, BuildError> {
+fn of_url(url: String, sts: &StsConfig) -> Result<Site, BuildError> {
     let url = endpoint_url::parse(Given { by: BY_URL.into(), value: url })?;
     endpoint_url::no_variants(&url, sts.use_fips, sts.use_dual_stack)?;
     let at_aws = region_in(&url);
