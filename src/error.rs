@@ -208,23 +208,6 @@ impl From<Error> for CredentialsError {
     }
 }
 
-/// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
-pub(crate) fn in_words(duration: Duration) -> String {
-    let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);
-    match seconds {
-        0 => format!("{} ms", duration.as_millis()),
-        1..10 if hundredths % 10 > 0 => format!("{seconds}.{hundredths:02} s"),
-        1..100 if hundredths >= 10 => format!("{seconds}.{} s", hundredths / 10),
-        _ => format!("{seconds} s"),
-    }
-}
-
-/// A time for texts: RFC 3339, in seconds.
-pub(crate) fn date(time: SystemTime) -> String {
-    let seconds = DateTime::from_secs(DateTime::from(time).secs());
-    seconds.fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
-}
-
 /// The kind of an [`Error`], by what its reader can do.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -361,6 +344,23 @@ impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source()
     }
+}
+
+/// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
+pub(crate) fn in_words(duration: Duration) -> String {
+    let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..10 if hundredths % 10 > 0 => format!("{seconds}.{hundredths:02} s"),
+        1..100 if hundredths >= 10 => format!("{seconds}.{} s", hundredths / 10),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// A time for texts: RFC 3339, in seconds.
+pub(crate) fn date(time: SystemTime) -> String {
+    let seconds = DateTime::from_secs(DateTime::from(time).secs());
+    seconds.fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
 }
 
 #[cfg(test)]

@@ -9,15 +9,15 @@ use super::EngineSettings;
 use super::invalid_value::invalid_value;
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::provider::Engine;
+use crate::provider::EngineConfig;
 use crate::refresh::{ExpiredPolicy, Policy};
 
 impl EngineSettings {
     /// `default` fills in what is not set.
-    pub(super) fn resolve(self, builder: &str, default: Engine) -> Result<Engine, BuildError> {
+    pub(super) fn resolve(self, builder: &str, default: EngineConfig) -> Result<EngineConfig, BuildError> {
         let Policy { refresh_window, wait_timeout, expired } = default.policy;
         let refresh_window = self.refresh_window.unwrap_or(refresh_window);
-        Ok(Engine {
+        Ok(EngineConfig {
             policy: Policy {
                 refresh_window: window(Given::to(builder, "refresh_window", refresh_window))?,
                 wait_timeout: WAIT_TIMEOUT.parse(builder, self.wait_timeout.or(Some(wait_timeout)))?,
@@ -30,9 +30,9 @@ impl EngineSettings {
 }
 
 /// The engine of a provider with nothing set.
-pub(super) fn default_engine(time_source: SharedTimeSource) -> Engine {
+pub(super) fn default_engine_config(time_source: SharedTimeSource) -> EngineConfig {
     let (refresh_window, wait_timeout) = (0.60..=0.75, WAIT_TIMEOUT.default);
-    Engine {
+    EngineConfig {
         policy: Policy { refresh_window, wait_timeout, expired: ExpiredPolicy::default() },
         time_source,
         runtime: None,

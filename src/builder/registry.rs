@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::settings::Parts;
 use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
-use crate::provider::Engine;
+use crate::provider::EngineConfig;
 use crate::refresh::WeakSupervisor;
 use crate::sts::{Place, Session};
 use crate::web_identity::{Config, TokenId, WebIdentity};
@@ -57,7 +57,7 @@ type Key = (Session, TokenId, Place);
 struct WeakProvider {
     supervisor: WeakSupervisor,
     source: Weak<WebIdentity>,
-    engine: Engine,
+    engine: EngineConfig,
 }
 
 impl WeakProvider {
@@ -157,10 +157,7 @@ mod tests {
             assert!(!is_same(&one, other), "{number}");
             assert!(others[..number].iter().all(|before| !is_same(before, other)), "{number}");
         }
-        assert!(
-            !is_same(&one, &Registry::default().build(builder()).unwrap()),
-            "nothing is shared unless a registry is"
-        );
+        assert!(!is_same(&one, &Registry::default().build(builder()).unwrap()), "two registries share no provider");
     }
 
     #[test]
@@ -178,7 +175,7 @@ mod tests {
             builder.token_source(Agent).region(Region::from_static("eu-central-1")).session_name("pod-1")
         };
         let one = registry.build(asking()).unwrap();
-        assert!(!is_same(&one, &registry.build(asking()).unwrap()), "it looks alike");
+        assert!(!is_same(&one, &registry.build(asking()).unwrap()), "an equal type is another source");
         assert!(is_same(&one, &registry.build(one.to_builder()).unwrap()));
     }
 
@@ -200,7 +197,7 @@ mod tests {
         let shared = Arc::new(Agent(0));
         let (one, same) = (asking(shared.clone()), asking(shared.clone()));
         assert!(is_same(&one, &same) && is_same(&one, &asking(Arc::new(shared))));
-        assert!(!is_same(&one, &asking(Arc::new(Agent(0)))), "it looks alike");
+        assert!(!is_same(&one, &asking(Arc::new(Agent(0)))), "an equal value is another source");
     }
 
     #[test]
@@ -210,8 +207,8 @@ mod tests {
         let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
         assert!(is_same(&one, &same));
         for (handle, told, holds) in [(&one, 1, 1), (&same, 2, 1)] {
-            let heir = handle.to_builder().session_name("pod-2").build().unwrap();
-            assert_eq!(heir.engine().policy.wait_timeout, Duration::from_secs(told));
+            let other = handle.to_builder().session_name("pod-2").build().unwrap();
+            assert_eq!(other.engine().policy.wait_timeout, Duration::from_secs(told));
             assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(holds));
         }
     }
@@ -245,7 +242,7 @@ mod tests {
         let registry = Registry::default();
         let one = registry.build(builder()).unwrap();
         let mut updates = one.updates();
-        // A config alone, as a function leaves it that builds one.
+        // Only the config keeps the provider alive.
         let config = one.install(aws_types::SdkConfig::builder().build());
         let first = Arc::as_ptr(one.source());
         drop(one);

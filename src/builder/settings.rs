@@ -7,7 +7,7 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
-use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine};
+use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine_config};
 use super::missing_settings::missing;
 use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
@@ -15,7 +15,7 @@ use super::{Settings, TokenSetting, endpoint_url, region, role_arn, session_name
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
-use crate::provider::Engine;
+use crate::provider::EngineConfig;
 use crate::refresh::{ShutdownWhen, Source};
 use crate::sts::{Endpoints, Site, StsConfig};
 use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
@@ -26,7 +26,7 @@ pub(super) struct Parts {
     pub(super) config: Config,
     /// The STS client of another provider, if it fits this one.
     pub(super) sts: Option<Endpoints>,
-    pub(super) engine: Engine,
+    pub(super) engine: EngineConfig,
     pub(super) shutdown_when: ShutdownWhen,
     /// For `to_builder`.
     pub(super) settings: Arc<Settings>,
@@ -77,7 +77,7 @@ impl Settings {
         Ok(Parts {
             sts: like.map(|like| like.sts().another()),
             shutdown_when: self.engine.shutdown_when.clone(),
-            engine: self.engine.resolve("Builder", default_engine(sts.time_source.clone()))?,
+            engine: self.engine.resolve("Builder", default_engine_config(sts.time_source.clone()))?,
             config: Config { session, token, sts },
             settings: Arc::new(settings),
         })
@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    /// What the profile or the environment says of STS, as aws-config hands it on.
+    /// The endpoint of STS in the profile or the environment, as aws-config passes it on.
     #[derive(Debug)]
     struct ServiceConfig(&'static str);
 
@@ -269,7 +269,7 @@ mod tests {
         }
     }
 
-    /// Ours, or the one that another crate brought into the SDK.
+    /// The client is our own, or one that another crate enabled in the SDK.
     #[tokio::test]
     async fn compiled_in_http_client_serves_by_default() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn prepared_pod_needs_no_setting() {
-        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+        let Parts { config, engine: EngineConfig { policy, .. }, .. } =
+            resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(file(&config).file, PathBuf::from("/run/token"));
@@ -308,7 +309,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(
+        let Parts { config, engine: EngineConfig { policy, .. }, .. } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")
@@ -400,9 +401,13 @@ mod tests {
         assert_eq!(
             of_config("https://sts.example"),
             None,
-            "the loader hands variables on if its own endpoint_url is set"
+            "the loader passes variables on if its own endpoint_url is set"
         );
-        assert_eq!(of_config("https://own.example").as_deref(), Some("https://own.example"), "not a variable's");
+        assert_eq!(
+            of_config("https://own.example").as_deref(),
+            Some("https://own.example"),
+            "no variable has this endpoint"
+        );
         assert_eq!(of_config(""), None);
         let told = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
         assert_eq!(told.config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
@@ -503,7 +508,7 @@ mod tests {
             Builder::default().token_source(Vault).settings.resolve(&env(&INJECTED[..1], &INJECTED[2..])).unwrap();
         assert!(matches!(&role.config.token, TokenOrigin::Source(source) if source.name.ends_with("::tests::Vault")));
         let Parts { config, .. } = resolve(Builder::default().token_source(Vault), &[]);
-        assert!(matches!(config.token, TokenOrigin::Source(_)), "the variable is not heeded");
+        assert!(matches!(config.token, TokenOrigin::Source(_)), "the variable is ignored");
 
         let error = Builder::default().token_source(Vault).settings.resolve(&env(&[], &[])).unwrap_err();
         assert!(error.is_invalid() && !error.is_not_configured());
@@ -576,7 +581,7 @@ mod tests {
             "urn:ecs:iam::s3:role/x"
         );
         let vpc = "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com";
-        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "that is AWS, too");
+        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "a VPC endpoint is AWS, too");
     }
 
     #[test]
@@ -625,7 +630,7 @@ mod tests {
         assert!(shown.contains(ROLE) && shown.contains("sts.example") && !shown.contains("canary"), "{shown}");
     }
 
-    /// Something that is often near a valid value, and often anything.
+    /// A value that is often nearly valid, and sometimes any bytes.
     fn value() -> impl Strategy<Value = Option<Vec<u8>>> {
         let near = prop_oneof![
             Just("arn:aws:iam::123456789012:role/app"),
@@ -653,7 +658,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the environment holds: no panic, and what comes out is valid.
+        /// No environment causes a panic, and every config is valid.
         #[test]
         fn any_environment_gives_a_valid_config_or_an_error(
             values in prop::collection::vec(value(), 32),

@@ -236,6 +236,9 @@ mod tests {
             assert_eq!(standbys[0].region.as_ref(), of, "{given}");
         }
         let fips = resolve(region("eu-west-1"), &[("AWS_USE_FIPS_ENDPOINT", "true")]);
-        assert!(fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1, "there as at home");
+        assert!(
+            fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1,
+            "standbys have the FIPS setting of home"
+        );
     }
 }

@@ -103,7 +103,7 @@ mod tests {
             tags(numbered(51)).unwrap_err().to_string(),
             "AssumeRoleBuilder::tags is 51 tags: STS takes at most 50 session tags; leave some out"
         );
-        // Characters, not bytes.
+        // The limits count characters, not bytes.
         let (key, value) = ("ü".repeat(128), "ü".repeat(256));
         tags(owned([(&key, &value)])).unwrap();
         assert!(refusal([(&format!("{key}x"), "")]).contains("at most 128 characters in a key"));
