@@ -46,7 +46,8 @@ impl WrappedProvider {
             CredentialsError::CredentialsNotLoaded(_) => (
                 Class::Config,
                 ErrorKind::InvalidConfiguration,
-                "it found no credentials to load. Give it a source (variables, a file, a profile, an endpoint)",
+                "the provider found no credentials to load. Give it a source (variables, a file, a profile, an \
+                 endpoint)",
             ),
             CredentialsError::InvalidConfiguration(_) => {
                 (Class::Config, ErrorKind::InvalidConfiguration, "correct its configuration as the text says")
@@ -62,21 +63,21 @@ impl WrappedProvider {
 
     fn late(&self) -> Failure {
         let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
-        let hint = "check what it calls (a process, a file system, an endpoint). If it is only slow, raise \
+        let hint = "check what the provider calls (a process, a file system, an endpoint). If it is only slow, raise \
                     attempt_timeout. The provider is called again";
         failure(Class::Transient, ErrorKind::TimedOut, message, hint)
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
-        let hint = "either it hands out old credentials from a cache, or the clock of this machine is ahead. Compare \
-                    the clock with a time server first. The provider is called again";
+        let hint = "either the provider returns old credentials from a cache, or the clock of this machine is ahead. \
+                    Compare the clock with a time server first. The provider is called again";
         failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 
     fn incomplete(&self) -> Failure {
         let message = format!("{} gave credentials without an access key or without a secret key", self.name);
-        let hint = "the answer that it received was incomplete; see its own log. The provider is called again";
+        let hint = "the provider received an incomplete answer; see its own log. The provider is called again";
         failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 }

@@ -378,10 +378,10 @@
 //! | `STS rejected the credentials of …`, which signed the request | they are refreshed; if the failure lasts: the clock, revoked sessions, a region that is not enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
 //! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct its configuration as the text says` |
-//! | `it found no credentials to load` | give it a source |
-//! | `… gave no credentials within …` | `check what it calls`; raise `attempt_timeout` |
-//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: see its log |
-//! | `the credentials that … gave had expired on arrival` | `either it hands out old credentials from a cache`, or the clock is wrong |
+//! | `the provider found no credentials to load` | give it a source |
+//! | `… gave no credentials within …` | `check what the provider calls`; raise `attempt_timeout` |
+//! | `… gave credentials without an access key or without a secret key` | `the provider received an incomplete answer`: see its log |
+//! | `the credentials that … gave had expired on arrival` | `either the provider returns old credentials from a cache`, or the clock is wrong |
 //!
 //! # Services reject the credentials
 //!
