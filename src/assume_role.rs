@@ -14,7 +14,7 @@ use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
 use crate::key_error_codes::least_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
-use crate::sts::{ChainSettings, Endpoints, Proof, Refusal, Session};
+use crate::sts::{Authentication, ChainSettings, Endpoints, ExchangeFailure, Session};
 
 /// The source of a chained role: it trades credentials of the base at STS.
 pub(crate) struct AssumeRole {
@@ -34,7 +34,7 @@ impl AssumeRole {
 
     async fn sign_with(&self) -> Result<Credentials, Failure> {
         // Stored before the credentials are read. A refresh in between then counts as new.
-        self.seen.fetch_max(self.base.standing().generation, Ordering::Relaxed);
+        self.seen.fetch_max(self.base.status().generation, Ordering::Relaxed);
         match timeout(self.sts.attempt_timeout(), self.base.credentials()).await {
             Ok(credentials) => credentials.map_err(|error| self.without_base(error)),
             Err(_) => Err(self.without_base(self.base_obstacle())),
@@ -50,36 +50,36 @@ impl AssumeRole {
     }
 
     fn base_obstacle(&self) -> Error {
-        self.base.obstacle().or_else(|| self.base.standing().last_error).unwrap_or_else(|| {
+        self.base.obstacle().or_else(|| self.base.status().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
                 .with_hint("the base keeps trying; its own status() has the last error")
         })
     }
 
-    fn refused(&self, refusal: Refusal, signed_with: &Credentials) -> Failure {
-        if let Some(least_age) = refusal.code.as_deref().and_then(|code| least_age(code, refusal.clock_off)) {
+    fn refused(&self, failure: ExchangeFailure, signed_with: &Credentials) -> Failure {
+        if let Some(least_age) = failure.code.as_deref().and_then(|code| least_age(code, failure.clock_off)) {
             self.base.rejected(signed_with.access_key_id(), least_age);
         }
-        let principal = self.base.principal();
+        let principal = self.base.status().principal;
         let known = Known {
-            asked: refusal.asked(&self.session),
+            context: failure.hint_context(&self.session),
             base_role_arn: self.base.subject(),
             base_session_arn: principal.as_deref().and_then(|principal| principal.assumed_role_arn.as_deref()),
             settings: &self.settings,
         };
-        let hint = hint(refusal.reason, &known);
-        refusal.into_failure(hint)
+        let hint = hint(failure.reason, &known);
+        failure.into_failure(hint)
     }
 }
 
 impl Source for AssumeRole {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        // The chained role holds no turn while it waits, because the base may need a turn itself.
+        // The chained role holds no permit while it waits, because the base may need one itself.
         self.sign_with().await?;
-        let turn = self.sts.turn(attempt).await;
+        let permit = self.sts.permit(attempt).await;
         let credentials = self.sign_with().await?;
-        let proof = Proof::Credentials { credentials: &credentials, settings: &self.settings };
-        turn.exchange(&self.session, &proof).await.map_err(|refusal| self.refused(*refusal, &credentials))
+        let authentication = Authentication::Credentials { credentials: &credentials, settings: &self.settings };
+        permit.exchange(&self.session, &authentication).await.map_err(|failure| self.refused(*failure, &credentials))
     }
 
     async fn changed(&self) -> Change {
@@ -183,14 +183,14 @@ mod tests {
         let (base, config) = (base(false), config(&server.url));
         let chain = AssumeRole::new(base.clone(), session(ROLE), ChainSettings::default(), Endpoints::new(&config));
         let others = Endpoints::new(&config);
-        let mut turns = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..8 {
-            turns.push(others.turn(CALM).await);
+            permits.push(others.permit(CALM).await);
         }
         let refresh = async {
             until(|| chain.obstacle().is_some_and(|obstacle| obstacle.to_string().contains("8 exchanges"))).await;
             let credentials = base.refresh().await.unwrap();
-            drop(turns);
+            drop(permits);
             credentials.access_key_id().to_owned()
         };
         let (outcome, key) = tokio::join!(chain.fetch(CALM), refresh);

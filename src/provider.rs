@@ -138,20 +138,20 @@ impl BackgroundCredentialsProvider {
     /// ```
     pub fn status(&self) -> Status {
         self.supervisor.start();
-        let standing = self.supervisor.standing();
-        let principal = self.supervisor.principal().unwrap_or_default();
+        let status = self.supervisor.status();
+        let principal = status.principal.unwrap_or_default();
         Status {
-            phase: standing.phase,
-            generation: standing.generation,
-            expiry: standing.expiry,
-            next_attempt: standing.next_attempt,
-            consecutive_failures: standing.consecutive_failures,
-            last_error: standing.last_error,
+            phase: status.phase,
+            generation: status.generation,
+            expiry: status.expiry,
+            next_attempt: status.next_attempt,
+            consecutive_failures: status.consecutive_failures,
+            last_error: status.last_error,
             assumed_role_arn: principal.assumed_role_arn.clone(),
             account_id: principal.account_id.clone(),
-            endpoint: standing.endpoint,
+            endpoint: status.endpoint,
             token: self.inner.web_identity.as_ref().and_then(|source| source.claims()),
-            usable: self.supervisor.read(|_| true, || false),
+            usable: status.usable,
         }
     }
 
@@ -218,12 +218,12 @@ impl BackgroundCredentialsProvider {
 
     /// `Debug` for this handle and for a handle of another name.
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let standing = self.supervisor.standing();
+        let status = self.supervisor.status();
         f.debug_struct(name)
             .field("of", &self.supervisor.subject())
-            .field("phase", &standing.phase)
-            .field("generation", &standing.generation)
-            .field("expiry", &standing.expiry)
+            .field("phase", &status.phase)
+            .field("generation", &status.generation)
+            .field("expiry", &status.expiry)
             .finish_non_exhaustive()
     }
 }

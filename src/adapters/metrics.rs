@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::error::Error;
-use crate::refresh::{Observer, Standing};
+use crate::refresh::{EngineStatus, Observer};
 use crate::web_identity::WebIdentity;
 
 /// Metrics of one provider. Each event looks the recorder up, so that it may be installed at any time.
@@ -36,14 +36,14 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn stands(&self, standing: &Standing) {
+    fn status(&self, status: &EngineStatus) {
         if !self.described.swap(true, Ordering::Relaxed) {
             describe();
         }
-        self.set(EXPIRY, timestamp(standing.expiry));
-        self.set(NEXT_ATTEMPT, timestamp(standing.next_attempt));
-        self.set(FAILURES, standing.consecutive_failures.into());
-        self.set(GENERATION, standing.generation as f64);
+        self.set(EXPIRY, timestamp(status.expiry));
+        self.set(NEXT_ATTEMPT, timestamp(status.next_attempt));
+        self.set(FAILURES, status.consecutive_failures.into());
+        self.set(GENERATION, status.generation as f64);
         // The counter exists before the first rejection, at zero.
         self.add(REJECTIONS, 0);
         if let Some(token) = &self.token {

@@ -41,7 +41,7 @@ impl BackgroundCredentialsProvider {
     /// says "refreshed signing credential expires before the requested operation deadline". `reqsign` logs the reason
     /// as a warning, and [`status`](Self::status) has it. The chain counts as a handle.
     ///
-    /// ```no_run
+    /// ```ignore
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
     /// use opendal::{Operator, services::S3};
     ///

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sts::{self, Asked, ChainSettings, Reason, account_text};
+use crate::sts::{self, ChainSettings, HintContext, Reason, account_text};
 
 /// The facts that a remedy can name.
 pub(super) struct Known<'a> {
-    pub(super) asked: Asked<'a>,
+    pub(super) context: HintContext<'a>,
     pub(super) base_role_arn: &'a str,
     /// Identity of the base, once it has credentials.
     pub(super) base_session_arn: Option<&'a str>,
@@ -17,7 +17,7 @@ pub(super) struct Known<'a> {
 
 pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let Known { base_role_arn: base, base_session_arn, .. } = *known;
-    let role = &known.asked.session.role_arn;
+    let role = &known.context.session.role_arn;
     match reason {
         Reason::RoleDenied => {
             let actions = actions(known);
@@ -36,7 +36,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              were not revoked; (3) the region {} is enabled for {}, the base's; (4) AWS_ENDPOINT_URL_STS is the STS \
              that gave the base its credentials",
             base_session_arn.unwrap_or(base),
-            known.asked.region,
+            known.context.region,
             account_text(base),
         ),
         Reason::SessionTooLong => format!(
@@ -53,7 +53,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              says by how much"
                 .to_owned()
         }
-        other => sts::hint(other, &known.asked),
+        other => sts::hint(other, &known.context),
     }
 }
 
@@ -63,7 +63,7 @@ fn actions(known: &Known<'_>) -> Vec<&'static str> {
     let of_tags = (!tags.is_empty()).then_some("sts:TagSession");
     let of_identity = source_identity.as_ref().map(|_| "sts:SetSourceIdentity");
     let all =
-        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.asked));
+        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.context));
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -91,8 +91,13 @@ mod tests {
 
     fn said(reason: Reason, settings: &ChainSettings, said: &str) -> String {
         let session = session("arn:aws:iam::210987654321:role/data");
-        let asked = Asked { session: &session, endpoint: "https://sts.example.com", region: "eu-central-1", said };
-        hint(reason, &Known { asked, base_role_arn: BASE, base_session_arn: None, settings })
+        let context = HintContext {
+            session: &session,
+            endpoint: "https://sts.example.com",
+            region: "eu-central-1",
+            message: said,
+        };
+        hint(reason, &Known { context, base_role_arn: BASE, base_session_arn: None, settings })
     }
 
     #[test]

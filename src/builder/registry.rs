@@ -9,7 +9,7 @@ use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
 use crate::provider::EngineConfig;
 use crate::refresh::WeakSupervisor;
-use crate::sts::{Place, Session};
+use crate::sts::{EndpointsKey, Session};
 use crate::web_identity::{Config, TokenId, WebIdentity};
 
 /// Shares one provider among all builders of the same session.
@@ -51,7 +51,7 @@ pub struct Registry {
 }
 
 /// Equal keys are the same session.
-type Key = (Session, TokenId, Place);
+type Key = (Session, TokenId, EndpointsKey);
 
 /// Finds a provider again while a handle of it exists somewhere, also in a client or a config.
 struct WeakProvider {
@@ -82,7 +82,7 @@ impl Registry {
     pub fn build(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, BuildError> {
         let parts = builder.settings.parts()?;
         let Config { session, token, sts } = &parts.config;
-        let key: Key = (session.clone(), token.id(), sts.place());
+        let key: Key = (session.clone(), token.id(), sts.endpoints_key());
         let mut providers = self.providers();
         if let Some(provider) = providers.get(&key).and_then(|provider| provider.upgrade(&parts)) {
             return Ok(provider);

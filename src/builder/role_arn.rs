@@ -7,12 +7,12 @@ use super::region::{PARTITIONS, partition_of};
 use super::standbys::is_aws;
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::sts::Site;
+use crate::sts::EndpointConfig;
 
 const FORM: &str = "write it whole and without blanks, as arn:aws:iam::123456789012:role/NAME";
 
 /// Accepts a role that the STS at `home` can know. `region`: the region of `home`, and what gave it.
-pub(super) fn parse(arn: Given<String>, home: &Site, region: &Given<String>) -> Result<String, BuildError> {
+pub(super) fn parse(arn: Given<String>, home: &EndpointConfig, region: &Given<String>) -> Result<String, BuildError> {
     if let Some(remedy) = flaw(&arn.value, is_aws(home.endpoint_url.as_deref())) {
         return Err(invalid_value(arn.by, format_args!("{}, which is no role's ARN", quoted(&arn.value)), remedy));
     }
@@ -138,7 +138,7 @@ mod tests {
 
     fn in_region(arn: &str, at_aws: bool, region: Region) -> Result<String, String> {
         let by_variable = Given { by: "AWS_REGION".into(), value: region.to_string() };
-        let home = Site { region, endpoint_url: (!at_aws).then(|| "https://ceph.example".to_owned()) };
+        let home = EndpointConfig { region, endpoint_url: (!at_aws).then(|| "https://ceph.example".to_owned()) };
         parse(Given { by: BY.into(), value: arn.to_owned() }, &home, &by_variable).map_err(|error| error.to_string())
     }
 

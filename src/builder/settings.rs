@@ -17,7 +17,7 @@ use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::EngineConfig;
 use crate::refresh::{ShutdownWhen, Source};
-use crate::sts::{Endpoints, Site, StsConfig};
+use crate::sts::{EndpointConfig, Endpoints, StsConfig};
 use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
 
 /// The valid parts of a provider.
@@ -111,7 +111,7 @@ impl Settings {
             endpoint_url::no_variants(url, use_fips, use_dual_stack)?;
         }
         let mut sts = StsConfig {
-            home: Site { region: Region::new(region), endpoint_url },
+            home: EndpointConfig { region: Region::new(region), endpoint_url },
             standbys: Vec::new(),
             use_fips,
             use_dual_stack,

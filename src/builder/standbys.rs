@@ -8,11 +8,11 @@ use super::region::{self, partition_of};
 use super::{RawStandby, endpoint_url};
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::sts::{Site, StsConfig};
+use crate::sts::{EndpointConfig, StsConfig};
 
 /// Checks the standbys against `sts` and against each other.
-pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<Site>, BuildError> {
-    let mut standbys: Vec<Site> = Vec::with_capacity(given.len());
+pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<EndpointConfig>, BuildError> {
+    let mut standbys: Vec<EndpointConfig> = Vec::with_capacity(given.len());
     for standby in given {
         let (by, standby) = match standby {
             RawStandby::Region(region) => (BY_REGION, of_region(region, sts)?),
@@ -36,7 +36,7 @@ pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<Sit
     Ok(standbys)
 }
 
-fn of_region(region: Region, sts: &StsConfig) -> Result<Site, BuildError> {
+fn of_region(region: Region, sts: &StsConfig) -> Result<EndpointConfig, BuildError> {
     let name = region.to_string();
     if let Some(url) = &sts.home.endpoint_url {
         return Err(invalid_value(
@@ -48,10 +48,10 @@ fn of_region(region: Region, sts: &StsConfig) -> Result<Site, BuildError> {
     }
     let name = region::parse(Given { by: BY_REGION.into(), value: name }, true)?;
     check_partition(BY_REGION, &name, &name, sts)?;
-    Ok(Site { region, endpoint_url: None })
+    Ok(EndpointConfig { region, endpoint_url: None })
 }
 
-fn of_url(url: String, sts: &StsConfig) -> Result<Site, BuildError> {
+fn of_url(url: String, sts: &StsConfig) -> Result<EndpointConfig, BuildError> {
     let url = endpoint_url::parse(Given { by: BY_URL.into(), value: url })?;
     endpoint_url::no_variants(&url, sts.use_fips, sts.use_dual_stack)?;
     let at_aws = region_in(&url);
@@ -60,7 +60,7 @@ fn of_url(url: String, sts: &StsConfig) -> Result<Site, BuildError> {
     }
     // A chained role signs for this region.
     let region = at_aws.unwrap_or_else(|| sts.home.region.clone());
-    Ok(Site { region, endpoint_url: Some(url) })
+    Ok(EndpointConfig { region, endpoint_url: Some(url) })
 }
 
 /// An STS at home that is not AWS's has no partition, and every standby fits it.
@@ -97,8 +97,8 @@ fn region_in(url: &str) -> Option<Region> {
     labels.next().filter(|label| label.contains('-')).map(|region| Region::new(region.to_owned()))
 }
 
-fn is_same(one: &Site, other: &Site) -> bool {
-    let url = |site: &Site| match &site.endpoint_url {
+fn is_same(one: &EndpointConfig, other: &EndpointConfig) -> bool {
+    let url = |site: &EndpointConfig| match &site.endpoint_url {
         Some(url) => url.trim_end_matches('/').to_ascii_lowercase(),
         None => format!("https://sts.{}.amazonaws.com", site.region),
     };

@@ -8,7 +8,7 @@ use aws_types::region::Region;
 
 use super::endpoint_url::is_exposed;
 use crate::environment::Environment;
-use crate::sts::{Site, StsConfig};
+use crate::sts::{EndpointConfig, StsConfig};
 use crate::web_identity::Config;
 
 /// The warnings that were logged. Many providers of a process have the same settings, and one warning is enough.
@@ -27,7 +27,7 @@ impl Warned {
 
 /// Warns about the place of STS: plain http, and FIPS where AWS has none.
 pub(super) fn about_sts(sts: &StsConfig, env: &Environment, warned: &Warned) {
-    for Site { region, endpoint_url } in once(&sts.home).chain(&sts.standbys) {
+    for EndpointConfig { region, endpoint_url } in once(&sts.home).chain(&sts.standbys) {
         match endpoint_url.as_deref() {
             Some(endpoint) if is_exposed(endpoint) && warned.first("http", endpoint) => {
                 tracing::warn!(
