@@ -53,8 +53,8 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns true if a later attempt may succeed although nobody does anything: after an outage, throttling or a
-    /// timeout, or with a token that is about to be replaced.
+    /// Returns true if a later attempt may succeed without any action. Examples: an outage, throttling, a timeout, a
+    /// token that is about to be replaced.
     pub fn is_transient(&self) -> bool {
         self.0.transient
     }
@@ -69,7 +69,7 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// What to do next, if that is known: the part of `Display` after what failed.
+    /// The next step, if it is known: the part of `Display` after what failed.
     pub fn remedy(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -288,7 +288,7 @@ impl BuildError {
         self.0.0.build == Some(BuildErrorKind::Invalid)
     }
 
-    /// What to do next: the part of `Display` after what is wrong.
+    /// The next step: the part of `Display` after what is wrong.
     pub fn remedy(&self) -> &str {
         self.0.remedy().unwrap_or_default()
     }

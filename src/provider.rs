@@ -105,9 +105,10 @@ impl BackgroundCredentialsProvider {
     /// Reports that a service rejected these credentials before their expiry, and starts a refresh. Returns at once.
     ///
     /// Only a report about the current access key counts. The first one starts a refresh within 5 s. Later ones do so
-    /// at growing distances, from 30 s to 15 min, so that a key which one region never accepts causes no storm of
-    /// calls. The old credentials stay readable until new ones replace them. Call this method from signers of your own;
-    /// SDK clients have the [`interceptor`](Self::interceptor).
+    /// at growing distances, from 30 s to 15 min. So a key that one region never accepts causes no storm of calls. The
+    /// old credentials stay readable until new ones replace them.
+    ///
+    /// Call this method from signers of your own. SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
         self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
     }
@@ -115,8 +116,8 @@ impl BackgroundCredentialsProvider {
     /// Waits without limit until there are valid credentials: for a readiness probe, or the start of a service.
     ///
     /// # Errors
-    /// The error says why waiting cannot help: somebody must mend the cause (see [`ErrorKind`](crate::ErrorKind)), the
-    /// provider was shut down, or the engine thread cannot be started.
+    /// The method fails when waiting cannot help: somebody must mend the cause (see [`ErrorKind`](crate::ErrorKind)),
+    /// the provider was shut down, or the engine thread cannot be started.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.
@@ -211,7 +212,7 @@ impl BackgroundCredentialsProvider {
         &self.inner.engine
     }
 
-    /// What a chained role takes over from this provider, or the reason why no STS can be asked.
+    /// The settings for a chained role, or the reason why no STS can be asked.
     pub(crate) fn chain_base(&self) -> Result<&ChainBase, &BuildError> {
         self.inner.chain_base.as_ref()
     }
@@ -307,7 +308,7 @@ impl EngineConfig {
     }
 }
 
-/// What a chained role takes over from its base.
+/// The settings that a chained role takes over from its base.
 pub(crate) struct ChainBase {
     pub(crate) session_name: String,
     pub(crate) sts: StsConfig,

@@ -18,9 +18,10 @@ use crate::web_identity::{Config, TokenId, WebIdentity};
 /// keep one registry, in a `static` behind a `LazyLock` or with the program's other state, and build through it. Its
 /// clones are the same registry.
 ///
-/// Two sessions are the same if these settings are equal: role, token file, session name, session length, session
-/// policies and STS endpoint (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is equal
-/// only to itself; give the builders clones of one `Arc`. The default session name is the same throughout a process.
+/// Sessions are the same if role, token file, session name, session length, session policies and STS endpoint are
+/// equal. The endpoint includes region, URL, FIPS, dual stack and standbys. A [token source](crate::token_source) is
+/// equal only to itself; give the builders clones of one `Arc`. The default session name is the same throughout a
+/// process.
 ///
 /// The first builder makes the provider. Its other settings (timeouts, refresh window, HTTP client, time source,
 /// runtime, shutdown future, polling) apply, and those of later builders do not. However,
