@@ -150,7 +150,7 @@ impl Builder {
 
     /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
     ///
-    /// Default: `AWS_ROLE_SESSION_NAME`, else the pod's name from `HOSTNAME`. Of a long name the last 64 characters are
+    /// Default: `AWS_ROLE_SESSION_NAME`, else the pod's name from `HOSTNAME`. The last 64 characters of a long name are
     /// used. A `-` replaces each character that is not allowed. Without a pod's name, or if the name looks like a token
     /// or key, the default is this crate's name with a random number. The default stays the same for the whole process.
     pub fn session_name(self, name: impl Into<String>) -> Self {
@@ -194,7 +194,7 @@ impl Builder {
         self
     }
 
-    /// Sets the region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else
+    /// Sets the region whose STS is used. Unset or `None`: the region of [`configure`](Self::configure), else
     /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
     ///
     /// There is no other default: a missing region is an error, and us-east-1 is never assumed. At AWS a name that no
@@ -225,8 +225,8 @@ impl Builder {
         self
     }
 
-    /// Adds a region whose STS is asked when the STS of [`region`](Self::region) does not answer. Several standbys are
-    /// asked in the order in which they were added. Default: none.
+    /// Adds a region whose STS is used when the STS of [`region`](Self::region) does not answer. Several standbys are
+    /// used in the order in which they were added. Default: none.
     ///
     /// AWS [documents](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html) that
     /// credentials of any STS endpoint are valid in all regions, and leaves failover to its users. The provider turns

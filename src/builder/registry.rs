@@ -67,10 +67,10 @@ impl WeakProvider {
         Self { supervisor, source, engine: provider.engine().clone() }
     }
 
-    /// `None` if the provider is gone or was shut down. The handle gets the settings of its own builder, `asked`.
-    fn upgrade(&self, asked: &Parts) -> Option<WebIdentityCredentialsProvider> {
+    /// `None` if the provider is gone or was shut down. The handle gets the settings of its own builder, in `parts`.
+    fn upgrade(&self, parts: &Parts) -> Option<WebIdentityCredentialsProvider> {
         let supervisor = self.supervisor.upgrade().filter(|supervisor| !supervisor.is_closed())?;
-        let settings = Arc::clone(&asked.settings);
+        let settings = Arc::clone(&parts.settings);
         Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), settings))
     }
 }
@@ -207,10 +207,10 @@ mod tests {
         let one = registry.build(builder().wait_timeout(Duration::from_secs(1))).unwrap();
         let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
         assert!(is_same(&one, &same));
-        for (handle, told, holds) in [(&one, 1, 1), (&same, 2, 1)] {
+        for (handle, given, in_force) in [(&one, 1, 1), (&same, 2, 1)] {
             let other = handle.to_builder().session_name("pod-2").build().unwrap();
-            assert_eq!(other.engine().policy.wait_timeout, Duration::from_secs(told));
-            assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(holds));
+            assert_eq!(other.engine().policy.wait_timeout, Duration::from_secs(given));
+            assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(in_force));
         }
     }
 

@@ -409,8 +409,8 @@ mod tests {
             "no variable has this endpoint"
         );
         assert_eq!(of_config(""), None);
-        let told = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
-        assert_eq!(told.config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
+        let parts = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
+        assert_eq!(parts.config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
     }
 
     #[tokio::test]
