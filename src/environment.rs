@@ -93,14 +93,14 @@ impl Environment {
 
     /// The order is that of the SDK.
     pub(crate) fn sts_endpoint_url(&self) -> Result<Option<Given<String>>, BuildError> {
-        if self.ignores_endpoint_urls()? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
+        if self.flag(IGNORE_ENDPOINTS)? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
     }
 
     /// True if `url` comes from a variable although `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is set. The SDK's config
     /// loader hands such a URL on if its own `endpoint_url` is set, which is not about STS.
-    pub(crate) fn ignores_endpoint_url(&self, url: &str) -> Result<bool, BuildError> {
+    pub(crate) fn is_ignored_endpoint(&self, url: &str) -> Result<bool, BuildError> {
         let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
-        Ok(is_ours && self.ignores_endpoint_urls()?)
+        Ok(is_ours && self.flag(IGNORE_ENDPOINTS)?)
     }
 
     pub(crate) fn use_fips(&self) -> Result<bool, BuildError> {
@@ -138,10 +138,6 @@ impl Environment {
     /// The variable that sends plain http through a proxy.
     pub(crate) fn proxy_of_plain_http(&self) -> Option<&'static str> {
         PROXIES.into_iter().find(|name| self.0.contains_key(name))
-    }
-
-    fn ignores_endpoint_urls(&self) -> Result<bool, BuildError> {
-        self.flag(IGNORE_ENDPOINTS)
     }
 
     fn first_text(&self, names: [&'static str; 2]) -> Result<Option<Given<String>>, BuildError> {
@@ -227,8 +223,8 @@ mod tests {
             of([("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")]);
 
         assert_eq!(text(env.sts_endpoint_url()), None);
-        assert!(env.ignores_endpoint_url("https://sts.example").unwrap());
-        assert!(!env.ignores_endpoint_url("https://elsewhere.example").unwrap());
+        assert!(env.is_ignored_endpoint("https://sts.example").unwrap());
+        assert!(!env.is_ignored_endpoint("https://elsewhere.example").unwrap());
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Settings {
         }
         let Some(config) = &self.sdk_config else { return env.sts_endpoint_url() };
         match endpoint_in(config) {
-            Some(url) if !env.ignores_endpoint_url(&url)? => Ok(Some(Given {
+            Some(url) if !env.is_ignored_endpoint(&url)? => Ok(Some(Given {
                 by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)".into(),
                 value: url,
             })),
