@@ -134,19 +134,19 @@ impl Exchange<'_> {
             Content::Cut(why) => {
                 let reason = if status == 429 { Reason::Throttled } else { Reason::Broken };
                 let why = show(&why, 256);
-                (reason, format!("the answer of STS at {endpoint} (HTTP {status}) broke off: {why}"))
+                (reason, format!("the answer of STS at {endpoint} (HTTP {status}) was cut off: {why}"))
             }
             Content::Incomplete(why) => {
                 let why = show(&why, 160);
-                let text = format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}");
+                let text = format!("the credentials from {endpoint} for {role_arn} cannot be used: the answer {why}");
                 (Reason::BadGrant, text)
             }
             Content::Encoded(encoding) => {
                 let encoding = show(&encoding, 40);
                 let reason = error_codes::status_reason(status, sent);
                 let text = format!(
-                    "the answer of {endpoint} (HTTP {status}) for {role_arn} is compressed or encoded ({encoding}), which \
-                     was not asked for, and so was not read"
+                    "the answer of {endpoint} (HTTP {status}) for {role_arn} was not read: it is compressed or encoded \
+                     ({encoding}), which the request does not allow"
                 );
                 (if reason == Reason::NotSts { Reason::Encoded } else { reason }, text)
             }
@@ -156,7 +156,7 @@ impl Exchange<'_> {
                 let from = from.unwrap_or_default();
                 let quote = quote.map(|text| show(&text, 120)).filter(|text| !text.is_empty());
                 let quote = quote.map(|text| format!(": {text:?}")).unwrap_or_default();
-                let login = if status == 407 { ", a proxy that wants a login" } else { "" };
+                let login = if status == 407 { ", a proxy that requires a login" } else { "" };
                 let text = format!(
                     "{endpoint} does not answer as STS does: HTTP {status}{from}{login}, {kind}, {what}{quote}"
                 );
@@ -565,12 +565,12 @@ mod tests {
             ),
             (
                 http(200, "Content-Encoding: gzip\r\n", "x"),
-                "the answer of ENDPOINT (HTTP 200) for arn:aws:iam::123456789012:role/app is compressed or encoded (gzip), \
-                 which was not asked for, and so was not read",
+                "the answer of ENDPOINT (HTTP 200) for arn:aws:iam::123456789012:role/app was not read: it is compressed or \
+                 encoded (gzip), which the request does not allow",
             ),
             (
                 http(200, "", &success().replace(SESSION, "")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no session token",
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app cannot be used: the answer has no session token",
             ),
         ] {
             let failure = failure(reply).await;

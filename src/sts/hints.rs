@@ -23,7 +23,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     match reason {
         Reason::NoConnection(cause) => connection_errors::hint(cause, context),
         Reason::NoAnswer => format!(
-            "check the way to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in \
+            "check the network path to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in \
              {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
             fips(endpoint)
         ),
@@ -51,7 +51,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
             "correct the setting that the answer names: role_arn ({role}), session_name, session_length or policy"
         ),
         Reason::Policy => {
-            "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"
+            "correct the session policy (policy, policy_arns) as the answer says. Each ARN of policy_arns must exist"
                 .to_owned()
         }
         Reason::PolicyTooLarge => {
@@ -59,11 +59,11 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
                 .to_owned()
         }
         Reason::RegionDisabled => format!(
-            "activate STS in {region} for {account} (IAM, Account settings), or set AWS_REGION to a region that is active there"
+            "activate STS in {region} for {account} (IAM, Account settings), or set AWS_REGION to an active region"
         ),
         Reason::StandbyDisabled => format!(
-            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another standby. This one is \
-             not asked again; the next endpoint is"
+            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another standby. This \
+             standby is not asked again; the next endpoint is asked instead"
         ),
         Reason::NotSent => format!(
             "check the region ({region}), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region \
@@ -75,16 +75,16 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
                 .to_owned()
         }
         Reason::NotSts => format!(
-            "something else than STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
-             firewall on the way"
+            "a server that is not STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
+             firewall in between"
         ),
         Reason::Encoded => format!(
-            "something between here and {endpoint} compresses the answers, such as a proxy, a gateway or a service mesh: \
-             switch compression off there for answers of STS"
+            "a proxy, gateway or service mesh in front of {endpoint} compresses the answers. Switch compression off there for \
+             answers of STS"
         ),
         Reason::BadGrant => format!(
             "{endpoint} does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy \
-             on the way"
+             in between"
         ),
         _ => format!(
             "correct what the answer names. If {endpoint} is not the STS that you mean, correct AWS_ENDPOINT_URL_STS"

@@ -321,7 +321,7 @@ mod tests {
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
         (Reason::NoConnection(NoConnection::Unreachable), "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
-        (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
+        (Reason::NoAnswer, "check the network path to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
@@ -337,19 +337,19 @@ mod tests {
         (Reason::RoleDenied, r#"check that arn:aws:iam::123456789012:role/app exists. Its trust policy must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under the service account that the role names instead. If the statement is there, check that it has no further condition, and that no resource control policy, service control policy or VPC endpoint policy denies it"#),
         (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows. Raise the role's MaxSessionDuration, or ask for less with session_length"),
         (Reason::Setting, "correct the setting that the answer names: role_arn (arn:aws:iam::123456789012:role/app), session_name, session_length or policy"),
-        (Reason::Policy, "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"),
+        (Reason::Policy, "correct the session policy (policy, policy_arns) as the answer says. Each ARN of policy_arns must exist"),
         (Reason::PolicyTooLarge, "shorten the session policy (policy), or name fewer policies (policy_arns). The answer says by how much"),
-        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or set AWS_REGION to a region that is active there"),
-        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another standby. This one is not asked again; the next endpoint is"),
+        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or set AWS_REGION to an active region"),
+        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another standby. This standby is not asked again; the next endpoint is asked instead"),
         (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region may have no such endpoint"),
         (Reason::NoHttpClient, "enable the feature default-https-client of aws-web-identity or of aws-config, or give Builder::configure an SdkConfig with an http_client"),
         (Reason::TooEarly, "the token in /var/run/secrets/token is valid from 2029-12-31T23:00:00Z, which has not come by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clock of https://issuer.example.com/cluster (the cluster's control plane) and that of STS with a time server. The token is sent again within seconds"),
         (Reason::NoProviderAtStandby, "the standby https://sts.eu-central-1.amazonaws.com knows no OIDC provider for https://issuer.example.com/cluster in account 123456789012, or the region is not active for this account. Create the provider, or activate STS in eu-central-1 (IAM, Account settings). The next endpoint is asked"),
         (Reason::UnknownCode, "check in turn: (1) https://sts.eu-central-1.amazonaws.com is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of https://issuer.example.com/cluster; (3) it trusts this issuer and the audience sts.amazonaws.com; (4) role_arn, session_length and policy, if the answer names one of these"),
         (Reason::Unexplained, "the answer gives no reason. Most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster. Check in turn: (1) the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and policy. The token is sent again within seconds"),
-        (Reason::NotSts, "something else than STS answers at https://sts.eu-central-1.amazonaws.com. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall on the way"),
-        (Reason::Encoded, "something between here and https://sts.eu-central-1.amazonaws.com compresses the answers, such as a proxy, a gateway or a service mesh: switch compression off there for answers of STS"),
-        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy on the way"),
+        (Reason::NotSts, "a server that is not STS answers at https://sts.eu-central-1.amazonaws.com. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
+        (Reason::Encoded, "a proxy, gateway or service mesh in front of https://sts.eu-central-1.amazonaws.com compresses the answers. Switch compression off there for answers of STS"),
+        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy in between"),
     ];
 
     /// Of a token that is no JWT, and a role without account.
