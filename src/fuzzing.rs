@@ -150,20 +150,18 @@ pub fn settings(input: &[u8]) {
     let builder = settings.iter().fold(Builder::default(), |builder, (name, value)| set(builder, name, value));
     secrets.assert_hidden_in(&format!("{builder:?} {builder:#?}"));
     let environment = Environment::from_fn(|name| variables.get(name).cloned());
-    // An SDK client is slow to make: one in so many inputs gets one.
-    let outcome = if seed(&input).is_multiple_of(32) {
-        builder.build_in(&environment).map(Some)
-    } else {
-        builder.check_in(&environment)
-    };
-    let provider = match outcome {
-        Ok(Some(provider)) => provider,
-        Ok(None) => return,
+    let build = match builder.resolve_in(&environment) {
+        Ok(build) => build,
         Err(error) => return secrets.assert_hidden_in(&assert_names_the_remedy(&error)),
     };
+    // An SDK client is slow to make: one in so many inputs gets one.
+    if !seed(&input).is_multiple_of(32) {
+        return;
+    }
+    let provider = build();
     assert_hides(&format!("{provider:?} {:?}", provider.to_builder()), &[&secrets.token]);
     // What was valid stays so in the same environment.
-    let again = provider.to_builder().build_in(&environment);
+    let again = provider.to_builder().resolve_in(&environment);
     assert!(again.is_ok(), "{:?}", again.err());
     if let Some((_, role)) = settings.iter().find(|(name, _)| name == "chain.role_arn") {
         let mut chained = provider.assume_role(role);
@@ -448,12 +446,12 @@ fn window(text: &str) -> std::ops::RangeInclusive<f64> {
 }
 
 #[cfg(unix)]
-fn os_string(bytes: &[u8]) -> OsString {
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
     std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())
 }
 
 #[cfg(not(unix))]
-fn os_string(bytes: &[u8]) -> OsString {
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 

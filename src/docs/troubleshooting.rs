@@ -1,15 +1,16 @@
-//! Each error text and warning: what it means, and what to do.
+//! Troubleshooting: every error text and warning, its cause, and what to do.
 //!
-//! Search this page for the first words of the text that you have. `…` stands for what is filled in: a name, a path, a time.
-//! A text says what failed, on what and why; behind the last colon it says what to do. `whoami` prints the text, and `doctor`
-//! checks each step between the token and AWS:
+//! This page is for whoever has an error text or a log line. Search it for the first words of the text. `…` stands for a
+//! name, a path or a time. Each text says what failed, on what and why; the part after the last colon says what to do.
+//!
+//! Two examples help in the pod: `whoami` prints the text, and `doctor` checks each step from the token to AWS.
 //!
 //! ```text
 //! cargo run --example whoami
-//! cargo run --example doctor
+//! cargo run -p doctor
 //! ```
 //!
-//! | the text is about | go to |
+//! | subject of the text | section |
 //! |---|---|
 //! | a variable or a setting | [No provider is built](#no-provider-is-built) |
 //! | the token file or the token source | [No token](#no-token) |
@@ -23,39 +24,38 @@
 //!
 //! # No provider is built
 //!
-//! `build()` and `connect()` return these at once. Nothing was sent. Correct the variable or the setting, and start the program
-//! anew. Each text begins with the name of the setting: `… is "…", which …`.
+//! `build()` and `connect()` return these errors at once, and send nothing. Correct the variable or the setting, and restart
+//! the program. Each text begins with the name of the setting: `… is "…", which …`.
 //!
 //! ## `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set`
 //!
 //! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
-//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`, since the webhook changes
-//!   new pods alone. Without the webhook, project a token and set both variables: see [`operations`](super::operations).
+//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`: the webhook changes only
+//!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
 //! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider in a [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider), as
-//!   [`roles`](super::roles#eks-pod-identity) shows; `or take the pod identity association away and annotate the service account
+//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or take the pod identity association away and annotate the service account
 //!   with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
-//!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep the credentials that you have.
+//!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
 //!
 //! ## `… is set but … is not`
 //!
 //! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set it to …`, or call the method
-//! that the text names. `if the EKS webhook should have set both`, take the variable out of the manifest: the webhook changes
-//! nothing if it finds one. `… is set, but web_identity_token_file in a profile is not read here`: set the variables as well.
+//! that the text names. `if the EKS webhook should have set both`, remove the variable from the manifest: the webhook changes
+//! nothing if it finds one of them. `… is set, but web_identity_token_file in a profile is not read here`: set the variables as well.
 //!
 //! ## `…, which is no role's ARN`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `write it whole and without blanks` | write `arn:aws:iam::123456789012:role/NAME` |
-//! | `take the quotes and blanks around it out` | the manifest or env file has quotes too many |
+//! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
 //! | `nothing has replaced the placeholder in it` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
 //! | `this is a session of the role` | use the role's own ARN, with its path |
-//! | `this is an instance profile` | use the role in it |
-//! | `this is a policy`, `this is an identity provider`, `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
+//! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
+//! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
 //! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
 //! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
 //! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
@@ -64,28 +64,22 @@
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | `give the path of the projected token` | the variable is empty |
-//! | `write the path alone` | the value is a URL |
-//! | `no shell replaces ~ here` | write the path out, from the `/` on |
-//! | `nothing has replaced the variable in it` | write the path out, or let the manifest replace it |
-//! | `this is a directory` | name the file in it |
-//! | `take the control characters out` | write the value anew |
-//! | `a token itself`, `a token (not shown)`, `give the path of the file that holds it` | the variable holds the token; give the file's path, and treat the token as leaked |
+//! | `give the path of the projected token` | the variable is empty: set it |
+//! | `write the path alone` | the value is a URL: use a path |
+//! | `no shell replaces ~ here` | write the whole path, from the first `/` |
+//! | `nothing has replaced the variable in it` | write the whole path, or let the manifest fill it in |
+//! | `this is a directory` | add the name of the file |
+//! | `take the control characters out` | type the value again |
+//! | `a token itself`, `a token (not shown)`, `give the path of the file that holds it` | the variable holds the token: give the path of its file, and treat the token as leaked |
 //!
 //! ## `there is no region`
 //!
-//! STS is asked in your region, and no region is assumed. `Set AWS_REGION to the one that this runs in`.
+//! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the one that this runs in`.
 //!
 //! ## `…, which is no region`
 //!
-//! `name a region`, and `write it as AWS does`: `eu-central-1`.
-//!
-//! | the text goes on | what to do |
-//! |---|---|
-//! | `it is an availability zone` | leave the last letter out |
-//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
-//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
-//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
+//! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
+//! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -94,30 +88,30 @@
 //! | the text | what to do |
 //! |---|---|
 //! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `without a host` | `write it as https`, with the host |
-//! | `with a user name in it` | `STS is asked with the token alone`: take out what stands before the @ |
-//! | `with a query or fragment` | `give scheme, host`, port and path alone |
-//! | `the STS endpoint is … and … is on` | an endpoint of your own excludes FIPS and dual stack: `take the endpoint out`, or switch the variant off |
-//! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came by `configure`: from a variable or a profile |
-//! | `…, which is where STS is asked in the first place` | `name another, or none`: a standby must be elsewhere |
-//! | `name each once` | a standby is named twice |
-//! | `…, of partition …, but …` | `credentials of one partition are not good in another`: name a region of the same |
+//! | `with a user name in it` | `STS is asked with the token alone`: remove the part before the @ |
+//! | `with a query or fragment` | `give scheme, host`, port and path only |
+//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `take the endpoint out`, or switch FIPS or dual stack off |
+//! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
+//! | `…, which is where STS is asked in the first place` | `name another, or none`: a standby must differ from home |
+//! | `name each once` | remove the duplicate standby |
+//! | `…, of partition …, but …` | `credentials of one partition are not good in another`: name a region of the same partition |
 //! | `…, a region of AWS` | `the token would be sent to another STS than that`: name the standby by its URL |
 //!
 //! ## Session, policies, limits
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or leave it out to take the pod's name |
-//! | `STS takes whole seconds from 900` | choose 15 min to 12 h, and no more than the role's `MaxSessionDuration` |
-//! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions assume the role with the token |
-//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the trust policy |
-//! | `STS takes at most 50 session tags` | leave some out, or put several values into one tag |
-//! | `a value may be empty, a key may not`, with `a tag without a key` | name the tag |
+//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or remove it to use the pod's name |
+//! | `STS takes whole seconds from 900` | choose 15 min to 12 h, at most the role's `MaxSessionDuration` |
+//! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions, let the role trust the token itself |
+//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the role's trust policy |
+//! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
+//! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
-//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | take other characters out, or encode them |
-//! | `AWS keeps what begins with aws` | begin the tag or the source identity with something else |
-//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key once |
-//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these become transitive |
+//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | remove other characters, or encode them |
+//! | `AWS keeps what begins with aws` | use another beginning |
+//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key only once |
+//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these keys can be transitive |
 //! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
@@ -126,70 +120,72 @@
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
 //! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
-//! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
-//! | `set it to true or false` | correct the switch |
+//! | `set it to true or false` | correct the value |
 //!
 //! # No token
 //!
-//! Nothing is sent to STS without a token. The file is looked at again every second at first: a mend needs no restart.
+//! Without a token nothing is sent to STS. The file is polled every second at first, so a repair needs no restart.
 //!
 //! ## `the token file … cannot be read`
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
 //! | `its directory is missing` | the volume is not mounted | mount the projected volume there |
-//! | `its directory is there` | the path in `serviceAccountToken` is another one | compare the last part of the path |
-//! | `it is a link whose target is missing` | the volume is not mounted where the link leads | mount it there |
-//! | `… belongs to …:… with mode … and we run as …`, `we run as …`, `the user that we run as may not read it` | the file is for another user | `set the pod's securityContext.fsGroup`, or run as the owner |
+//! | `its directory is there` | `path` in `serviceAccountToken` differs | compare the last part of both paths |
+//! | `it is a link whose target is missing` | the volume is not mounted at the link's target | mount it there |
+//! | `… belongs to …:… with mode … and we run as …`, `we run as …`, `the user that we run as may not read it` | the file belongs to another user | `set the pod's securityContext.fsGroup`, or run as the owner |
 //! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
 //! | `its network file system has replaced it` | NFS | nothing: it is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
-//! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it |
+//! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
-//! ## `the token file … is …`
+//! ## `the token file … is …, not a file`
 //!
-//! A directory, a FIFO or another thing that is no file: `name the file itself`, or `name the file in it`. `the token file … is being read` means that the
-//! file system has not answered yet.
+//! The path leads to a directory, a FIFO, a socket or a device: `name the file itself`, or `name the file in it`.
+//!
+//! ## `the token file … is being read`
+//!
+//! The file system has not answered yet.
 //!
 //! ## `the token file … …` or `what the source gave …`
 //!
-//! This cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
+//! The content cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | is empty, `is shorter than 4 bytes` | `whoever writes it has not finished`, or has failed: see there |
+//! | is empty, `is shorter than 4 bytes` | `whoever writes it has not finished`, or has failed: look there |
 //! | `is longer than 20000 bytes` | STS takes no more: `name the file of the token itself` |
 //! | `is not text` | `it must hold one token and nothing else` |
 //! | `has several lines` | `write one token without line breaks or blanks in it` |
-//! | `begins with { or [` | JSON or a template: `write the token alone`, such as `status.token` |
+//! | `begins with { or [` | the content is JSON or a template: `write the token alone`, such as `status.token` |
 //! | `begins with a quotation mark` | `write the token without quotes around it` |
 //! | `begins as an HTTP header does` | write it without `Bearer` |
 //! | `begins with a name` | `write the value of the token alone` |
 //! | `begins with a URL`, `begins with a variable that nobody has replaced` | `write the token itself` |
-//! | `begins with <, as HTML` | `see what writes it`: that wrote a page |
+//! | `begins with <, as HTML` | `see what writes it`: it wrote an HTML page |
 //! | `begins with a byte-order mark` | `write it as UTF-8 without that mark` |
 //! | `begins with a byte-order mark of UTF-16`, `has NUL bytes in it` | `write it as plain ASCII` |
 //! | `is a token in base64` | `decode it once` |
-//! | `begins as a key or certificate in PEM does` | `give the token`, not what signs it |
-//! | `is an encrypted token` | `STS reads signed tokens`: let the issuer sign it |
+//! | `begins as a key or certificate in PEM does` | `give the token`, not the key that signs it |
+//! | `is an encrypted token` | `STS reads signed tokens`: let the issuer sign it without encryption |
 //! | `begins as a JWT does and has characters that no JWT has` | `look for a quotation mark`, comma or percent sign at its end |
 //!
 //! ## `the token source … gave no token`
 //!
 //! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`.
-//! `the token source … gave no token within …`: it is too slow, or hangs. `the token source … was asked and has given no token
-//! yet`: it is still waited for.
+//! `the token source … gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token
+//! yet`: the provider still waits for it.
 //!
 //! ## `the token … expired at …`
 //!
-//! The token has expired by the clock of STS, and so is not sent. `the file was last written at …` tells since when nobody
-//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: it must ask for a
-//! new one. Else `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
+//! The token has expired by the clock of STS, so it is not sent. `the file was last written at …` says how long nobody has
+//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: the source must ask for a
+//! new token. Otherwise `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
 //!
 //! # STS cannot be reached
 //!
-//! The crate tries the exchange again by itself. Valid credentials stay in use.
+//! The exchange is retried automatically. Valid credentials stay in use.
 //!
 //! ## `no answer from STS at … for …`
 //!
@@ -247,7 +243,7 @@
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
-//! `compare the clock of this machine and that of the server with a time server`. The exchange is tried again.
+//! `compare the clock of this machine and that of the server with a time server`. The exchange is retried.
 //!
 //! # STS refuses the token
 //!
@@ -257,7 +253,7 @@
 //!
 //! ## `No OpenIDConnect provider` found in your account
 //!
-//! IAM does not know the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
+//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
 //! `provider registered for issuer` or `invalid token issuer`.
 //!
 //! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its host is
@@ -266,9 +262,9 @@
 //!
 //! ## Couldn't `retrieve verification key` from your identity provider
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key
-//! in the JWKS (`, which names the key`). A new signing key must be published before tokens are signed with it. Then check that both pages are public,
-//! quick, and not rate-limited. The exchange is tried again.
+//! `STS must be able to read the keys of … from the internet within 5 s`. First check that the JWKS
+//! has the token's key (`, which names the key`). Publish a new signing key before tokens are signed with it. Then check that both pages are public,
+//! fast, and not rate-limited. The exchange is retried.
 //!
 //! ## Incorrect token audience
 //!
@@ -276,28 +272,28 @@
 //! the audience … is meant`. `… if not, correct it …`, `in audience of the volume's serviceAccountToken` or `where the source asks for
 //! the token`. `if so, add it to the client IDs of the provider`, or `add it there`.
 //!
-//! - `the token … is for the API server`: the variable names the token that each pod has. Project another, and never trust this
+//! - `the token … is for the API server`: the variable names the default token of every pod. Mount another token, and never trust this
 //!   audience.
-//! - `the token's azp`: AWS compares this claim in place of the audience. `sts.amazonaws.com (not the token's audience …` shows how.
+//! - `the token's azp`: AWS compares this claim instead of the audience. `sts.amazonaws.com (not the token's audience …` shows how.
 //!
 //! ## Token expired
 //!
-//! `the token ……, and nobody replaced it`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. A copied file
-//! must be made anew. `the token ……. The source must give a token that is still valid`: see the token source. Other servers say
+//! `the token ……, and nobody replaced it`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a
+//! copied file. `the token ……. The source must give a token that is still valid`: check the token source. Other servers say
 //! `token too old` or `before use time`.
 //!
 //! ## The token `is not valid yet`
 //!
-//! `the token … … by the clock of STS at …`: it `is valid from …`, which has not come there. Compare the clocks of the control plane
-//! and of STS. The token is sent again within seconds. Other servers say `not valid yet`, `not yet valid` or `used before issued`.
+//! `the token … … by the clock of STS at …`: it `is valid from …`, which is still ahead on STS's clock. Compare the clocks of the control
+//! plane and of STS. The token is sent again within seconds. Other servers say `not valid yet`, `not yet valid` or `used before issued`.
 //!
 //! ## `… rejected the token …`
 //!
-//! `IDPRejectedClaim`: the pod or the service account may have been deleted. A new token is used at once.
+//! `IDPRejectedClaim`: the pod or the service account may have been deleted. A new token is sent at once.
 //!
 //! ## The signature
 //!
-//! `the keys that … publishes did not sign the token ……`: the published keys are old, or another cluster has the same issuer URL.
+//! `the keys that … publishes did not sign the token ……`: the published keys are old, or another cluster uses the same issuer URL.
 //! `the certificate of … has changed`: update the provider's thumbprint. Other servers say `key is invalid` or `key is of invalid
 //! type`.
 //!
@@ -305,43 +301,44 @@
 //!
 //! `the token … is not one that STS can read`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source
 //! must give a JWT`. STS takes RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`,
-//! `failed to parse` or `invalid token format`. `it is no JWT` means that its claims could not be shown.
+//! `failed to parse` or `invalid token format`. `it is no JWT` means that the text cannot show its claims.
 //!
 //! ## `compare the token …`
 //!
-//! STS gave `InvalidIdentityToken` with words that nobody knows. Compare issuer, audience and key with the provider.
+//! STS answered `InvalidIdentityToken` with an unknown message. Compare issuer, audience and key with the OIDC provider.
 //! `issuer …, subject …, audience …` are the token's.
 //!
 //! ## `the answer gives no reason`
 //!
-//! Ceph RGW says no more when it cannot fetch the issuer's pages. Check that the server can, then the role and the policy.
+//! Ceph RGW answers like this when it cannot fetch the issuer's pages. Check that the server can. Then check the role and its
+//! policy.
 //!
 //! ## `check in turn`
 //!
-//! The code is of no STS that is known here. Follow the list: is this STS, can it read the keys, does it trust issuer and audience?
+//! The error code is unknown. Check in this order: the server is STS, it can read the keys, it trusts issuer and audience.
 //! `correct what the answer names`.
 //!
 //! # STS refuses the role
 //!
 //! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
 //!
-//! STS says the same of a role that does not exist and of one that does not trust this token. First `check that … exists`. Its
-//! trust policy must have the statement that the text shows: paste it. `run the pod under the service account that the role
-//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last look for further conditions, and for
+//! STS gives the same answer for a role that does not exist and for a role that does not trust this token. First `check that … exists`. Its
+//! trust policy must contain the statement in the text: paste it. `run the pod under the service account that the role
+//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last check for further conditions, and for
 //! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
-//! be read, so that no statement can be shown.
+//! be read, so the text cannot show the statement.
 //!
 //! ## Settings that STS refuses
 //!
 //! | the text | what to do |
 //! |---|---|
 //! | `… is longer than … allows` | raise the role's `MaxSessionDuration`, or lower `session_length` |
-//! | `correct the setting that the answer names` | one of role, session name, length, policy; of a chained role also external id, tags, source identity |
-//! | `A transitive tag of the session of … cannot be set again` | leave it out of `tags`: it is handed on by itself |
-//! | `correct the session policy` | as the answer says; each managed policy must exist |
-//! | `shorten the session policy` | fewer statements, policies or tags |
-//! | `activate STS in … for …` | IAM, Account settings, in the role's account |
-//! | `activate STS for … at the standby …` | the same, or name another standby |
+//! | `correct the setting that the answer names` | correct the role, session name, length or policy; for a chained role also external id, tags, source identity |
+//! | `A transitive tag of the session of … cannot be set again` | remove it from `tags`: it is passed on automatically |
+//! | `correct the session policy` | follow the answer; each managed policy must exist |
+//! | `shorten the session policy` | use fewer statements, policies or tags |
+//! | `activate STS in … for …` | activate it in the role's account: IAM, Account settings |
+//! | `activate STS for … at the standby …` | the same, or use another standby |
 //!
 //! # Throttled and waiting
 //!
@@ -356,9 +353,9 @@
 //!
 //! ## `no … for … came within …`
 //!
-//! The time that the caller gave is over; the attempts go on. The text has the last failure. `the first attempt is still under way`:
-//! look at the network. `credentials for … are refreshed in … at the earliest` and `the server asked for fewer calls`: a
-//! `Retry-After` is heeded.
+//! The caller's time is over; the attempts continue. The text shows the last failure. `the first attempt is still under way`:
+//! check the network. `credentials for … are refreshed in … at the earliest` and `the server asked for fewer calls`: the provider
+//! obeys a `Retry-After`.
 //!
 //! ## `credentials valid for … were asked for`
 //!
@@ -380,52 +377,52 @@
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the base's own error below` |
 //! | `… has no credentials yet` | `the base goes on trying`: its `status()` has the last error |
-//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and the base needs a policy that allows `sts:AssumeRole` on it. Tags need `sts:TagSession`, a source identity needs `sts:SetSourceIdentity`, both in both places |
-//! | `STS refused the credentials of … that signed` | new ones are fetched; if it lasts: the clock, revoked sessions, a region that is not enabled |
+//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
+//! | `STS refused the credentials of … that signed` | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
 //! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `check what it calls`, `correct its configuration as the text says` |
-//! | `it found no credentials to load` | give it a source |
+//! | `it found no credentials to load` | give the wrapped provider a source of credentials |
 //! | `… gave no credentials within …` | `check what it calls`; raise `attempt_timeout` |
-//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: see its log |
+//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: check its log |
 //! | `the credentials that … gave had expired on arrival` | `either it hands out old credentials from a cache`, or the clock is wrong |
 //!
 //! # Services reject the credentials
 //!
 //! | the service says | cause | what to do |
 //! |---|---|---|
-//! | `ExpiredToken`, `InvalidClientTokenId`, `InvalidToken` | the session was revoked, or the client pinned old credentials | use [`install`](crate::BackgroundCredentialsProvider::install) and the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) |
-//! | `SignatureDoesNotMatch`, `RequestExpired`, `RequestTimeTooSkewed` | the clock of this machine is more than 5 min off | set it by NTP |
-//! | `AccessDenied` | the role's own policy | not a matter of this crate: see the role's permissions |
+//! | `ExpiredToken`, `InvalidClientTokenId`, `InvalidToken` | the session was revoked, or the client kept old credentials | use [`install`](crate::BackgroundCredentialsProvider::install) and the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) |
+//! | `SignatureDoesNotMatch`, `RequestExpired`, `RequestTimeTooSkewed` | the clock of this machine is more than 5 min off | synchronise the clock, for example with NTP |
+//! | `AccessDenied` | the role's own policy | check the role's permissions; the credentials are valid |
 //! | `AuthFailure`, `UnrecognizedClientException` in one region | the region is not enabled for the account | enable it |
 //!
 //! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`.
-//! `there are no AWS credentials to sign with`: a signer of `reqsign` asked before there were any; see the provider's own error.
+//! `there are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's own error.
 //!
 //! # Warnings
 //!
-//! [`operations`](super::operations#warnings) explains each in a table. In short:
+//! [`operations`](super::operations#warnings) has more about each warning. In short:
 //!
 //! | warning | what to do |
 //! |---|---|
-//! | `credentials could not be renewed` | as its `error` says, within `valid_seconds` |
-//! | `credentials expired before they could be renewed` | as its `error` says, now: requests fail |
-//! | `credentials that end sooner came`, `the same credentials came again` | nothing: the longer ones stay |
-//! | `credentials renewed after failures` | nothing: it is over |
-//! | `the token should have been replaced by now`, `the token has expired and was not replaced` | look at the kubelet and the pod's events |
+//! | `credentials could not be refreshed` | follow its `error` within `valid_seconds` |
+//! | `credentials expired before they could be refreshed` | follow its `error` now: requests fail |
+//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` | nothing; the longer session stays in use |
+//! | `credentials refreshed after failures` | nothing; the failure is over |
+//! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
-//! | `the token file changed and its watch did not say so` | nothing: the file is polled |
+//! | `the token file changed and its watch did not say so` | nothing; the file is polled |
 //! | `STS is asked over plain http` | use https |
-//! | `a proxy is set for plain http` | use https, or put the endpoint's host into `NO_PROXY` |
-//! | `STS is not activated at a standby for the role's account` | activate it, or name another standby |
+//! | `a proxy is set for plain http` | use https, or add the endpoint's host to `NO_PROXY` |
+//! | `STS is not activated at a standby for the role's account` | activate STS there, or use another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |
 //! | `FIPS is on` | outside the US and Canada switch it off |
-//! | `the background work panicked`, `watching for changes panicked` | report the bug; the work goes on |
-//! | `the future of shutdown_when panicked` | mend the program: the provider goes on, and that future ends it no more |
+//! | `the background work panicked`, `watching for changes panicked` | report the bug; the work continues |
+//! | `the future of shutdown_when panicked` | correct the program; the provider continues, and that future no longer ends it |
 //!
 //! # Parts of messages
 //!
-//! These stand within other texts, where a name is not known: `the role's account`, `the session length`, `the token's issuer`,
+//! Other texts contain these parts where a name is unknown: `the role's account`, `the session length`, `the token's issuer`,
 //! `the token's audience`, `of the token's issuer in …`, `from the source …`, `the wrapped provider`, `the base's region`,
 //! `a time out of range`.

@@ -1,7 +1,7 @@
 //! Error codes of STS: finds the reason from the code, its message and the HTTP status.
 
 use super::failure_reason::Reason;
-use crate::key_refusal::names_key;
+use crate::key_error_codes::names_key;
 use crate::refresh::Class;
 
 /// The proof in the request. `ExpiredToken` and `EarlyToken` are judged by the server's clock.

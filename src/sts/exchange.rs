@@ -21,7 +21,7 @@ use super::failure_reason::Reason;
 use super::hints::HintContext;
 use super::request::{Authentication, Session};
 use crate::error::{Error, in_words};
-use crate::key_refusal::clock_off;
+use crate::key_error_codes::clock_off;
 use crate::refresh::{Failure, Grant, Principal};
 use crate::scrub::printable;
 

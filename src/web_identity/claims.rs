@@ -1,4 +1,4 @@
-//! What a token says of itself.
+//! The claims of a token: issuer, subject, audience and times.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,41 +7,42 @@ use aws_smithy_types::base64;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::token_check::check;
+use super::token_format;
 use crate::scrub::plain;
 
-/// What the token in the file says of itself: read, not verified. For people and for timing; only STS judges it.
+/// Claims of a token. Nothing verifies them: they serve messages and timing, and STS alone judges the token.
 ///
-/// A claim that is absent, or that is not of the type it should be, is `None` (or an empty list). A claim is somebody
-/// else's text, of any length and with any characters in it; `Debug` shows at most 512 that can be printed.
+/// A claim that is absent or has the wrong type is `None`, or an empty list. A claim may hold any text of any length.
+/// `Debug` shows at most 512 characters of it, and only printable ones.
 #[non_exhaustive]
 #[derive(Clone, Eq, PartialEq)]
 pub struct TokenClaims {
-    /// `iss`: the cluster's issuer, for which IAM must know an OIDC provider.
+    /// `iss`: the cluster's issuer. IAM must have an OIDC provider for it.
     pub issuer: Option<String>,
-    /// `sub`: `system:serviceaccount:NAMESPACE:NAME`, as the role's trust policy must name it.
+    /// `sub`: `system:serviceaccount:NAMESPACE:NAME`. The role's trust policy must name it.
     pub subject: Option<String>,
-    /// `aud`: whom the token is for, usually `sts.amazonaws.com`.
+    /// `aud`: the intended recipients, usually `sts.amazonaws.com`.
     pub audience: Vec<String>,
-    /// `iat`: when it was issued.
+    /// `iat`: time of issue.
     pub issued_at: Option<SystemTime>,
-    /// `exp`: from when on nobody accepts it.
+    /// `exp`: time of expiry.
     pub expires_at: Option<SystemTime>,
-    /// `nbf`: from when on it is accepted.
+    /// `nbf`: start of validity.
     not_before: Option<SystemTime>,
-    /// `kubernetes.io.warnafter`: a token whose `exp` the API server has put off is meant to be replaced by then.
+    /// `kubernetes.io.warnafter`: time by which a token must be replaced whose `exp` the API server has extended.
     warn_after: Option<SystemTime>,
-    /// `azp`: the client that the token was issued to. Where it stands, AWS takes it for `aud`.
+    /// `azp`: the client that the token was issued to. AWS compares it instead of `aud` where a token has both.
     authorized_party: Option<String>,
-    /// `kid` of the header: the key that signed.
+    /// `kid` of the header: the signing key.
     key_id: Option<String>,
 }
 
 impl TokenClaims {
-    /// Of a JWT's payload, which nothing here verifies. White space around the token counts for nothing. `None` if this is
-    /// not a JWT alone, which is no error if it is an opaque token: STS may know what to do with it.
+    /// Reads the claims of a JWT without verifying it. Ignores white space around the token.
+    ///
+    /// `None` if the text is not exactly one JWT. It may still be an opaque token that STS accepts.
     pub fn parse(token: &str) -> Option<Self> {
-        let token = check(token.as_bytes()).ok()?;
+        let token = token_format::parse(token.as_bytes()).ok()?;
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
@@ -67,31 +68,29 @@ impl TokenClaims {
         })
     }
 
-    /// When a kubelet replaces the token:
-    /// [at 80 % of its life](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection),
-    /// at the latest. `None` if the token does not say when it was issued or when it expires.
+    /// Latest time at which a healthy kubelet replaces the token:
+    /// [at 80 % of its lifetime](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
+    /// `None` if the token lacks its time of issue or of expiry.
     pub fn rotation_due(&self) -> Option<SystemTime> {
         let issued_at = self.issued_at?;
         let life = self.replace_by()?.duration_since(issued_at).unwrap_or_default();
         issued_at.checked_add(life.mul_f64(ROTATION))
     }
 
-    /// Which of the issuer's keys signed.
     pub(crate) fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// `azp`, which AWS takes for `aud` where it stands.
     pub(crate) fn authorized_party(&self) -> Option<&str> {
         self.authorized_party.as_deref()
     }
 
-    /// From when on every STS accepts it.
+    /// Start of validity at every STS: some check `nbf`, others `iat`.
     pub(crate) fn valid_from(&self) -> Option<SystemTime> {
         self.issued_at.max(self.not_before)
     }
 
-    /// When a newer token should be there, at the latest.
+    /// Time by which a newer token must have replaced this one.
     pub(crate) fn replace_by(&self) -> Option<SystemTime> {
         match (self.expires_at, self.warn_after) {
             (Some(expires_at), Some(warn_after)) => Some(expires_at.min(warn_after)),
@@ -99,7 +98,7 @@ impl TokenClaims {
         }
     }
 
-    /// Issuer, subject and audience are what a trust policy looks at.
+    /// A trust policy compares issuer, subject and audience.
     pub(super) fn same_identity(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.subject == other.subject && self.audience == other.audience
     }
@@ -122,20 +121,20 @@ impl fmt::Debug for TokenClaims {
 
 const MAX_SHOWN: usize = 512;
 
-/// When a kubelet replaces a token, as a share of its life.
+/// Share of its lifetime after which a kubelet replaces a token.
 const ROTATION: f64 = 0.8;
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// A part of a JWT.
+/// Decodes the header or the payload of a JWT.
 pub(super) fn decode(part: &str) -> Option<Map<String, Value>> {
     let json = Zeroizing::new(base64::decode(&*standard_alphabet(part)).ok()?);
     serde_json::from_slice(&json).ok()
 }
 
-/// Seconds since 1970, by RFC 7519 with or without a fraction.
+/// A `NumericDate` of RFC 7519: seconds since 1970, which may have a fraction.
 fn numeric_date(value: &Value) -> Option<SystemTime> {
     let since_epoch = match value.as_u64() {
         Some(seconds) => Duration::from_secs(seconds),
@@ -144,7 +143,7 @@ fn numeric_date(value: &Value) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since_epoch)
 }
 
-/// base64url without padding, made into base64 with it.
+/// Turns base64url without padding into base64 with padding.
 fn standard_alphabet(base64url: &str) -> Zeroizing<String> {
     let unpadded = base64url.trim_end_matches('=');
     let mut out = Zeroizing::new(String::with_capacity(unpadded.len() + 3));
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audience_may_be_a_string_and_times_may_have_fractions() {
+    fn audience_may_be_string_and_times_fractions() {
         let claims = parse(r#"{"aud":"sts.amazonaws.com","exp":1700000000.5,"iat":1.6e9}"#).unwrap();
 
         assert_eq!(claims.audience, ["sts.amazonaws.com"]);
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubelet_replaces_a_token_at_four_fifths_of_its_life() {
+    fn rotation_is_due_at_80_percent_of_lifetime() {
         let due = |payload: &str| parse(payload).unwrap().rotation_due();
 
         assert_eq!(due(r#"{"iat":1000,"exp":4600}"#), Some(at(3880.0)));
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_jwt_has_no_claims() {
+    fn opaque_token_has_no_claims() {
         for token in ["", "opaque", "a.b", "a.b.c", "a..c", "a.bnVsbA.c", "a.e30.c.d", "a.e30=x.c", "ä.ö.ü"] {
             assert_eq!(TokenClaims::parse(token), None, "{token}");
         }
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn text_with_more_than_a_jwt_has_no_claims() {
+    fn text_around_a_jwt_has_no_claims() {
         let token = crate::web_identity::testing::jwt("{}");
         assert!(TokenClaims::parse(&format!(" {token}\n")).is_some());
         for text in

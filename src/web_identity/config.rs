@@ -1,4 +1,4 @@
-//! What the trade needs to know. Valid by construction: `builder` parses, nobody checks again.
+//! The settings of an exchange. The builder has checked them, and nobody checks them again.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::token_source::ProvideToken;
 use crate::sts::{Session, StsConfig};
 
-/// One role, tokens from one place, one STS.
+/// One role, one origin of tokens, one STS with its standbys.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) session: Session,
@@ -16,7 +16,6 @@ pub(crate) struct Config {
     pub(crate) sts: StsConfig,
 }
 
-/// Where tokens come from.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenOrigin {
     File(TokenConfig),
@@ -27,18 +26,18 @@ pub(crate) enum TokenOrigin {
 pub(crate) struct TokenConfig {
     pub(crate) file: PathBuf,
     pub(crate) poll_interval: Duration,
-    /// File events beside polling.
+    /// Whether file events are wanted besides polling.
     pub(crate) watch: bool,
 }
 
 #[derive(Clone)]
 pub(crate) struct SourceConfig {
     pub(crate) source: Arc<dyn ProvideToken>,
-    /// For people: its type.
+    /// Its type, for messages.
     pub(crate) name: &'static str,
 }
 
-/// What makes two origins the same. A source is the same as itself only, while it lives.
+/// Origins with equal ids give the same tokens. The id of a source is its address, which is unique while it lives.
 #[derive(Eq, Hash, PartialEq)]
 pub(crate) enum TokenId {
     File(PathBuf),
@@ -62,12 +61,12 @@ impl SourceConfig {
 
 impl fmt::Debug for SourceConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Its own `Debug` is somebody else's care.
+        // The `Debug` of the source is foreign code, and might print a secret.
         f.debug_tuple("SourceConfig").field(&self.name).finish()
     }
 }
 
-/// What follows "the token".
+/// Completes a text that begins with "the token".
 impl fmt::Display for TokenOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

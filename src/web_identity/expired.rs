@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::config::TokenOrigin;
-use super::token::Token;
+use super::loaded_token::LoadedToken;
 use crate::error::{Error, ErrorKind, date, in_words};
 
 /// STS's clock, as far as its answers tell.
@@ -40,7 +40,7 @@ impl ServerClock {
     }
 
     /// The error for a token that both clocks say has expired.
-    pub(super) fn refuse(&self, token: &Token, origin: &TokenOrigin, ours: SystemTime) -> Option<Error> {
+    pub(super) fn refuse(&self, token: &LoadedToken, origin: &TokenOrigin, ours: SystemTime) -> Option<Error> {
         let expires_at = token.claims()?.expires_at?;
         let theirs = self.now()?;
         let certain = expires_at.checked_add(LEEWAY)?;
@@ -58,7 +58,13 @@ impl ServerClock {
     }
 }
 
-fn explain(token: &Token, origin: &TokenOrigin, expires_at: SystemTime, theirs: SystemTime, ours: SystemTime) -> Error {
+fn explain(
+    token: &LoadedToken,
+    origin: &TokenOrigin,
+    expires_at: SystemTime,
+    theirs: SystemTime,
+    ours: SystemTime,
+) -> Error {
     let ago = |then: SystemTime, now: SystemTime| in_words(now.duration_since(then).unwrap_or_default());
     let written = token.modified().map_or_else(String::new, |modified| {
         format!("; the file was last written at {}, {} ago", date(modified), ago(modified, ours))
@@ -128,11 +134,11 @@ mod tests {
         for payload in ["{}", r#"{"exp":"soon"}"#, r#"{"exp":9000000000000000000}"#] {
             assert!(!refuses(&clock, payload, 9999), "{payload}");
         }
-        assert!(clock.refuse(&Token::of("opaque"), &file(), at(9999)).is_none());
+        assert!(clock.refuse(&LoadedToken::of("opaque"), &file(), at(9999)).is_none());
     }
 
     fn refuses(clock: &ServerClock, payload: &str, ours: u64) -> bool {
-        clock.refuse(&Token::of(&jwt(payload)), &file(), at(ours)).is_some()
+        clock.refuse(&LoadedToken::of(&jwt(payload)), &file(), at(ours)).is_some()
     }
 
     fn file() -> TokenOrigin {

@@ -1,56 +1,56 @@
 //! What an error about a token tells its reader to do. Pure: from what is known to a sentence.
 
-use super::trust::{issuer_faults, provider_name, trust_statement};
+use super::trust_policy::{issuer_faults, provider_name, trust_statement};
 use super::{TokenClaims, TokenOrigin};
 use crate::error::date;
 use crate::scrub::plain;
-use crate::sts::{self, HintContext, Reason, account_text};
+use crate::sts::{self, Reason, account_text};
 
 /// What a hint can name.
-pub(crate) struct Known<'a> {
-    pub(crate) context: HintContext<'a>,
-    pub(crate) origin: &'a TokenOrigin,
+pub(super) struct HintContext<'a> {
+    pub(super) exchange: sts::HintContext<'a>,
+    pub(super) origin: &'a TokenOrigin,
     /// Of the token that was sent, if they could be read.
-    pub(crate) claims: Option<&'a TokenClaims>,
+    pub(super) claims: Option<&'a TokenClaims>,
 }
 
 /// The next step of whoever reads the error.
-pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
-    let role = known.role_arn();
-    let from = known.origin;
+pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
+    let role = context.role_arn();
+    let from = context.origin;
     let account = account_text(role);
-    let endpoint = known.context.endpoint;
-    let (issuer, subject, audience) = (known.issuer(), known.subject(), known.audience());
+    let endpoint = context.exchange.endpoint;
+    let (issuer, subject, audience) = (context.issuer(), context.subject(), context.audience());
     match reason {
-        Reason::IssuerUnreachable | Reason::NoProvider if known.issuer_faults().is_some() => format!(
+        Reason::IssuerUnreachable | Reason::NoProvider if context.issuer_faults().is_some() => format!(
             "AWS cannot trust the issuer {issuer}: {}. Set the issuer (in Kubernetes: --service-account-issuer of the API \
              server) to a public https URL. Publish /.well-known/openid-configuration and the JWKS there. Then create an IAM \
              OIDC provider for that URL in {account}",
-            known.issuer_faults().unwrap_or_default()
+            context.issuer_faults().unwrap_or_default()
         ),
         Reason::IssuerUnreachable => format!(
             "STS must be able to read the keys of {issuer} from the internet within 5 s. Check in turn: (1) the JWKS lists the \
              key that signed the token{}: a new signing key that is not published yet is the common cause; (2) \
              /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of \
              requests. The exchange is tried again",
-            known.key(" (kid ", ")")
+            context.key(" (kid ", ")")
         ),
-        Reason::TokenExpired if known.is_asked_for() => format!(
+        Reason::TokenExpired if context.is_asked_for() => format!(
             "the token {from}{}. The source must give a token that is still valid. It is asked again",
-            known.expired()
+            context.expired()
         ),
         Reason::TokenExpired => format!(
             "the token {from}{}, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace \
              no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount \
              never changes); (3) the kubelet of this node is healthy. A new token is used at once",
-            known.expired()
+            context.expired()
         ),
         Reason::TooEarly => format!(
             "the token {from} {} by the clock of STS at {endpoint}. Compare the clock of {issuer} (the cluster's control plane) \
              and that of STS with a time server. The token is sent again within seconds",
-            known.begins(),
+            context.begins(),
         ),
-        Reason::ClaimRejected if known.is_asked_for() => format!(
+        Reason::ClaimRejected if context.is_asked_for() => format!(
             "{issuer} rejected the token {from}. Its subject ({subject}) may have been deleted. The source is asked for another \
              token"
         ),
@@ -62,37 +62,37 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
             "create an IAM OIDC provider for {issuer} in {account}, where {role} is, with {} as client ID. If there is a \
              provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with \
              the role's",
-            known.client_id()
+            context.client_id()
         ),
         Reason::NoProviderAtStandby => format!(
             "the standby {endpoint} knows no OIDC provider for {issuer} in {account}, or the region is not active for this \
              account. Create the provider, or activate STS in {} (IAM, Account settings). The next endpoint is asked",
-            known.context.region,
+            context.exchange.region,
         ),
-        Reason::Audience if known.is_for_api_server() => known.for_api_server(),
+        Reason::Audience if context.is_for_api_server() => context.for_api_server(),
         Reason::Audience => {
             let next = if audience.starts_with(USUAL_AUDIENCE) {
                 "Add it there, or make the token for an audience that is one".to_owned()
             } else {
-                known.is_meant("First ask whether this audience is meant.")
+                context.is_meant("First ask whether this audience is meant.")
                     + "If so, add it to the client IDs of the provider"
             };
             format!(
                 "the audience of the token {from} ({audience}) is no client ID of the OIDC provider {}. {next}",
-                known.provider()
+                context.provider()
             )
         }
         Reason::Signature => format!(
             "the keys that {issuer} publishes did not sign the token {from}{}. Check that its jwks_uri lists the key that signs \
              now (publish a new key before tokens are signed with it), and that no other cluster uses the same issuer URL",
-            known.key(", which names the key (kid) ", "")
+            context.key(", which names the key (kid) ", "")
         ),
         Reason::Thumbprint => format!(
             "the certificate of {issuer} has changed. Update the thumbprint of the OIDC provider {}",
-            known.provider()
+            context.provider()
         ),
         Reason::Malformed => {
-            let check = match known.origin {
+            let check = match context.origin {
                 TokenOrigin::File(_) => "Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token",
                 TokenOrigin::Source(_) => "The source must give a JWT",
             };
@@ -104,9 +104,9 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
         Reason::TokenUnclear => format!(
             "compare the token {from} ({}) with the OIDC provider {}: its URL with the issuer, its client IDs with the audience, \
              and the published keys with the token's key{}",
-            known.bearer(),
-            known.provider(),
-            known.key(" (kid ", ")")
+            context.bearer(),
+            context.provider(),
+            context.key(" (kid ", ")")
         ),
         Reason::UnknownCode => format!(
             "check in turn: (1) {endpoint} is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of \
@@ -118,32 +118,32 @@ pub(crate) fn hint(reason: Reason, known: &Known<'_>) -> String {
              the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and \
              policy. The token is sent again within seconds"
         ),
-        Reason::RoleDenied => role_denied(known),
-        other => sts::hint(other, &known.context),
+        Reason::RoleDenied => role_denied(context),
+        other => sts::hint(other, &context.exchange),
     }
 }
 
-fn role_denied(known: &Known<'_>) -> String {
-    let role = known.role_arn();
-    if known.is_for_api_server() {
-        return known.for_api_server();
+fn role_denied(context: &HintContext<'_>) -> String {
+    let role = context.role_arn();
+    if context.is_for_api_server() {
+        return context.for_api_server();
     }
     let actions: Vec<_> =
-        ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(sts::missing_actions(&known.context)).collect();
-    let claims = known.claims.filter(|claims| is_printable(claims));
+        ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(sts::missing_actions(&context.exchange)).collect();
+    let claims = context.claims.filter(|claims| is_printable(claims));
     let Some(statement) = claims.and_then(|claims| trust_statement(role, claims, &actions)) else {
         return format!(
             "the trust policy of {role} must name the issuer, subject and audience of the token {} ({}). Check also that {role} \
              exists",
-            known.origin,
-            known.bearer()
+            context.origin,
+            context.bearer()
         );
     };
-    let (subject, audience) = (known.subject(), known.audience());
+    let (subject, audience) = (context.subject(), context.audience());
     let ask = if audience.starts_with(USUAL_AUDIENCE) {
         String::new()
     } else {
-        known.is_meant(&format!("first ask whether the audience {audience} is meant.")) + "If so, "
+        context.is_meant(&format!("first ask whether the audience {audience} is meant.")) + "If so, "
     };
     let other = if subject.starts_with("system:serviceaccount:") {
         "run the pod under the service account that the role names"
@@ -165,14 +165,14 @@ fn is_printable(claims: &TokenClaims) -> bool {
     claims.audience.len() <= MAX_AUDIENCES && named.into_iter().all(|claim| plain(claim, MAX_CLAIM) == claim)
 }
 
-impl Known<'_> {
+impl HintContext<'_> {
     /// Not read from a file, which somebody else keeps.
     fn is_asked_for(&self) -> bool {
         matches!(self.origin, TokenOrigin::Source(_))
     }
 
     fn role_arn(&self) -> &str {
-        &self.context.session.role_arn
+        &self.exchange.session.role_arn
     }
 
     fn issuer(&self) -> String {
@@ -308,14 +308,14 @@ mod tests {
         Session { length: Some(Duration::from_secs(7200)), ..server::session(role_arn) }
     }
 
-    fn known<'a>(session: &'a Session, claims: Option<&'a TokenClaims>) -> Known<'a> {
+    fn context<'a>(session: &'a Session, claims: Option<&'a TokenClaims>) -> HintContext<'a> {
         static FILE: LazyLock<TokenOrigin> = LazyLock::new(|| {
             let file = "/var/run/secrets/token".into();
             TokenOrigin::File(TokenConfig { file, poll_interval: Duration::from_secs(30), watch: false })
         });
         let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
         let said = "STS answered AccessDenied";
-        Known { context: HintContext { session, endpoint, region, message: said }, origin: &FILE, claims }
+        HintContext { exchange: sts::HintContext { session, endpoint, region, message: said }, origin: &FILE, claims }
     }
 
     #[rustfmt::skip]
@@ -371,7 +371,7 @@ mod tests {
     fn p12_every_reason_has_its_hint() {
         let claims = ours();
         for (reason, expected) in HINTS {
-            assert_eq!(hint(*reason, &known(&session(ROLE), Some(&claims))), *expected, "{reason:?}");
+            assert_eq!(hint(*reason, &context(&session(ROLE), Some(&claims))), *expected, "{reason:?}");
         }
     }
 
@@ -385,7 +385,7 @@ mod tests {
     ];
 
     #[test]
-    fn p12_a_hint_about_a_token_that_was_asked_for_names_no_file_and_no_kubelet() {
+    fn p12_hint_about_source_token_names_no_file() {
         #[derive(Debug)]
         struct Vault;
         impl ProvideToken for Vault {
@@ -396,7 +396,7 @@ mod tests {
         let (claims, session) = (ours(), session(ROLE));
         let origin = TokenOrigin::Source(SourceConfig { name: "app::Vault", ..SourceConfig::new(Vault) });
         for (reason, expected) in ASKED {
-            assert_eq!(hint(*reason, &Known { origin: &origin, ..known(&session, Some(&claims)) }), *expected);
+            assert_eq!(hint(*reason, &HintContext { origin: &origin, ..context(&session, Some(&claims)) }), *expected);
         }
     }
 
@@ -404,8 +404,8 @@ mod tests {
     fn each_tls_failure_names_its_remedy() {
         let (session, claims) = (session(ROLE), ours());
         let of = |reason, endpoint| {
-            let known = known(&session, Some(&claims));
-            hint(reason, &Known { context: HintContext { endpoint, ..known.context }, ..known })
+            let context = context(&session, Some(&claims));
+            hint(reason, &HintContext { exchange: sts::HintContext { endpoint, ..context.exchange }, ..context })
         };
         for (reason, endpoint, parts) in [
             (Reason::NoConnection(NoConnection::Certificate), "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
@@ -464,11 +464,11 @@ mod tests {
     ];
 
     #[test]
-    fn each_case_is_told_its_own_way() {
+    fn hint_fits_issuer_audience_and_key() {
         let session = session(ROLE);
         for (reason, payload, says, not) in CASES {
             let claims = signed(payload);
-            let hint = hint(*reason, &known(&session, Some(&claims)));
+            let hint = hint(*reason, &context(&session, Some(&claims)));
             for part in *says {
                 assert!(hint.contains(part), "{reason:?} {part}: {hint}");
             }
@@ -483,8 +483,11 @@ mod tests {
         let session = session(ROLE);
         for (endpoint, named) in [("https://sts-fips.eu-central-1.amazonaws.com", true), ("https://sts.a", false)] {
             for reason in [Reason::NoConnection(NoConnection::Unreachable), Reason::NoAnswer] {
-                let known = known(&session, None);
-                let hint = hint(reason, &Known { context: HintContext { endpoint, ..known.context }, ..known });
+                let context = context(&session, None);
+                let hint = hint(
+                    reason,
+                    &HintContext { exchange: sts::HintContext { endpoint, ..context.exchange }, ..context },
+                );
                 assert_eq!(hint.contains("AWS_USE_FIPS_ENDPOINT=false"), named, "{hint}");
             }
         }
@@ -493,10 +496,12 @@ mod tests {
     #[test]
     fn denied_session_tags_are_named() {
         let (session, claims) = (session(ROLE), ours());
-        let known = known(&session, Some(&claims));
+        let context = context(&session, Some(&claims));
         let said = "Not authorized to perform sts:TagSession";
-        let hint =
-            hint(Reason::RoleDenied, &Known { context: HintContext { message: said, ..known.context }, ..known });
+        let hint = hint(
+            Reason::RoleDenied,
+            &HintContext { exchange: sts::HintContext { message: said, ..context.exchange }, ..context },
+        );
         assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
     }
 
@@ -514,23 +519,23 @@ mod tests {
         let session = session(ROLE);
         let reasons = HINTS.iter().map(|(reason, _)| *reason);
         for reason in reasons {
-            let hint = hint(reason, &known(&session, Some(&claims)));
+            let hint = hint(reason, &context(&session, Some(&claims)));
             assert!(hint.chars().count() < 1500, "{reason:?}: {}", hint.len());
             assert!(!hint.contains(|c: char| c.is_control() || c == '\u{202e}'), "{reason:?}: {hint}");
         }
     }
 
     #[test]
-    fn p12_a_hint_makes_do_with_what_is_known() {
+    fn p12_hint_without_claims_or_account_is_complete() {
         for (reason, expected) in LESS_KNOWN {
-            assert_eq!(hint(*reason, &known(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
+            assert_eq!(hint(*reason, &context(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
         }
     }
 
     #[test]
     fn a_claim_is_printed_as_one_bounded_line() {
         let claims = claims(&format!(r#"{{"iss":"https://a\u001b[31m\nb","sub":"{}"}}"#, "x".repeat(2000)));
-        let hint = hint(Reason::ClaimRejected, &known(&session(ROLE), Some(&claims)));
+        let hint = hint(Reason::ClaimRejected, &context(&session(ROLE), Some(&claims)));
         assert!(hint.starts_with("https://a [31m b rejected the token"), "{hint}");
         assert!(hint.len() < 1000, "{hint}");
     }

@@ -1,8 +1,8 @@
-//! What the tests of this room share.
+//! Helpers of this module's tests.
 
 mod isolated;
 #[cfg(all(unix, feature = "test-util"))]
-pub(crate) mod ways;
+pub(crate) mod rotations;
 
 use aws_smithy_types::base64;
 
@@ -14,7 +14,7 @@ pub(crate) use self::isolated::OWN_USER_NAMESPACE;
 #[cfg(all(unix, feature = "test-util"))]
 use crate::test_util::ProjectedVolume;
 
-/// A JWT in all but its signature.
+/// A JWT with a false signature.
 pub(crate) fn jwt(payload: &str) -> String {
     format!("{}.{}.c2lnbmF0dXJl", base64url(r#"{"alg":"RS256"}"#), base64url(payload))
 }

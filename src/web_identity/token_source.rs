@@ -1,8 +1,7 @@
-//! Tokens that are not in a file: from Vault, a SPIFFE workload API, the OIDC endpoint of a CI system.
+//! Tokens that do not come from a file, but from Vault, a SPIFFE workload API, or the OIDC endpoint of a CI system.
 //!
-//! A source is something that can be asked for a token: [`ProvideToken`], given to
-//! [`Builder::token_source`](crate::Builder::token_source). The rest stays as it is with a file: refreshed beside the
-//! requests, one exchange at a time, no failure that hides valid credentials.
+//! Implement [`ProvideToken`], and give it to [`Builder::token_source`](crate::Builder::token_source). All promises of the
+//! crate hold as they do with a file.
 //!
 //! ```
 //! use aws_web_identity::WebIdentityCredentialsProvider;
@@ -13,7 +12,7 @@
 //!
 //! impl Agent {
 //!     async fn ask(&self) -> Result<String, std::io::Error> {
-//!         // A request to wherever tokens are.
+//!         // Request a token here.
 //! #       Ok("token".to_owned())
 //!     }
 //! }
@@ -28,8 +27,10 @@
 //! # drop(builder);
 //! ```
 //!
-//! The example `token_source` has one for GitHub Actions; [`docs::token_sources`](crate::docs::token_sources) says what is
-//! other than with a file.
+//! The example `token_source` implements one for GitHub Actions. [`docs::token_sources`](crate::docs::token_sources) lists
+//! the differences from a file.
+
+mod client;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -37,46 +38,50 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::token_check::check;
+pub(super) use self::client::SourceClient;
+use super::token_format;
 use crate::scrub::{chain, printable};
 
-/// Something that can be asked for a token, again and again.
+/// Gives a token each time it is asked.
 ///
-/// `Debug` and the errors must hold no secret: they may be printed.
+/// `Debug` and the errors may be printed, so they must hold no secret.
 pub trait ProvideToken: fmt::Debug + Send + Sync + 'static {
-    /// A token that STS will accept now: before its `exp`, with the audience that the OIDC provider lists.
+    /// Returns a token that STS accepts now: valid, and with an audience that the OIDC provider lists.
     ///
-    /// Asked once for each exchange, which is once or twice an hour as a rule, and every few seconds at most while
-    /// exchanges fail. Nothing is kept from one exchange to the next: a source to which asking is dear keeps its token
-    /// itself, and gives it for as long as it is good.
+    /// The crate calls this once for each exchange: once or twice an hour as a rule, and every few seconds while exchanges
+    /// fail. The crate keeps no token between exchanges. A source whose tokens are expensive should keep its token while it
+    /// is valid.
     ///
-    /// It is asked once the exchange has its turn at STS. Asking and the exchange together have the [`attempt_timeout`](crate::Builder::attempt_timeout). What fails, or takes
-    /// longer, is tried again as an outage of STS is. Like all futures it must not block its thread.
+    /// The call begins once the exchange has its turn at STS, and may take as long as
+    /// [`attempt_timeout`](crate::Builder::attempt_timeout). If it fails or takes longer, it is retried like an outage of STS. The
+    /// future must not block its thread.
     ///
     /// # Cancel safety
-    /// The future is dropped when its time is over, and when the provider is shut down.
+    /// The crate drops the future when the time is over, and when the provider is shut down.
     fn provide_token(&self) -> future::ProvideToken<'_>;
 
-    /// Resolves once there is another token than [`provide_token`](Self::provide_token) gave last. Default: never, which is
-    /// right for a source that cannot know.
+    /// Resolves once [`provide_token`](Self::provide_token) would return another token than it last did. The default never
+    /// resolves, which is right for a source that cannot know.
     ///
-    /// It ends a failing state at once, and lets credentials be renewed when the token is somebody else's now (other
-    /// `iss`, `sub` or `aud`). While all is well a new token causes no exchange. Listened to once a second at most.
+    /// A change ends a failure at once. If the new token has another identity (`iss`, `sub` or `aud`), the credentials are
+    /// refreshed. Otherwise valid credentials stay, and the new token causes no exchange. The crate calls this at most once a
+    /// second.
     ///
     /// # Cancel safety
-    /// The future may be dropped and made anew at any time: a change in between must be told by the next one.
+    /// The crate may drop the future at any time and call this again. The next future must then report a change that came in
+    /// between.
     fn changed(&self) -> future::Changed<'_> {
         future::Changed::new(std::future::pending())
     }
 
-    /// Tells this source from others. Not for implementations: a number given twice would mix up identities.
+    /// Distinguishes this source from others. Do not implement it: two sources with one number would mix up identities.
     #[doc(hidden)]
     fn address(&self) -> usize {
         std::ptr::from_ref(self).cast::<()>().addr()
     }
 }
 
-/// For a source that several providers share. A [`Registry`](crate::Registry) knows clones of an `Arc` as one source.
+/// Several providers may share a source in an `Arc`. A [`Registry`](crate::Registry) treats clones of an `Arc` as one source.
 impl<T: ProvideToken + ?Sized> ProvideToken for Arc<T> {
     fn provide_token(&self) -> future::ProvideToken<'_> {
         (**self).provide_token()
@@ -91,27 +96,26 @@ impl<T: ProvideToken + ?Sized> ProvideToken for Arc<T> {
     }
 }
 
-/// A web identity token: a JWT, as a rule. Wiped when dropped.
+/// A web identity token, usually a JWT. Wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 
 impl Token {
-    /// A token, without the white space around it.
+    /// Takes the token, without the white space around it.
     ///
     /// # Errors
-    /// What is certainly none: less than 4 bytes or more than 20 000 (STS's bounds), other characters than visible ASCII, an
-    /// encrypted token, and what holds a token and more, such as JSON, a header, or quotes. An opaque token is one. The
-    /// error says what it is and does not repeat it.
+    /// Text that is certainly not a token: under 4 or over 20 000 bytes (the limits of STS), characters other than visible
+    /// ASCII, an encrypted token, or a token within other text, such as JSON, a header or quotes. An opaque token is
+    /// accepted. The error describes the text and does not repeat it.
     pub fn new(text: impl Into<String>) -> Result<Self, TokenError> {
         let whole = Zeroizing::new(text.into());
-        match check(whole.as_bytes()) {
+        match token_format::parse(whole.as_bytes()) {
             Ok(text) => Ok(Self(Zeroizing::new(text.to_owned()))),
-            // Nothing in it is anybody's secret.
             Err(problem) => Err(TokenError(format!("what the source gave {problem}: {}", problem.remedy()))),
         }
     }
 
-    pub(super) fn into_text(self) -> Zeroizing<String> {
+    fn into_text(self) -> Zeroizing<String> {
         self.0
     }
 }
@@ -122,16 +126,16 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a source has no token. Becomes the [`source`](StdError::source) of an [`Error`](crate::Error) of kind
+/// Why a source has no token. It becomes the [`source`](StdError::source) of an [`Error`](crate::Error) of kind
 /// [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable).
 #[derive(Debug)]
 pub struct TokenError(String);
 
 impl TokenError {
-    /// Of an error, or of a text. It should hold no secret.
+    /// Takes an error or a text, which should hold no secret.
     ///
-    /// What the error and its causes display is kept, on one line of at most 512 characters and without what looks like a
-    /// token or a key; the error itself is not, for clients like to print the answers that they could not read.
+    /// Only the displayed text of the error and its causes is kept, on one line of at most 512 characters, and without parts
+    /// that look like a token or a key. Clients often print answers that they could not read.
     pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(printable(&chain(&*cause.into()), "", 512))
     }
@@ -151,7 +155,7 @@ impl fmt::Display for TokenError {
 
 impl StdError for TokenError {}
 
-/// What the methods of [`ProvideToken`] return, so that the trait can be made into an object.
+/// The futures that the methods of [`ProvideToken`] return. They keep the trait object-safe.
 pub mod future {
     use std::future::Future;
     use std::pin::Pin;
@@ -167,12 +171,12 @@ pub mod future {
     pub struct ProvideToken<'a>(NowOrLater<Result<Token, TokenError>, BoxFuture<'a, Result<Token, TokenError>>>);
 
     impl<'a> ProvideToken<'a> {
-        /// A token that has to be waited for.
+        /// Resolves to the token when `future` does.
         pub fn new(future: impl Future<Output = Result<Token, TokenError>> + Send + 'a) -> Self {
             Self(NowOrLater::new(Box::pin(future)))
         }
 
-        /// A token that is there.
+        /// Resolves at once.
         pub fn ready(token: Result<Token, TokenError>) -> Self {
             Self(NowOrLater::ready(token))
         }
@@ -212,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_what_sts_takes() {
+    fn token_keeps_sts_limits() {
         for (text, kept) in [("\n abcd\t", "abcd"), ("a.b.c-_=", "a.b.c-_=")] {
             assert_eq!(*Token::new(text).unwrap().into_text(), kept);
         }
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_what_a_source_says_of_its_failure_is_made_fit_to_print() {
+    fn p9_failure_of_a_source_is_scrubbed() {
         #[derive(Debug)]
         struct Unread(String);
         impl fmt::Display for Unread {

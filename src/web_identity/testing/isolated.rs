@@ -1,21 +1,21 @@
-//! Tests in a process of their own. The integration tests have this file, too.
+//! Tests that run in their own process. The integration tests include this file.
 
 use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::Command;
 
-/// A test that needs a process of its own, with or without limits around it.
+/// A test that needs its own process, for example with limits.
 pub(crate) struct Isolated<'a> {
     /// `concat!(module_path!(), "::the_test")`.
     pub(crate) test: &'a str,
-    /// A command that runs the one which follows it, and says [`SKIP`] if it cannot.
+    /// A command that runs the command after it, or exits with [`SKIP`] if it cannot.
     pub(crate) wrapper: &'a [&'a str],
     pub(crate) uid: Option<u32>,
 }
 
 impl Isolated<'_> {
-    /// True in the process of its own, where the test is to be run.
+    /// True in the test's own process, where the test must run. Otherwise starts that process and waits for it.
     pub(crate) fn is_here(&self) -> bool {
         let (_, test) = self.test.split_once("::").unwrap();
         if env::var(VARIABLE).as_deref() == Ok(test) {
@@ -45,14 +45,13 @@ impl Isolated<'_> {
     }
 }
 
-/// Says so also where the output of tests that pass is not shown.
+/// Prints even where the output of passing tests is hidden.
 pub(crate) fn skipped(test: &str, why: impl Display) {
-    // Whoever hears nothing of it is no reason for a test to fail.
     drop(io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes()));
 }
 
-/// In a user namespace of its own, so that limits can be set that hold nowhere else.
-#[cfg(feature = "test-util")]
+/// A wrapper that runs the test in its own user namespace, so that its limits hold nowhere else.
+#[allow(dead_code, reason = "the unit tests use it only with the kit")]
 pub(crate) const OWN_USER_NAMESPACE: &[&str] = &[
     "sh",
     "-c",

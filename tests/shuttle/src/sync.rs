@@ -1,4 +1,4 @@
-//! Locks are Shuttle's. Channels, tokens and the lock-free pointer are the real ones, each call one step.
+//! Shuttle's locks. The channels, tokens and the lock-free pointer are real, and each call is one step.
 
 pub use shuttle::sync::{Mutex, MutexGuard};
 pub use std::sync::*;
@@ -6,7 +6,7 @@ pub use std::sync::*;
 use crate::world::point;
 
 pub mod atomic {
-    /// Others only deal stripes to readers, once in a process.
+    /// The engine uses the other atomics only to deal stripes to threads.
     pub use shuttle::sync::atomic::AtomicBool;
     pub use std::sync::atomic::*;
 }
@@ -43,11 +43,6 @@ pub mod watch {
     pub struct Receiver<T>(real::Receiver<T>);
 
     impl<T> Receiver<T> {
-        pub fn mark_unchanged(&mut self) {
-            point();
-            self.0.mark_unchanged();
-        }
-
         pub async fn changed(&mut self) -> Result<(), RecvError> {
             point();
             self.0.changed().await
@@ -120,11 +115,13 @@ impl CancellationToken {
 
 pub struct ArcSwapOption<T>(real_arc_swap::ArcSwapOption<T>);
 
-impl<T> ArcSwapOption<T> {
-    pub fn empty() -> Self {
+impl<T> Default for ArcSwapOption<T> {
+    fn default() -> Self {
         Self(real_arc_swap::ArcSwapOption::empty())
     }
+}
 
+impl<T> ArcSwapOption<T> {
     pub fn load(&self) -> real_arc_swap::Guard<Option<Arc<T>>> {
         point();
         self.0.load()

@@ -1,0 +1,177 @@
+//! The exchange of a token for the credentials of a role.
+//!
+//! Each exchange reads the token anew, and sends it in the body of one request to STS. The result is a grant, or a failure
+//! with its class for the engine and a hint for the reader. The engine decides when to exchange.
+
+mod claims;
+mod config;
+mod expired;
+mod hints;
+mod loaded_token;
+#[cfg(test)]
+mod testing;
+mod token_file;
+mod token_format;
+pub mod token_source;
+mod token_watch;
+mod trust_policy;
+
+pub use claims::TokenClaims;
+pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
+
+use std::sync::{Mutex, PoisonError};
+
+use self::expired::ServerClock;
+use self::hints::{HintContext, hint};
+use self::token_source::SourceClient;
+use self::token_watch::TokenWatch;
+use crate::error::Error;
+use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
+use crate::sts::{self, Authentication, Endpoints, ExchangeFailure, Session};
+
+/// The source of one role's credentials, from tokens.
+pub(crate) struct WebIdentity {
+    config: Config,
+    sts: Endpoints,
+    sts_clock: ServerClock,
+    tokens: Tokens,
+    /// What the current attempt waits for before it has a token.
+    waits_for: Mutex<Option<Error>>,
+}
+
+enum Tokens {
+    File(TokenWatch),
+    Source(SourceClient),
+}
+
+impl WebIdentity {
+    /// Reads, sends and spawns nothing. `sts`: the endpoints of a provider with the same STS settings, to share its
+    /// connections.
+    pub(crate) fn new(config: Config, sts: Option<Endpoints>) -> Self {
+        let sts = sts.unwrap_or_else(|| Endpoints::new(&config.sts));
+        let limit = config.sts.attempt_timeout;
+        let tokens = match &config.token {
+            TokenOrigin::File(file) => Tokens::File(TokenWatch::new(file, limit, config.sts.time_source.clone())),
+            TokenOrigin::Source(source) => Tokens::Source(SourceClient::new(source.clone(), limit)),
+        };
+        Self { config, sts, sts_clock: ServerClock::default(), tokens, waits_for: Mutex::default() }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn sts(&self) -> &Endpoints {
+        &self.sts
+    }
+
+    /// Claims of the newest token that was read. Nobody has verified them.
+    pub(crate) fn claims(&self) -> Option<TokenClaims> {
+        match &self.tokens {
+            Tokens::File(file) => file.claims(),
+            Tokens::Source(source) => source.claims(),
+        }
+    }
+
+    /// Number of rotations of the token file. `None` with a token source.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn rotations(&self) -> Option<u64> {
+        match &self.tokens {
+            Tokens::File(file) => Some(file.rotations()),
+            Tokens::Source(_) => None,
+        }
+    }
+
+    /// Whether file events arrive. `None` where none are wanted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn watch_healthy(&self) -> Option<bool> {
+        match &self.tokens {
+            Tokens::File(file) => file.healthy(),
+            Tokens::Source(_) => None,
+        }
+    }
+
+    async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        let waits_for = |error| self.set_waits_for(Some(error));
+        if let Tokens::File(file) = &self.tokens {
+            // A token that is missing must not hold a permit of STS.
+            file.read(waits_for).await?;
+        }
+        let permit = self.sts.permit(attempt).await;
+        // From here on another token is a change, even before STS has answered.
+        let token = match &self.tokens {
+            Tokens::File(file) => file.read(waits_for).await?,
+            Tokens::Source(source) => {
+                waits_for(source.waiting());
+                source.token().await.map_err(no_token)?
+            }
+        };
+        self.set_waits_for(None);
+        if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
+            return Err(no_token(error));
+        }
+        let expires_at = token.claims().and_then(|claims| claims.expires_at);
+        let valid_from = token.claims().and_then(TokenClaims::valid_from);
+        let authentication = Authentication::Token { jwt: token.expose(), expires_at, valid_from };
+        let session = &self.config.session;
+        let outcome = permit.exchange(session, &authentication).await;
+        if let Ok(grant) = &outcome {
+            self.sts_clock.hear(sts::agreed_date(grant));
+        }
+        outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
+    }
+
+    fn set_waits_for(&self, error: Option<Error>) {
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+impl Source for WebIdentity {
+    async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
+        let mut outcome = self.exchange(attempt).await;
+        self.set_waits_for(None);
+        match (&self.tokens, &mut outcome) {
+            (Tokens::File(file), Ok(_)) => file.poll_often(false),
+            (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
+            // Nobody watches a source: the next attempt has to ask it.
+            (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Transient,
+            _ => {}
+        }
+        outcome
+    }
+
+    async fn changed(&self) -> Change {
+        match &self.tokens {
+            Tokens::File(file) => file.changed().await,
+            Tokens::Source(source) => source.changed().await,
+        }
+    }
+
+    fn subject(&self) -> &str {
+        &self.config.session.role_arn
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        let token = || self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.sts.obstacle().or_else(token)
+    }
+}
+
+/// The failure of an exchange that STS refused, with the hint that fits the token.
+pub(crate) fn explained(
+    failure: ExchangeFailure,
+    session: &Session,
+    origin: &TokenOrigin,
+    claims: Option<&TokenClaims>,
+) -> Failure {
+    let hint = hint(failure.reason, &HintContext { exchange: failure.hint_context(session), origin, claims });
+    failure.into_failure(hint)
+}
+
+/// The failure of an exchange that has no token to send. Only another token ends it.
+fn no_token(error: Error) -> Failure {
+    Failure { class: Class::Blocked, error, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The crate's side of a token source: requests with a time limit, and what a new token changes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::error::{Error, ErrorKind, in_words};
+use crate::refresh::Change;
+use crate::web_identity::claims::TokenClaims;
+use crate::web_identity::config::SourceConfig;
+use crate::web_identity::loaded_token::{Digest, LoadedToken};
+
+/// One token source, and what is known of its last token.
+pub(in crate::web_identity) struct SourceClient {
+    config: SourceConfig,
+    timeout: Duration,
+    last: Mutex<LastToken>,
+}
+
+#[derive(Default)]
+struct LastToken {
+    digest: Option<Digest>,
+    claims: Option<TokenClaims>,
+    /// The source has reported a change, and has not been asked for the new token yet.
+    changed: bool,
+    /// Earliest time to listen for the next change, because a source may report one always.
+    listen_at: Option<Instant>,
+}
+
+impl SourceClient {
+    pub(in crate::web_identity) fn new(config: SourceConfig, timeout: Duration) -> Self {
+        Self { config, timeout, last: Mutex::default() }
+    }
+
+    /// Asks the source for the token of an exchange.
+    pub(in crate::web_identity) async fn token(&self) -> Result<LoadedToken, Error> {
+        let name = self.config.name;
+        match timeout(self.timeout, self.config.source.provide_token()).await {
+            Ok(Ok(token)) => {
+                let token = LoadedToken::from_source(token.into_text());
+                let mut last = self.last();
+                last.digest = Some(token.digest());
+                last.claims = token.claims().cloned();
+                Ok(token)
+            }
+            Ok(Err(cause)) => Err(unavailable(format!("the token source {name} gave no token")).with_source(cause)),
+            Err(_) => {
+                let within = in_words(self.timeout);
+                Err(unavailable(format!("the token source {name} gave no token within {within}")))
+            }
+        }
+    }
+
+    /// The error for a caller who gives up while the source is being asked.
+    pub(in crate::web_identity) fn waiting(&self) -> Error {
+        unavailable(format!("the token source {} was asked and has given no token yet", self.config.name))
+    }
+
+    /// Resolves once the source has another token. Cancel safe.
+    pub(in crate::web_identity) async fn changed(&self) -> Change {
+        loop {
+            let (changed, listen_at) = {
+                let last = self.last();
+                (last.changed, last.listen_at)
+            };
+            if !changed {
+                if let Some(listen_at) = listen_at {
+                    sleep_until(listen_at).await;
+                }
+                self.config.source.changed().await;
+            }
+            let (digest, claims) = {
+                let mut last = self.last();
+                last.changed = true;
+                last.listen_at = Some(Instant::now() + LISTENING_PAUSE);
+                (last.digest, last.claims.clone())
+            };
+            // Only the token itself shows whether its identity is another.
+            let token = self.token().await.ok();
+            self.last().changed = false;
+            if token.as_ref().is_some_and(|token| digest == Some(token.digest())) {
+                continue;
+            }
+            let new_claims = token.as_ref().and_then(LoadedToken::claims);
+            let other_identity = new_claims.zip(claims.as_ref()).is_some_and(|(new, old)| !new.same_identity(old));
+            return if other_identity { Change::Identity } else { Change::Content };
+        }
+    }
+
+    /// Claims of the last token.
+    pub(in crate::web_identity) fn claims(&self) -> Option<TokenClaims> {
+        self.last().claims.clone()
+    }
+
+    fn last(&self) -> MutexGuard<'_, LastToken> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unavailable(message: String) -> Error {
+    Error::new(ErrorKind::TokenUnavailable, message)
+        .with_hint("see the source's own error below, or its log. The source is asked again until it gives a token")
+        .with_transient(true)
+}
+
+const LISTENING_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,442 @@
+//! The manifests of `examples/kubernetes`: each is what its tool takes, and all agree with each other and with the crate.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use aws_web_identity::test_util::{OidcIssuer, TokenSpec};
+use aws_web_identity::{TokenClaims, WebIdentityCredentialsProvider};
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-central-1";
+const ISSUER: &str = "https://shop-oidc-123456789012.s3.eu-central-1.amazonaws.com/prod";
+const AUDIENCE: &str = "sts.amazonaws.com";
+
+#[test]
+fn every_file_is_known_to_this_test_and_is_of_its_kind() {
+    let kinds = |file: &str| -> Vec<String> {
+        documents(file).iter().map(|document| document["kind"].as_str().unwrap_or("template").to_owned()).collect()
+    };
+    let expected: &[(&str, &[&str])] = &[
+        ("checkout.yaml", &["Namespace", "ServiceAccount", "ConfigMap", "Deployment", "Service"]),
+        ("cloudformation-bucket.yaml", &["template"]),
+        ("cloudformation-iam.yaml", &["template"]),
+        ("discovery-publisher.yaml", &["ServiceAccount", "ClusterRoleBinding", "CronJob"]),
+        ("eks-webhook.yaml", &["Namespace", "ServiceAccount", "Deployment"]),
+        ("kubeadm-config.yaml", &["ClusterConfiguration"]),
+    ];
+    let mut files: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    files.sort();
+    let manifests: Vec<_> =
+        files.iter().filter_map(|name| name.to_str()).filter(|name| name.ends_with("yaml")).collect();
+    assert_eq!(manifests, expected.iter().map(|(file, _)| *file).collect::<Vec<_>>());
+    for (file, expected) in expected {
+        assert_eq!(kinds(file), *expected, "{file}");
+        let head = fs::read_to_string(folder().join(file)).unwrap();
+        assert!(head.starts_with("# "), "{file} says what it is");
+        assert!(!head.contains('<') && !head.contains("TODO") && !head.contains("EXAMPLE"), "{file} has a placeholder");
+    }
+    for document in all_of_kubernetes() {
+        let version = document["apiVersion"].as_str().unwrap();
+        let expected = match document["kind"].as_str().unwrap() {
+            "Namespace" | "ServiceAccount" | "ConfigMap" | "Service" => "v1",
+            "Deployment" => "apps/v1",
+            "CronJob" => "batch/v1",
+            "ClusterRoleBinding" => "rbac.authorization.k8s.io/v1",
+            other => panic!("{other}"),
+        };
+        assert_eq!(version, expected);
+    }
+}
+
+#[test]
+fn the_api_server_the_publisher_and_iam_have_one_issuer() {
+    let config = &documents("kubeadm-config.yaml")[0];
+    assert_eq!(config["apiVersion"], "kubeadm.k8s.io/v1beta4");
+    let flags = config["apiServer"]["extraArgs"].as_array().unwrap();
+    let values = |name: &str| -> Vec<&str> {
+        let named = flags.iter().filter(|flag| flag["name"] == name);
+        named.map(|flag| flag["value"].as_str().unwrap()).collect()
+    };
+    let of_kubeadm = "https://kubernetes.default.svc.cluster.local";
+    assert_eq!(values("service-account-issuer"), [ISSUER, of_kubeadm], "the first is put into tokens");
+    assert_eq!(values("service-account-jwks-uri"), [format!("{ISSUER}/openid/v1/jwks")]);
+    assert_eq!(
+        values("api-audiences"),
+        [of_kubeadm],
+        "running pods keep the API server, and AWS's tokens do not get it"
+    );
+    assert_eq!(values("service-account-signing-key-file"), ["/etc/kubernetes/pki/sa.key"]);
+    assert_eq!(values("service-account-key-file"), ["/etc/kubernetes/pki/sa.pub"]);
+
+    let cron_job = find("discovery-publisher.yaml", "CronJob");
+    let pod = &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    assert_eq!(variables(&pod["initContainers"][0])["ISSUER"], ISSUER);
+
+    let iam = template("cloudformation-iam.yaml");
+    let provider = &iam["Resources"]["OidcProvider"];
+    assert_eq!(provider["Type"], "AWS::IAM::OIDCProvider");
+    assert_eq!(provider["Properties"]["Url"], ISSUER);
+    assert_eq!(provider["Properties"]["ClientIdList"], json!([AUDIENCE]));
+    assert_eq!(template("cloudformation-bucket.yaml")["Outputs"]["Issuer"]["Value"], ISSUER);
+}
+
+#[test]
+fn what_is_published_is_what_the_bucket_shows_and_the_role_may_write() {
+    let bucket = template("cloudformation-bucket.yaml");
+    let name = bucket["Resources"]["DocumentBucket"]["Properties"]["BucketName"].as_str().unwrap();
+    let statement = &bucket["Resources"]["DocumentPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
+    let (host, cluster) = ISSUER.strip_prefix("https://").unwrap().split_once('/').unwrap();
+    assert_eq!(host, format!("{name}.s3.{REGION}.amazonaws.com"));
+    let objects = ["/.well-known/openid-configuration", "/openid/v1/jwks"];
+    let arns = objects.map(|object| format!("arn:aws:s3:::{name}/{cluster}{object}"));
+    assert_eq!(statement["Resource"], json!(arns));
+    assert_eq!((&statement["Principal"], &statement["Action"]), (&json!("*"), &json!("s3:GetObject")));
+    let block = &bucket["Resources"]["DocumentBucket"]["Properties"]["PublicAccessBlockConfiguration"];
+    assert_eq!((&block["BlockPublicPolicy"], &block["RestrictPublicBuckets"]), (&json!(false), &json!(false)));
+
+    let iam = template("cloudformation-iam.yaml");
+    let may = &iam["Resources"]["PublisherRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    assert_eq!(*may, json!([{ "Effect": "Allow", "Action": "s3:PutObject", "Resource": arns }]));
+
+    let cron_job = find("discovery-publisher.yaml", "CronJob");
+    let publish = &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+    let variables = variables(publish);
+    assert_eq!(variables["DESTINATION"], format!("s3://{name}/{cluster}"));
+    let script = publish["args"][0].as_str().unwrap();
+    let [document, keys] = objects.map(|object| script.find(&format!("$DESTINATION{object}")).unwrap());
+    assert!(keys < document, "the keys go first");
+    for part in ["application/json", "application/jwk-set+json", "max-age=300"] {
+        assert!(script.contains(part), "{part}");
+    }
+
+    let binding = find("discovery-publisher.yaml", "ClusterRoleBinding");
+    assert_eq!(binding["roleRef"]["name"], "system:service-account-issuer-discovery");
+    assert_eq!(
+        binding["subjects"],
+        json!([{ "kind": "ServiceAccount", "name": "oidc-publisher", "namespace": "kube-system" }])
+    );
+}
+
+#[test]
+fn the_publisher_publishes_what_it_fetched_and_nothing_that_looks_wrong() {
+    let cron_job = find("discovery-publisher.yaml", "CronJob");
+    let pod = &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    let good = format!(
+        r#"{{"issuer":"{ISSUER}","jwks_uri":"{ISSUER}/openid/v1/jwks","response_types_supported":["id_token"]}}"#
+    );
+    let keys = r#"{"keys":[{"use":"sig","kty":"RSA","kid":"a","alg":"RS256","n":"AQAB","e":"AQAB"}]}"#;
+    for (document, keys, is_good) in [
+        (&*good, keys, true),
+        (&*good.replacen(ISSUER, "https://kubernetes.default.svc.cluster.local", 1), keys, false),
+        (&*good.replace("/openid/v1/jwks", "/elsewhere"), keys, false),
+        (&*good, r#"{"keys":[]}"#, false),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path().to_str().unwrap();
+        let write = |name: &str, content: &str| fs::write(directory.path().join(name), content).unwrap();
+        write("token", "canary");
+        write("document.json", document);
+        write("keys.json", keys);
+        let program = |name: &str, script: &str| {
+            write(name, &format!("#!/bin/sh\nset -eu\n{script}\n"));
+            fs::set_permissions(directory.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        // The API server, and S3, as far as the scripts see them.
+        program(
+            "curl",
+            r#"while [ $# -gt 1 ]; do if [ "$1" = --output ]; then out=$2; fi; echo "$1" >>"$HERE/arguments"; shift; done
+            cat >"$HERE/header"
+            case $1 in
+                https://kubernetes.default.svc/openid/v1/jwks) cp "$HERE/keys.json" "$out" ;;
+                https://kubernetes.default.svc/.well-known/openid-configuration) cp "$HERE/document.json" "$out" ;;
+                *) exit 22 ;;
+            esac"#,
+        );
+        program("aws", r#"test -s "$3"; echo "$1 $2 $4" >>"$HERE/uploads""#);
+        let run = |container: &Value| {
+            let script = container["args"][0].as_str().unwrap();
+            let script = script.replace("/documents", here).replace("/var/run/secrets/api", here);
+            let path = format!("{here}:{}", std::env::var("PATH").unwrap());
+            let mut command = Command::new("/bin/sh");
+            command.args(["-euc", &script]).env("PATH", path).env("HERE", here).envs(variables(container));
+            command.output().unwrap().status.success()
+        };
+
+        assert_eq!(run(&pod["initContainers"][0]), is_good, "{document} {keys}");
+        let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+        assert_eq!(read("header"), "Authorization: Bearer canary");
+        assert!(!read("arguments").contains("canary"));
+        if is_good {
+            assert!(run(&pod["containers"][0]));
+            let bucket = "s3://shop-oidc-123456789012/prod";
+            let expected = format!("s3 cp {bucket}/openid/v1/jwks\ns3 cp {bucket}/.well-known/openid-configuration\n");
+            assert_eq!(read("uploads"), expected);
+        }
+    }
+}
+
+#[test]
+fn every_pod_has_its_token_where_its_variables_say() {
+    let mut seen = Vec::new();
+    for (file, kind) in [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob")] {
+        let workload = find(file, kind);
+        let pod = pod_of(&workload);
+        let container = &pod["containers"][0];
+        let variables = variables_with_config_maps(container, file);
+        let path = Path::new(&variables["AWS_WEB_IDENTITY_TOKEN_FILE"]);
+
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["mountPath"] == path.parent().unwrap().to_str().unwrap()).unwrap();
+        let volumes = pod["volumes"].as_array().unwrap();
+        let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+        let token = &volume["projected"]["sources"][0]["serviceAccountToken"];
+        assert_eq!(token["path"], path.file_name().unwrap().to_str().unwrap());
+        assert_eq!(token["audience"], AUDIENCE);
+        assert!((600..=86_400).contains(&token["expirationSeconds"].as_u64().unwrap()), "{token}");
+        assert_eq!(mount["readOnly"], true);
+        assert_eq!(variables["AWS_REGION"], REGION);
+
+        // The names are those that the crate reads: with them it builds, and without it does not.
+        let provider = WebIdentityCredentialsProvider::builder()
+            .region(aws_types::region::Region::new(variables["AWS_REGION"].clone()))
+            .role_arn(&variables["AWS_ROLE_ARN"])
+            .token_file(path);
+        provider.build().unwrap();
+        let source = fs::read_to_string(root().join("src/environment.rs")).unwrap();
+        for name in variables.keys().filter(|name| name.starts_with("AWS_")) {
+            assert!(source.contains(&format!("\"{name}\"")), "the crate reads {name}");
+        }
+        seen.push(variables["AWS_ROLE_ARN"].clone());
+    }
+    assert_eq!(seen, [role_arn("checkout"), role_arn("oidc-publisher")]);
+
+    let text = ["checkout.yaml", "discovery-publisher.yaml", "eks-webhook.yaml"].map(|file| {
+        let documents = documents(file);
+        Value::from(documents).to_string()
+    });
+    assert!(!text.concat().contains("subPath"), "a subPath mount never rotates");
+}
+
+#[tokio::test]
+async fn each_role_trusts_one_service_account_with_the_policy_that_the_crate_gives() {
+    let iam = template("cloudformation-iam.yaml");
+    let roles: BTreeMap<String, Value> = iam["Resources"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::IAM::Role")
+        .map(|role| (role["Properties"]["RoleName"].as_str().unwrap().to_owned(), role["Properties"].clone()))
+        .collect();
+    let issuer = OidcIssuer::start().await;
+    let mut served = Vec::new();
+    for (file, kind) in
+        [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob"), ("eks-webhook.yaml", "Deployment")]
+    {
+        let workload = find(file, kind);
+        let namespace = workload["metadata"]["namespace"].as_str().unwrap();
+        let name = pod_of(&workload)["serviceAccountName"].as_str().unwrap();
+        let account = find(file, "ServiceAccount");
+        assert_eq!(account["metadata"]["name"], name);
+        assert_eq!(account["metadata"]["namespace"], namespace);
+        let annotations = &account["metadata"]["annotations"];
+        let arn = match annotations["eks.amazonaws.com/role-arn"].as_str() {
+            Some(arn) => {
+                assert_eq!(annotations["eks.amazonaws.com/audience"], AUDIENCE);
+                assert_eq!(annotations["eks.amazonaws.com/token-expiration"], "86400");
+                let given = variables_with_config_maps(&pod_of(&workload)["containers"][0], file);
+                assert_eq!(given.keys().collect::<Vec<_>>(), ["AWS_REGION"], "the webhook sets the others");
+                arn.to_owned()
+            }
+            None => variables_with_config_maps(&pod_of(&workload)["containers"][0], file)["AWS_ROLE_ARN"].clone(),
+        };
+
+        let role = arn.strip_prefix(&role_arn("")).unwrap();
+        let token = issuer.mint(TokenSpec::service_account(namespace, name).issuer(ISSUER).audience(AUDIENCE));
+        let policy = TokenClaims::parse(&token).unwrap().trust_policy(&arn).unwrap();
+        let trust = roles[role]["AssumeRolePolicyDocument"].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(trust).unwrap(), serde_json::from_str::<Value>(&policy).unwrap());
+        served.push(role.to_owned());
+    }
+    served.sort();
+    assert_eq!(served, roles.into_keys().collect::<Vec<_>>(), "no role is left over");
+}
+
+#[test]
+fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
+    for (file, kind) in
+        [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob"), ("eks-webhook.yaml", "Deployment")]
+    {
+        let workload = find(file, kind);
+        let pod = pod_of(&workload);
+        assert_eq!(pod["automountServiceAccountToken"], false, "{file}");
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{file}");
+        assert_eq!(pod["securityContext"]["fsGroup"], pod["securityContext"]["runAsUser"], "{file}");
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{file}");
+        let none = vec![];
+        let containers = pod["containers"].as_array().unwrap();
+        for container in containers.iter().chain(pod["initContainers"].as_array().unwrap_or(&none)) {
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false, "{file}");
+            assert_eq!(context["readOnlyRootFilesystem"], true, "{file}");
+            assert_eq!(context["capabilities"]["drop"], json!(["ALL"]), "{file}");
+            let image = container["image"].as_str().unwrap();
+            assert!(image.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest"), "{image} is pinned");
+        }
+        if kind == "Deployment" {
+            let container = &pod["containers"][0];
+            assert_eq!(container["ports"][0], json!({ "name": "http", "containerPort": 8080 }), "{file}");
+            for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+                assert_eq!(container[probe]["httpGet"], json!({ "path": path, "port": "http" }), "{file}");
+            }
+            assert_eq!(workload["spec"]["selector"]["matchLabels"], workload["spec"]["template"]["metadata"]["labels"]);
+        }
+    }
+    let service = find("checkout.yaml", "Service");
+    assert_eq!(
+        service["spec"]["selector"],
+        find("checkout.yaml", "Deployment")["spec"]["template"]["metadata"]["labels"]
+    );
+}
+
+#[test]
+fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (image, manifest) = (read("examples/kubernetes/Dockerfile"), read("Cargo.toml"));
+    let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
+    assert!(image.contains(&format!("FROM rust:{oldest}-")), "rust-version is {oldest}");
+
+    let mut copied: Vec<_> = image
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY ").filter(|files| !files.starts_with("--from")))
+        .flat_map(|files| files.split(' ').rev().skip(1))
+        .collect();
+    copied.sort_unstable();
+    // All that the manifest names, and the README, which is compiled.
+    assert_eq!(copied, ["Cargo.lock", "Cargo.toml", "README.md", "benches", "examples", "src", "tests"]);
+    assert!(copied.iter().all(|path| root().join(path).exists()));
+
+    let words: Vec<_> = image.split_whitespace().collect();
+    let after = |flag| words.windows(2).filter(move |pair| pair[0] == flag).map(|pair| pair[1].to_owned());
+    let built: Vec<_> = after("--bin").chain(after("--example").map(|name| format!("examples/{name}"))).collect();
+    let mut taken: Vec<_> = words.iter().filter_map(|word| word.strip_prefix("/build/target/release/")).collect();
+    taken.sort_unstable();
+    assert_eq!(built, ["doctor", "service", "examples/whoami"]);
+    assert_eq!(taken, ["doctor", "examples/whoami", "service"]);
+    assert!(image.trim_end().ends_with(r#"ENTRYPOINT ["service"]"#));
+}
+
+#[test]
+fn the_walk_names_every_file() {
+    let walk = fs::read_to_string(folder().join("README.md")).unwrap();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || walk.contains(&format!("]({name})")), "{name}");
+    }
+    assert!(walk.contains(ISSUER) && walk.contains(&format!("s3://shop-oidc-{ACCOUNT}/prod/openid/v1/jwks")));
+}
+
+fn root() -> &'static Path {
+    Path::new(crate::ROOT)
+}
+
+fn folder() -> std::path::PathBuf {
+    root().join("examples/kubernetes")
+}
+
+fn role_arn(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+}
+
+fn documents(file: &str) -> Vec<Value> {
+    let text = fs::read_to_string(folder().join(file)).unwrap();
+    let documents = text.split("\n---\n");
+    documents.map(|document| plain(serde_norway::from_str(document).unwrap())).collect()
+}
+
+fn all_of_kubernetes() -> Vec<Value> {
+    ["checkout.yaml", "discovery-publisher.yaml", "eks-webhook.yaml"].into_iter().flat_map(documents).collect()
+}
+
+fn find(file: &str, kind: &str) -> Value {
+    documents(file).into_iter().find(|document| document["kind"] == kind).unwrap()
+}
+
+fn pod_of(workload: &Value) -> &Value {
+    let job = &workload["spec"]["jobTemplate"]["spec"];
+    let template = if job.is_null() { &workload["spec"] } else { job };
+    &template["template"]["spec"]
+}
+
+fn variables(container: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let listed = container["env"].as_array().into_iter().flatten();
+    listed.map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect()
+}
+
+fn variables_with_config_maps(container: &Value, file: &str) -> BTreeMap<String, String> {
+    let mut all = variables(container);
+    for source in container["envFrom"].as_array().into_iter().flatten() {
+        let map = find(file, "ConfigMap");
+        assert_eq!(map["metadata"]["name"], source["configMapRef"]["name"]);
+        let data = map["data"].as_object().unwrap();
+        all.extend(data.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())));
+    }
+    all
+}
+
+/// A template as CloudFormation makes it of the parameters' defaults.
+fn template(file: &str) -> Value {
+    let mut template = documents(file).remove(0);
+    assert_eq!(template["AWSTemplateFormatVersion"], "2010-09-09");
+    let mut known: BTreeMap<String, String> = [
+        ("AWS::AccountId", ACCOUNT),
+        ("AWS::Region", REGION),
+        ("AWS::Partition", "aws"),
+        ("AWS::URLSuffix", "amazonaws.com"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    for (name, parameter) in template["Parameters"].as_object().unwrap() {
+        known.insert(name.clone(), parameter["Default"].as_str().expect("a default").to_owned());
+    }
+    resolve(&mut template, &known);
+    template
+}
+
+fn resolve(value: &mut Value, known: &BTreeMap<String, String>) {
+    if let Some(text) = value["!Sub"].as_str() {
+        let mut text = text.to_owned();
+        for (name, to) in known {
+            text = text.replace(&format!("${{{name}}}"), to);
+        }
+        assert!(!text.contains("${"), "an unknown name: {text}");
+        *value = Value::from(text);
+    } else if let Some(name) = value["!Ref"].as_str() {
+        let to = known.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        *value = Value::from(to);
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, known)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| resolve(field, known)),
+        _ => {}
+    }
+}
+
+/// YAML as JSON; a tag becomes an object with one field.
+fn plain(value: serde_norway::Value) -> Value {
+    use serde_norway::Value as Yaml;
+
+    match value {
+        Yaml::Tagged(tagged) => json!({ tagged.tag.to_string(): plain(tagged.value) }),
+        Yaml::Sequence(items) => items.into_iter().map(plain).collect(),
+        Yaml::Mapping(fields) => {
+            let named = |(name, field): (Yaml, Yaml)| (name.as_str().expect("a name").to_owned(), plain(field));
+            Value::Object(fields.into_iter().map(named).collect())
+        }
+        other => serde_json::to_value(other).unwrap(),
+    }
+}
