@@ -1,8 +1,10 @@
 //! Makes foreign text fit to print. Every text of a server, a file, a variable or another crate goes through here.
 //!
-//! Two kinds of secrets are removed. Our own token is known: at most 11 letters in a row of it stay, however it was wrapped,
-//! quoted or escaped. Keys and tokens of others are recognized by their form, which is not certain: a key that looks like
-//! words stays, and so does a piece of a key that is no longer than a name.
+//! Two kinds of secrets are removed:
+//!
+//! - Our own token is known. At most 11 letters in a row of it stay, however it was wrapped, quoted or escaped.
+//! - Keys and tokens of others are recognized by their form, which is not certain. A key that looks like words stays. A piece of
+//!   a key stays if it is not longer than a name.
 
 use std::collections::HashSet;
 use std::ops::Range;

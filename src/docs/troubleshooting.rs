@@ -218,7 +218,7 @@
 //!
 //! ## `the answer of STS at … (HTTP …) was cut off`
 //!
-//! The connection broke during the answer, or `its closing tag is missing`. `this is an outage of …`, or of a proxy before STS.
+//! The connection broke during the answer, or `its closing tag is missing`. `this is an outage of …`, or of a proxy in front of STS.
 //! `The exchange is tried again`. If the outage lasts, `look at the AWS Health Dashboard for …`, or `look at the log of that
 //! server`.
 //!

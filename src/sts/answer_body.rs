@@ -32,7 +32,7 @@ pub(super) enum Content {
     },
 }
 
-/// Complete and plausible credentials.
+/// Complete credentials with a plausible expiration.
 pub(super) struct IssuedCredentials {
     pub(super) access_key_id: Zeroizing<String>,
     pub(super) secret_access_key: Zeroizing<String>,
@@ -49,11 +49,11 @@ pub(super) fn content(answer: &Answer) -> Content {
         Body::Whole(bytes) | Body::TooLong(bytes) => bytes,
     };
     let text = utf8(bytes);
-    // XML allows neither before its declaration. Some servers send them.
+    // Some servers send a byte-order mark or white space before the XML declaration. XML allows neither.
     let text = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
     let success = (200..300).contains(&answer.status);
-    // A success in JSON may hold credentials.
-    let json = serde_json::from_str(text).ok().filter(|json: &Value| json.is_object() && !success);
+    // A success in JSON is not read, since it may hold credentials.
+    let json = (!success).then(|| serde_json::from_str(text).ok()).flatten().filter(Value::is_object);
     let name = root_tag(text).split('/').next().unwrap_or_default();
     let local_name = name.rsplit(':').next().unwrap_or_default();
     let operation = local_name.strip_suffix("Response").filter(|operation| OPERATIONS.contains(operation));

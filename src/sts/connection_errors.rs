@@ -84,7 +84,7 @@ impl fmt::Display for SetUpError {
 
 impl StdError for SetUpError {}
 
-/// The next step of whoever reads the error.
+/// Tells the reader of the error what to do.
 pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
     let endpoint = context.endpoint;
     match cause {
@@ -105,7 +105,7 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
         ),
         NoConnection::CertificateTime => format!(
             "the certificate of {endpoint} has expired, or is not valid yet, by the clock of this machine. Compare this clock \
-             with a time server first. If the clock is right, whoever runs {endpoint} (or a proxy that opens TLS) must renew \
+             with a time server first. If the clock is right, the operator of {endpoint} (or of a proxy that opens TLS) must renew \
              the certificate"
         ),
         NoConnection::NotTls if endpoint.starts_with("http://") => format!(

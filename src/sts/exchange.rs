@@ -1,8 +1,12 @@
 //! One exchange: sends the request, reads the answer, and returns credentials or the reason for the failure.
 //!
-//! The SDK's client makes the request, with its endpoint rules and the user's HTTP client. An interceptor takes the answer
-//! away before the SDK reads it. So a cut body is not taken for a whole one, errors in any shape keep their text, at most
-//! 64 KiB are read, and no `SdkError` ever holds keys.
+//! The SDK's client makes the request, with its endpoint rules and the user's HTTP client. But an interceptor takes the answer
+//! away before the SDK reads it, for these reasons:
+//!
+//! - The SDK takes a cut body for a whole one.
+//! - The SDK drops the text of errors that it does not know.
+//! - The SDK reads a body of any length. Here the limit is 64 KiB.
+//! - An `SdkError` may hold keys.
 
 use std::mem;
 use std::time::Duration;
@@ -34,7 +38,7 @@ impl StsClient {
         until: Instant,
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let capture = AnswerCapture::default();
-        let exchanged = async {
+        let answer = async {
             let sent = authentication.send(&self.client, session, &capture).await;
             // If there is an answer, the SDK's error is ignored: the SDK got an empty body.
             match capture.take_answer() {
@@ -43,10 +47,10 @@ impl StsClient {
             }
         };
         // The SDK's own timeouts do not cover the body.
-        let exchanged = timeout_at(until, exchanged).await.unwrap_or(Err((Reason::NoAnswer, None)));
+        let answer = timeout_at(until, answer).await.unwrap_or(Err((Reason::NoAnswer, None)));
         let endpoint = capture.endpoint().unwrap_or_else(|| self.name.clone());
         let exchange = Exchange { client: self, session, authentication, endpoint };
-        match exchanged {
+        match answer {
             Ok(answer) => exchange.judge(&answer),
             Err((reason, text)) => {
                 let unsent = text.is_some() && capture.endpoint().is_none();
