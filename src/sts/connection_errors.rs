@@ -58,7 +58,7 @@ pub(super) fn reason(error: &ConnectorError) -> (Reason, String) {
     (reason, text)
 }
 
-/// The first text is http in place of TLS, the second TLS in place of http.
+/// rustls reports the first text if the server speaks plain http. hyper reports the second if the server speaks TLS.
 const NOT_TLS: &[&str] = &["invalidcontenttype", "invalid http version", "wrong version number", "record overflow"];
 const OTHER_HOST: &[&str] = &["not valid for name", "notvalidforname", "hostname mismatch", "host name"];
 const OTHER_TIME: &[&str] = &["expired", "not valid yet", "not yet valid"];
@@ -125,7 +125,7 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
     }
 }
 
-/// The message shows which step failed, in the words of the operating system, the resolver or the proxy.
+/// The message shows which step failed: the operating system, the resolver and the proxy have their own words.
 fn unreachable(context: &HintContext<'_>) -> String {
     let HintContext { endpoint, region, .. } = *context;
     let message = context.message.to_ascii_lowercase();
