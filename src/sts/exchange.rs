@@ -31,7 +31,7 @@ use crate::scrub::printable;
 
 impl StsClient {
     /// One exchange. It ends at `until`.
-    pub(crate) async fn exchange(
+    pub(super) async fn exchange(
         &self,
         session: &Session,
         authentication: &Authentication<'_>,
