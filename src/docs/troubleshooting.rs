@@ -189,57 +189,57 @@
 //!
 //! ## `no answer from STS at … for …`
 //!
-//! The text has the form `… STS at … for …`, followed by the cause. `no answer from STS at … for … within …`: the time limit
-//! ended the attempt.
+//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …` means
+//! that the time limit ended the attempt.
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `the host of … is not found` | DNS, or a region that does not exist | check `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
-//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that rejects | correct `AWS_ENDPOINT_URL_STS`; check the network |
-//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow the host | allow it there, or add it to `NO_PROXY` |
-//! | `check that this pod can reach …` | connection reset, network policy, or proxy | check each; `if the server there speaks TLS`, write https |
-//! | `check the way to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; if STS is slow, raise `attempt_timeout` |
+//! | `the host of … is not found` | DNS fails, or the region does not exist | check `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
+//! | `nothing accepts connections at …` | the host or port is wrong, or a firewall refuses | correct `AWS_ENDPOINT_URL_STS`; check the network policy |
+//! | `the proxy in HTTPS_PROXY refuses to connect to …` | the proxy does not allow the host | allow the host there, or name it in `NO_PROXY` |
+//! | `check that this pod can reach …` | the connection was reset, or a network policy or proxy is in the way | check each in turn; `if the server there speaks TLS`, write https |
+//! | `check the network path to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
-//! | `another host answers at …`, `not valid for name` | the certificate is for another name | correct the host in `AWS_ENDPOINT_URL_STS` |
-//! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate has expired, or the clock is wrong | renew the certificate, or set the clock |
+//! | `the certificate of … belongs to another host`, `not valid for name` | the certificate names another host | correct the host in `AWS_ENDPOINT_URL_STS` |
+//! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate is old, or the clock is wrong | renew the certificate, or set the clock |
 //! | `the server at … does not speak TLS`, `wrong version number` | the URL has https, the port speaks plain http | check the port, or write http |
 //! | `the server at … speaks TLS`, `invalid HTTP version` | the URL has http, the port speaks TLS | write https |
-//! | `TLS with … fails` | another failure of TLS | follow the text |
+//! | `TLS with … fails` | another failure of TLS | do what the text says |
 //!
 //! ## `nothing could be sent to`
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `this machine has no CA certificates`, `… cannot be trusted without them` | the image has no CA certificates | install `ca-certificates`, or set `SSL_CERT_FILE` |
-//! | `check the region` | the SDK has no endpoint for this region with these switches | check `AWS_REGION`, FIPS and dual stack |
-//! | `No HTTP client was available` | no crate of the program includes an HTTP client | `enable the feature default-https-client of aws-web-identity or of aws-config` |
-//! | `no thread can be started`, `…. The exchange is tried again` | the pids limit | `raise the limit of threads` |
+//! | `this machine has no CA certificates`, `without CA certificates … cannot be trusted` | the image has no CA certificates | install `ca-certificates`, or set `SSL_CERT_FILE` |
+//! | `check the region` | the region has no such endpoint | check `AWS_REGION`, FIPS and dual stack |
+//! | `No HTTP client was available` | no crate of the program brings an HTTP client | `enable the feature default-https-client of aws-web-identity or of aws-config` |
+//! | `no thread can be started`, `…. The exchange is tried again` | the pids limit is reached | `raise the limit of threads` |
 //!
-//! ## `the answer of STS at …`
+//! ## `the answer of STS at … (HTTP …) was cut off`
 //!
-//! The connection ended inside the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! in front of it. `The exchange is tried again`. If it continues, `look at the AWS Health Dashboard for …`, or
-//! `look at the log of that server`.
+//! The connection broke during the answer, or `its closing tag is missing`. `this is an outage of …`, or of a proxy in front of STS.
+//! `The exchange is tried again`. If the outage lasts, `look at the AWS Health Dashboard for …`, or `look at the log of that
+//! server`.
 //!
 //! ## `… does not answer as STS does`
 //!
-//! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
-//! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
-//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
-//! (407).
+//! `a server that is not STS answers at …`, such as a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`,
+//! `HTTPS_PROXY` and `NO_PROXY`. The text describes the answer: `an HTML page`, `an empty body`, `unknown XML`,
+//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`,
+//! `a success document with the status of an error`, `no content type`, or `a proxy that requires a login` (407).
 //!
-//! ## `the answer of …`
+//! ## `the answer of … (HTTP …) for … was not read`
 //!
-//! The answer is compressed or encoded, which STS never does: `something between here and … compresses the answers`. Switch compression off there.
-//! `gzip, not declared`: the same, without the header.
+//! The answer is compressed or encoded, which STS never does. `a proxy, gateway or service mesh in front of … compresses the
+//! answers`: switch compression off there. `gzip, not declared` means that the header for it is missing.
 //!
-//! ## `the credentials from … for … are not usable`
+//! ## `the credentials from … for … cannot be used`
 //!
-//! The answer looks like a success, but something is missing: `has no access key id`, `has no secret access key`, `has no session
-//! token`, `has no Credentials element`, `has no expiration`, `has … for its expiration` (a time, or `a text of … bytes`), `was cut
-//! before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE`, `XML of too many elements`. Either the server is not AWS's
-//! STS, or a proxy changes its answers.
+//! The answer is a success of STS with a fault. It `has no access key id`, `has no secret access key`, `has no session token`,
+//! `has no Credentials element` or `has no expiration`. Or it `has the expiration …`, with the value or `a text of … bytes`. Or it
+//! `was cut before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE` or `XML with too many elements`. The
+//! STS is not AWS's, or a proxy changes its answers.
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
@@ -249,7 +249,7 @@
 //!
 //! ## `STS at … answered …`
 //!
-//! The text names the code, the status and the role, and quotes STS's message. The sections below are sorted by this message.
+//! The text names the error code, the HTTP status and the role, and quotes the message of STS. Search below for that message.
 //!
 //! ## `No OpenIDConnect provider found in your account`
 //!
@@ -344,12 +344,12 @@
 //!
 //! ## `STS limits the calls of … in …`
 //!
-//! `Throttling`, `Rate exceeded`: too many exchanges in the account. Share one provider per process, lengthen the sessions, start
-//! fewer pods at once. The exchange is retried.
+//! `Throttling`, `Rate exceeded`: the account makes too many exchanges. Share one provider per process, lengthen the sessions, and
+//! start fewer pods at once. The exchange is tried again.
 //!
-//! ## `… exchanges of this process with STS at … are under way`
+//! ## `the exchange has not started`
 //!
-//! Many providers of one process make exchanges at once. `share one provider for each role`.
+//! Eight exchanges of this process with that endpoint are running, which is the limit. `share one provider for each role`.
 //!
 //! ## `no … for … came within …`
 //!

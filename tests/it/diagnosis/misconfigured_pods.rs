@@ -123,8 +123,8 @@ async fn eks_proxy_lets_nobody_out() -> Scenario {
     let pod = Pod::of(Rig::start().await).without("AWS_ENDPOINT_URL_STS").with("HTTPS_PROXY", &proxy);
     let statement = "On EKS. HTTPS_PROXY names a proxy that lets nobody through to STS.";
     Scenario::new(statement, pod.called(&proxy, "{proxy}"))
-        .whoami(&["the proxy of HTTPS_PROXY refuses", "NO_PROXY"])
-        .doctor(&["the proxy of HTTPS_PROXY refuses", "NO_PROXY"])
+        .whoami(&["the proxy in HTTPS_PROXY refuses", "NO_PROXY"])
+        .doctor(&["the proxy in HTTPS_PROXY refuses", "NO_PROXY"])
 }
 
 async fn eks_role_does_not_exist() -> Scenario {
@@ -316,8 +316,8 @@ async fn own_proxy_page_answers() -> Scenario {
     rig.sts.set_fault(fault_list::HTML_ERROR);
     let statement = "On a cluster of one's own. A gateway answers in place of STS, with a page of its own.";
     Scenario::new(statement, Pod::of(rig))
-        .whoami(&["an HTML page", "something else than STS answers at http://{sts}"])
-        .doctor(&["an HTML page", "something else than STS answers at http://{sts}"])
+        .whoami(&["an HTML page", "a server that is not STS answers at http://{sts}"])
+        .doctor(&["an HTML page", "a server that is not STS answers at http://{sts}"])
 }
 
 async fn own_signing_key_not_published() -> Scenario {
