@@ -92,7 +92,7 @@
 //! | warning | what it means | what to do |
 //! |---|---|---|
 //! | `no file events of the token file, it is polled` | `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or the directory is missing. A new token is seen within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or choose `watch_token(false)`; mount the volume |
-//! | `the token file changed and its watch did not say so` | file events do not work here, though the system says they do | nothing; it is polled every 5 s from then on |
+//! | `the token file changed without a file event` | file events do not work here, though the system says they do | nothing; it is polled every 5 s from then on |
 //! | `no token` | the file is missing, may not be read, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines); `error` says which, with owner, mode and our uid if it is a matter of permission | as `error` says: mount the volume, set `fsGroup`, name the file itself |
 //! | `the token file is a subPath mount` | it will never change, and so expire | mount the directory |
 //! | `the token has expired in a subPath mount` | it has come to that: the next exchange fails | mount the directory |

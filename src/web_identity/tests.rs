@@ -104,9 +104,9 @@ async fn p12_denial_says_what_to_do() {
          \"arn:aws:iam::123456789012:oidc-provider/issuer.example.com\"},\
          \"Action\":\"sts:AssumeRoleWithWebIdentity\",\"Condition\":{\"StringEquals\":\
          {\"issuer.example.com:sub\":\"system:serviceaccount:shop:orders\",\"issuer.example.com:aud\":\
-         \"sts.amazonaws.com\"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under \
-         the service account that the role names instead. If the statement is there, check that it has no further \
-         condition, and that no resource control policy, service control policy or VPC endpoint policy denies it"
+         \"sts.amazonaws.com\"}}} - if system:serviceaccount:shop:orders must not have this role, run the pod under \
+         a service account that the policy names. If the statement is there, check that it has no further \
+         condition, and that no resource control policy, service control policy or VPC endpoint policy denies the exchange"
     );
 }
 

@@ -221,10 +221,10 @@ mod tests {
             assert_eq!(*Token::new(text).unwrap().into_text(), kept);
         }
         for (text, error) in [
-            (" \r\n", "what the source gave is empty: whoever writes it has not finished, or has failed"),
+            (" \r\n", "what the source gave is empty: its writer has not finished, or has failed"),
             (
                 "{\"id_token\":\"canary\"}",
-                "what the source gave begins with { or [, as JSON or a template does: write the token alone, which is \
+                "what the source gave begins with { or [, like JSON or a template: write only the token, which is \
                  status.token in a TokenRequest or ExecCredential; a JWT begins with eyJ",
             ),
         ] {

@@ -69,11 +69,11 @@ impl Warnings {
         if missed {
             tracing::warn!(
                 %file,
-                "the token file changed and its watch did not say so, as under gVisor, Kata or on a network file system: \
-                 the file is polled more often",
+                "the token file changed without a file event, as under gVisor, Kata or on a network file system: the file is \
+                 polled more often",
             );
         } else {
-            tracing::info!(%file, "the watch of the token file saw a rotation, it is relied on again");
+            tracing::info!(%file, "file events of the token file work again");
         }
     }
 
@@ -237,7 +237,7 @@ mod tests {
         for missed in [false, false, true, true, false, false] {
             warnings.events(file(), missed);
         }
-        assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "relied on again"])), (1, 1), "{}", log.text());
+        assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "work again"])), (1, 1), "{}", log.text());
     }
 
     #[test]
