@@ -198,7 +198,7 @@ async fn a_token_is_retried_until_the_clock_of_sts_reaches_it() {
     let (ready, error) = timeout(Duration::from_secs(60), both).await.expect("it hangs");
     ready.unwrap();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::TokenRejected, true), "{error}");
-    assert!(error.to_string().contains("Compare the clock of"), "{error}");
+    assert!(error.to_string().contains("Compare the clocks of"), "{error}");
     let exchanges = rig.exchanges();
     assert!(exchanges.len() > 2 && exchanges.iter().filter(|key| key.is_some()).count() == 1, "{exchanges:?}");
 }
