@@ -35,7 +35,7 @@ pub(crate) struct WebIdentity {
     sts: Endpoints,
     sts_clock: ServerClock,
     tokens: Tokens,
-    /// What the current attempt waits for before it has a token.
+    /// The error for a caller who gives up before the current attempt has a token.
     waits_for: Mutex<Option<Error>>,
 }
 
@@ -82,7 +82,7 @@ impl WebIdentity {
         }
     }
 
-    /// Whether file events arrive. `None` where none are wanted.
+    /// True if file events arrive. `None` where none are wanted.
     #[cfg(feature = "metrics")]
     pub(crate) fn watch_healthy(&self) -> Option<bool> {
         match &self.tokens {

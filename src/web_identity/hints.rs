@@ -157,7 +157,7 @@ fn role_denied(context: &HintContext<'_>) -> String {
     )
 }
 
-/// Whether the claims can stand in a statement that people paste. Odd or very long claims cannot.
+/// True if the claims can stand in a statement that people paste. Odd or very long claims cannot.
 fn is_printable(claims: &TokenClaims) -> bool {
     let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party()];
     let named = named.into_iter().flatten().chain(claims.audience.iter().map(String::as_str));

@@ -52,13 +52,12 @@ impl LoadedToken {
         self.file.as_ref()?.modified
     }
 
-    /// Whether the file has no name left, so that nobody can replace it. Only a mount of the file itself (a `subPath`
-    /// mount) still leads to it.
+    /// True if the file has no name left, so that nobody can replace it. Only a `subPath` mount still leads to such a file.
     pub(super) fn is_orphan(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.has_no_name)
     }
 
-    /// Whether this is the beginning of a JWT: a writer that fills the file in place has not finished.
+    /// True for the beginning of a JWT. A writer that fills the file in place has not finished then.
     pub(super) fn looks_torn(&self) -> bool {
         let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
         self.text.starts_with("eyJ") && (dots < 2 || self.text.ends_with('.'))

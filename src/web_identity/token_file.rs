@@ -19,9 +19,9 @@ use super::token_format::{self, MAX_BYTES, NotAToken};
 use crate::error::Error;
 use crate::refresh::Failure;
 
-/// Reads the token file within `limit`. For up to [`PATIENCE`] it reads again where the cause may pass by itself: a kubelet
-/// replaces the file under its readers, and some kubelets set its mode only after they publish it. `waits_for` receives the
-/// error for a caller who gives up meanwhile.
+/// Reads the token file within `limit`. Tries again for up to [`PATIENCE`] if the cause may pass by itself: a kubelet replaces
+/// the file under its readers, and some kubelets set its mode only after publication. `waits_for` receives the error for a
+/// caller who gives up meanwhile.
 pub(super) async fn read(path: &Path, limit: Duration, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
     let start = Instant::now();
     let path: Arc<Path> = path.into();

@@ -128,7 +128,7 @@ impl TokenWatch {
         self.state().changes.rotations
     }
 
-    /// Whether file events arrive. `None`: none are wanted.
+    /// True if file events arrive. `None`: none are wanted.
     #[cfg(feature = "metrics")]
     pub(super) fn healthy(&self) -> Option<bool> {
         self.path.is_some().then(|| self.state().schedule.events_work())
@@ -166,7 +166,7 @@ impl TokenWatch {
     }
 }
 
-/// Whether a directory is watched anew, if the watch was renewed.
+/// The result of renewing the watch: true if a directory is watched anew. `None`: there was no need.
 type Watched = Option<Result<bool, WatchError>>;
 
 fn is_new(watched: &Watched) -> bool {
@@ -197,7 +197,7 @@ fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the watch remembers.
+/// The memory of the watch.
 struct WatchState {
     schedule: Schedule,
     changes: Changes,

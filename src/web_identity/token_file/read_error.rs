@@ -13,7 +13,7 @@ use crate::web_identity::token_format::NotAToken;
 /// Why the token file gives no token. Holds no byte of the file.
 pub(in crate::web_identity) enum ReadError {
     Io(io::Error),
-    /// What the path leads to instead: "a directory".
+    /// The path leads to something else, such as "a directory".
     NotAFile(&'static str),
     NotAToken(NotAToken),
     /// The read is under way.
@@ -30,7 +30,7 @@ impl ReadError {
         if metadata.is_file() { Ok(()) } else { Err(Self::NotAFile(kind_of(metadata))) }
     }
 
-    /// Whether the file may become readable within half a second.
+    /// True if the file may become readable within half a second.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Io(error) => matches!(
@@ -119,7 +119,7 @@ impl From<io::Error> for ReadError {
 const MEND_FILE_SYSTEM: &str =
     "check the network or FUSE file system that holds the file. The file is read again once that system answers";
 
-/// What is missing first on the way to the file.
+/// Names the first missing part of the path.
 fn where_it_ends(path: &Path) -> String {
     let directory = path.parent().unwrap_or(path);
     let mounted = format!("Check that the projected volume is mounted at {}", directory.display());

@@ -1,4 +1,4 @@
-//! Which content of the token file is a change: its digest is compared with that of the token which the last exchange used.
+//! Change detection: compares the content of the token file with the token that the last exchange used.
 
 use crate::refresh::Change;
 use crate::web_identity::claims::TokenClaims;
@@ -17,7 +17,7 @@ pub(super) struct Changes {
     pub(super) rotations: u64,
 }
 
-/// What the last exchange used, or what was reported last.
+/// The content that new content is compared with: the last that an exchange used or that was reported.
 #[derive(Default, Eq, PartialEq)]
 enum Reference {
     /// Nobody has asked for a token yet, so the first token is no change.

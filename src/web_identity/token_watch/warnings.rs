@@ -10,7 +10,7 @@ use super::error::WatchError;
 use crate::error::{Error, date};
 use crate::web_identity::loaded_token::{Digest, LoadedToken};
 
-/// What has been logged of each state, so that nothing is logged twice.
+/// The states that have been logged, so that nothing is logged twice.
 #[derive(Default)]
 pub(super) struct Warnings {
     mode_is_logged: bool,
