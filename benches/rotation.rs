@@ -1,7 +1,7 @@
 //! How soon a new token is seen, and what it costs to look out for it.
 //!
-//! Seen means: `status()` tells its claims. Beside it in the same run, on the same kind of volume: a watch on the file itself,
-//! which most programs have, and reading the file for each request, which needs no watch.
+//! Seen means: `status()` tells its claims. Beside it in the same run, on the same kind of volume: a watch on the file
+//! itself, which most programs have, and reading the file for each request, which needs no watch.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod support;
@@ -115,9 +115,10 @@ fn a_read_per_request(requests: u32) {
     runtime.block_on(provider.shutdown());
 }
 
-/// Hours in which nothing happens, in an instant: Tokio's clock is stopped and jumps from timer to timer, while all that the
-/// provider does in that time is truly done. Counted is what is more than without a provider: how often the runtime or another
-/// thread woke up, and the processor time of all threads. Each minute a kubelet compares its files, which gives events.
+/// Hours in which nothing happens, in an instant: Tokio's clock is stopped and jumps from timer to timer, while all
+/// that the provider does in that time is truly done. Counted is what is more than without a provider: how often the
+/// runtime or another thread woke up, and the processor time of all threads. Each minute a kubelet compares its files,
+/// which gives events.
 fn idle_hour(how: &str, events: bool) {
     // Fewer than until the next exchange of a session that is as long as can be: sockets need a real clock.
     let hours = if short() { 1 } else { 7 };

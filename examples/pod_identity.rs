@@ -1,8 +1,10 @@
-//! One program for any pod and for the laptop: web identity (IRSA) if the variables are injected, else EKS Pod Identity, else
-//! the credentials that aws-config finds. Those of a pod are refreshed in the background.
+//! One program for every pod and for a laptop.
 //!
-//! `cargo run --example pod_identity` says who we are. With `--watch` it tells of each refresh, until it is
-//! stopped. The settings come from the environment, as in a pod. Exit status 0, or 1 with the reason.
+//! The program uses web identity (IRSA) if its variables are set, otherwise EKS Pod Identity, otherwise the credentials
+//! that aws-config finds. In a pod, credentials are refreshed in the background.
+//!
+//! `cargo run --example pod_identity` prints the role. With `--watch` it also prints each refresh, until you stop it.
+//! The settings come from the environment. The exit status is 0, or 1 with the reason.
 
 #[macro_use]
 mod output;
@@ -36,7 +38,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
 
-    let identity = identity.ok_or("these credentials are not refreshed in the background")?;
+    let identity =
+        identity.ok_or("--watch needs a pod: aws-config's own credentials are not refreshed in the background")?;
     let mut updates = identity.updates();
     let mut expiry = identity.status().expiry;
     loop {
@@ -49,7 +52,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The first that is set up. Its failure is an error, and never the next one's turn. None: what aws-config finds.
+/// The first provider that is set up. Its failure is an error; the next one is not tried. `None`: use aws-config's own.
 async fn identity(base: &SdkConfig) -> Result<Option<BackgroundCredentialsProvider>, aws_web_identity::Error> {
     let not_set_up = match WebIdentityCredentialsProvider::builder().configure(base).connect().await {
         Ok(identity) => return Ok(Some(identity.into())),
@@ -57,11 +60,11 @@ async fn identity(base: &SdkConfig) -> Result<Option<BackgroundCredentialsProvid
         Err(error) => return Err(error),
     };
     if env::var_os("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
-        // Reads the token file anew at each call.
+        // This provider reads the token file at each call.
         let agent = EcsCredentialsProvider::builder().build();
         let agent = BackgroundCredentialsProvider::builder(agent).name("EKS Pod Identity").configure(base);
         return agent.connect().await.map(Some);
     }
-    // A pod without an identity of its own must not become the node.
+    // In a pod, aws-config would find the node's role. A pod must never act as the node.
     if not_set_up.is_not_injected() { Err(not_set_up) } else { Ok(None) }
 }

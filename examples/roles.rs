@@ -1,6 +1,9 @@
-//! More than one role and one SDK client, with everything embedded: a second role for the same token, a role in another
-//! account assumed with the first, one provider for all who ask for the same, and somebody else's provider behind the
-//! same engine.
+//! Shows a program with more than one role, without AWS and without a cluster.
+//!
+//! - A second role that trusts the same token.
+//! - A chained role in another account, assumed with the credentials of the first role.
+//! - A registry, through which equal providers share one.
+//! - A provider of aws-config that is refreshed in the background.
 //!
 //! `cargo run --example roles --features test-util`
 
@@ -20,7 +23,7 @@ const LAKE: &str = "arn:aws:iam::210987654321:role/lake";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // What a cluster and AWS would bring.
+    // In production this part is the cluster and AWS.
     let issuer = OidcIssuer::start().await;
     let directory = tempfile::tempdir()?;
     let volume = ProjectedVolume::new(directory.path())?;
@@ -50,23 +53,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A second role that trusts the same token.
     let billing = orders.to_builder().role_arn(BILLING).connect().await?;
-    say!("another, same token     {}", who(billing.install(base.clone())).await?);
+    say!("second, same token      {}", who(billing.install(base.clone())).await?);
 
-    // A role in another account, assumed with the first one's credentials; its policies decide by the tag.
+    // A chained role in another account. Its policies can check the tag.
     let lake = orders.assume_role(LAKE).external_id("shop").tags([("tenant", "blue")]).connect().await?;
     say!("chained, other account  {}", who(lake.install(base.clone())).await?);
 
-    // Parts of a program that each build their own share one.
+    // Two parts of a program ask for the same provider.
     let registry = Registry::default();
     let before = sts.calls().len();
     let (one, other) = tokio::try_join!(registry.connect(builder()), registry.connect(builder()))?;
     let key =
         |provider: &WebIdentityCredentialsProvider| provider.current().map(|keys| keys.access_key_id().to_owned());
-    say!("two of a registry       {} exchange, one key: {}", sts.calls().len() - before, key(&one) == key(&other));
+    say!("two from a registry     {} exchange, one key: {}", sts.calls().len() - before, key(&one) == key(&other));
 
-    // Any provider of the SDK's traits: here a chain, which then never fetches inside a request.
+    // Any provider of the SDK can be refreshed in the background, such as this chain.
     let chain = CredentialsProviderChain::first_try("Orders", orders);
     let any = BackgroundCredentialsProvider::builder(chain).name("a chain").connect().await?;
-    say!("a chain behind it       {}", who(any.install(base.clone())).await?);
+    say!("a chain of aws-config   {}", who(any.install(base.clone())).await?);
     Ok(())
 }

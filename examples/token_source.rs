@@ -1,10 +1,11 @@
-//! Credentials for a GitHub Actions job: the token is not in a file, the runner gives it over HTTP.
+//! Credentials for a GitHub Actions job. There the token is not in a file: the runner gives it over HTTP.
 //!
-//! `cargo run --example token_source` in a job with `permissions: id-token: write`, which sets
-//! `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`; and with `AWS_ROLE_ARN`, `AWS_REGION` and, for an STS
-//! that is not AWS's, `AWS_ENDPOINT_URL_STS`. Prints who the job is to AWS. Exit status 0, or 1 with the reason.
+//! Run `cargo run --example token_source` in a job with `permissions: id-token: write`. The runner then sets
+//! `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`. Set `AWS_ROLE_ARN` and `AWS_REGION`, and
+//! `AWS_ENDPOINT_URL_STS` for an STS that is not AWS's. The program prints the job's role. The exit status is 0, or 1
+//! with the reason.
 //!
-//! What GitHub's endpoint expects and answers:
+//! GitHub documents the endpoint here:
 //! <https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token>
 
 #[macro_use]
@@ -15,40 +16,51 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::byte_stream::ByteStream;
 use aws_web_identity::WebIdentityCredentialsProvider;
 use aws_web_identity::token_source::{ProvideToken, Token, TokenError, future};
-use reqwest::Url;
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// The OIDC endpoint of the runner that a job runs on.
+/// The OIDC endpoint of the runner.
 pub(crate) struct GithubActions {
-    http: reqwest::Client,
-    url: Url,
+    /// The SDK's HTTP client. Any other client works, too.
+    http: Connector,
+    url: String,
     request_token: String,
 }
 
 impl GithubActions {
-    /// As the runner says it in its variables. The audience is whom the tokens are for.
+    /// Reads the runner's variables. The IAM OIDC provider must list the audience.
     pub(crate) fn from_env(audience: &str) -> Result<Self> {
         let variable = |name| {
             env::var(name).map_err(|_| format!("{name} is not set: does the job have `permissions: id-token: write`?"))
         };
-        Self::new(&variable("ACTIONS_ID_TOKEN_REQUEST_URL")?, variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?, audience)
+        Ok(Self::new(&variable("ACTIONS_ID_TOKEN_REQUEST_URL")?, variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?, audience))
     }
 
-    pub(crate) fn new(url: &str, request_token: String, audience: &str) -> Result<Self> {
-        let mut url = Url::parse(url)?;
-        url.query_pairs_mut().append_pair("audience", audience);
-        Ok(Self { http: reqwest::Client::new(), url, request_token })
+    /// The URL must have a query already, as the runner's has.
+    pub(crate) fn new(url: &str, request_token: String, audience: &str) -> Self {
+        let http = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
+        Self { http, url: format!("{url}&audience={audience}"), request_token }
     }
 
     async fn ask(&self) -> Result<Token> {
-        let answer = self.http.get(self.url.clone()).bearer_auth(&self.request_token).send().await;
-        // The URL in its errors is of no use to a reader, and long.
-        let answer = answer.and_then(reqwest::Response::error_for_status).map_err(reqwest::Error::without_url)?;
-        let answer: serde_json::Value = serde_json::from_slice(&answer.bytes().await?)?;
-        Ok(Token::new(answer["value"].as_str().ok_or("the answer has no text in `value`")?)?)
+        let mut request = HttpRequest::empty();
+        request.set_uri(self.url.as_str())?;
+        request.headers_mut().try_insert("authorization", format!("Bearer {}", self.request_token))?;
+        let answer = self.http.call(request).await?;
+        let status = answer.status();
+        let body = ByteStream::new(answer.into_body()).collect().await?.into_bytes();
+        if !status.is_success() {
+            return Err(format!("the runner answers with status {status}").into());
+        }
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        Ok(Token::new(answer["value"].as_str().ok_or("the runner's answer has no text in `value`")?)?)
     }
 }
 
@@ -60,7 +72,7 @@ impl ProvideToken for GithubActions {
 
 impl fmt::Debug for GithubActions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GithubActions").field("host", &self.url.host_str()).finish_non_exhaustive()
+        f.debug_struct("GithubActions").finish_non_exhaustive()
     }
 }
 
@@ -78,5 +90,5 @@ async fn main() -> ExitCode {
 async fn run() -> Result<String> {
     let source = GithubActions::from_env("sts.amazonaws.com")?;
     let identity = WebIdentityCredentialsProvider::builder().token_source(source).connect().await?;
-    Ok(identity.status().assumed_role_arn.unwrap_or_else(|| "(STS did not say who)".to_owned()))
+    Ok(identity.status().assumed_role_arn.unwrap_or_else(|| "STS did not name the role".to_owned()))
 }

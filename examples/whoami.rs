@@ -1,7 +1,7 @@
-//! Who this pod is to AWS: from the environment alone, against whatever STS that names.
+//! Prints the role that this pod has in AWS, or the reason why it has none, and what to do.
 //!
-//! `cargo run --example whoami [-- --json]`, with `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and, for an STS
-//! that is not AWS's, `AWS_ENDPOINT_URL_STS`. Exit status 0, or 1 with the reason and what to do.
+//! `cargo run --example whoami [-- --json]` reads `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_REGION`, and
+//! `AWS_ENDPOINT_URL_STS` for an STS that is not AWS's. The exit status is 0 with a role and 1 without.
 
 #[macro_use]
 mod output;
@@ -41,20 +41,21 @@ async fn main() -> ExitCode {
     }
 }
 
-/// As `Builder::connect`, but it says what is waited for, and does not wait for what only somebody else can mend.
+/// Waits for credentials like `Builder::connect`. Unlike it, prints the reason for the wait, and does not wait for a
+/// token file whose content only a person can correct.
 async fn connect() -> Result<WebIdentityCredentialsProvider, Error> {
     let identity = WebIdentityCredentialsProvider::builder().wait_timeout(PATIENCE).build()?;
     let outcome = tokio::select! {
-        // Without credentials any will do.
+        // Any credentials last for at least zero seconds.
         outcome = identity.valid_for(Duration::ZERO) => outcome.map(drop),
-        error = hopeless(&identity) => Err(error),
+        error = error_that_stays(&identity) => Err(error),
     };
     outcome.map(|()| identity)
 }
 
-/// Resolves with an error that waiting does not mend. Says of each other one that it is waited out.
-async fn hopeless(identity: &WebIdentityCredentialsProvider) -> Error {
-    let (start, mut told) = (Instant::now(), None);
+/// Resolves with an error that waiting does not remove. Prints each other error once.
+async fn error_that_stays(identity: &WebIdentityCredentialsProvider) -> Error {
+    let (start, mut printed) = (Instant::now(), None);
     loop {
         sleep(Duration::from_millis(20)).await;
         let left = PATIENCE.saturating_sub(start.elapsed()).as_secs();
@@ -62,14 +63,14 @@ async fn hopeless(identity: &WebIdentityCredentialsProvider) -> Error {
             Some(error) if error.kind() == ErrorKind::TokenUnavailable && !error.is_transient() && has_token_file() => {
                 return error;
             }
-            // It ends the waiting by itself.
+            // `valid_for` returns this one at once.
             Some(error) if error.kind() == ErrorKind::InvalidConfiguration => {}
-            Some(error) if told != Some(error.kind()) => {
-                told = Some(error.kind());
+            Some(error) if printed != Some(error.kind()) => {
+                printed = Some(error.kind());
                 complain!("whoami: waiting up to {left} s more: {error}");
             }
-            None if told.is_none() && start.elapsed() > Duration::from_secs(1) => {
-                told = Some(ErrorKind::TimedOut);
+            None if printed.is_none() && start.elapsed() > Duration::from_secs(1) => {
+                printed = Some(ErrorKind::TimedOut);
                 complain!("whoami: waiting up to {left} s more: the token or STS has not answered yet");
             }
             _ => {}
@@ -77,7 +78,7 @@ async fn hopeless(identity: &WebIdentityCredentialsProvider) -> Error {
     }
 }
 
-/// A file that is there stays what it is; one that is missing may still be written.
+/// A missing file may still be written. An existing file is replaced only when the kubelet rotates the token.
 fn has_token_file() -> bool {
     env::var_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some_and(|file| Path::new(&file).exists())
 }

@@ -1,4 +1,4 @@
-//! Work that may block, on a thread that may.
+//! Threads for calls that block.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::thread;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Starts the work on a blocking thread of the current runtime. `None` if no thread can be started.
+/// Runs the work on a blocking thread of the current runtime. `None` if no thread can be started.
 pub(crate) fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
     if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
         return None;
@@ -21,7 +21,8 @@ pub(crate) fn thread_can_start() -> bool {
     thread::Builder::new().spawn(|| {}).is_ok()
 }
 
-/// Tokio panicked for want of a thread. It is not asked again before a thread can start: each panic is printed.
+/// Tokio could not start a thread, and panicked. Each panic is printed, so Tokio is not asked again until a thread can
+/// start.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// What to do about a thread that cannot be started.

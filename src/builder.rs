@@ -1,19 +1,27 @@
-//! The front door: environment and `SdkConfig` in, a provider that can work out.
+//! The builder of a web identity, and the settings that the builders keep.
 
-mod arn;
-mod assume_role;
-mod background;
-mod endpoint;
-mod parse;
+mod assume_role_builder;
+mod background_builder;
+mod endpoint_url;
+mod engine_settings;
+mod invalid_value;
+mod missing_settings;
+mod region;
 mod registry;
-mod role_and_token;
+mod role_arn;
+mod session_name;
+mod session_settings;
 mod settings;
-mod standby;
+mod standbys;
 mod tags;
+mod token_file;
+mod warnings;
 mod web_identity_provider;
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
@@ -21,32 +29,33 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use tokio::runtime::Handle;
 
-pub use self::assume_role::AssumeRoleBuilder;
-pub use self::background::BackgroundBuilder;
-use self::endpoint::RawUrl;
+pub use self::assume_role_builder::AssumeRoleBuilder;
+pub use self::background_builder::BackgroundBuilder;
+use self::endpoint_url::RawUrl;
+use self::invalid_value::Shown;
 pub use self::registry::Registry;
-use self::settings::{Settings, Shared};
-use self::standby::RawStandby;
 pub use self::web_identity_provider::WebIdentityCredentialsProvider;
 #[cfg(any(test, fuzzing))]
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::refresh::{ExpiredPolicy, ShutdownWhen};
-use crate::web_identity::SourceConfig;
 use crate::web_identity::token_source::ProvideToken;
+use crate::web_identity::{SourceConfig, WebIdentity};
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
-/// In a pod that the EKS webhook has prepared nothing need be set but the region, which it often sets too. What is set
-/// here wins over what [`configure`](Self::configure) took, and that over environment variables; an empty variable counts
-/// as absent. Variables are read once, by [`build`](Self::build) or [`connect`](Self::connect), and these check all
-/// values, so that a mistake shows at start and not in the first failing request. No runtime is
-/// needed. What a setting accepts is the rule of
-/// STS's [`AssumeRoleWithWebIdentity`] unless said otherwise; a value that breaks it is a [`BuildError`] that names the
-/// setting, the value and the way out.
+/// In a pod that the EKS webhook has prepared, only the region may be missing, and the webhook often sets that too. The
+/// builder looks for each value in this order: its own methods, the config of [`configure`](Self::configure),
+/// environment variables, the default. An empty variable counts as absent.
 ///
-/// Each setting can be replaced, and cleared: methods that take an `Option`, or what becomes one, read `None` as "not set". To
-/// clear a text there is a method with `set_` before its name, as in the SDK's own builders.
+/// [`build`](Self::build) and [`connect`](Self::connect) read the variables once and check every value. So a mistake
+/// shows at start, and not in the first request that fails. A wrong value gives a [`BuildError`], which names the
+/// setting, the value and the remedy. The rules are those of STS's [`AssumeRoleWithWebIdentity`] unless a method says
+/// otherwise.
+///
+/// Every setting can be replaced and cleared. A method that takes an `Option`, or a value that converts into one, reads
+/// `None` as "not set". For a text there is a second method whose name begins with `set_`, as in the SDK's own
+/// builders.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -74,234 +83,254 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Takes over from the SDK's config what STS needs: region, HTTP client, FIPS, dual stack, time source, app name
-    /// and the endpoint of STS. Called again, the later config replaces the earlier one.
+    /// Takes from the SDK's config what STS needs: region, HTTP client, FIPS, dual stack, time source, app name and the
+    /// endpoint of STS. A later call replaces the config of an earlier one.
     ///
-    /// The endpoint is the one that the config has for STS (`AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the
-    /// profile's `services` section), never [`SdkConfig::endpoint_url`]: that is often an object store's, and the token
-    /// would be sent there. Timeouts, retries, credentials and identity cache stay the config's own. The STS client has
-    /// [a connect timeout of its own](Self::connect_timeout), for which the HTTP client keeps a second pool of connections.
+    /// The endpoint is the one that the config has for STS: `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, or the
+    /// `services` section of the profile. The provider never uses [`SdkConfig::endpoint_url`], because that is often an
+    /// object store's, which would receive the token. Timeouts, retries, credentials and identity cache are not taken
+    /// over. The STS client has [a connect timeout of its own](Self::connect_timeout), and therefore a connection pool
+    /// of its own.
     ///
-    /// A config without an HTTP client leaves the provider its own: hyper and rustls, as the SDK's default client (feature
-    /// `default-https-client`). Without that feature the SDK's default client serves, if another crate of the program
-    /// enables it, as aws-config does; without either each exchange fails and says so. The client of our own heeds `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, but a loopback endpoint never
-    /// goes through a proxy. It trusts the machine's CA certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead;
-    /// `AWS_CA_BUNDLE` is not read. If the host has several addresses, an attempt that gets no answer is followed by one that
-    /// begins with another address.
+    /// If the config has no HTTP client, the provider makes one with hyper and rustls, like the SDK's default client
+    /// (feature `default-https-client`). Without that feature the provider uses the SDK's default client, if another
+    /// crate of the program enables it, as aws-config does. Without either, each exchange fails with an error that says
+    /// so.
+    ///
+    /// Our own client behaves as follows:
+    ///
+    /// - It uses `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. A loopback endpoint never goes through a
+    ///   proxy.
+    /// - It trusts the CA certificates of the machine, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead. It does
+    ///   not read `AWS_CA_BUNDLE`.
+    /// - If the host has several addresses and one of them does not answer, the next attempt begins with another
+    ///   address.
     pub fn configure(mut self, config: &SdkConfig) -> Self {
-        self.settings.shared = Some(Shared::from(config));
-        self.settings.like = None;
+        self.settings.configure(config);
         self
     }
 
-    /// The role to assume, by its ARN. Default: `AWS_ROLE_ARN`, which the EKS webhook sets from the service account's
-    /// annotation `eks.amazonaws.com/role-arn`.
+    /// Sets the ARN of the role to assume. Default: `AWS_ROLE_ARN`, which the EKS webhook sets from the annotation
+    /// `eks.amazonaws.com/role-arn` of the service account.
     ///
-    /// At AWS `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, of the region's partition. At an [endpoint](Self::endpoint_url) of
-    /// another server, what that calls its roles: 20 to 2048 characters without blanks, with a colon. An error: anything else, a SAML pair
-    /// of role and provider, a placeholder that was not replaced.
+    /// AWS takes `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, in the partition of the region. At an
+    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2048
+    /// characters without blanks, with a colon. Any other value is an error, and so are a SAML pair of role and
+    /// provider, and a placeholder that was not replaced.
     pub fn role_arn(mut self, arn: impl Into<String>) -> Self {
         self.settings.role_arn = Some(arn.into());
         self
     }
 
-    /// The file with the service account's token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS webhook sets.
+    /// Sets the path of the file with the service-account token. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`, which the EKS
+    /// webhook sets.
     ///
-    /// The kubelet [projects it](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken)
-    /// into the pod and replaces it when 80 % of the token's life are over. It need not exist yet. An error: what
-    /// cannot be a file's path, such as a URL, a path with `~` or a variable that nobody replaced, quotes around it, or a
-    /// token.
+    /// The kubelet [projects the
+    /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod, and
+    /// replaces it after 80 % of the token's lifetime. The file need not exist when the provider is built. The
+    /// following values are errors: a URL, a path with `~` or with a variable that was not replaced, a path in quotes,
+    /// and a token itself.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.new_token();
-        self.settings.token_file = Some(path.into());
+        self.settings.token = Some(TokenSetting::File(path.into()));
         self
     }
 
-    /// Where tokens come from if not from a file: see [`token_source`](crate::token_source). Unset: from the file. With it
-    /// `AWS_WEB_IDENTITY_TOKEN_FILE` is neither needed nor heeded, nor are [`token_poll_interval`](Self::token_poll_interval)
-    /// and [`watch_token`](Self::watch_token); the role is.
+    /// Sets a source of tokens other than a file: see [`token_source`](crate::token_source). Default: the tokens come
+    /// from the file.
     ///
-    /// To share one source among providers give each a clone of an [`Arc`](std::sync::Arc) with the source in it.
-    ///
-    /// An error: [`token_file`](Self::token_file) beside it. On a builder of
-    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) either takes the place of what the provider had.
+    /// With a source the provider ignores `AWS_WEB_IDENTITY_TOKEN_FILE`,
+    /// [`token_poll_interval`](Self::token_poll_interval) and [`watch_token`](Self::watch_token). A source and a
+    /// [`token_file`](Self::token_file) replace each other: the later call counts. To share one source among providers,
+    /// give each of them a clone of an [`Arc`](std::sync::Arc) with the source in it.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
-        self.settings.new_token();
-        self.settings.token_source = Some(SourceConfig::new(source));
+        self.settings.token = Some(TokenSetting::Source(SourceConfig::new(source)));
         self
     }
 
-    /// The name of the session, as CloudTrail shows it. Default: `AWS_ROLE_SESSION_NAME`; else the pod's name, from
-    /// `HOSTNAME` (its last 64 characters, what is not allowed becoming `-`), unless it looks like a token or key; else this
-    /// crate's name and a random number. It stays the same for the process.
+    /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
     ///
-    /// 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
+    /// Default: `AWS_ROLE_SESSION_NAME`. Otherwise the pod's name from `HOSTNAME`: its last 64 characters, with `-` in
+    /// place of characters that are not allowed. If there is no such name, or if it looks like a token or key, the
+    /// default is the name of this crate with a random number. The default stays the same for the whole process.
     pub fn session_name(self, name: impl Into<String>) -> Self {
         self.set_session_name(Some(name.into()))
     }
 
-    /// As [`session_name`](Self::session_name). `None`: the default.
+    /// Like [`session_name`](Self::session_name). `None` restores the default.
     pub fn set_session_name(mut self, name: Option<String>) -> Self {
-        self.settings.session_name = name;
+        self.settings.session.name = name;
         self
     }
 
-    /// How long credentials shall live: whole seconds, 900 (15 min) to 43 200 (12 h). Unset or `None`: STS's default,
-    /// one hour.
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43 200 (12 h). Unset or `None`: the
+    /// default of STS, one hour.
     ///
-    /// STS refuses what is longer than the role's `MaxSessionDuration`, one hour unless it was raised.
+    /// STS refuses a length above the role's `MaxSessionDuration`, which is one hour unless it was raised.
     pub fn session_length(mut self, length: impl Into<Option<Duration>>) -> Self {
-        self.settings.session_length = length.into();
+        self.settings.session.length = length.into();
         self
     }
 
-    /// A session policy, in JSON: the credentials may do what both it and the role allow. Unset: what the role allows.
+    /// Sets a session policy in JSON, of at most 2048 characters. The session may do what both this policy and the role
+    /// allow. Default: no session policy.
     ///
-    /// At most 2048 characters. What STS makes of policy and [`policy_arns`](Self::policy_arns) together has a limit,
-    /// too, which only STS can tell.
+    /// STS packs this policy and the [`policy_arns`](Self::policy_arns) into one format, which has another limit. Only
+    /// STS can tell whether they fit.
     pub fn policy(self, json: impl Into<String>) -> Self {
         self.set_policy(Some(json.into()))
     }
 
-    /// As [`policy`](Self::policy). `None`: no session policy, which widens what a session may do.
+    /// Like [`policy`](Self::policy). `None` removes the session policy, which widens what the session may do.
     pub fn set_policy(mut self, json: Option<String>) -> Self {
-        self.settings.policy = json;
+        self.settings.session.policy = json;
         self
     }
 
-    /// Managed policies that limit the session as [`policy`](Self::policy) does, by their ARNs, at most 10. Called
-    /// again, the later list replaces the earlier one; an empty list, `[""; 0]`, takes it out.
+    /// Sets up to 10 managed policies, by their ARNs, which limit the session as [`policy`](Self::policy) does. A later
+    /// list replaces an earlier one. An empty list, `[""; 0]`, removes all.
     pub fn policy_arns(mut self, arns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.settings.policy_arns = arns.into_iter().map(Into::into).collect();
+        self.settings.session.policy_arns = arns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else `AWS_REGION`, else
-    /// `AWS_DEFAULT_REGION`. There is no further default, least of all us-east-1: without a region, an error. At AWS an error, too: what is
-    /// not called as its regions are, such as `us-east-1-fips`, `aws-global` or a zone.
+    /// Sets the region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else
+    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
     ///
-    /// The credentials are good in every region of the partition.
+    /// There is no other default: a missing region is an error, and us-east-1 is never assumed. At AWS a name that no
+    /// region has is an error too, such as `us-east-1-fips`, `aws-global` or an availability zone. The credentials are
+    /// valid in every region of the partition.
     pub fn region(mut self, region: impl Into<Option<Region>>) -> Self {
         self.settings.region = region.into();
         self
     }
 
-    /// Where STS is, if not where AWS has it: a VPC endpoint, a FIPS endpoint, a server that speaks the same protocol.
-    /// Default: what [`configure`](Self::configure) has for STS; without `configure`, `AWS_ENDPOINT_URL_STS`, else
-    /// `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true
-    /// ([as in every SDK](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html)).
+    /// Sets the URL of STS if AWS's own endpoint of the region is not meant: a VPC endpoint, a FIPS endpoint, or
+    /// another server that speaks the same protocol.
     ///
-    /// `https://HOST`, with a port or path if need be; no user name, no query. Plain http is for loopback; anywhere else it
-    /// is allowed, with a warning. An error beside FIPS or dual stack, which the SDK does not combine with an endpoint.
+    /// Default: the endpoint that [`configure`](Self::configure) has for STS. Without `configure`:
+    /// `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true ([as in
+    /// every SDK](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html)).
+    ///
+    /// The form is `https://HOST`, with a port or path if need be, and without user name or query. Plain http is meant
+    /// for loopback; elsewhere it is allowed with a warning. An endpoint together with FIPS or dual stack is an error,
+    /// because the SDK does not combine them.
     pub fn endpoint_url(self, url: impl Into<String>) -> Self {
         self.set_endpoint_url(Some(url.into()))
     }
 
-    /// As [`endpoint_url`](Self::endpoint_url). `None`: the default.
+    /// Like [`endpoint_url`](Self::endpoint_url). `None` restores the default.
     pub fn set_endpoint_url(mut self, url: Option<String>) -> Self {
         self.settings.endpoint_url = url.map(RawUrl);
         self
     }
 
-    /// Another region whose STS is asked when that of [`region`](Self::region) is away. May be repeated: they are asked in
-    /// their order. Default: none.
+    /// Adds a region whose STS is asked when the STS of [`region`](Self::region) does not answer. Several standbys are
+    /// asked in the order in which they were added. Default: none.
     ///
     /// AWS [documents](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html) that
-    /// credentials from any of its STS endpoints are good in all regions, and leaves failing over to its users. After two
-    /// attempts in a row that found STS unreachable or failing (with nothing usable: after one) the next goes to the first
-    /// standby, then to the next, then home, and around again. A success, and any answer of STS's own such as throttling or
-    /// a denial, starts over at home. FIPS and dual stack are as at home. A standby where STS is not
-    /// [activated](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html) is dropped at
-    /// its first answer, with a warning. More: [`docs::standby`](crate::docs::standby).
+    /// credentials of any STS endpoint are valid in all regions, and leaves failover to its users. The provider turns
+    /// to the first standby after two attempts in a row that found STS unreachable or failing. Without valid
+    /// credentials one such attempt is enough. The next standbys follow, then the home region, and so on in a circle.
+    /// After a success, and after any answer of STS itself, such as throttling or a denial, the next attempt goes home
+    /// again.
     ///
-    /// An error: a region of another partition, one that is home or given twice, and any beside an endpoint of STS that was
-    /// given for home, for the token would be sent to another STS than that: use
-    /// [`standby_endpoint_url`](Self::standby_endpoint_url).
+    /// FIPS and dual stack are the same as at home. A standby where STS is not
+    /// [activated](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html) is dropped
+    /// at its first answer, with a warning. More: [`docs::standby`](crate::docs::standby).
+    ///
+    /// The following are errors: a region of another partition, the home region itself, a region that was added twice,
+    /// and any region beside an endpoint of STS that was set for home. In the last case the token would go to another
+    /// STS than that one: use [`standby_endpoint_url`](Self::standby_endpoint_url).
     pub fn standby_region(mut self, region: Region) -> Self {
         self.settings.standbys.push(RawStandby::Region(region));
         self
     }
 
-    /// As [`standby_region`](Self::standby_region), by its URL: a VPC endpoint, another zone of an STS that is not AWS's. It
-    /// must know the role and accept the token, and its credentials must be good wherever they are used. May be repeated,
-    /// also beside standby regions.
+    /// Adds a standby by its URL: a VPC endpoint, or another zone of an STS that is not AWS's. It works like
+    /// [`standby_region`](Self::standby_region), and both can be mixed.
     ///
-    /// What a URL may be is said at [`endpoint_url`](Self::endpoint_url). An error: the URL of home, or one given twice.
+    /// The standby must know the role and accept the token, and its credentials must be valid wherever they are used.
+    /// The URL follows the rules of [`endpoint_url`](Self::endpoint_url). The URL of home, and a URL that was added
+    /// twice, are errors.
     pub fn standby_endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.settings.standbys.push(RawStandby::Url(RawUrl(url.into())));
         self
     }
 
-    /// Takes out all standbys that were given so far. A builder of
-    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) begins with those of its provider: they may not fit
+    /// Removes all standbys that were added so far. A builder of
+    /// [`to_builder`](WebIdentityCredentialsProvider::to_builder) begins with those of its provider, which may not fit
     /// another region or endpoint.
     pub fn no_standbys(mut self) -> Self {
         self.settings.standbys.clear();
         self
     }
 
-    /// When to refresh: at a random point between these two fractions of the credentials' lifetime, drawn anew for
-    /// each, so that a fleet drifts apart. Within `0.10..=0.90`. Default: `0.60..=0.75`.
+    /// Sets when to refresh: at a random point between these two fractions of the lifetime of the credentials, within
+    /// `0.10..=0.90`. Default: `0.60..=0.75`. Each refresh draws a new point, so that the pods of a fleet drift apart.
     pub fn refresh_window(mut self, window: RangeInclusive<f64>) -> Self {
-        self.settings.refresh_window = Some(window);
+        self.settings.engine.refresh_window = Some(window);
         self
     }
 
-    /// How long one exchange with STS may take, from taking the token to the last byte: 10 ms to 60 s. Default: 8 s, since
-    /// STS itself gives the identity provider 5 s. A read of the token file that hangs is given up after the same time.
+    /// Sets the time limit of one exchange with STS, from reading the token to the last byte of the answer: 10 ms to 60
+    /// s. Default: 8 s, because STS itself gives the identity provider 5 s. A read of the token file that hangs is
+    /// given up after the same time.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.settings.attempt_timeout = Some(timeout);
         self
     }
 
-    /// How long one connection to STS may take, from the lookup of the name to the end of the TLS handshake: 10 ms to 60 s.
-    /// Default: 2 s, so that a firewall that drops packets leaves time for another attempt before callers give up. If
-    /// [`attempt_timeout`](Self::attempt_timeout) is shorter, that counts. The connect timeout of an `SdkConfig` is for other
-    /// services, and is not taken over.
+    /// Sets the time limit of one connection to STS, from the lookup of the name to the end of the TLS handshake: 10 ms
+    /// to 60 s. Default: 2 s. If a firewall drops packets, this leaves time for another attempt before callers give up.
+    ///
+    /// A shorter [`attempt_timeout`](Self::attempt_timeout) ends the connection attempt, too. The connect timeout of an
+    /// `SdkConfig` is meant for other services, and is not taken over.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = Some(timeout);
         self
     }
 
-    /// How long a caller waits while there are no usable credentials: 1 ms to 12 h. Default: 30 s. The attempts go on
-    /// behind it. To wait without limit there is
-    /// [`ready`](crate::BackgroundCredentialsProvider::ready).
+    /// Sets how long a caller waits while there are no valid credentials: 1 ms to 12 h. Default: 30 s. The attempts
+    /// continue after that. To wait without limit, call [`ready`](crate::BackgroundCredentialsProvider::ready).
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.wait_timeout = Some(timeout);
+        self.settings.engine.wait_timeout = Some(timeout);
         self
     }
 
-    /// What callers get when the credentials have expired and STS is away. Default: [`ExpiredPolicy::Never`].
+    /// Sets what callers get when the credentials have expired during an outage. Default: [`ExpiredPolicy::Never`].
     pub fn expired_policy(mut self, policy: ExpiredPolicy) -> Self {
-        self.settings.expired_policy = Some(policy);
+        self.settings.engine.expired_policy = Some(policy);
         self
     }
 
-    /// How often to look whether the token was replaced, beside file events: 1 s to 5 min. Default: 30 s. While there are
-    /// no file events, be it by [`watch_token(false)`](Self::watch_token), it is looked at every 5 s at least.
+    /// Sets how often to look for a new token in addition to file events: 1 s to 5 min. Default: 30 s. Without file
+    /// events, for example with [`watch_token(false)`](Self::watch_token), the provider looks at least every 5 s.
     pub fn token_poll_interval(mut self, interval: Duration) -> Self {
         self.settings.token_poll_interval = Some(interval);
         self
     }
 
-    /// Whether to listen to file events, too. Default: true. Without them there is no thread and none of the node's
-    /// inotify instances in use (128 for each user id by the kernel's default), and a new token is seen by polling
-    /// alone.
+    /// Sets whether to listen to file events. Default: true. Without file events the provider needs neither a thread
+    /// nor one of the node's inotify instances for them (the kernel's default is 128 for each user id). Then only
+    /// polling finds a new token.
     pub fn watch_token(mut self, on: bool) -> Self {
         self.settings.watch_token = Some(on);
         self
     }
 
-    /// Shuts the provider down when the future resolves, as [`shutdown`](crate::BackgroundCredentialsProvider::shutdown) does.
-    /// Default: never. Called again, the later future replaces the earlier one.
+    /// Shuts the provider down when the future resolves, as
+    /// [`shutdown`](crate::BackgroundCredentialsProvider::shutdown) does. Default: never. A later call replaces the
+    /// future of an earlier one.
     ///
-    /// The provider's background task polls the future, on the engine thread or on [`runtime`](Self::runtime): it must not
-    /// block. A provider that is never used never polls it. The future is dropped with the task, or with the last handle of
-    /// a provider that was never used. If it panics, the provider goes on, and an ERROR event says so.
+    /// The provider's background task polls the future, on the engine thread or on [`runtime`](Self::runtime). The
+    /// future must not block. A provider that is never used never polls the future. The future is dropped with the
+    /// task, or with the last handle of a provider that was never used. If the future panics, the provider continues,
+    /// and an ERROR event says so.
     ///
-    /// The future belongs to the one provider that is built. [`to_builder`](WebIdentityCredentialsProvider::to_builder) and
-    /// [`assume_role`](crate::BackgroundCredentialsProvider::assume_role) do not carry it over: give each provider a future of its
-    /// own. A [`Registry`] that has the provider already drops the future unpolled. A forked child does not have it.
+    /// The future belongs to one provider. [`to_builder`](WebIdentityCredentialsProvider::to_builder) and
+    /// [`assume_role`](crate::BackgroundCredentialsProvider::assume_role) do not take it over: give each provider a
+    /// future of its own. A [`Registry`] that already has the provider drops the future without polling it. A forked
+    /// child does not have the future.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -315,72 +344,163 @@ impl Builder {
     /// # }
     /// ```
     pub fn shutdown_when(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.settings.shutdown_when = ShutdownWhen::new(future);
+        self.settings.engine.shutdown_when = ShutdownWhen::new(future);
         self
     }
 
-    /// The Tokio runtime that does the background work: for a [`token_source`](Self::token_source) or an HTTP client that
-    /// must run there. Unset or `None`: the engine thread, which this crate starts itself and shares among its providers.
+    /// Sets the Tokio runtime that does the background work, for a [`token_source`](Self::token_source) or an HTTP
+    /// client that must run there. Unset or `None`: the engine thread, which this crate starts and all its providers
+    /// share.
     ///
-    /// The runtime needs timers and I/O (`enable_all`), and you answer for its health. While it is blocked or not
-    /// driven, nothing is refreshed, and callers who wait are not woken, not even at their deadlines. When the runtime
-    /// ends, the provider is closed: valid credentials stay readable, and later waits fail with
-    /// [`Closed`](crate::ErrorKind::Closed). In a runtime whose time is paused, credentials age in paused time.
+    /// The runtime needs timers and I/O (`enable_all`), and its health is your responsibility. While the runtime is
+    /// blocked or not driven, nothing is refreshed, and waiting callers are not woken, not even at their deadlines.
+    /// When the runtime ends, the provider is closed: valid credentials stay readable, and later waits fail with
+    /// [`Closed`](crate::ErrorKind::Closed). If the runtime's time is paused, credentials age in paused time.
     pub fn runtime(mut self, runtime: impl Into<Option<Handle>>) -> Self {
-        self.settings.runtime = runtime.into();
+        self.settings.engine.runtime = runtime.into();
         self
     }
 
-    /// The wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
-    /// [`configure`](Self::configure), else the system's.
+    /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
+    /// [`configure`](Self::configure), else the system clock.
     ///
-    /// It judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS that sends no
-    /// `Date`. Credentials age by the monotonic clock: to set this clock ahead does not expire them.
+    /// The wall clock judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS
+    /// that sends no `Date`. Credentials age by the monotonic clock, so that moving this clock forward does not expire
+    /// them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
-        self.settings.time_source = Some(SharedTimeSource::new(time_source));
-        self.settings.like = None;
+        self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
+        self.settings.shares_client_with = None;
         self
     }
 
-    /// As [`build`](Self::build), in another environment.
+    /// Like [`build`](Self::build), with these variables and in two steps. The second step makes an SDK client, which
+    /// is slow.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn build_in(self, env: &Environment) -> Result<WebIdentityCredentialsProvider, BuildError> {
-        Ok(self.settings.resolve(env)?.build())
+    pub(crate) fn resolve_in(
+        self,
+        env: &Environment,
+    ) -> Result<impl FnOnce() -> WebIdentityCredentialsProvider, BuildError> {
+        let parts = self.settings.resolve(env)?;
+        Ok(|| parts.build())
     }
 
-    /// The same, and no provider.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn check_in(self, env: &Environment) -> Result<Option<WebIdentityCredentialsProvider>, BuildError> {
-        self.settings.resolve(env).map(|_| None)
-    }
-
-    /// A provider without credentials as yet: the first to ask makes it fetch them. Reads environment variables, but no
-    /// file; needs no runtime.
+    /// Builds a provider without credentials. The first use of the provider starts the first exchange. This method
+    /// reads environment variables and no file, and needs no runtime.
     ///
     /// # Errors
     ///
-    /// [`is_not_configured`](BuildError::is_not_configured): neither role nor token file is given or in a variable, nor is
-    /// there a token source, outside a pod. [`is_not_injected`](BuildError::is_not_injected): the same inside a pod.
-    /// [`is_invalid`](BuildError::is_invalid): the role or where tokens come from is missing, there is no region, or a value breaks its
-    /// rule; the text says which and what to do.
+    /// - [`is_not_configured`](BuildError::is_not_configured): there is neither a role nor a token, and this is not a
+    ///   pod.
+    /// - [`is_not_injected`](BuildError::is_not_injected): the same, in a pod.
+    /// - [`is_invalid`](BuildError::is_invalid): the role, the token or the region is missing, or a value breaks its
+    ///   rule. The text names the setting and the remedy.
     pub fn build(self) -> Result<WebIdentityCredentialsProvider, BuildError> {
         Ok(self.settings.parts()?.build())
     }
 
-    /// [`build`](Self::build), and the first credentials: what comes back can sign at once.
+    /// Builds a provider and waits for its first credentials. The returned provider can sign at once.
     ///
     /// # Errors
     ///
-    /// Those of `build`, as [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). That of the exchange, at
-    /// once if only a human can mend it, else after [`wait_timeout`](Self::wait_timeout): an outage is waited for so
-    /// long.
+    /// The errors of [`build`](Self::build) have the kind
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If an exchange fails and only a human can mend
+    /// the cause, its error returns at once. During an outage the method waits for
+    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the provider, and with it the attempts.
+    /// Dropping the future drops the provider and ends its attempts.
     pub async fn connect(self) -> Result<WebIdentityCredentialsProvider, Error> {
         let provider = self.build()?;
         provider.connected().await?;
         Ok(provider)
+    }
+}
+
+/// The settings of a web identity, not yet checked. The builder of a wrapped provider keeps a part of them.
+#[derive(Clone, Default)]
+struct Settings {
+    /// Without its credentials and its identity cache, which would keep other providers alive.
+    sdk_config: Option<SdkConfig>,
+    role_arn: Option<String>,
+    token: Option<TokenSetting>,
+    token_poll_interval: Option<Duration>,
+    watch_token: Option<bool>,
+    session: SessionSettings,
+    region: Option<Region>,
+    endpoint_url: Option<RawUrl>,
+    standbys: Vec<RawStandby>,
+    attempt_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    engine: EngineSettings,
+    /// The provider whose STS client is used as well, if that client fits these settings.
+    shares_client_with: Option<Arc<WebIdentity>>,
+}
+
+/// Shows the settings that identify the role and the STS. Each value is quoted as in errors: it may be a misplaced
+/// token.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("role_arn", &self.role_arn.as_deref().map(Shown))
+            .field("token", &self.token)
+            .field("session_name", &self.session.name.as_deref().map(Shown))
+            .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
+            .field("endpoint_url", &self.endpoint_url)
+            .field("standbys", &self.standbys)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where tokens come from.
+#[derive(Clone)]
+enum TokenSetting {
+    File(PathBuf),
+    Source(SourceConfig),
+}
+
+impl fmt::Debug for TokenSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => Shown(&path.to_string_lossy()).fmt(f),
+            Self::Source(source) => source.fmt(f),
+        }
+    }
+}
+
+/// The session settings, which a web identity and a chained role have in common. Not yet checked.
+#[derive(Clone, Default)]
+struct SessionSettings {
+    name: Option<String>,
+    length: Option<Duration>,
+    policy: Option<String>,
+    policy_arns: Vec<String>,
+}
+
+/// The engine settings, which all providers have in common. Not yet checked.
+#[derive(Clone, Default)]
+struct EngineSettings {
+    refresh_window: Option<RangeInclusive<f64>>,
+    wait_timeout: Option<Duration>,
+    expired_policy: Option<ExpiredPolicy>,
+    runtime: Option<Handle>,
+    time_source: Option<SharedTimeSource>,
+    /// Never taken over by another provider.
+    shutdown_when: ShutdownWhen,
+}
+
+/// A standby, not yet checked.
+#[derive(Clone)]
+enum RawStandby {
+    Region(Region),
+    Url(RawUrl),
+}
+
+impl fmt::Debug for RawStandby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region(region) => Shown(region.as_ref()).fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
     }
 }

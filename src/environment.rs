@@ -1,5 +1,6 @@
-//! The only reader of environment variables: their names, and what absence means.
+//! The environment variables: their names, and what an absent one means. No other file reads them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
@@ -8,55 +9,53 @@ use std::path::PathBuf;
 use crate::error::BuildError;
 use crate::scrub::printable;
 
-const ROLE_ARN: &str = "AWS_ROLE_ARN";
-const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
-const POD_IDENTITY: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
-const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
-const POD_NAME: &str = "HOSTNAME";
-const REGION: &str = "AWS_REGION";
-const DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
-const STS_ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
-const ENDPOINT: &str = "AWS_ENDPOINT_URL";
-const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
-const USE_DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
-const STS_REGIONAL: &str = "AWS_STS_REGIONAL_ENDPOINTS";
-const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+/// Declares a constant for each variable, and a list of all of them.
+macro_rules! variables {
+    ($($constant:ident = $name:literal;)*) => {
+        $(const $constant: &str = $name;)*
+        const ALL: &[&str] = &[$($constant),*];
+    };
+}
+
+variables! {
+    ROLE_ARN = "AWS_ROLE_ARN";
+    TOKEN_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    POD_IDENTITY = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    ACCESS_KEY = "AWS_ACCESS_KEY_ID";
+    SESSION_NAME = "AWS_ROLE_SESSION_NAME";
+    POD_NAME = "HOSTNAME";
+    REGION = "AWS_REGION";
+    DEFAULT_REGION = "AWS_DEFAULT_REGION";
+    STS_ENDPOINT = "AWS_ENDPOINT_URL_STS";
+    ENDPOINT = "AWS_ENDPOINT_URL";
+    IGNORE_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    USE_FIPS = "AWS_USE_FIPS_ENDPOINT";
+    USE_DUAL_STACK = "AWS_USE_DUALSTACK_ENDPOINT";
+    IN_POD = "KUBERNETES_SERVICE_HOST";
+    PROFILE = "AWS_PROFILE";
+    CONFIG_FILE = "AWS_CONFIG_FILE";
+}
+
 const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-const PROFILE: &str = "AWS_PROFILE";
-const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
 
-const ALL: [&str; 17] = [
-    ROLE_ARN,
-    TOKEN_FILE,
-    POD_IDENTITY,
-    ACCESS_KEY,
-    SESSION_NAME,
-    POD_NAME,
-    REGION,
-    DEFAULT_REGION,
-    STS_ENDPOINT,
-    ENDPOINT,
-    IGNORE_ENDPOINTS,
-    USE_FIPS,
-    USE_DUAL_STACK,
-    STS_REGIONAL,
-    IN_POD,
-    PROFILE,
-    CONFIG_FILE,
-];
-
-/// The variables as they were at one moment. A variable that nobody asks for cannot be wrong.
+/// The variables at one moment.
 ///
-/// An empty value counts as absent: manifests, templates and shells can often blank a variable but not remove it.
+/// An empty variable counts as absent, because manifests, templates and shells can often blank a variable but not
+/// remove it. A variable is checked only when somebody asks for it, so that an unused variable causes no error.
 pub(crate) struct Environment(HashMap<&'static str, OsString>);
 
-/// A value, and what gave it: a variable or a method, for errors to name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A value, and the variable or method that gave it. Errors name both.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Given<T> {
-    pub(crate) by: &'static str,
+    pub(crate) by: Cow<'static, str>,
     pub(crate) value: T,
+}
+
+impl<T> Given<T> {
+    /// A value that was given to a method of a builder.
+    pub(crate) fn to(builder: &str, method: &str, value: T) -> Self {
+        Self { by: format!("{builder}::{method}").into(), value }
+    }
 }
 
 impl Environment {
@@ -66,39 +65,39 @@ impl Environment {
 
     pub(crate) fn from_fn(read: impl Fn(&str) -> Option<OsString>) -> Self {
         let present = |name| read(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-        Self(ALL.into_iter().chain(PROXIES).filter_map(present).collect())
+        Self(ALL.iter().copied().chain(PROXIES).filter_map(present).collect())
     }
 
     pub(crate) fn role_arn(&self) -> Result<Option<Given<String>>, BuildError> {
         self.text(ROLE_ARN)
     }
 
-    /// As it stands: a path need not be UTF-8.
+    /// Not converted to text: a path need not be UTF-8.
     pub(crate) fn token_file(&self) -> Option<Given<PathBuf>> {
-        self.0.get(TOKEN_FILE).map(|path| Given { by: TOKEN_FILE, value: path.into() })
+        self.0.get(TOKEN_FILE).map(|path| Given { by: TOKEN_FILE.into(), value: path.into() })
     }
 
     pub(crate) fn session_name(&self) -> Result<Option<Given<String>>, BuildError> {
         self.text(SESSION_NAME)
     }
 
-    /// Kubernetes sets a container's `HOSTNAME` to the name of its pod. Only a hint, so no failure.
+    /// Kubernetes sets `HOSTNAME` to the name of the pod. The name is only a hint, so a bad one is no error.
     pub(crate) fn pod_name(&self) -> Option<String> {
         self.0.get(POD_NAME).map(|name| name.to_string_lossy().into_owned())
     }
 
-    /// `AWS_REGION` before `AWS_DEFAULT_REGION`, as in the SDK.
+    /// The order is that of the SDK.
     pub(crate) fn region(&self) -> Result<Option<Given<String>>, BuildError> {
         self.first_text([REGION, DEFAULT_REGION])
     }
 
-    /// The service's own variable before the one for all services, as in the SDK.
+    /// The order is that of the SDK.
     pub(crate) fn sts_endpoint_url(&self) -> Result<Option<Given<String>>, BuildError> {
         if self.ignores_endpoint_urls()? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
     }
 
-    /// Whether `url` is a variable's value although variables are to be ignored. The SDK's config loader hands one on
-    /// when its own `endpoint_url` is set, which is not about STS.
+    /// True if `url` comes from a variable although `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is set. The SDK's config
+    /// loader hands such a URL on if its own `endpoint_url` is set, which is not about STS.
     pub(crate) fn ignores_endpoint_url(&self, url: &str) -> Result<bool, BuildError> {
         let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
         Ok(is_ours && self.ignores_endpoint_urls()?)
@@ -117,22 +116,21 @@ impl Environment {
         self.0.contains_key(IN_POD)
     }
 
-    /// A variable that says to take settings from a profile, which is not read here.
+    /// The variable that names a profile or its file. Neither is read here.
     pub(crate) fn profile(&self) -> Option<&'static str> {
         [PROFILE, CONFIG_FILE].into_iter().find(|name| self.0.contains_key(name))
     }
 
-    /// EKS Pod Identity gives this pod credentials. ECS and others use the same variable outside of pods.
+    /// In a pod the variable belongs to EKS Pod Identity. ECS and others use it, too.
     pub(crate) fn has_pod_identity(&self) -> bool {
         self.0.contains_key(POD_IDENTITY)
     }
 
-    /// A variable of web identity is set.
     pub(crate) fn has_web_identity(&self) -> bool {
         self.0.contains_key(ROLE_ARN) || self.0.contains_key(TOKEN_FILE)
     }
 
-    /// The SDK's default chain would take this key before anything else.
+    /// The SDK's default chain takes this key before anything else.
     pub(crate) fn has_access_key(&self) -> bool {
         self.0.contains_key(ACCESS_KEY)
     }
@@ -140,11 +138,6 @@ impl Environment {
     /// The variable that sends plain http through a proxy.
     pub(crate) fn proxy_of_plain_http(&self) -> Option<&'static str> {
         PROXIES.into_iter().find(|name| self.0.contains_key(name))
-    }
-
-    /// Somebody asks for STS's global endpoint.
-    pub(crate) fn wants_global_sts(&self) -> bool {
-        self.0.get(STS_REGIONAL).is_some_and(|value| value.eq_ignore_ascii_case("legacy"))
     }
 
     fn ignores_endpoint_urls(&self) -> Result<bool, BuildError> {
@@ -158,8 +151,8 @@ impl Environment {
     fn text(&self, name: &'static str) -> Result<Option<Given<String>>, BuildError> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         match value.to_str() {
-            Some(text) => Ok(Some(Given { by: name, value: text.to_owned() })),
-            // Not shown: whoever mistook the variable may have put a token there.
+            Some(text) => Ok(Some(Given { by: name.into(), value: text.to_owned() })),
+            // The value is not shown: it may be a misplaced token.
             None => {
                 Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it anew as plain text")
                     .with_setting(name))
@@ -167,7 +160,8 @@ impl Environment {
         }
     }
 
-    /// The SDK warns of what is neither true nor false and goes on. Who asked for FIPS must not go without by a slip.
+    /// The SDK warns of a value that is neither true nor false, and ignores it. Here it is an error: a typing error
+    /// must not turn FIPS off.
     fn flag(&self, name: &'static str) -> Result<bool, BuildError> {
         match self.text(name)? {
             None => Ok(false),
@@ -193,11 +187,14 @@ mod tests {
     }
 
     fn text(given: Result<Option<Given<String>>, BuildError>) -> Option<(&'static str, String)> {
-        given.unwrap().map(|given| (given.by, given.value))
+        given.unwrap().map(|given| match given.by {
+            Cow::Borrowed(variable) => (variable, given.value),
+            Cow::Owned(other) => panic!("{other} is no variable"),
+        })
     }
 
     #[test]
-    fn an_empty_variable_is_an_absent_one() {
+    fn empty_variable_counts_as_absent() {
         let env = of([("AWS_ROLE_ARN", ""), ("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-north-1"), (USE_FIPS, "")]);
 
         assert_eq!(text(env.role_arn()), None);
@@ -208,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_narrower_variable_wins() {
+    fn more_specific_variable_wins() {
         let env = of([
             ("AWS_REGION", "eu-west-1"),
             ("AWS_DEFAULT_REGION", "eu-west-2"),
@@ -235,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_true_or_false_or_an_error() {
+    fn flag_is_true_false_or_an_error() {
         for (value, expected) in [("true", true), ("True", true), ("false", false), ("FALSE", false)] {
             assert_eq!(of([(USE_FIPS, value)]).use_fips().unwrap(), expected, "{value}");
             assert_eq!(of([(USE_DUAL_STACK, value)]).use_dual_stack().unwrap(), expected, "{value}");
@@ -249,19 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_give_a_pod_a_role_are_seen() {
+    fn web_identity_and_pod_identity_are_told_apart() {
         let pod_identity = (POD_IDENTITY, "http://169.254.170.23/v1/credentials");
 
         assert!(of([pod_identity]).has_pod_identity() && !of([pod_identity]).has_web_identity());
         assert!(of([(ROLE_ARN, "x")]).has_web_identity() && of([(TOKEN_FILE, "x")]).has_web_identity());
         assert!(of([(ACCESS_KEY, "x")]).has_access_key() && !of([pod_identity]).has_access_key());
-        assert!(of([(STS_REGIONAL, "legacy")]).wants_global_sts());
-        assert!(!of([(STS_REGIONAL, "regional")]).wants_global_sts());
     }
 
     #[cfg(unix)]
     #[test]
-    fn bytes_that_are_not_text_are_an_error_but_in_a_path() {
+    fn only_a_path_may_be_other_than_utf8() {
         use std::os::unix::ffi::OsStringExt;
 
         let env = Environment::from_fn(|_| Some(OsString::from_vec(b"/run/\xff".to_vec())));

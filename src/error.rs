@@ -1,5 +1,6 @@
-//! What can go wrong, said so that its reader knows what to do.
+//! The errors. Each says what failed, on what, why, and what to do.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
-/// Why there are no credentials, or why the last attempt to renew them failed.
+/// The reason why there are no credentials, or why the last refresh failed.
 ///
-/// Opaque and cheap to clone: one failed exchange is shared by everybody who waited for it. `Display` says what failed,
-/// where, and what to do; the underlying cause, if there is one, is [`source`](StdError::source) and is not repeated.
+/// `Display` says what failed, on what, and what to do. The cause, if there is one, is the
+/// [`source`](StdError::source), and `Display` does not repeat it. The type is opaque and cheap to clone: all callers
+/// that waited for one exchange share its error.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -20,7 +22,7 @@ use aws_smithy_types::date_time::Format;
 ///
 /// match WebIdentityCredentialsProvider::builder().connect().await {
 ///     Ok(identity) => println!("{:?}", identity.status().assumed_role_arn),
-///     Err(error) if error.kind() == ErrorKind::RoleDenied => eprintln!("ask whoever owns the role: {error}"),
+///     Err(error) if error.kind() == ErrorKind::RoleDenied => eprintln!("ask the owner of the role: {error}"),
 ///     Err(error) if error.is_transient() => eprintln!("try again: {error}"),
 ///     Err(error) => eprintln!("mend this first: {error}"),
 /// }
@@ -39,18 +41,20 @@ struct Inner {
     request_id: Option<String>,
     endpoint: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
-    /// Of the `BuildError` that this was.
+    /// Set for a `BuildError`.
     build: Option<BuildErrorKind>,
+    /// Set for a `BuildError`: the variable or method whose value is wrong.
+    setting: Option<Cow<'static, str>>,
 }
 
 impl Error {
-    /// What sort of failure this is.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same thing may succeed later although nobody does anything: an STS outage, throttling, a timeout, a
-    /// token that is about to be replaced.
+    /// Returns true if a later attempt may succeed although nobody does anything: after an outage, throttling or a
+    /// timeout, or with a token that is about to be replaced.
     pub fn is_transient(&self) -> bool {
         self.0.transient
     }
@@ -65,26 +69,24 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// What to do next, where that is known: the part of `Display` after what failed.
+    /// What to do next, if that is known: the part of `Display` after what failed.
     pub fn remedy(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// Neither variable of web identity is set, and we are not in a pod: a laptop, most likely.
-    ///
-    /// The same as [`BuildError::is_not_configured`], for those who use [`connect`](crate::Builder::connect).
+    /// Returns true if neither the role nor the token is set, and this is not a pod: most likely a laptop. The same as
+    /// [`BuildError::is_not_configured`], for callers of [`connect`](crate::Builder::connect).
     pub fn is_not_configured(&self) -> bool {
         self.0.build == Some(BuildErrorKind::NotConfigured)
     }
 
-    /// Neither variable of web identity is set although we are in a pod: the webhook did not inject them.
-    ///
-    /// The same as [`BuildError::is_not_injected`], for those who use [`connect`](crate::Builder::connect).
+    /// Returns true if neither the role nor the token is set, although this is a pod: the webhook did not inject the
+    /// variables. The same as [`BuildError::is_not_injected`], for callers of [`connect`](crate::Builder::connect).
     pub fn is_not_injected(&self) -> bool {
         self.0.build == Some(BuildErrorKind::NotInjected)
     }
 
-    /// Who answered, if anybody did.
+    /// The endpoint that answered, if any did.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         self.0.endpoint.as_deref()
     }
@@ -101,10 +103,11 @@ impl Error {
             endpoint: None,
             source: None,
             build: None,
+            setting: None,
         }))
     }
 
-    /// What the reader should do next. A sentence or more, without the final full stop.
+    /// `hint`: what to do next, in one or more sentences without the final full stop.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.inner().hint = Some(hint.into());
         self
@@ -130,10 +133,19 @@ impl Error {
         self
     }
 
-    /// The cause. Never an `SdkError` or a raw response: they print what must stay secret.
+    /// Adds the cause. An `SdkError` or a raw answer must not be one: they print secrets.
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.inner().source = Some(Arc::new(source));
         self
+    }
+
+    /// A failure because of another of our errors, with the kind and the remedy of that error. `remedy`: for a cause
+    /// without one.
+    pub(crate) fn caused_by(cause: Self, message: impl Into<String>, remedy: &str) -> Self {
+        Self::new(cause.kind(), message)
+            .with_hint(cause.remedy().unwrap_or(remedy))
+            .with_transient(cause.is_transient())
+            .with_source(cause)
     }
 
     pub(crate) fn closed() -> Self {
@@ -159,9 +171,12 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
         out.field("kind", &self.0.kind).field("message", &self.0.message);
-        for (name, value) in [("hint", &self.0.hint), ("code", &self.0.code), ("request_id", &self.0.request_id)] {
+        let setting = self.0.setting.as_deref();
+        for (name, value) in
+            [("hint", self.remedy()), ("setting", setting), ("code", self.code()), ("request_id", self.request_id())]
+        {
             if let Some(value) = value {
-                out.field(name, value);
+                out.field(name, &value);
             }
         }
         if let Some(source) = &self.0.source {
@@ -178,15 +193,12 @@ impl StdError for Error {
 }
 
 impl From<BuildError> for Error {
-    fn from(BuildError { kind, setting: _, message, remedy, source }: BuildError) -> Self {
-        let mut error = Self::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
-        let inner = error.inner();
-        (inner.build, inner.source) = (Some(kind), source);
-        error
+    fn from(error: BuildError) -> Self {
+        error.0
     }
 }
 
-/// A chain stops at each of these: once web identity is configured, its failure is never silence.
+/// Uses variants at which a provider chain stops: a failure of web identity must never lead to another identity.
 impl From<Error> for CredentialsError {
     fn from(error: Error) -> Self {
         match error.kind() {
@@ -196,7 +208,7 @@ impl From<Error> for CredentialsError {
     }
 }
 
-/// A duration as texts show it: in seconds, below one in milliseconds. Cut, never rounded up.
+/// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
 pub(crate) fn in_words(duration: Duration) -> String {
     let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);
     match seconds {
@@ -207,41 +219,42 @@ pub(crate) fn in_words(duration: Duration) -> String {
     }
 }
 
-/// A time as texts show it: RFC 3339, to the second.
+/// A time for texts: RFC 3339, in seconds.
 pub(crate) fn date(time: SystemTime) -> String {
     let seconds = DateTime::from_secs(DateTime::from(time).secs());
     seconds.fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
 }
 
-/// What sort of failure an [`Error`] is, by what its reader can do about it.
+/// The kind of an [`Error`], by what its reader can do.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The provider was shut down. Build another.
+    /// The provider was shut down. Build a new one.
     Closed,
-    /// A setting cannot work: an ARN, a region, a session length, a policy. Mend it and restart.
+    /// A setting cannot work: an ARN, a region, a session length, a policy. Correct the setting and restart.
     InvalidConfiguration,
-    /// The role does not trust this token's subject, issuer or audience, or the role whose credentials assume it. Mend the
-    /// role's trust policy.
+    /// The role's trust policy does not allow this token or, for a chained role, the base. Correct the trust policy.
     RoleDenied,
-    /// STS, the issuer that it asks, or a wrapped provider cannot be reached or fails. Wait; look at the network if it lasts.
+    /// STS, the issuer that STS asks, or a wrapped provider fails or cannot be reached. Wait. If the failure lasts,
+    /// check the network.
     ServiceUnavailable,
-    /// STS throttles this account or issuer. Share one provider per process, lengthen the sessions.
+    /// STS throttles this account or issuer. Share one provider per process, or lengthen the sessions.
     Throttled,
-    /// No answer in time. Wait; look at the network, and at what is asked, if it lasts.
+    /// No answer came in time. Wait. If the failure lasts, check the network and the endpoint.
     TimedOut,
-    /// STS does not accept the token: expired, of an unknown issuer, for another audience. Or, for a chained role, the
-    /// credentials that signed for it; these are renewed then.
+    /// STS rejected the token: it is expired, of an unknown issuer, or for another audience. For a chained role: STS
+    /// rejected the base's credentials, which are refreshed then.
     TokenRejected,
-    /// There is no token to send: its file is missing, unreadable, empty or not a token, or its
-    /// [source](crate::token_source) gave none.
+    /// There is no token to send. Its file is missing, unreadable, empty or not a token, or its
+    /// [source](crate::token_source) failed.
     TokenUnavailable,
-    /// An answer that no STS gives: a proxy's page, a cut body. See what stands between here and the endpoint.
+    /// The answer is not one of STS: a proxy's page, or a truncated body. Check what stands between the pod and the
+    /// endpoint.
     Unexpected,
 }
 
 impl ErrorKind {
-    /// The kind in snake case, as events and metrics have it: `role_denied`. Never changes for a kind.
+    /// The kind in snake case, as events and metrics have it: `role_denied`. The text of a kind never changes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -257,18 +270,12 @@ impl ErrorKind {
     }
 }
 
-/// Why [`build`](crate::Builder::build) gave no provider. Nothing was read but the environment, nothing was sent.
+/// The reason why [`build`](crate::Builder::build) failed. Building reads only environment variables and sends nothing.
 ///
-/// `Display` says which setting has which value, why that cannot be, and what to do; the underlying cause, if there is one,
-/// is [`source`](StdError::source) and is not repeated.
+/// `Display` names the setting and its value, says what is wrong with them, and what to do. The cause, if there is one,
+/// is the [`source`](StdError::source), and `Display` does not repeat it.
 #[derive(Clone)]
-pub struct BuildError {
-    kind: BuildErrorKind,
-    setting: Option<&'static str>,
-    message: String,
-    remedy: String,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
-}
+pub struct BuildError(Error);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum BuildErrorKind {
@@ -278,82 +285,81 @@ enum BuildErrorKind {
 }
 
 impl BuildError {
-    /// Neither `AWS_ROLE_ARN` nor `AWS_WEB_IDENTITY_TOKEN_FILE` is set (nor given to the builder), and we are not in a pod.
+    /// Returns true if this is not a pod, and neither the builder nor a variable (`AWS_ROLE_ARN`,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`) gives a role or a token.
     ///
-    /// A program that also runs on a laptop keeps its own credentials then. In a pod see
-    /// [`is_not_injected`](Self::is_not_injected) instead: there a fallback would be the node's role.
+    /// A program that also runs on a laptop can then use its other credentials. In a pod that would be the node's role:
+    /// there [`is_not_injected`](Self::is_not_injected) is true instead.
     pub fn is_not_configured(&self) -> bool {
-        self.kind == BuildErrorKind::NotConfigured
+        self.0.is_not_configured()
     }
 
-    /// Neither variable is set although we are in a pod (`KUBERNETES_SERVICE_HOST` is set): usually the webhook did not
-    /// inject them. A pod with EKS Pod Identity alone is one of these; the text says how to use that.
+    /// Returns true if neither variable is set although this is a pod (`KUBERNETES_SERVICE_HOST` is set). Usually the
+    /// webhook did not inject them. This includes a pod with EKS Pod Identity alone; the text says how to use that.
     pub fn is_not_injected(&self) -> bool {
-        self.kind == BuildErrorKind::NotInjected
+        self.0.is_not_injected()
     }
 
-    /// A setting is missing or cannot be valid.
+    /// Returns true if a setting is missing or invalid.
     pub fn is_invalid(&self) -> bool {
-        self.kind == BuildErrorKind::Invalid
+        self.0.0.build == Some(BuildErrorKind::Invalid)
     }
 
     /// What to do next: the part of `Display` after what is wrong.
     pub fn remedy(&self) -> &str {
-        &self.remedy
+        self.0.remedy().unwrap_or_default()
     }
 
-    /// The variable or method whose value is wrong: `AWS_REGION`, `Builder::role_arn`. `None` if none is given, or if two of
-    /// them contradict each other.
+    /// The variable or method whose value is wrong: `AWS_REGION`, `Builder::role_arn`. `None` if the value is missing,
+    /// or if two values contradict each other.
     pub fn setting(&self) -> Option<&str> {
-        self.setting
+        self.0.0.setting.as_deref()
     }
 
-    /// `remedy`: a sentence or more, without the final full stop.
+    /// `remedy`: one or more sentences without the final full stop.
     pub(crate) fn not_configured(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::NotConfigured, ..Self::invalid(message, remedy) }
+        Self::new(BuildErrorKind::NotConfigured, message, remedy)
     }
 
     pub(crate) fn not_injected(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: BuildErrorKind::NotInjected, ..Self::invalid(message, remedy) }
+        Self::new(BuildErrorKind::NotInjected, message, remedy)
     }
 
     pub(crate) fn invalid(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (message, remedy) = (message.into(), remedy.into());
-        Self { kind: BuildErrorKind::Invalid, setting: None, message, remedy, source: None }
+        Self::new(BuildErrorKind::Invalid, message, remedy)
     }
 
-    pub(crate) fn with_setting(mut self, setting: &'static str) -> Self {
-        self.setting = Some(setting);
+    fn new(kind: BuildErrorKind, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let mut error = Error::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
+        error.inner().build = Some(kind);
+        Self(error)
+    }
+
+    pub(crate) fn with_setting(mut self, setting: impl Into<Cow<'static, str>>) -> Self {
+        self.0.inner().setting = Some(setting.into());
         self
     }
 
-    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
+    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self(self.0.with_source(source))
     }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.message, self.remedy)
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BuildError")
-            .field("kind", &self.kind)
-            .field("setting", &self.setting)
-            .field("message", &self.message)
-            .field("remedy", &self.remedy)
-            .field("source", &self.source)
-            .finish()
+        f.debug_tuple("BuildError").field(&self.0).finish()
     }
 }
 
 impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source()
     }
 }
 
@@ -362,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn duration_is_told_in_one_unit() {
+    fn duration_is_shown_in_one_unit() {
         for (millis, text) in [
             (0, "0 ms"),
             (120, "120 ms"),
@@ -383,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_to_the_second() {
+    fn time_is_shown_in_seconds() {
         assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_millis(1_893_456_000_999)), "2030-01-01T00:00:00Z");
         assert_eq!(date(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)), "a time out of range");
     }

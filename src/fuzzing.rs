@@ -26,16 +26,20 @@ use crate::builder::Builder;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::scrub::printable;
-use crate::sts::{ChainSettings, Proof, Reason, Refusal, Session, Site, Sts, StsConfig, hint};
+use crate::sts::{
+    Authentication, ChainSettings, EndpointConfig, ExchangeFailure, Reason, Session, StsClient, StsConfig, hint,
+};
 use crate::web_identity::token_source::{self, ProvideToken, future};
 use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, explained};
 
 /// An answer of STS: `STATUS [signed]`, headers, an empty line, the body. It becomes credentials, or an error that says
 /// where, why and what to do.
 pub fn sts_answer(input: &[u8]) {
-    static STS: LazyLock<Sts> = LazyLock::new(|| {
-        Sts::new(&StsConfig {
-            home: Site { region: Region::from_static("eu-central-1"), endpoint_url: Some(ENDPOINT.to_owned()) },
+    static STS: LazyLock<StsClient> = LazyLock::new(|| {
+        let home =
+            EndpointConfig { region: Region::from_static("eu-central-1"), endpoint_url: Some(ENDPOINT.to_owned()) };
+        let config = StsConfig {
+            home,
             standbys: Vec::new(),
             use_fips: false,
             use_dual_stack: false,
@@ -44,7 +48,8 @@ pub fn sts_answer(input: &[u8]) {
             app_name: None,
             attempt_timeout: Duration::from_secs(8),
             connect_timeout: Duration::from_secs(2),
-        })
+        };
+        StsClient::new(&config, &config.home)
     });
     let secrets = Secrets::of(input);
     let input = secrets.planted_in(input);
@@ -62,13 +67,13 @@ pub fn sts_answer(input: &[u8]) {
     }
     let credentials = Credentials::new("ASIAEXAMPLE", &*secrets.key, Some(secrets.session.clone()), None, "fuzzing");
     let now = Frozen.now();
-    let proof = if signed == "signed" {
-        Proof::Credentials { credentials: &credentials, settings: &ChainSettings::default() }
+    let authentication = if signed == "signed" {
+        Authentication::Credentials { credentials: &credentials, settings: &ChainSettings::default() }
     } else {
-        Proof::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
+        Authentication::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
     };
     let session = session();
-    match at_once(STS.judge(&session, &proof, response)) {
+    match at_once(STS.judge(&session, &authentication, response)) {
         Ok(grant) => {
             let (key, secret) = (grant.credentials.access_key_id(), grant.credentials.secret_access_key());
             for text in [key, secret, grant.credentials.session_token().unwrap_or_default()] {
@@ -79,7 +84,7 @@ pub fn sts_answer(input: &[u8]) {
         Err(refusal) => {
             assert!(refusal.message.contains(ENDPOINT), "it says where: {}", refusal.message);
             let error = if signed == "signed" {
-                let next_step = hint(refusal.reason, &refusal.asked(&session));
+                let next_step = hint(refusal.reason, &refusal.hint_context(&session));
                 refusal.into_failure(next_step)
             } else {
                 explained(*refusal, &session, &file(), TokenClaims::parse(&secrets.token).as_ref())
@@ -113,17 +118,9 @@ pub fn token(input: &[u8]) {
     let session = session();
     for origin in [file(), TokenOrigin::Source(SourceConfig::new(NoSource))] {
         let reason = REASONS[usize::try_from(seed(&text)).unwrap_or_default() % REASONS.len()];
-        let refusal = Refusal {
-            reason,
-            message: format!("STS at {ENDPOINT} answered"),
-            endpoint: ENDPOINT.to_owned(),
-            region: "eu-central-1".to_owned(),
-            code: None,
-            request_id: None,
-            retry_after: None,
-            clock_off: None,
-        };
-        let error = explained(refusal, &session, &origin, claims.as_ref()).error;
+        let message = format!("STS at {ENDPOINT} answered");
+        let failure = ExchangeFailure::new(reason, message, ENDPOINT, "eu-central-1");
+        let error = explained(failure, &session, &origin, claims.as_ref()).error;
         let said = assert_helps(&error);
         // The signature stands for the whole: the rest, and any other text, may be words that the hint has, too.
         let (_, signature) = text.rsplit_once('.').filter(|_| is_payload).unwrap_or_default();
@@ -153,20 +150,18 @@ pub fn settings(input: &[u8]) {
     let builder = settings.iter().fold(Builder::default(), |builder, (name, value)| set(builder, name, value));
     secrets.assert_hidden_in(&format!("{builder:?} {builder:#?}"));
     let environment = Environment::from_fn(|name| variables.get(name).cloned());
-    // An SDK client is slow to make: one in so many inputs gets one.
-    let outcome = if seed(&input).is_multiple_of(32) {
-        builder.build_in(&environment).map(Some)
-    } else {
-        builder.check_in(&environment)
-    };
-    let provider = match outcome {
-        Ok(Some(provider)) => provider,
-        Ok(None) => return,
+    let build = match builder.resolve_in(&environment) {
+        Ok(build) => build,
         Err(error) => return secrets.assert_hidden_in(&assert_names_the_remedy(&error)),
     };
+    // An SDK client is slow to make: one in so many inputs gets one.
+    if !seed(&input).is_multiple_of(32) {
+        return;
+    }
+    let provider = build();
     assert_hides(&format!("{provider:?} {:?}", provider.to_builder()), &[&secrets.token]);
     // What was valid stays so in the same environment.
-    let again = provider.to_builder().build_in(&environment);
+    let again = provider.to_builder().resolve_in(&environment);
     assert!(again.is_ok(), "{:?}", again.err());
     if let Some((_, role)) = settings.iter().find(|(name, _)| name == "chain.role_arn") {
         let mut chained = provider.assume_role(role);
@@ -451,12 +446,12 @@ fn window(text: &str) -> std::ops::RangeInclusive<f64> {
 }
 
 #[cfg(unix)]
-fn os_string(bytes: &[u8]) -> OsString {
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
     std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())
 }
 
 #[cfg(not(unix))]
-fn os_string(bytes: &[u8]) -> OsString {
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 

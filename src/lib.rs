@@ -1,24 +1,28 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout)]
-//! AWS credentials from a Kubernetes service-account token, refreshed in the background so that no request ever waits
-//! for them, and none fails while they are still valid.
+//! AWS credentials for Kubernetes pods, refreshed in the background. No request waits for STS while its credentials are
+//! valid.
 //!
-//! # What it is
+//! # What it does
 //!
-//! In a pod the cluster signs a service-account token and projects it as a file. AWS STS trades it
-//! (`AssumeRoleWithWebIdentity`) for credentials of an IAM role. Every AWS SDK can make this trade, and makes it inside
-//! somebody's request: that one waits for STS, or fails with it. This crate makes it beside them: a thread of its own
-//! watches the file, refreshes long before the expiry, and publishes to a slot that requests read without a lock.
+//! Kubernetes signs a token for the pod's service account and mounts it as a file. AWS STS exchanges this token for
+//! credentials of an IAM role (`AssumeRoleWithWebIdentity`). The AWS SDK for Rust makes this exchange inside a request.
+//! That request waits for STS, and fails if STS fails.
 //!
-//! It works on EKS (IAM roles for service accounts), and on any cluster that is federated with IAM by OIDC. The same
-//! engine keeps credentials of chained roles fresh, and those of any provider of the SDK.
+//! This crate makes the exchange outside requests. A background thread, the *engine thread*, watches the token file. It
+//! refreshes the credentials long before they expire, and publishes them as a *snapshot*. SDK clients read the snapshot
+//! without a lock.
+//!
+//! The crate works on EKS with IAM roles for service accounts (IRSA), and on any cluster that IAM trusts through OIDC.
+//! The same engine refreshes chained roles and the credentials of any other SDK provider.
 //!
 //! # When you do not need it
 //!
-//! Where there is no such token (EC2, ECS, Lambda, a laptop) `aws-config` has what is needed. A command-line tool that
-//! makes one call gains nothing. What it does not do, and what it costs, is in [`docs::limits`].
+//! On EC2, ECS, Lambda or a laptop there is no service-account token, and `aws-config` already covers them. A
+//! command-line tool that makes one call gains nothing. [`docs::limits`] lists costs and limits, and
+//! [`docs::comparison`] compares this crate with `aws-config` and other libraries.
 //!
-//! # In four lines
+//! # Quick start
 //!
 //! ```no_run
 //! use aws_config::BehaviorVersion;
@@ -32,8 +36,11 @@
 //! # }
 //! ```
 //!
-//! Role, token file and region come from the variables that the EKS webhook injects. A program that also runs on a
-//! laptop keeps its own credentials there:
+//! The EKS webhook sets the variables that name the role, the token file and the region. Elsewhere the pod's manifest
+//! sets them ([`docs::operations`](docs::operations#mount-the-token)). Clients of every AWS service can use the config
+//! that [`install`](BackgroundCredentialsProvider::install) returns.
+//!
+//! On a laptop these variables are missing. A program that runs in both places can keep the laptop's credentials:
 //!
 //! ```no_run
 //! # use aws_config::{BehaviorVersion, SdkConfig};
@@ -48,87 +55,93 @@
 //! # }
 //! ```
 //!
-//! # How it goes
+//! # How it works
 //!
 //! ```text
-//!   kubelet ──▶ token file ──▶ read ──▶ STS exchange ──▶ slot ──▶ SDK clients: identity cache, at each request
-//!                   │           ▲                          │
-//!                   └─ watch ───┴── schedule, back-off     └────▶ anything else: `current()`, `provide_credentials()`
+//!   kubelet ──▶ token file ──▶ read ──▶ STS exchange ──▶ snapshot ──▶ SDK clients, at each request
+//!                   │           ▲                           │
+//!                   └─ watch ───┴── schedule, retries       └───────▶ anything else: `current()`, `provide_credentials()`
 //! ```
+//!
+//! [`docs`] explains the design, and lists the pages for operators and for each task.
 //!
 //! # What it promises
 //!
 //! 1. **Requests never wait for valid credentials.** A read with valid credentials returns at once, until their last
 //!    second. This holds whatever the caller's runtime is doing: blocked, starved, shut down or absent.
-//! 2. **Valid credentials are always used.** No failure replaces, hides or drops them. No shorter session replaces a
-//!    longer one that is still valid.
-//! 3. **One exchange at a time** per provider. Callers share its result or its error. A caller that gives up cancels
-//!    nothing, and no answer of STS is thrown away.
+//! 2. **Valid credentials are always used.** No failure replaces, hides or drops them. A shorter session replaces a
+//!    longer one only if a service rejected the longer one, or if the token has a new identity.
+//! 3. **One exchange at a time** per provider. Callers share its result or its error. Cancelling a caller cancels no
+//!    exchange, and loses no answer of STS.
 //! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
-//! 5. **Failures are retried with jitter**, by their class and the remaining time. A fleet without credentials does not
-//!    storm STS. Nobody gets an error older than 30 s.
-//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere, and ends a failure.
-//! 7. **The local clock is not trusted** for STS sessions. An STS without a `Date` header and a wrapped provider leave
-//!    nothing but the local clock: see [`docs::limits`].
+//! 5. **Failures are retried with jitter**, by their class and the remaining time. Every delay has jitter. A fleet
+//!    without credentials does not storm STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than
+//!    30 s.
+//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere. A new token ends a failure.
+//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. Only the local
+//!    clock is left for an STS that sends no `Date` header, and for a wrapped provider.
 //! 8. **Never another identity.** A failure is an error, never a fall-through to the node's role.
-//! 9. **Secrets stay secret**, in every log level, error, `Debug`, metric and URL. Every copy that this crate owns is
-//!    wiped.
-//! 10. **Nothing leaks.** Building starts nothing. The engine thread ends with the last provider.
+//! 9. **Secrets stay secret**: the token, the secret key and the session token are in no log, error, `Debug` output,
+//!    metric or URL. Each copy that this crate owns is wiped when it is dropped.
+//! 10. **Nothing leaks.** Building starts nothing. The engine thread ends with the last provider. `shutdown` ends even
+//!     while an exchange hangs.
 //! 11. **A read is cheap**: no lock, no system call but the clock, no allocation beyond the SDK's own.
-//! 12. **Errors teach.** Each says what failed, on what, and what to do.
+//! 12. **Errors teach.** The text of an [`Error`] or [`BuildError`] says what failed, on what, and what to do.
 //!
-//! How these hold is in [`docs`], the numbers in [`docs::policy`], figures in [`docs::comparison`].
+//! [`docs::limits`](docs::limits#limits-of-the-promises) says where these promises end. [`docs::policy`] has all
+//! numbers.
 //!
-//! # What is where
+//! # Where to find what
 //!
-//! | you want | take |
+//! | task | API |
 //! |---|---|
 //! | credentials for this pod's token | [`WebIdentityCredentialsProvider`], made by [`Builder`] |
 //! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
-//! | a role that this one may assume, in chains of any length | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
-//! | any other provider, kept fresh in the same way; one type for all | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
+//! | a role that this role may assume, in chains of any length | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
+//! | background refresh for any other provider; one type for all providers | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
 //! | one program for web identity, EKS Pod Identity and a laptop | example `pod_identity`, explained in [`docs::roles`](docs::roles#eks-pod-identity) |
-//! | one provider for libraries that each build theirs | [`Registry`] |
-//! | tokens from Vault, SPIFFE, a CI system | [`token_source`] |
-//! | STS of another region when that of home is away | [`standby_region`](Builder::standby_region) |
+//! | one provider for libraries that each build their own | [`Registry`] |
+//! | tokens from Vault, SPIFFE or a CI system | [`token_source`] |
+//! | STS in another region during an outage | [`standby_region`](Builder::standby_region) |
 //! | SDK clients | [`install`](BackgroundCredentialsProvider::install); for one service [`credentials_provider`](BackgroundCredentialsProvider::credentials_provider) with [`identity_cache`](BackgroundCredentialsProvider::identity_cache) |
-//! | to hear that a service refused the key | [`interceptor`](BackgroundCredentialsProvider::interceptor), [`invalidate`](BackgroundCredentialsProvider::invalidate) |
+//! | a refresh when a service rejects the credentials | [`interceptor`](BackgroundCredentialsProvider::interceptor), [`invalidate`](BackgroundCredentialsProvider::invalidate) |
 //! | other signers | [`current`](BackgroundCredentialsProvider::current), or an adapter: [`docs::signers`] |
 //! | presigned URLs | [`valid_for`](BackgroundCredentialsProvider::valid_for) |
-//! | a readiness probe, a health endpoint | [`ready`](BackgroundCredentialsProvider::ready), [`status`](BackgroundCredentialsProvider::status) |
-//! | to hear of each new generation | [`updates`](BackgroundCredentialsProvider::updates) |
+//! | readiness probe, health endpoint | [`ready`](BackgroundCredentialsProvider::ready), [`status`](BackgroundCredentialsProvider::status) |
+//! | notice of new credentials | [`updates`](BackgroundCredentialsProvider::updates) |
 //! | logs and metrics | [`docs::telemetry`] |
-//! | to know what went wrong | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
-//! | background work in a runtime of your own | [`Builder::runtime`] |
+//! | the cause of an error, and its remedy | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
+//! | background work on a runtime of your own | [`Builder::runtime`] |
+//! | orderly shutdown | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
 //! | code to copy for a common task | [`docs::recipes`] |
-//! | an orderly end | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
 //!
-//! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It dereferences to
-//! that type, which has all other methods, and turns into it by [`From`]. Store the general type to hold any provider.
+//! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It
+//! dereferences to that type, which has all other methods. [`From`] converts it. Store the general type to hold any
+//! provider.
 //!
-//! # Test it
+//! # Test your service
 //!
-//! With the feature `test-util`, `TestAws::start()` in the module `test_util` starts an OIDC issuer, a projected volume and
-//! an STS on loopback: signed tokens, checked signatures, AWS's own refusals, faults on demand. A service is tested from
-//! the token to the signed request. The module's page has a complete test of a small service.
+//! The feature `test-util` adds the module `test_util`. `TestAws::start()` starts an OIDC issuer, a projected volume
+//! and an STS on loopback. Tokens are really signed, signatures are really checked, and your test can make STS fail as
+//! AWS does. The module's page has a complete test of a small service.
 //!
 //! # Features
 //!
-//! | feature | default | what for |
+//! | feature | default | purpose |
 //! |---|---|---|
-//! | `default-https-client` | yes | an HTTPS client, for a provider that was not given one by [`configure`](Builder::configure) |
-//! | `metrics` | no | what the provider does, told to the [`metrics`](https://docs.rs/metrics) facade |
-//! | `object_store-0_14` | no | credentials for the S3 of `object_store` 0.14 |
-//! | `reqsign-core-3` | no | credentials for the signers of `reqsign-core` 3, and so for OpenDAL's S3 |
+//! | `default-https-client` | yes | an HTTPS client for providers that [`configure`](Builder::configure) gave none |
+//! | `metrics` | no | metrics through the [`metrics`](https://docs.rs/metrics) facade |
+//! | `object_store-0_14` | no | credentials for the S3 store of `object_store` 0.14 |
+//! | `reqsign-core-3` | no | credentials for signers of `reqsign-core` 3, which OpenDAL's S3 uses |
 //! | `test-util` | no | the test kit |
 //!
-//! Enabling a feature never changes behaviour. An adapter shows types of another crate, so its feature names that crate's
-//! version. A new version gets a feature and methods of its own (`object_store-0_15`); the old ones stay.
+//! Enabling a feature never changes behaviour. An adapter's feature names the version of the other crate, because the
+//! adapter shows that crate's types. A new version gets a new feature (`object_store-0_15`); the old one stays.
 //!
 //! # Rust version and platforms
 //!
-//! Rust 1.94.1, as the AWS SDK's. It follows the SDK's; a raise is a minor release. Made for Linux; written to compile
-//! on macOS and Windows, where people develop. Not for wasm.
+//! Rust 1.94.1 or newer, like the AWS SDK. The minimum follows the SDK's; raising it is a minor release. The crate is
+//! made for Linux. It is written to compile on macOS and Windows for development. wasm is not supported.
 
 mod adapters;
 mod assume_role;
@@ -140,7 +153,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod key_refusal;
+mod key_error_codes;
 mod provider;
 mod refresh;
 mod scrub;
@@ -149,7 +162,7 @@ mod sts;
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;
 mod web_identity;
-mod wrapped;
+mod wrapped_provider;
 
 pub use builder::{AssumeRoleBuilder, BackgroundBuilder, Builder, Registry, WebIdentityCredentialsProvider};
 pub use error::{BuildError, Error, ErrorKind};

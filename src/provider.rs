@@ -1,4 +1,4 @@
-//! The handle that all providers have in common: each method a few lines over the engine.
+//! The provider: the handle that users hold. Each method is a few lines over the engine.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -13,20 +13,19 @@ use crate::refresh::{Clock, Monotonic, Observer, Phase, Policy, ShutdownWhen, So
 use crate::sts::{Endpoints, StsConfig};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
-/// Credentials that are always ready, whatever they come from.
+/// Credentials that are refreshed in the background, whatever they come from.
 ///
-/// The handle of every provider of this crate:
-///
-/// | credentials of | made by |
+/// | credentials | made by |
 /// |---|---|
-/// | the role of a service-account token | [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider), which is one of these with more, and turns into one by [`From`] |
+/// | the role of a service-account token | [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider), which dereferences to this type and converts into it by [`From`] |
 /// | a role assumed with another provider's credentials | [`assume_role`](Self::assume_role) |
 /// | any provider of the SDK (an instance's, SSO's, a process's), or one of your own | [`builder`](Self::builder) |
 ///
-/// A program that does not care where its credentials come from stores this type. It is a cheap handle: clones share one
-/// slot, one background task and one exchange at a time. The task runs on the engine thread, from the first use to the last
-/// handle; a provider that must run elsewhere gets [`runtime`](crate::BackgroundBuilder::runtime). The config that
-/// [`install`](Self::install) returns, and each client made from it, counts as a handle.
+/// Store this type in a program that accepts credentials from anywhere. It is a cheap handle: clones share one snapshot
+/// of the credentials, one background task and one exchange at a time. The task runs on the engine thread, from the
+/// first use until the last handle is gone. A provider that must run elsewhere has a
+/// [`runtime`](crate::BackgroundBuilder::runtime). The config that [`install`](Self::install) returns, and each client
+/// made from that config, counts as a handle.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -34,7 +33,7 @@ use crate::web_identity::{TokenClaims, WebIdentity};
 /// use aws_web_identity::{BackgroundCredentialsProvider, WebIdentityCredentialsProvider};
 ///
 /// let base = aws_config::load_defaults(BehaviorVersion::latest()).await;
-/// // A pod's role by its token; elsewhere what the SDK finds, kept fresh in the same way.
+/// // In a pod the role of its token. Elsewhere the credentials that the SDK finds, kept fresh in the same way.
 /// let identity: BackgroundCredentialsProvider =
 ///     match WebIdentityCredentialsProvider::builder().configure(&base).connect().await {
 ///         Err(error) if error.is_not_configured() => {
@@ -54,7 +53,7 @@ pub struct BackgroundCredentialsProvider {
 }
 
 struct Inner {
-    /// Beside the supervisor: inside it, it would keep itself alive.
+    /// Holds the supervisor. The supervisor must not hold it: the two would keep each other alive.
     shared: SharedCredentialsProvider,
     engine: Engine,
     web_identity: Option<Arc<WebIdentity>>,
@@ -62,67 +61,71 @@ struct Inner {
 }
 
 impl BackgroundCredentialsProvider {
-    /// The credentials, if there are valid ones. Never waits, makes no call and no allocation.
+    /// Returns the credentials if they are valid. Never waits, makes no call and no allocation.
     ///
-    /// With nothing valid it starts the first attempt, and returns `None`, whatever the [`ExpiredPolicy`](crate::ExpiredPolicy).
+    /// Without valid credentials this method starts the first attempt and returns `None`, whatever the
+    /// [`ExpiredPolicy`](crate::ExpiredPolicy).
     #[inline]
     pub fn current(&self) -> Option<Credentials> {
         self.supervisor.current()
     }
 
-    /// Refreshes the credentials now: joins the exchange under way or starts one, at least 1 s after the last.
+    /// Refreshes the credentials now. Joins the exchange that is under way, or starts one at least 1 s after the last.
     ///
-    /// Nobody needs to call this for the credentials to stay fresh. While exchanges fail, this starts at most one every
-    /// 10 s, later every 60 s.
+    /// Credentials stay fresh without calls of this method. While exchanges fail, this method starts at most one every
+    /// 10 s, later one every 60 s.
     ///
     /// # Errors
-    /// That of the exchange. While STS throttles no exchange is started before its time: kind
-    /// [`Throttled`](crate::ErrorKind::Throttled) at once if that is further away than the
-    /// [`wait_timeout`](crate::Builder::wait_timeout). What is valid stays in use in each case.
+    /// The error of the exchange. While STS throttles, no exchange starts before its time. If that time is further away
+    /// than the [`wait_timeout`](crate::Builder::wait_timeout), the method fails at once with
+    /// [`Throttled`](crate::ErrorKind::Throttled). Valid credentials stay in use after every error.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the waiting, not the exchange.
+    /// Dropping the future ends the wait, not the exchange.
     pub async fn refresh(&self) -> Result<Credentials, Error> {
         self.supervisor.refresh().await
     }
 
-    /// Credentials that stay valid for at least this long: a presigned URL dies with the credentials that signed it.
+    /// Returns credentials that stay valid for at least this long, for a presigned URL: the URL ends with the
+    /// credentials that signed it.
     ///
-    /// Returns the current credentials if they last long enough. Otherwise waits for one exchange (at most one every
-    /// 10 s). Other callers read the current credentials meanwhile.
+    /// Returns the current credentials if they last long enough. Otherwise waits for one exchange (at most one every 10
+    /// s). Other callers read the current credentials meanwhile.
     ///
     /// # Errors
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if more than 0.9 of a session's length is asked for,
-    /// which no refresh can give. Else the exchange's.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `at_least` is more than 0.9 of the session
+    /// length, because no refresh can give that. Otherwise the error of the exchange.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the waiting, not the exchange.
+    /// Dropping the future ends the wait, not the exchange.
     pub async fn valid_for(&self, at_least: Duration) -> Result<Credentials, Error> {
         self.supervisor.valid_for(at_least).await
     }
 
-    /// Says that a service rejected these credentials before their expiry, so that they are refreshed.
+    /// Reports that a service rejected these credentials before their expiry, and starts a refresh. Returns at once.
     ///
-    /// Acts on the current access key only: within 5 s for the first time, then at growing distances (30 s up to 15 min).
-    /// So a key that one region never accepts causes no storm of calls. The old credentials stay readable until others
-    /// replace them. Returns at once. For signers of your own; SDK clients have the [`interceptor`](Self::interceptor).
+    /// Only a report about the current access key counts. The first one starts a refresh within 5 s. Later ones do so
+    /// at growing distances, from 30 s to 15 min, so that a key which one region never accepts causes no storm of
+    /// calls. The old credentials stay readable until new ones replace them. Call this method from signers of your own;
+    /// SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
         self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
     }
 
-    /// Waits, without limit, until there are usable credentials: for a readiness probe or the start of a service.
+    /// Waits without limit until there are valid credentials: for a readiness probe, or the start of a service.
     ///
     /// # Errors
-    /// When waiting is of no use: somebody must mend what is wrong (see [`ErrorKind`](crate::ErrorKind)), the provider was
-    /// shut down, or the engine thread cannot be started.
+    /// The error says why waiting cannot help: somebody must mend the cause (see [`ErrorKind`](crate::ErrorKind)), the
+    /// provider was shut down, or the engine thread cannot be started.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the waiting, nothing else.
+    /// Dropping the future ends the wait and nothing else.
     pub async fn ready(&self) -> Result<(), Error> {
         self.supervisor.ready().await
     }
 
-    /// The provider's state. Cheap enough for each probe of a health endpoint. Starts the attempts if none has begun.
+    /// Returns the state of the provider. Cheap enough for each probe of a health endpoint. Starts the attempts if none
+    /// has begun.
     ///
     /// ```no_run
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> bool {
@@ -135,59 +138,60 @@ impl BackgroundCredentialsProvider {
     /// ```
     pub fn status(&self) -> Status {
         self.supervisor.start();
-        let standing = self.supervisor.standing();
-        let principal = self.supervisor.principal().unwrap_or_default();
+        let status = self.supervisor.status();
+        let principal = status.principal.unwrap_or_default();
         Status {
-            phase: standing.phase,
-            generation: standing.generation,
-            expiry: standing.expiry,
-            next_attempt: standing.next_attempt,
-            consecutive_failures: standing.consecutive_failures,
-            last_error: standing.last_error,
+            phase: status.phase,
+            generation: status.generation,
+            expiry: status.expiry,
+            next_attempt: status.next_attempt,
+            consecutive_failures: status.consecutive_failures,
+            last_error: status.last_error,
             assumed_role_arn: principal.assumed_role_arn.clone(),
             account_id: principal.account_id.clone(),
-            endpoint: standing.endpoint,
+            endpoint: status.endpoint,
             token: self.inner.web_identity.as_ref().and_then(|source| source.claims()),
-            usable: self.supervisor.read(|_| true, || false),
+            usable: status.usable,
         }
     }
 
-    /// A listener for each new generation of credentials: for what must be built anew with them.
+    /// Returns a listener for new credentials, for whatever must be rebuilt with them.
     ///
-    /// Starts the attempts if none has begun. If the engine thread cannot be started, the listener waits until another use
-    /// of the provider starts it.
+    /// Starts the attempts if none has begun. If the engine thread cannot be started, the listener waits until another
+    /// use of the provider starts it.
     #[must_use]
     pub fn updates(&self) -> Updates {
         self.supervisor.updates()
     }
 
-    /// This provider for the config of one service, with its `set_credentials_provider(Some(..))`.
+    /// Returns this provider for the config of one service, for `set_credentials_provider(Some(..))`.
     ///
-    /// Always of the same partition, by which [`identity_cache`](Self::identity_cache) knows it. A service builder's plain
-    /// `credentials_provider(..)` wraps it anew, in another partition: it works, by way of the cache that was there before.
+    /// All returned providers have the same cache partition, by which [`identity_cache`](Self::identity_cache)
+    /// recognises them. The plain `credentials_provider(..)` of a service's builder wraps the provider in another
+    /// partition. That works, but the identity cache which the config had before answers the requests.
     #[must_use]
     pub fn credentials_provider(&self) -> SharedCredentialsProvider {
         self.inner.shared.clone()
     }
 
-    /// Ends the background task, and returns when it is gone. This takes a moment, since an exchange under way is dropped.
+    /// Ends the background task and waits for its end. This takes a moment, because an exchange under way is dropped.
     /// With [`runtime`](crate::Builder::runtime) it takes until that runtime next runs.
     ///
-    /// May be called again and by many; each waits. Credentials that are still valid stay readable, so that a draining
-    /// server can go on signing; they are not refreshed any more.
+    /// Several callers may call this method, and each of them waits. Valid credentials stay readable, so that a
+    /// draining server can continue to sign. They are not refreshed any more.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the waiting; the provider stays shut down.
+    /// Dropping the future ends the wait. The provider stays shut down.
     pub async fn shutdown(&self) {
         self.supervisor.shutdown().await;
     }
 
-    /// Waits until a caller could get credentials: at once, or within `wait_timeout`.
+    /// Waits up to `wait_timeout` for valid credentials.
     pub(crate) async fn connected(&self) -> Result<(), Error> {
         self.supervisor.credentials().await.map(drop)
     }
 
-    /// A handle of this engine, of a partition of its own.
+    /// Makes the first handle of this engine, with a cache partition of its own.
     pub(crate) fn of(
         supervisor: Supervisor,
         engine: Engine,
@@ -207,19 +211,19 @@ impl BackgroundCredentialsProvider {
         &self.inner.engine
     }
 
-    /// For a role that is assumed with these credentials; or the reason why STS cannot be asked.
+    /// What a chained role takes over from this provider, or the reason why no STS can be asked.
     pub(crate) fn chaining(&self) -> Result<&Chaining, &BuildError> {
         self.inner.chaining.as_ref()
     }
 
-    /// For `Debug` of a handle by another name.
+    /// `Debug` for this handle and for a handle of another name.
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let standing = self.supervisor.standing();
+        let status = self.supervisor.status();
         f.debug_struct(name)
             .field("of", &self.supervisor.subject())
-            .field("phase", &standing.phase)
-            .field("generation", &standing.generation)
-            .field("expiry", &standing.expiry)
+            .field("phase", &status.phase)
+            .field("generation", &status.generation)
+            .field("expiry", &status.expiry)
             .finish_non_exhaustive()
     }
 }
@@ -240,17 +244,17 @@ impl fmt::Debug for BackgroundCredentialsProvider {
     }
 }
 
-/// How the engine of a handle is to run.
+/// How an engine runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Engine {
     pub(crate) policy: Policy,
     pub(crate) time_source: SharedTimeSource,
-    /// Where the background work runs, if not on the engine thread.
+    /// `None`: the engine thread.
     pub(crate) runtime: Option<tokio::runtime::Handle>,
 }
 
 impl Engine {
-    /// Starts nothing.
+    /// Makes a supervisor, which starts nothing by itself.
     pub(crate) fn supervise<S: Source>(
         &self,
         source: Arc<S>,
@@ -263,22 +267,19 @@ impl Engine {
     }
 }
 
-/// What a role that is assumed with a provider's credentials takes over from it.
+/// What a chained role takes over from its base.
 pub(crate) struct Chaining {
     pub(crate) session_name: String,
     pub(crate) sts: StsConfig,
-    /// Made with the first such role, if there is none before.
+    /// Made for the first chained role, or handed on by the base.
     endpoints: OnceLock<Endpoints>,
 }
 
 impl Chaining {
-    pub(crate) fn new(session_name: String, sts: StsConfig) -> Self {
-        Self { session_name, sts, endpoints: OnceLock::new() }
-    }
-
-    /// `endpoints`: of `sts`, for their connections to be shared.
-    pub(crate) fn with(session_name: String, sts: StsConfig, endpoints: &Endpoints) -> Self {
-        Self { session_name, sts, endpoints: endpoints.another().into() }
+    /// `endpoints`: those of `sts`, if there are any yet. Their connections are shared.
+    pub(crate) fn new(session_name: String, sts: StsConfig, endpoints: Option<&Endpoints>) -> Self {
+        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.another().into());
+        Self { session_name, sts, endpoints }
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
@@ -286,7 +287,7 @@ impl Chaining {
     }
 }
 
-/// What the shared provider wraps: the handle without the shared provider.
+/// The provider inside the `SharedCredentialsProvider`: a handle without that `SharedCredentialsProvider`.
 #[derive(Debug)]
 struct Reader(Supervisor);
 
@@ -309,41 +310,40 @@ fn wait(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
     future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) })
 }
 
-/// How a provider stands at one moment.
+/// The state of a provider at one moment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// In one word.
+    /// The state in one word.
     pub phase: Phase,
-    /// Counts the credentials that came; 0 before the first.
+    /// Number of the current credentials: 0 before the first, then 1, 2 and so on.
     pub generation: u64,
-    /// When the last credentials end, on the local clock.
+    /// Expiry of the last credentials, on the local clock.
     pub expiry: Option<SystemTime>,
-    /// When the next attempt is due, on the local clock. `None` once the provider is closed, or if its task could not be
-    /// started.
+    /// Time of the next attempt, on the local clock. `None` if the provider is closed or its task could not be started.
     pub next_attempt: Option<SystemTime>,
-    /// Exchanges that failed since the last success.
+    /// Number of failed exchanges since the last success.
     pub consecutive_failures: u32,
-    /// The last failure since the last success.
+    /// Last failure since the last success.
     pub last_error: Option<Error>,
-    /// Who we are: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
+    /// The identity of the session: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
     pub assumed_role_arn: Option<String>,
-    /// The account of the assumed role, where its ARN names one.
+    /// Account of the assumed role, if its ARN names one.
     pub account_id: Option<String>,
-    /// The STS endpoint that answered last, be it with credentials or with an error. `None` before the first answer, and for
-    /// a wrapped provider.
+    /// STS endpoint that answered last, with credentials or with an error. `None` before the first answer, and for a
+    /// wrapped provider.
     pub endpoint: Option<String>,
-    /// The claims of the newest token that was read, not verified. `None` before the first read, if it is not a JWT, and if
-    /// no token is behind these credentials.
+    /// Claims of the newest token that was read. They are not verified. `None` before the first read, for a token that
+    /// is not a JWT, and for credentials that need no token.
     pub token: Option<TokenClaims>,
     usable: bool,
 }
 
 impl Status {
-    /// Whether a caller gets credentials now, without waiting.
+    /// Returns true if a caller gets credentials now, without waiting.
     ///
-    /// Also true after a shutdown while the last credentials are valid, and for expired credentials that
-    /// [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) hands out.
+    /// This includes valid credentials after a shutdown. It also includes expired credentials that
+    /// [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) returns.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.usable

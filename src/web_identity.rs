@@ -27,7 +27,7 @@ use self::token_source::SourceClient;
 use self::token_watch::TokenWatch;
 use crate::error::Error;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
-use crate::sts::{Endpoints, Proof, Refusal, Session};
+use crate::sts::{self, Authentication, Endpoints, ExchangeFailure, Session};
 
 /// The source of one role's credentials, from tokens.
 pub(crate) struct WebIdentity {
@@ -94,10 +94,10 @@ impl WebIdentity {
     async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let waits_for = |error| self.set_waits_for(Some(error));
         if let Tokens::File(file) = &self.tokens {
-            // A token that is missing must not hold a turn at STS.
+            // A token that is missing must not hold a permit of STS.
             file.read(waits_for).await?;
         }
-        let turn = self.sts.turn(attempt).await;
+        let permit = self.sts.permit(attempt).await;
         // From here on another token is a change, even before STS has answered.
         let token = match &self.tokens {
             Tokens::File(file) => file.read(waits_for).await?,
@@ -112,13 +112,13 @@ impl WebIdentity {
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
         let valid_from = token.claims().and_then(TokenClaims::valid_from);
-        let proof = Proof::Token { jwt: token.expose(), expires_at, valid_from };
+        let authentication = Authentication::Token { jwt: token.expose(), expires_at, valid_from };
         let session = &self.config.session;
-        let outcome = turn.exchange(session, &proof).await;
+        let outcome = permit.exchange(session, &authentication).await;
         if let Ok(grant) = &outcome {
-            self.sts_clock.hear(expired::vouched_for(grant));
+            self.sts_clock.hear(sts::agreed_date(grant));
         }
-        outcome.map_err(|refusal| explained(*refusal, session, &self.config.token, token.claims()))
+        outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
     }
 
     fn set_waits_for(&self, error: Option<Error>) {
@@ -159,13 +159,13 @@ impl Source for WebIdentity {
 
 /// The failure of an exchange that STS refused, with the hint that fits the token.
 pub(crate) fn explained(
-    refusal: Refusal,
+    failure: ExchangeFailure,
     session: &Session,
     origin: &TokenOrigin,
     claims: Option<&TokenClaims>,
 ) -> Failure {
-    let hint = hint(refusal.reason, &HintContext { asked: refusal.asked(session), origin, claims });
-    refusal.into_failure(hint)
+    let hint = hint(failure.reason, &HintContext { exchange: failure.hint_context(session), origin, claims });
+    failure.into_failure(hint)
 }
 
 /// The failure of an exchange that has no token to send. Only another token ends it.

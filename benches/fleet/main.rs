@@ -1,10 +1,10 @@
-//! What a fleet asks of STS: 10 000 pods with sessions of an hour, by this crate's schedule, by the SDK's `LazyCache` and by
-//! AWS's coming cross-SDK behaviour; and 5 000 pods that start while STS is limited, or away.
+//! What a fleet asks of STS: 10 000 pods with sessions of an hour, by this crate's schedule, by the SDK's `LazyCache`
+//! and by AWS's coming cross-SDK behaviour; and 5 000 pods that start while STS is limited, or away.
 //!
 //! `cargo bench --bench fleet --features test-util` prints calls per second, peak and mean, and draws
-//! `benches/pictures/fleet.svg`. The schedule is the crate's own file; the peers are models of their sources, told beside
-//! them, each with the tries of the SDK's client. Each pod has a request a second. Of ours the worst of the runs is shown, of
-//! the peers the best.
+//! `benches/pictures/fleet.svg`. The schedule is the crate's own file; the peers are models of their sources, told
+//! beside them, each with the tries of the SDK's client. Each pod has a request a second. Of ours the worst of the runs
+//! is shown, of the peers the best.
 
 mod places;
 mod refresh;

@@ -1,17 +1,17 @@
-//! Home and its standbys, by the crate's own rota.
+//! Home and its standbys, in the crate's own order.
 
 #[allow(dead_code, unused_imports, reason = "its tests stay where they are")]
-#[path = "../../src/sts/rota.rs"]
-mod rota;
+#[path = "../../src/sts/standby_order.rs"]
+mod standby_order;
 
-use rota::{Found, HOME, Rota};
+use standby_order::{HOME, Outcome, StandbyOrder};
 
 /// Where one pod asks.
-pub(crate) struct Places(Rota);
+pub(crate) struct Places(StandbyOrder);
 
 impl Places {
     pub(crate) fn new(standbys: usize) -> Self {
-        Self(Rota::new(standbys))
+        Self(StandbyOrder::new(standbys))
     }
 
     /// Whether the next attempt goes home.
@@ -20,6 +20,6 @@ impl Places {
     }
 
     pub(crate) fn ended(&mut self, answered: bool) {
-        self.0.ended(if answered { Found::Sts } else { Found::Outage });
+        self.0.ended(if answered { Outcome::Answered } else { Outcome::Outage });
     }
 }

@@ -1,4 +1,5 @@
-//! The engine's own files: the fleet runs by the schedule that pods run by, and by the models that the engine's tests use.
+//! The engine's own files: the fleet runs by the schedule that pods run by, and by the models that the engine's tests
+//! use.
 
 #[allow(dead_code, unused_imports, reason = "its tests stay where they are")]
 #[path = "../../src/refresh/backoff.rs"]
@@ -17,5 +18,5 @@ pub(crate) mod schedule;
 pub(crate) mod source;
 
 #[allow(dead_code, reason = "of it the fleet needs less than the engine's tests")]
-#[path = "../../src/refresh/tests/providers.rs"]
-pub(crate) mod providers;
+#[path = "../../src/refresh/tests/peers.rs"]
+pub(crate) mod peers;

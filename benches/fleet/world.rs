@@ -5,7 +5,7 @@ use std::ops::Range;
 use fastrand::Rng;
 
 use crate::places::Places;
-use crate::refresh::providers::{Coming, Lazy, Ours, Provider};
+use crate::refresh::peers::{Coming, Lazy, Ours, Provider};
 use crate::refresh::source::Class;
 
 pub(crate) const PODS: usize = 10_000;

@@ -1,45 +1,47 @@
 //! Latency of requests across refreshes: ours, the SDK's and fixed keys, in the same seconds of the same run.
 //!
-//! Each party has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a starved
-//! runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
+//! Each contender has real SDK clients over real sockets and an STS of its own. Each has 64 tasks, or fewer on a
+//! starved runtime. Each task sends ten requests a second. Sessions last 20 s to 40 s. Only exchanges are slow or fail.
 //!
 //! In `workers_blocked_…` the runtime of the clients is starved: handlers block all its workers again and again. STS
-//! and the service have a runtime of their own. Meanwhile eight new pods of each party get their first credentials on
-//! the starved runtime.
+//! and the service have a runtime of their own. Meanwhile eight new pods of each contender get their first credentials
+//! on the starved runtime.
 //!
 //! `cargo bench --bench refresh_boundary --features test-util` takes seven minutes and draws
 //! `benches/pictures/refresh_boundary.svg`; `-- sts_1s` runs the scenario of that name. `-- --short` takes 15 s. Its
 //! scenarios run side by side, so that its times say nothing.
 //!
 //! - *Waited* and *got no credentials* are counted at the identity cache, so that a busy machine adds none. *Waited*
-//!   means that the identity came more than a millisecond after the client asked for it. *Got no credentials* means that
-//!   an error came, or that the client gave up.
+//!   means that the identity came more than a millisecond after the client asked for it. *Got no credentials* means
+//!   that an error came, or that the client gave up.
 //! - *While there were valid ones*: one session of STS covered all that time.
 //! - *At refreshes* is from a second before the exchange until a second after it. Beside it stand the fixed keys in
 //!   those seconds: the same machine without a refresh.
 //! - *Failed* counts all failures. The failures of the fixed keys are the machine's share.
-//! - *p99.9 against fixed keys* is the party's latency divided by that of the fixed keys.
+//! - *p99.9 against fixed keys* is the contender's latency divided by that of the fixed keys.
 //! - *Workers blocked* is the share of the workers' time. Slow code, as in a dev build, lowers it: a block begins when
 //!   the tasks before it have had their turn.
 
 mod blocking;
+mod cache_waits;
+mod contender;
 mod outcome;
-mod party;
+#[path = "../support/pod_config.rs"]
+mod pod_config;
 mod scenario;
 mod service;
 mod sts;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
-mod watched;
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_web_identity::test_util::{Fault, OidcIssuer};
 use blocking::Blocker;
+use contender::{Contender, Failure, Pod, Who};
 use outcome::Outcome;
-use party::{Failure, Party, Pod, Who};
 use scenario::{DRAWN, Scenario};
 use support::chart::{Axis, Chart, Colour, Series};
 use support::{chosen, quantile, report, short};
@@ -119,9 +121,9 @@ async fn run(scenario: &'static Scenario, issuer: &OidcIssuer, servers: &Handle)
         tokio::time::sleep(span.end - span.start).await;
         set_fault(&[&ours, &sdk], None);
     };
-    let traffic = async |party: &Party| {
-        let requests = traffic::run(&party.clients, started.0, scenario.runs_for, scenario.tasks).await;
-        Outcome::of(party, requests, started)
+    let traffic = async |contender: &Contender| {
+        let requests = traffic::run(&contender.clients, started.0, scenario.runs_for, scenario.tasks).await;
+        Outcome::of(contender, requests, started)
     };
     let (ours, sdk, fixed, (), starts) =
         tokio::join!(traffic(&ours), traffic(&sdk), traffic(&fixed), faults, starting.join_all());
@@ -132,18 +134,18 @@ async fn run(scenario: &'static Scenario, issuer: &OidcIssuer, servers: &Handle)
 async fn start(pod: Pod, begins: Duration) -> Start {
     tokio::time::sleep(begins).await;
     let (who, sts, began) = (pod.who, pod.sts.clone(), Instant::now());
-    let party = pod.connect().await;
+    let contender = pod.connect().await;
     let took = began.elapsed();
     let sts_calls = sts.calls();
-    match party {
-        Ok(party) => Start { who, took: party.first_credentials, failure: None, sts_calls },
+    match contender {
+        Ok(contender) => Start { who, took: contender.first_credentials, failure: None, sts_calls },
         Err(failure) => Start { who, took, failure: Some(failure), sts_calls },
     }
 }
 
-fn set_fault(parties: &[&Party], fault: Option<Fault>) {
-    for party in parties {
-        party.sts.mock.set_fault(fault);
+fn set_fault(contenders: &[&Contender], fault: Option<Fault>) {
+    for contender in contenders {
+        contender.sts.mock.set_fault(fault);
     }
 }
 
@@ -153,12 +155,12 @@ fn check(scenario: &Scenario, run: &Run) {
     for outcome in &run.outcomes {
         outcome.print(scenario.name);
     }
-    for party in [ours, sdk] {
-        let name = format!("{} {}", scenario.name, party.who);
-        report(format_args!("{name} at_refreshes latency"), party.at_refreshes(party));
-        report(format_args!("{name} away_from_refreshes latency"), party.away_from_refreshes(party));
-        report(format_args!("{name} fixed_keys_in_those_seconds latency"), fixed.at_refreshes(party));
-        report(format_args!("{name} p99.9_against_fixed_keys"), party.p999_against(fixed));
+    for contender in [ours, sdk] {
+        let name = format!("{} {}", scenario.name, contender.who);
+        report(format_args!("{name} at_refreshes latency"), contender.at_refreshes(contender));
+        report(format_args!("{name} away_from_refreshes latency"), contender.away_from_refreshes(contender));
+        report(format_args!("{name} fixed_keys_in_those_seconds latency"), fixed.at_refreshes(contender));
+        report(format_args!("{name} p99.9_against_fixed_keys"), contender.p999_against(fixed));
     }
     if let Some(starved) = &run.starved {
         report(format_args!("{} workers_blocked", scenario.name), format_args!("{:.0} %", starved.blocked));
@@ -203,7 +205,7 @@ impl Starved {
     }
 }
 
-/// Pods of each party that begin while the runtime is starved.
+/// Pods of each contender that begin while the runtime is starved.
 const STARTS: u32 = 8;
 
 /// The slowest of the requests that are under way in each quarter second.

@@ -1,10 +1,10 @@
-//! What became of one party's requests.
+//! What became of one contender's requests.
 
 use std::ops::Range;
 use std::sync::PoisonError;
 use std::time::{Instant, SystemTime};
 
-use crate::party::{Party, Who};
+use crate::contender::{Contender, Who};
 use crate::support::{quantile, report};
 use crate::traffic::{Answer, Request};
 
@@ -27,8 +27,8 @@ struct Wait {
 }
 
 impl Outcome {
-    pub(crate) fn of(party: &Party, requests: Vec<Request>, start: (Instant, SystemTime)) -> Self {
-        let book = party.waits.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn of(contender: &Contender, requests: Vec<Request>, start: (Instant, SystemTime)) -> Self {
+        let book = contender.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = book.iter().filter(|wait| wait.began >= start.0).map(|wait| Wait {
             span: wait.began.duration_since(start.0).as_secs_f64()..wait.ended.duration_since(start.0).as_secs_f64(),
             got_them: wait.got_them,
@@ -37,9 +37,9 @@ impl Outcome {
             Ok(after) => after.as_secs_f64(),
             Err(before) => -before.duration().as_secs_f64(),
         };
-        let grants = party.sts.grants();
+        let grants = contender.sts.grants();
         Self {
-            who: party.who,
+            who: contender.who,
             waits: waits.collect(),
             valid: grants.iter().map(|grant| seconds(grant.given)..seconds(grant.ends)).collect(),
             refreshes: grants
@@ -48,7 +48,7 @@ impl Outcome {
                 .filter(|exchange| exchange.start > 0.0)
                 .collect(),
             requests,
-            sts_calls: party.sts.calls(),
+            sts_calls: contender.sts.calls(),
             lifetimes: grants.len(),
         }
     }

@@ -1,4 +1,4 @@
-//! What the parties go through.
+//! What the contenders go through.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Scenario {
     pub(crate) fault: Option<(Range<Duration>, Fault)>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) clients: Clients,
-    /// Tasks of each party, with ten requests a second in each.
+    /// Tasks of each contender, with ten requests a second in each.
     pub(crate) tasks: usize,
     /// How the clients' runtime is blocked. STS and the service have a runtime of their own.
     pub(crate) blocking: Option<Blocking>,
@@ -93,7 +93,7 @@ impl Scenario {
         ]
     }
 
-    /// One refresh of each party.
+    /// One refresh of each contender.
     pub(crate) fn short() -> Vec<Self> {
         let short = |scenario: Self| Self {
             lifetime: Duration::from_secs(11),

@@ -1,30 +1,46 @@
 //! A service that answers at once, unless the key has ended: then as AWS does.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::sts::Sts;
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+
+use crate::sts::Sts;
 
 /// Serves `GetCallerIdentity` on loopback until the runtime ends. Without an STS it takes any key.
 pub(crate) async fn serve(issued_by: Option<Sts>) -> std::io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let keys = Arc::new(Keys { issued_by, ends: Mutex::default() });
-    tokio::spawn(axum::serve(listener, Router::new().fallback(answer).with_state(keys)).into_future());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let keys = Arc::clone(&keys);
+            let service = service_fn(move |request| answer(Arc::clone(&keys), request));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
     Ok(url)
 }
 
-async fn answer(State(keys): State<Arc<Keys>>, headers: HeaderMap) -> (StatusCode, &'static str) {
-    let signed_with = headers.get("authorization").and_then(|header| header.to_str().ok()).and_then(access_key_id);
-    match signed_with {
+async fn answer(keys: Arc<Keys>, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let header = request.headers().get("authorization").and_then(|header| header.to_str().ok());
+    let (status, body) = match header.and_then(access_key_id) {
         Some(key) if keys.are_good(key) => (StatusCode::OK, IDENTITY),
         _ => (StatusCode::FORBIDDEN, EXPIRED),
-    }
+    };
+    // A connection is used again only if the whole request was read.
+    drop(request.into_body().collect().await);
+    let mut response = Response::new(body.to_owned());
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 fn access_key_id(authorization: &str) -> Option<&str> {

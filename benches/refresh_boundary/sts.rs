@@ -1,4 +1,4 @@
-//! An STS of one party, and what it gave.
+//! An STS of one contender, and what it gave.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Text for people, by programs that may lose their readers: `println!` and `eprintln!` panic then.
+//! Prints lines. Unlike `println!`, it does not panic when the reader of a pipe has gone.
 #![allow(dead_code, unused_macros, reason = "each example uses a part")]
 
 use std::error::Error;
@@ -6,18 +6,18 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
 
-/// A line on standard output.
+/// Prints a line to standard output.
 macro_rules! say {
     ($($text:tt)*) => { output::line(format_args!($($text)*)) };
 }
 
-/// A line on standard error.
+/// Prints a line to standard error.
 macro_rules! complain {
     ($($text:tt)*) => { output::error_line(format_args!($($text)*)) };
 }
 
-/// Ends the program with status 1 if the line cannot be written, as to a full disk. A reader that has gone, as `head -1`
-/// does, has seen enough: that is no failure.
+/// Ends the program with status 1 if the line cannot be written, for example to a full disk. It is no failure if the
+/// reader has gone, as `head -1` does.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -30,11 +30,11 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
 }
 
 pub(crate) fn error_line(text: fmt::Arguments<'_>) {
-    // There is nobody left to tell.
+    // There is no other place to report a failure to.
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-/// Says why the program failed.
+/// Prints the error and its causes.
 pub(crate) fn failed(program: &str, error: &(dyn Error + 'static)) -> ExitCode {
     error_line(format_args!("{program}: {error}"));
     let mut source = error.source();

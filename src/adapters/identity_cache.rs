@@ -1,12 +1,10 @@
-//! The SDK's identity cache, answered from the slot.
+//! The SDK's identity cache: it reads the snapshot of the credentials.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime::client::identity::IdentityCache;
-use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
-    Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache,
-    SharedIdentityResolver,
+    IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -16,14 +14,16 @@ use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
 impl BackgroundCredentialsProvider {
-    /// The config with this provider and its identity cache: each client made from it uses new credentials at its next
-    /// request, and none waits for them.
+    /// Returns the config with this provider and its identity cache. Each client made from that config signs its next
+    /// request with the newest credentials, and no request waits for a refresh.
     ///
-    /// The identity cache that the config had is kept for identities that are not this provider's: bearer tokens, a
-    /// credentials provider of your own on one service's config. (An operation that is given credentials of its own gets a
-    /// cache of its own from the SDK.) The user agent tells AWS how these credentials were obtained: `m/k` for a web
-    /// identity, `m/i` for a chained role. Without this cache it does not. Another provider of this crate behind this
-    /// one's cache works, but its keys are pinned as the SDK pins them: `install` each on a config of its own.
+    /// The identity cache that the config had stays in use for all other identities: bearer tokens, or a credentials
+    /// provider that one service's config sets itself. (An operation with credentials of its own gets a cache of its
+    /// own from the SDK.) With this cache, the user agent tells AWS how the credentials were obtained: `m/k` for a web
+    /// identity, `m/i` for a chained role.
+    ///
+    /// If another provider of this crate is used with this cache, the SDK's default cache keeps its keys until they
+    /// expire. `install` each provider on a config of its own.
     #[must_use = "only clients of the config that this returns use the provider"]
     pub fn install(&self, config: SdkConfig) -> SdkConfig {
         let others = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
@@ -31,16 +31,16 @@ impl BackgroundCredentialsProvider {
         config.into_builder().credentials_provider(self.credentials_provider()).identity_cache(cache).build()
     }
 
-    /// The identity cache alone, for one service's config, beside
-    /// [`credentials_provider`](Self::credentials_provider). Identities that are not this provider's go through the SDK's
-    /// default cache.
+    /// Returns the identity cache alone, for the config of one service, to be used with
+    /// [`credentials_provider`](Self::credentials_provider). The SDK's default cache serves the identities of other
+    /// providers.
     #[must_use]
     pub fn identity_cache(&self) -> SharedIdentityCache {
         self.cache_before(IdentityCache::lazy().build())
     }
 
     fn cache_before(&self, others: SharedIdentityCache) -> SharedIdentityCache {
-        SharedIdentityCache::new(SlotCache {
+        SharedIdentityCache::new(SnapshotCache {
             partition: SharedIdentityResolver::new(self.credentials_provider()).cache_partition(),
             supervisor: self.supervisor().clone(),
             others,
@@ -48,15 +48,15 @@ impl BackgroundCredentialsProvider {
     }
 }
 
-/// Answers for our own partition from the slot, and for others by way of the cache that was there before.
+/// Reads the snapshot for the partition of this provider, and asks the earlier cache for all others.
 #[derive(Debug)]
-struct SlotCache {
+struct SnapshotCache {
     partition: IdentityCachePartition,
     supervisor: Supervisor,
     others: SharedIdentityCache,
 }
 
-impl ResolveCachedIdentity for SlotCache {
+impl ResolveCachedIdentity for SnapshotCache {
     #[inline]
     fn resolve_cached_identity<'a>(
         &'a self,
@@ -64,14 +64,15 @@ impl ResolveCachedIdentity for SlotCache {
         runtime_components: &'a RuntimeComponents,
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        if resolver.cache_partition() != self.partition {
-            return self.anothers(resolver, runtime_components, config_bag);
+        if resolver.cache_partition() == self.partition {
+            self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
+        } else {
+            self.ask_others(resolver, runtime_components, config_bag)
         }
-        self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
     }
 }
 
-impl SlotCache {
+impl SnapshotCache {
     #[cold]
     fn wait(&self) -> IdentityFuture<'_> {
         IdentityFuture::new(async {
@@ -79,36 +80,29 @@ impl SlotCache {
         })
     }
 
-    /// A partition that we cannot know: another's identity, or ours behind a chain or a plain setter.
+    /// The identity of another provider, or of this one behind a chain or a plain setter.
     #[cold]
-    fn anothers<'a>(
+    fn ask_others<'a>(
         &'a self,
         resolver: SharedIdentityResolver,
         runtime_components: &'a RuntimeComponents,
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        IdentityFuture::new(self.by_way_of_others(resolver, runtime_components, config_bag))
-    }
-
-    async fn by_way_of_others(
-        &self,
-        resolver: SharedIdentityResolver,
-        runtime_components: &RuntimeComponents,
-        config_bag: &ConfigBag,
-    ) -> Result<Identity, BoxError> {
-        // `LazyCache` panics without them, and the SDK's own check for them does not reach it through us.
-        if runtime_components.time_source().is_none() || runtime_components.sleep_impl().is_none() {
-            return Err(
-                "the client's config has no time source or no sleep implementation, which the identity cache for \
-                        other credentials providers needs: set both, or use `install`"
-                    .into(),
-            );
-        }
-        let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
-        // That cache pins what it was given; an access key belongs to one role alone, so this one is ours.
-        let ours = identity
-            .data::<Credentials>()
-            .is_some_and(|credentials| self.supervisor.issued(credentials.access_key_id()));
-        Ok(if ours { self.supervisor.read(|snapshot| snapshot.identity(), || identity) } else { identity })
+        IdentityFuture::new(async move {
+            // `LazyCache` panics without them, and the SDK's own check for them does not reach it through us.
+            if runtime_components.time_source().is_none() || runtime_components.sleep_impl().is_none() {
+                return Err(
+                    "the client's config has no time source or no sleep implementation, which the identity cache for \
+                     other credentials providers needs: set both, or use `install`"
+                        .into(),
+                );
+            }
+            let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
+            // That cache keeps an identity until it expires. An access key belongs to one role: if the key is ours, the
+            // newest identity replaces it.
+            let is_ours =
+                identity.data::<Credentials>().is_some_and(|keys| self.supervisor.issued(keys.access_key_id()));
+            Ok(if is_ours { self.supervisor.read(|snapshot| snapshot.identity(), || identity) } else { identity })
+        })
     }
 }

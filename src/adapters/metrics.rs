@@ -1,4 +1,4 @@
-//! What happens to the credentials, told to the `metrics` facade. Stable: names and labels are listed in `docs::telemetry`.
+//! Metrics for the `metrics` facade. Their names and labels are stable, and `docs::telemetry` lists them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::error::Error;
-use crate::refresh::{Observer, Standing};
+use crate::refresh::{EngineStatus, Observer};
 use crate::web_identity::WebIdentity;
 
-/// Tells of one provider. The recorder is asked for at each event, so it may be installed at any time.
+/// Metrics of one provider. Each event looks the recorder up, so that it may be installed at any time.
 pub(super) struct Metrics {
     role: SharedString,
-    /// `None`: the credentials come by no token.
+    /// `None`: these credentials need no token.
     token: Option<Arc<WebIdentity>>,
-    /// Of these the recorder knows.
+    /// Number of rotations that were recorded.
     rotations: AtomicU64,
     described: AtomicBool,
 }
@@ -36,15 +36,15 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn stands(&self, standing: &Standing) {
+    fn status(&self, status: &EngineStatus) {
         if !self.described.swap(true, Ordering::Relaxed) {
             describe();
         }
-        self.set(EXPIRY, timestamp(standing.expiry));
-        self.set(NEXT_ATTEMPT, timestamp(standing.next_attempt));
-        self.set(FAILURES, standing.consecutive_failures.into());
-        self.set(GENERATION, standing.generation as f64);
-        // So that it is there, at zero, before the first.
+        self.set(EXPIRY, timestamp(status.expiry));
+        self.set(NEXT_ATTEMPT, timestamp(status.next_attempt));
+        self.set(FAILURES, status.consecutive_failures.into());
+        self.set(GENERATION, status.generation as f64);
+        // The counter exists before the first rejection, at zero.
         self.add(REJECTIONS, 0);
         if let Some(token) = &self.token {
             if let Some(rotations) = token.rotations() {
@@ -97,7 +97,7 @@ fn describe() {
     );
 }
 
-/// Seconds since 1970; 0 for what is not.
+/// Seconds since 1970. 0 stands for no time.
 fn timestamp(time: Option<SystemTime>) -> f64 {
     time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0.0, |since| since.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! `object_store`: its S3 asks for a credential at each request, and gets one from the slot.
+//! `object_store`: its S3 client asks for a credential at each request, which this adapter makes from the snapshot.
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -11,17 +11,16 @@ use object_store::aws::{AwsCredential, AwsCredentialProvider};
 use object_store::{CredentialProvider, Result};
 use zeroize::Zeroize;
 
-use crate::error::Error;
 use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
 impl BackgroundCredentialsProvider {
-    /// Credentials for `object_store`'s S3: for `AmazonS3Builder::with_credentials`.
+    /// Returns credentials for `AmazonS3Builder::with_credentials` of `object_store`.
     ///
-    /// Each request is signed with the newest credentials and none waits for them. A failure with nothing usable is an error
-    /// of the request, `object_store::Error::Generic` with our [`Error`] as its source; nothing goes out unsigned. What is
-    /// returned counts as a handle, and so does each store made with it; make it once, for its copy of the credentials is
-    /// shared by all that use it.
+    /// Each request is signed with the newest credentials, and none waits for a refresh. Without valid credentials the
+    /// request fails with `object_store::Error::Generic`, which has our [`Error`](crate::Error) as its source. No
+    /// request is sent unsigned. The returned value counts as a handle, and so does each store made with it. Make it
+    /// once: all stores that use it share one copy of the credentials.
     ///
     /// ```no_run
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> object_store::Result<()> {
@@ -38,22 +37,22 @@ impl BackgroundCredentialsProvider {
     #[cfg_attr(docsrs, doc(cfg(feature = "object_store-0_14")))]
     #[must_use]
     pub fn object_store_credentials(&self) -> AwsCredentialProvider {
-        Arc::new(SlotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
+        Arc::new(SnapshotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
     }
 }
 
-struct SlotCredentials {
+struct SnapshotCredentials {
     supervisor: Supervisor,
-    /// The last credentials, as `object_store` has them: not made anew at each request.
+    /// The last credentials in the form of `object_store`, so that a request need not convert them.
     kept: ArcSwapOption<Kept>,
 }
 
-impl SlotCredentials {
+impl SnapshotCredentials {
     fn convert(&self, credentials: &Credentials) -> Arc<AwsCredential> {
         if let Some(kept) = self.kept.load().as_ref().filter(|kept| kept.is_of(credentials)) {
             return Arc::clone(&kept.0);
         }
-        // Of two that make one at the same time each gets its own.
+        // Two requests at the same time may both convert. Each uses its own copy.
         let made = Kept::new(credentials);
         let credential = Arc::clone(&made.0);
         self.kept.store(Some(Arc::new(made)));
@@ -61,8 +60,8 @@ impl SlotCredentials {
     }
 }
 
-// As its `async_trait` has it, by hand.
-impl CredentialProvider for SlotCredentials {
+// The signature is that of `async_trait`, written by hand.
+impl CredentialProvider for SnapshotCredentials {
     type Credential = AwsCredential;
 
     fn get_credential<'life0, 'async_trait>(
@@ -75,24 +74,21 @@ impl CredentialProvider for SlotCredentials {
         match self.supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
             Some(credentials) => Box::pin(ready(Ok(self.convert(&credentials)))),
             None => Box::pin(async {
-                let credentials = self.supervisor.credentials().await.map_err(failed)?;
-                Ok(self.convert(&credentials))
+                let outcome = self.supervisor.credentials().await;
+                let failed = |error| object_store::Error::Generic { store: "S3", source: Box::new(error) };
+                Ok(self.convert(&outcome.map_err(failed)?))
             }),
         }
     }
 }
 
-impl fmt::Debug for SlotCredentials {
+impl fmt::Debug for SnapshotCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SlotCredentials").field(&self.supervisor).finish()
+        f.debug_tuple("SnapshotCredentials").field(&self.supervisor).finish()
     }
 }
 
-fn failed(error: Error) -> object_store::Error {
-    object_store::Error::Generic { store: "S3", source: Box::new(error) }
-}
-
-/// Credentials in `object_store`'s shape.
+/// Credentials in the form of `object_store`. The copy is wiped when it is dropped.
 struct Kept(Arc<AwsCredential>);
 
 impl Kept {
@@ -113,7 +109,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // A request that is under way has it still: then it is that request's.
+        // A request under way may still hold the credential. Then only that request can drop it.
         if let Some(credential) = Arc::get_mut(&mut self.0) {
             credential.secret_key.zeroize();
             credential.token.zeroize();

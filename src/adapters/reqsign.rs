@@ -1,39 +1,47 @@
-//! `reqsign`, and so OpenDAL and what stands on it: a signer asks for a credential when the one that it keeps nears its end.
+//! `reqsign`, and with it OpenDAL: its signer asks for a new credential when the one that it keeps expires soon.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_credential_types::Credentials;
 use reqsign_aws_v4::Credential;
 use reqsign_core::time::Timestamp;
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, ProvideCredentialChain, Result};
 
 use crate::error::{Error, ErrorKind};
 use crate::provider::BackgroundCredentialsProvider;
-use crate::refresh::Supervisor;
 
 /// For a `reqsign_core::Signer` of SigV4 requests. In a chain use
 /// [`reqsign_chain`](BackgroundCredentialsProvider::reqsign_chain).
 ///
-/// A signer keeps what it got until two minutes before its expiry, when newer credentials have long been there to be taken. A
-/// failure with nothing usable is an error with our [`Error`] as its source.
+/// A signer keeps a credential until two minutes before its expiry. The refresh comes long before that. Without valid
+/// credentials the signer fails with an error that has our [`Error`] as its source.
 #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
 impl ProvideCredential for BackgroundCredentialsProvider {
     type Credential = Credential;
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
-        provide(self.supervisor()).await
+        let supervisor = self.supervisor();
+        let credentials = match supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
+            Some(credentials) => credentials,
+            None => supervisor.credentials().await.map_err(failed)?,
+        };
+        Ok(Some(Credential {
+            access_key_id: credentials.access_key_id().to_owned(),
+            secret_access_key: credentials.secret_access_key().to_owned(),
+            session_token: credentials.session_token().map(str::to_owned),
+            expires_in: credentials.expiry().and_then(timestamp),
+        }))
     }
 }
 
 impl BackgroundCredentialsProvider {
-    /// This provider as the end of a `reqsign` chain: for the `credential_provider_chain` of OpenDAL's S3.
+    /// Returns this provider as a `reqsign` chain, for the `credential_provider_chain` of OpenDAL's S3.
     ///
-    /// A chain of `reqsign` passes over errors and asks the next provider, the node's say. In this one nobody behind is asked,
-    /// whatever is pushed there: a failure is an error. It is the signer's, which does not know the reason ("refreshed signing
-    /// credential expires before the requested operation deadline"): `reqsign` logs it as a warning, and
-    /// [`status`](Self::status) has it. The chain counts as a handle.
+    /// A `reqsign` chain passes over errors and asks the next provider, for example the node's. This chain asks no
+    /// provider after this one, whatever is pushed: a failure is an error. The signer does not know the reason, and
+    /// says "refreshed signing credential expires before the requested operation deadline". `reqsign` logs the reason
+    /// as a warning, and [`status`](Self::status) has it. The chain counts as a handle.
     ///
-    /// ```no_run
+    /// ```ignore
     /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
     /// use opendal::{Operator, services::S3};
     ///
@@ -45,36 +53,19 @@ impl BackgroundCredentialsProvider {
     #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
     #[must_use]
     pub fn reqsign_chain(&self) -> ProvideCredentialChain<Credential> {
-        ProvideCredentialChain::new().push(self.clone()).push(Nobody)
+        ProvideCredentialChain::new().push(self.clone()).push(EndOfChain)
     }
 }
 
-/// Ends a chain: gives a credential that no signer takes.
+/// Ends a chain: it returns a credential that every signer refuses.
 #[derive(Debug)]
-struct Nobody;
+struct EndOfChain;
 
-impl ProvideCredential for Nobody {
+impl ProvideCredential for EndOfChain {
     type Credential = Credential;
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
         Ok(Some(Credential::default()))
-    }
-}
-
-async fn provide(supervisor: &Supervisor) -> Result<Option<Credential>> {
-    let credentials = match supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
-        Some(credentials) => credentials,
-        None => supervisor.credentials().await.map_err(failed)?,
-    };
-    Ok(Some(convert(&credentials)))
-}
-
-fn convert(credentials: &Credentials) -> Credential {
-    Credential {
-        access_key_id: credentials.access_key_id().to_owned(),
-        secret_access_key: credentials.secret_access_key().to_owned(),
-        session_token: credentials.session_token().map(str::to_owned),
-        expires_in: credentials.expiry().and_then(timestamp),
     }
 }
 

@@ -1,24 +1,23 @@
-//! What an error about a chained role tells its reader to do. Pure: from what is known to a sentence.
+//! The remedies in the errors of a chained role.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sts::{self, Asked, ChainSettings, Reason, account_text};
+use crate::sts::{self, ChainSettings, HintContext, Reason, account_text};
 
-/// What a hint can name.
+/// The facts that a remedy can name.
 pub(super) struct Known<'a> {
-    pub(super) asked: Asked<'a>,
+    pub(super) context: HintContext<'a>,
     pub(super) base_role_arn: &'a str,
-    /// As whom the base signs, once it has credentials.
+    /// Identity of the base, once it has credentials.
     pub(super) base_session_arn: Option<&'a str>,
     pub(super) settings: &'a ChainSettings,
 }
 
-/// The next step of whoever reads the error.
 pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
     let Known { base_role_arn: base, base_session_arn, .. } = *known;
-    let role = &known.asked.session.role_arn;
+    let role = &known.context.session.role_arn;
     match reason {
         Reason::RoleDenied => {
             let actions = actions(known);
@@ -36,7 +35,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              turn: (1) the clock of this machine; (2) the sessions of {base} were not revoked; (3) the region {} is enabled for \
              {}, the base's; (4) AWS_ENDPOINT_URL_STS is the STS that gave the base its credentials",
             base_session_arn.unwrap_or(base),
-            known.asked.region,
+            known.context.region,
             account_text(base),
         ),
         Reason::SessionTooLong => format!(
@@ -52,21 +51,21 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              much"
                 .to_owned()
         }
-        other => sts::hint(other, &known.asked),
+        other => sts::hint(other, &known.context),
     }
 }
 
-/// The actions that the request needs. STS names one of them in a denial.
+/// The actions that the request needs. A denial by STS names one of them.
 fn actions(known: &Known<'_>) -> Vec<&'static str> {
     let ChainSettings { tags, source_identity, .. } = known.settings;
     let of_tags = (!tags.is_empty()).then_some("sts:TagSession");
     let of_identity = source_identity.as_ref().map(|_| "sts:SetSourceIdentity");
     let all =
-        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.asked));
+        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.context));
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The statement that lets the base assume the role, in the order in which people write it.
+/// The statement that lets the base assume the role. Its keys are in the usual order.
 fn trust_statement(known: &Known<'_>, actions: &[&str]) -> String {
     let principal = Value::from(known.base_role_arn);
     let action = if let [one] = actions { Value::from(*one) } else { Value::from(actions) };
@@ -90,12 +89,17 @@ mod tests {
 
     fn said(reason: Reason, settings: &ChainSettings, said: &str) -> String {
         let session = session("arn:aws:iam::210987654321:role/data");
-        let asked = Asked { session: &session, endpoint: "https://sts.example.com", region: "eu-central-1", said };
-        hint(reason, &Known { asked, base_role_arn: BASE, base_session_arn: None, settings })
+        let context = HintContext {
+            session: &session,
+            endpoint: "https://sts.example.com",
+            region: "eu-central-1",
+            message: said,
+        };
+        hint(reason, &Known { context, base_role_arn: BASE, base_session_arn: None, settings })
     }
 
     #[test]
-    fn p12_a_denial_names_the_base_and_the_statement_that_must_be_there() {
+    fn p12_denial_names_base_and_missing_statement() {
         let hint = of(Reason::RoleDenied);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
         assert!(hint.contains(&format!("check that arn:aws:iam::210987654321:role/data exists. Its trust policy must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn denial_of_a_chain_names_every_sort_of_policy() {
+    fn chained_denial_names_every_kind_of_policy() {
         let hint = of(Reason::RoleDenied);
         for part in ["session policy", "permissions boundary", "resource control", "service control", "VPC endpoint"] {
             assert!(hint.contains(part), "{part}: {hint}");
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_what_has_to_do_with_the_chain_is_said_of_the_chain() {
+    fn p12_hints_name_the_settings_of_the_chain() {
         assert!(of(Reason::SessionTooLong).contains("one hour at most"));
         assert!(of(Reason::KeyRejected).contains(BASE));
         assert!(of(Reason::Setting).contains("transitive_tag_keys or source_identity"));

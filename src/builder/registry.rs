@@ -1,4 +1,4 @@
-//! One provider for all who ask for the same.
+//! The registry: one provider for all builders of the same session.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,24 +9,27 @@ use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
 use crate::provider::Engine;
 use crate::refresh::WeakSupervisor;
-use crate::sts::{Place, Session};
+use crate::sts::{EndpointsKey, Session};
 use crate::web_identity::{Config, TokenId, WebIdentity};
 
-/// Providers that are built for the same session are one: one slot, one task, one exchange at a time.
+/// Shares one provider among all builders of the same session.
 ///
-/// For programs whose parts, or whose libraries, each build a provider of their own. Nothing is shared unless a
-/// registry is: keep one, in a `static` behind a `LazyLock` or beside the program's other state, and hand out clones,
-/// which are the same registry.
+/// A registry is for programs in which several parts or libraries each build a provider. It shares nothing by itself:
+/// keep one registry, in a `static` behind a `LazyLock` or with the program's other state, and build through it. Its
+/// clones are the same registry.
 ///
-/// The same session means equal role, token file, session name, session length, session policies, and STS endpoint
-/// (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is only the same as itself; to share
-/// one give clones of an `Arc`. Whatever else a builder was told (timeouts, refresh window, HTTP client, time source,
-/// runtime, shutdown future, how the token is watched) holds for the provider if it is the first, and is not looked at if there is one already. Only
-/// [`to_builder`](WebIdentityCredentialsProvider::to_builder) of a handle starts with what its own builder was told.
+/// Two sessions are the same if these settings are equal: role, token file, session name, session length, session
+/// policies and STS endpoint (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is equal
+/// only to itself; give the builders clones of one `Arc`. The default session name is the same throughout a process.
 ///
-/// A registry keeps nothing alive: with its last handle, client or config a provider ends, and the next one is built
-/// anew, as after a [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), which is one for all who share it. The
-/// default session name is the same throughout a process, so that it stands in nobody's way.
+/// The first builder makes the provider. Its other settings (timeouts, refresh window, HTTP client, time source,
+/// runtime, shutdown future, polling) apply, and those of later builders do not. However,
+/// [`to_builder`](WebIdentityCredentialsProvider::to_builder) of a handle starts with the settings of the handle's own
+/// builder.
+///
+/// A registry keeps no provider alive. After the last handle, client or config is gone, or after a
+/// [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), the next builder makes a new provider. A shutdown ends
+/// the provider for all that share it.
 ///
 /// ```no_run
 /// use std::sync::LazyLock;
@@ -47,15 +50,10 @@ pub struct Registry {
     providers: Arc<Mutex<HashMap<Key, WeakProvider>>>,
 }
 
-/// What makes two sessions the same.
-#[derive(Eq, Hash, PartialEq)]
-struct Key {
-    session: Session,
-    token: TokenId,
-    sts: Place,
-}
+/// Equal keys are the same session.
+type Key = (Session, TokenId, EndpointsKey);
 
-/// Finds a provider again for as long as somebody else holds a handle of it, be it a client or a config.
+/// Finds a provider again while a handle of it exists somewhere, also in a client or a config.
 struct WeakProvider {
     supervisor: WeakSupervisor,
     source: Weak<WebIdentity>,
@@ -68,22 +66,23 @@ impl WeakProvider {
         Self { supervisor, source, engine: provider.engine().clone() }
     }
 
-    /// `asked`: of the builder that asks for it. `None` as well if the provider was shut down.
+    /// `None` if the provider is gone or was shut down. The handle gets the settings of its own builder, `asked`.
     fn upgrade(&self, asked: &Parts) -> Option<WebIdentityCredentialsProvider> {
         let supervisor = self.supervisor.upgrade().filter(|supervisor| !supervisor.is_closed())?;
-        let told = Arc::clone(&asked.told);
-        Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), told))
+        let settings = Arc::clone(&asked.settings);
+        Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), settings))
     }
 }
 
 impl Registry {
-    /// [`Builder::build`], or another handle of the provider that there is.
+    /// Returns a handle of the provider of this session, or builds one as [`Builder::build`] does.
     ///
     /// # Errors
-    /// Those of [`Builder::build`].
+    /// The errors of [`Builder::build`].
     pub fn build(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, BuildError> {
         let parts = builder.settings.parts()?;
-        let key = Key::of(&parts);
+        let Config { session, token, sts } = &parts.config;
+        let key: Key = (session.clone(), token.id(), sts.endpoints_key());
         let mut providers = self.providers();
         if let Some(provider) = providers.get(&key).and_then(|provider| provider.upgrade(&parts)) {
             return Ok(provider);
@@ -94,13 +93,13 @@ impl Registry {
         Ok(provider)
     }
 
-    /// [`build`](Self::build), and the first credentials, unless they are there already.
+    /// Like [`build`](Self::build), and waits for the first credentials.
     ///
     /// # Errors
-    /// Those of [`Builder::connect`].
+    /// The errors of [`Builder::connect`].
     ///
     /// # Cancel safety
-    /// Dropping the future drops one handle: whoever else has one is not concerned.
+    /// Dropping the future drops one handle. Other handles are not affected.
     pub async fn connect(&self, builder: Builder) -> Result<WebIdentityCredentialsProvider, Error> {
         let provider = self.build(builder)?;
         provider.connected().await?;
@@ -115,13 +114,6 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("providers", &self.providers().len()).finish()
-    }
-}
-
-impl Key {
-    fn of(parts: &Parts) -> Self {
-        let Config { session, token, sts } = &parts.config;
-        Self { session: session.clone(), token: token.id(), sts: sts.place() }
     }
 }
 
@@ -144,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_session_is_one_provider_and_any_other_is_another() {
+    fn same_session_is_one_provider() {
         let registry = Registry::default();
         let one = registry.build(builder()).unwrap();
         let same = builder().wait_timeout(Duration::from_secs(1)).refresh_window(0.2..=0.3).watch_token(false);
@@ -172,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_source_is_the_same_as_itself_only() {
+    fn token_source_equals_only_itself() {
         #[derive(Debug)]
         struct Agent;
         impl ProvideToken for Agent {
@@ -212,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn registrys_handle_remembers_its_own_builder() {
+    fn handle_keeps_the_settings_of_its_builder() {
         let registry = Registry::default();
         let one = registry.build(builder().wait_timeout(Duration::from_secs(1))).unwrap();
         let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
@@ -238,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_session_name_stands_in_nobodys_way() {
+    fn default_session_name_is_the_same_for_all() {
         let registry = Registry::default();
         let builder = || {
             let builder = WebIdentityCredentialsProvider::builder().role_arn("arn:aws:iam::123456789012:role/app");
@@ -249,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p10_it_keeps_nothing_alive_and_hands_out_nothing_that_ended() {
+    async fn p10_registry_keeps_nothing_alive() {
         let registry = Registry::default();
         let one = registry.build(builder()).unwrap();
         let mut updates = one.updates();

@@ -1,125 +1,36 @@
-//! From what was given, by whom, to what is valid: precedence and defaults.
+//! From the settings of a builder to a valid config: the order of precedence, and the defaults.
 
-use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
-use std::{fmt, mem};
+use std::sync::Arc;
 
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
-use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
-use tokio::runtime::Handle;
 
-use super::arn::{RoleArn, policy_arns};
-use super::endpoint::{self, RawUrl};
-use super::parse::{self, Shown};
-use super::role_and_token::{RawToken, role_and_token};
-use super::standby::{Home, RawStandby, is_aws};
+use super::endpoint_url::{self, RawUrl};
+use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine};
+use super::missing_settings::missing;
+use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
+use super::{Settings, TokenSetting, region, role_arn, session_name, standbys, token_file, warnings};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::Engine;
-use crate::refresh::{self, ExpiredPolicy, ShutdownWhen, Source};
-use crate::sts::{Endpoints, Session, Site, StsConfig};
-use crate::web_identity::{Config, SourceConfig, TokenConfig, TokenOrigin, WebIdentity};
+use crate::refresh::{ShutdownWhen, Source};
+use crate::sts::{EndpointConfig, Endpoints, StsConfig};
+use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
 
-/// What the builder was told. Nothing here is known to be valid.
-#[derive(Clone, Default)]
-pub(super) struct Settings {
-    pub(super) shared: Option<Shared>,
-    pub(super) role_arn: Option<String>,
-    pub(super) token_file: Option<PathBuf>,
-    pub(super) token_source: Option<SourceConfig>,
-    /// The token is not that of the provider which this one is made from.
-    pub(super) has_new_token: bool,
-    pub(super) session_name: Option<String>,
-    pub(super) session_length: Option<Duration>,
-    pub(super) policy: Option<String>,
-    pub(super) policy_arns: Vec<String>,
-    pub(super) region: Option<Region>,
-    pub(super) endpoint_url: Option<RawUrl>,
-    pub(super) standbys: Vec<RawStandby>,
-    pub(super) refresh_window: Option<RangeInclusive<f64>>,
-    pub(super) attempt_timeout: Option<Duration>,
-    pub(super) connect_timeout: Option<Duration>,
-    pub(super) wait_timeout: Option<Duration>,
-    pub(super) expired_policy: Option<ExpiredPolicy>,
-    pub(super) token_poll_interval: Option<Duration>,
-    pub(super) watch_token: Option<bool>,
-    pub(super) shutdown_when: ShutdownWhen,
-    pub(super) runtime: Option<Handle>,
-    pub(super) time_source: Option<SharedTimeSource>,
-    /// Whose STS client is used, if it does for what comes out.
-    pub(super) like: Option<Arc<WebIdentity>>,
-}
-
-/// What says who is asked for what, and where; a token may stand in the place of any of it.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token_file = self.token_file.as_deref().map(Path::to_string_lossy);
-        f.debug_struct("Settings")
-            .field("role_arn", &self.role_arn.as_deref().map(Shown))
-            .field("token_file", &token_file.as_deref().map(Shown))
-            .field("token_source", &self.token_source)
-            .field("session_name", &self.session_name.as_deref().map(Shown))
-            .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
-            .field("endpoint_url", &self.endpoint_url)
-            .field("standbys", &self.standbys)
-            .finish_non_exhaustive()
-    }
-}
-
-/// All that we take from an `SdkConfig`. Never its `endpoint_url`: that is an object store's as often as not, and a
-/// token is not for it.
-#[derive(Clone, Debug)]
-pub(super) struct Shared {
-    pub(super) region: Option<Region>,
-    pub(super) sts_endpoint_url: Option<RawUrl>,
-    pub(super) use_fips: Option<bool>,
-    pub(super) use_dual_stack: Option<bool>,
-    pub(super) http_client: Option<SharedHttpClient>,
-    pub(super) time_source: Option<SharedTimeSource>,
-    pub(super) app_name: Option<AppName>,
-}
-
-impl From<&SdkConfig> for Shared {
-    fn from(config: &SdkConfig) -> Self {
-        Self {
-            region: config.region().cloned(),
-            sts_endpoint_url: configured_endpoint(config).map(RawUrl),
-            use_fips: config.use_fips(),
-            use_dual_stack: config.use_dual_stack(),
-            http_client: config.http_client(),
-            time_source: config.time_source(),
-            app_name: config.app_name().cloned(),
-        }
-    }
-}
-
-/// Asks with the key that the SDK's own STS client asks with. An empty answer is none, as an empty variable is.
-fn configured_endpoint(config: &SdkConfig) -> Option<String> {
-    let key =
-        ServiceConfigKey::builder().service_id("STS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
-    config.service_config()?.load_config(key).filter(|url| !url.is_empty())
-}
-
-/// What a provider is made of. Valid.
+/// The valid parts of a provider.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Config,
-    /// Of the provider that this one is made from, if it does for this one.
+    /// The STS client of another provider, if it fits this one.
     pub(super) sts: Option<Endpoints>,
     pub(super) engine: Engine,
-    /// This provider's alone.
     pub(super) shutdown_when: ShutdownWhen,
-    /// For those that are made from this one.
-    pub(super) told: Arc<Settings>,
+    /// For `to_builder`.
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Parts {
@@ -127,251 +38,169 @@ impl Parts {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
         let supervisor = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
-        WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.told)
+        WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.settings)
     }
 }
 
 impl Settings {
-    /// By the variables of this process, with its warnings.
+    pub(super) fn configure(&mut self, config: &SdkConfig) {
+        let mut config = config.to_builder();
+        config.set_credentials_provider(None).set_token_provider(None).set_identity_cache(None);
+        self.sdk_config = Some(config.build());
+        self.shares_client_with = None;
+    }
+
+    /// Reads the variables of this process, and logs warnings.
     pub(super) fn parts(self) -> Result<Parts, BuildError> {
         let env = Environment::real();
         let parts = self.resolve(&env)?;
-        tell(&parts.config, &env, &TOLD);
+        warnings::about(&parts.config, &env, &warnings::WARNED);
         Ok(parts)
     }
 
-    /// What the builder was told wins over the `SdkConfig`, and that over the environment.
+    /// The builder wins over the `SdkConfig`, and the `SdkConfig` over the environment.
     pub(super) fn resolve(self, env: &Environment) -> Result<Parts, BuildError> {
-        let shutdown_when = ShutdownWhen::default();
-        let told = Arc::new(Self { has_new_token: false, shutdown_when, like: None, ..self.clone() });
-        let (role_arn, token) =
-            role_and_token(self.role_arn.clone(), self.token_file.clone(), self.token_source.clone(), env)?;
+        let mut settings = Self { shares_client_with: None, ..self.clone() };
+        settings.engine.shutdown_when = ShutdownWhen::default();
+        let role = match &self.role_arn {
+            Some(role) => Some(Given::to("Builder", "role_arn", role.clone())),
+            None => env.role_arn()?,
+        };
+        let (role, token) = match (role, self.token(env)?) {
+            (Some(role), Some(token)) => (role, token.value),
+            (role, token) => return Err(missing(role.map(|role| role.by), token.map(|token| token.by), env)),
+        };
         let sts = self.sts(env)?;
-        let role = RoleArn::parse(&role_arn, is_aws(sts.home.endpoint_url.as_deref()))?;
-        if sts.home.endpoint_url.is_none() {
-            role.check_region(role_arn.by, &region(self.region, self.shared.as_ref(), env)?)?;
-        }
-        let time_source = sts.time_source.clone();
-        let config = Config {
-            session: Session {
-                role_arn: role.into_string(),
-                name: session_name(self.session_name, env)?,
-                length: self.session_length.map(parse::session_length).transpose()?,
-                policy: self.policy.map(|value| parse::policy(Given { by: "Builder::policy", value })).transpose()?,
-                policy_arns: policy_arns(Given { by: "Builder::policy_arns", value: self.policy_arns })?,
-            },
-            token: match token.value {
-                RawToken::File(path) => TokenOrigin::File(TokenConfig {
-                    file: parse::token_file(Given { by: token.by, value: path })?,
-                    poll_interval: parse::token_poll_interval(
-                        self.token_poll_interval.unwrap_or(Duration::from_secs(30)),
-                    )?,
-                    watch: self.watch_token.unwrap_or(true),
-                }),
-                RawToken::Source(source) => TokenOrigin::Source(source),
-            },
-            sts,
-        };
-        let policy = refresh::Policy {
-            refresh_window: parse::refresh_window(Given {
-                by: "Builder::refresh_window",
-                value: self.refresh_window.unwrap_or(0.60..=0.75),
-            })?,
-            wait_timeout: parse::wait_timeout(Given {
-                by: "Builder::wait_timeout",
-                value: self.wait_timeout.unwrap_or(Duration::from_secs(30)),
-            })?,
-            expired: self.expired_policy.unwrap_or_default(),
-        };
-        let like = self.like.filter(|like| config.sts.is_served_by(&like.config().sts));
+        let role = role_arn::parse(role, &sts.home, &self.region(env)?)?;
+        let name = session_name::given_or_default(self.session.name.clone(), env)?;
+        let session = self.session.resolve(&SESSION_RULES, role, name)?;
+        let like = self.shares_client_with.filter(|like| sts.is_served_by(&like.config().sts));
         Ok(Parts {
-            config,
             sts: like.map(|like| like.sts().another()),
-            engine: Engine { policy, time_source, runtime: self.runtime },
-            shutdown_when: self.shutdown_when,
-            told,
+            shutdown_when: self.engine.shutdown_when.clone(),
+            engine: self.engine.resolve("Builder", default_engine(sts.time_source.clone()))?,
+            config: Config { session, token, sts },
+            settings: Arc::new(settings),
         })
     }
 
-    /// A token from one place takes the place of what was handed on, but not of what this builder was told.
-    pub(super) fn new_token(&mut self) {
-        if !mem::replace(&mut self.has_new_token, true) {
-            (self.token_file, self.token_source) = (None, None);
-        }
+    fn token(&self, env: &Environment) -> Result<Option<Given<TokenOrigin>>, BuildError> {
+        let file = match &self.token {
+            Some(TokenSetting::Source(source)) => {
+                return Ok(Some(Given::to("Builder", "token_source", TokenOrigin::Source(source.clone()))));
+            }
+            Some(TokenSetting::File(path)) => Some(Given::to("Builder", "token_file", path.clone())),
+            None => env.token_file(),
+        };
+        let Some(file) = file else { return Ok(None) };
+        let origin = TokenConfig {
+            poll_interval: TOKEN_POLL_INTERVAL.parse("Builder", self.token_poll_interval)?,
+            watch: self.watch_token.unwrap_or(true),
+            file: token_file::parse(file.clone())?,
+        };
+        Ok(Some(Given { by: file.by, value: TokenOrigin::File(origin) }))
     }
 
-    /// Which STS is asked, and how: all that role chaining needs, too.
+    /// The STS config of a web identity, or of the chained roles of a wrapped provider.
     pub(super) fn sts(&self, env: &Environment) -> Result<StsConfig, BuildError> {
-        let shared = self.shared.as_ref();
-        let endpoint_url = sts_endpoint(self.endpoint_url.clone(), shared, env)?;
-        let region = parse::region(region(self.region.clone(), shared, env)?, endpoint_url.is_none())?;
-        let flag = |of: fn(&Shared) -> Option<bool>| shared.and_then(of);
-        let use_fips = flag(|shared| shared.use_fips).map_or_else(|| env.use_fips(), Ok)?;
-        let use_dual_stack = flag(|shared| shared.use_dual_stack).map_or_else(|| env.use_dual_stack(), Ok)?;
+        let config = self.sdk_config.as_ref();
+        let endpoint_url = self.endpoint_url(env)?.map(endpoint_url::parse).transpose()?;
+        let region = region::parse(self.region(env)?, endpoint_url.is_none())?;
+        let use_fips = config.and_then(SdkConfig::use_fips).map_or_else(|| env.use_fips(), Ok)?;
+        let use_dual_stack = config.and_then(SdkConfig::use_dual_stack).map_or_else(|| env.use_dual_stack(), Ok)?;
         if let Some(url) = &endpoint_url {
-            endpoint::no_variants(url, use_fips, use_dual_stack)?;
+            endpoint_url::no_variants(url, use_fips, use_dual_stack)?;
         }
-        let home = Site { region: Region::new(region.value), endpoint_url };
-        let standbys = Home { site: &home, use_fips, use_dual_stack }.standbys(self.standbys.clone())?;
-        let time_source = self.time_source.clone().or_else(|| shared?.time_source.clone());
-        Ok(StsConfig {
-            home,
-            standbys,
+        let mut sts = StsConfig {
+            home: EndpointConfig { region: Region::new(region), endpoint_url },
+            standbys: Vec::new(),
             use_fips,
             use_dual_stack,
-            http_client: shared.and_then(|shared| shared.http_client.clone()),
-            time_source: time_source.unwrap_or_default(),
-            app_name: shared.and_then(|shared| shared.app_name.clone()),
-            attempt_timeout: parse::attempt_timeout(self.attempt_timeout.unwrap_or(Duration::from_secs(8)))?,
-            connect_timeout: parse::connect_timeout(self.connect_timeout.unwrap_or(Duration::from_secs(2)))?,
+            http_client: config.and_then(SdkConfig::http_client),
+            time_source: self.time_source(),
+            app_name: config.and_then(SdkConfig::app_name).cloned(),
+            attempt_timeout: ATTEMPT_TIMEOUT.parse("Builder", self.attempt_timeout)?,
+            connect_timeout: CONNECT_TIMEOUT.parse("Builder", self.connect_timeout)?,
+        };
+        sts.standbys = standbys::resolve(self.standbys.clone(), &sts)?;
+        Ok(sts)
+    }
+
+    pub(super) fn time_source(&self) -> SharedTimeSource {
+        let of_config = || self.sdk_config.as_ref()?.time_source();
+        self.engine.time_source.clone().or_else(of_config).unwrap_or_default()
+    }
+
+    fn endpoint_url(&self, env: &Environment) -> Result<Option<Given<RawUrl>>, BuildError> {
+        if let Some(url) = &self.endpoint_url {
+            return Ok(Some(Given::to("Builder", "endpoint_url", url.clone())));
+        }
+        let given = match &self.sdk_config {
+            Some(config) => match endpoint_in(config) {
+                Some(url) if !env.ignores_endpoint_url(&url)? => Some(Given {
+                    by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)".into(),
+                    value: url,
+                }),
+                _ => None,
+            },
+            None => env.sts_endpoint_url()?,
+        };
+        Ok(given.map(|Given { by, value }| Given { by, value: RawUrl(value) }))
+    }
+
+    fn region(&self, env: &Environment) -> Result<Given<String>, BuildError> {
+        if let Some(region) = &self.region {
+            return Ok(Given::to("Builder", "region", region.to_string()));
+        }
+        // A config loader reads an empty AWS_REGION as an empty region.
+        let of_config = self.sdk_config.as_ref().and_then(SdkConfig::region);
+        if let Some(region) = of_config.filter(|region| !region.as_ref().is_empty()) {
+            return Ok(Given { by: "the region of the SdkConfig".into(), value: region.to_string() });
+        }
+        env.region()?.ok_or_else(|| {
+            BuildError::invalid(
+                "there is no region",
+                "set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and us-east-1 is never \
+                 assumed",
+            )
         })
     }
 }
 
-fn sts_endpoint(
-    given: Option<RawUrl>,
-    shared: Option<&Shared>,
-    env: &Environment,
-) -> Result<Option<String>, BuildError> {
-    let given = match (given, shared) {
-        (Some(value), _) => Some(Given { by: "Builder::endpoint_url", value }),
-        (None, Some(Shared { sts_endpoint_url: Some(url), .. })) if !env.ignores_endpoint_url(&url.0)? => Some(Given {
-            by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)",
-            value: url.clone(),
-        }),
-        (None, Some(_)) => None,
-        (None, None) => env.sts_endpoint_url()?.map(|url| Given { by: url.by, value: RawUrl(url.value) }),
-    };
-    given.map(endpoint::parse).transpose()
+/// The config's endpoint of STS, by the key that the SDK's own STS client uses. The config's `endpoint_url` is often
+/// that of an object store, which must not receive the token.
+fn endpoint_in(config: &SdkConfig) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id("STS").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    config.service_config()?.load_config(key).filter(|url| !url.is_empty())
 }
 
-fn region(given: Option<Region>, shared: Option<&Shared>, env: &Environment) -> Result<Given<String>, BuildError> {
-    let from = |by, region: &Region| Given { by, value: region.as_ref().to_owned() };
-    if let Some(region) = given {
-        return Ok(from("Builder::region", &region));
-    }
-    // A config loader hands on an empty AWS_REGION as a region.
-    if let Some(region) = shared.and_then(|shared| shared.region.as_ref()).filter(|region| !region.as_ref().is_empty())
-    {
-        return Ok(from("the region of the SdkConfig", region));
-    }
-    env.region()?.ok_or_else(|| {
-        BuildError::invalid(
-            "there is no region",
-            "set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and us-east-1 is never \
-             assumed",
-        )
-    })
-}
-
-pub(super) fn session_name(given: Option<String>, env: &Environment) -> Result<String, BuildError> {
-    /// Drawn once, so that CloudTrail shows one name for all providers of a process.
-    static RANDOM: OnceLock<String> = OnceLock::new();
-
-    let given = match given {
-        Some(value) => Some(Given { by: "Builder::session_name", value }),
-        None => env.session_name()?,
-    };
-    if let Some(name) = given {
-        return parse::session_name(name);
-    }
-    let random = || RANDOM.get_or_init(|| format!("{}-{:016x}", env!("CARGO_PKG_NAME"), fastrand::u64(..)));
-    Ok(env.pod_name().and_then(|pod| parse::session_name_of_pod(&pod)).unwrap_or_else(|| random().clone()))
-}
-
-/// What was warned of. Many providers of a process have their settings in common.
-pub(super) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
-
-/// In this process.
-pub(super) static TOLD: Told = Told(Mutex::new(BTreeSet::new()));
-
-impl Told {
-    /// Whether to warn of this value now. What nobody listens to is not told.
-    fn first(&self, what: &'static str, value: &str) -> bool {
-        tracing::enabled!(tracing::Level::WARN)
-            && self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((what, value.to_owned()))
-    }
-}
-
-/// What is not wrong but may surprise about where STS is.
-pub(super) fn tell_of_sts(sts: &StsConfig, env: &Environment, told: &Told) {
-    for Site { region, endpoint_url } in std::iter::once(&sts.home).chain(&sts.standbys) {
-        match endpoint_url.as_deref() {
-            Some(endpoint) if endpoint::is_exposed(endpoint) && told.first("http", endpoint) => {
-                tracing::warn!(
-                    endpoint,
-                    "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
-                );
-                if let Some(variable) = env.proxy_of_plain_http() {
-                    tracing::warn!(
-                        endpoint,
-                        variable,
-                        "a proxy is set for plain http: it gets the token and the credentials in clear text, unless NO_PROXY \
-                         names the host of the endpoint; use https"
-                    );
-                }
-            }
-            None if sts.use_fips && !has_fips(region) && told.first("FIPS", region.as_ref()) => tracing::warn!(
-                %region,
-                "FIPS is on, but AWS lists no FIPS endpoint of STS for this region: if the name of the endpoint is not found, \
-                 turn AWS_USE_FIPS_ENDPOINT off, or choose a region of the US"
-            ),
-            _ => {}
-        }
-    }
-}
-
-/// What is not wrong but may surprise.
-fn tell(config: &Config, env: &Environment, told: &Told) {
-    tell_of_sts(&config.sts, env, told);
-    if env.has_pod_identity() && env.has_web_identity() && told.first("pod identity", "") {
-        tracing::warn!(
-            role = config.session.role_arn,
-            "both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set: this \
-             provider uses web identity, other SDKs may not; remove one of the two"
-        );
-    }
-    if env.has_access_key() && told.first("access key", "") {
-        tracing::warn!(
-            role = config.session.role_arn,
-            "AWS_ACCESS_KEY_ID is set beside web identity: this provider does not use that key, but the SDK's default chain \
-             and other SDKs take it first; remove it"
-        );
-    }
-    if env.wants_global_sts() {
-        // Not worth a warning: old manifests have it, and SDKs no longer heed it.
-        tracing::debug!("AWS_STS_REGIONAL_ENDPOINTS=legacy is not heeded: STS is asked in the region");
-    }
-    tracing::debug!(
-        role = config.session.role_arn,
-        session = config.session.name,
-        token = %config.token,
-        region = %config.sts.home.region,
-        endpoint = config.sts.home.endpoint_url,
-        "web identity is configured"
-    );
-}
-
-/// By [AWS's list](https://docs.aws.amazon.com/general/latest/gr/sts.html), which may have grown: no more than a warning.
-fn has_fips(region: &Region) -> bool {
-    ["us-", "ca-"].iter().any(|area| region.as_ref().starts_with(area))
-}
+pub(super) const SESSION_RULES: SessionRules = SessionRules {
+    builder: "Builder",
+    longest_seconds: 43_200,
+    about_length: "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's MaxSessionDuration",
+};
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::ffi::OsString;
-    use std::sync::Mutex;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use aws_config::BehaviorVersion;
     use aws_smithy_async::time::SystemTimeSource;
     use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, http_client_fn};
+    use aws_types::app_name::AppName;
     use aws_types::service_config::LoadServiceConfig;
     use proptest::prelude::*;
 
     use super::*;
     use crate::builder::Builder;
-    use crate::sts::testing::{DATE, JWT, Log, Server, Then, http, success};
+    use crate::builder::invalid_value::is_name_byte;
+    use crate::fuzzing::os_string;
+    use crate::refresh::ExpiredPolicy;
+    use crate::sts::testing::{DATE, JWT, Server, Then, http, success};
     use crate::web_identity::token_source::{ProvideToken, future};
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/app";
@@ -388,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_a_token_in_the_place_of_something_else_is_not_printed() {
+    fn p9_misplaced_token_is_not_printed() {
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ";
         let around = [" TOKEN\n", "TOKEN..", "\"TOKEN\"", "Bearer TOKEN", "AWS_=TOKEN", "{\"value\":\"TOKEN\"}"];
         let texts = around.map(|around| around.replace("TOKEN", token).replace("AWS_", "AWS_TOKEN"));
@@ -456,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_the_webhook_prepared_needs_no_setting() {
+    fn prepared_pod_needs_no_setting() {
         let Parts { config, engine: Engine { policy, .. }, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
@@ -477,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_builder_is_told_wins_over_everything() {
+    fn builder_wins_over_config_and_environment() {
         let shared = SdkConfig::builder()
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
@@ -540,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_never_sent_to_the_endpoint_of_all_services() {
+    fn token_never_goes_to_the_general_endpoint() {
         let shared = SdkConfig::builder().endpoint_url("https://minio.example").build();
         let sts = resolve(Builder::default().configure(&shared), &[]).config.sts;
         assert_eq!(sts.home.endpoint_url, None);
@@ -551,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_config_the_environment_names_the_endpoint() {
+    fn environment_names_the_endpoint_without_a_config() {
         let variables = [("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_ENDPOINT_URL", "https://all.example")];
         let endpoint = |builder, more| resolve(builder, more).config.sts.home.endpoint_url;
 
@@ -562,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_that_are_to_be_ignored_are_ignored_alike() {
+    fn configured_endpoints_can_be_ignored() {
         let variables =
             [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_ENDPOINT_URL_STS", "https://sts.example")];
         let of_config = |url| {
@@ -584,7 +413,7 @@ mod tests {
 
     #[tokio::test]
     #[expect(deprecated, reason = "the new names are in a crate that we do not need otherwise")]
-    async fn aws_config_understands_how_we_ask() {
+    async fn aws_config_knows_the_endpoint_of_sts() {
         use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 
         let profile = "[default]\nendpoint_url = https://all.example\nservices = mine\n\
@@ -595,7 +424,7 @@ mod tests {
         let config = loader.profile_files(files).load().await;
 
         assert_eq!(config.endpoint_url(), Some("https://all.example"));
-        assert_eq!(configured_endpoint(&config).as_deref(), Some("https://sts.example"));
+        assert_eq!(endpoint_in(&config).as_deref(), Some("https://sts.example"));
     }
 
     #[test]
@@ -610,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_profile_that_is_not_read_is_spoken_of() {
+    fn p12_error_names_the_profile_that_is_ignored() {
         for (variables, name) in [
             (&[("AWS_PROFILE", "pod")][..], "AWS_PROFILE"),
             (&[("AWS_CONFIG_FILE", "/etc/aws"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")], "AWS_CONFIG_FILE"),
@@ -669,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_source_takes_the_place_of_the_file() {
+    fn token_source_replaces_the_file() {
         let role =
             Builder::default().token_source(Vault).settings.resolve(&env(&INJECTED[..1], &INJECTED[2..])).unwrap();
         assert!(matches!(&role.config.token, TokenOrigin::Source(source) if source.name.ends_with("::tests::Vault")));
@@ -682,9 +511,8 @@ mod tests {
             error.to_string(),
             "Builder::token_source is set but AWS_ROLE_ARN is not: set it to the role's ARN, or call Builder::role_arn"
         );
-        let error = refuse(Builder::default().token_source(Vault).token_file("/run/token"), &[]);
-        assert!(error.starts_with("Builder::token_file and Builder::token_source (aws_web_identity::"), "{error}");
-        assert!(error.ends_with("::Vault) are both called: tokens come from one place, take one out"), "{error}");
+        let Parts { config, .. } = resolve(Builder::default().token_source(Vault).token_file("/run/other"), &[]);
+        assert_eq!(file(&config).file, PathBuf::from("/run/other"), "the later one holds");
     }
 
     #[test]
@@ -699,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_each_error_names_who_said_it() {
+    fn p12_each_error_names_its_setting() {
         let config =
             SdkConfig::builder().region(Region::new("US")).service_config(ServiceConfig("sts.example")).build();
         for (builder, variables, start) in [
@@ -731,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn another_partition_is_fine_for_another_server() {
+    fn other_servers_have_no_partition() {
         let role = ("AWS_ROLE_ARN", "arn:aws-cn:iam::123456789012:role/app");
 
         assert!(refuse(Builder::default(), &[role]).contains("a role of partition aws-cn"));
@@ -739,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoint_of_another_server_has_roles_of_its_own() {
+    fn other_servers_have_their_own_role_names() {
         let urn = || Builder::default().role_arn("urn:ecs:iam::s3:role/x");
 
         assert!(refuse(urn(), &[]).contains("which is no role's ARN"));
@@ -758,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_has_one_name_for_the_process() {
+    fn process_has_one_random_session_name() {
         let name = |more| resolve(Builder::default(), more).config.session.name;
 
         assert_eq!(name(&[("AWS_ROLE_SESSION_NAME", "own"), ("HOSTNAME", "web-0")]), "own");
@@ -768,47 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_surprise_is_said_once() {
-        let pod_identity = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
-        let log_of = |builder: Builder, more: Variables<'_>| {
-            let (env, told) = (env(&INJECTED, more), Told(Mutex::default()));
-            let config = builder.settings.resolve(&env).unwrap().config;
-            // Whoever comes before the log is set up takes nothing from it.
-            tell(&config, &env, &told);
-            warnings(|| (0..10).for_each(|_| tell(&config, &env, &told)))
-        };
-        let log = |more: Variables<'_>| log_of(Builder::default(), more);
-
-        assert_eq!(log(&[("AWS_STS_REGIONAL_ENDPOINTS", "legacy"), ("AWS_ENDPOINT_URL", "http://localhost:1")]), "");
-        let both = log(&[pod_identity]);
-        assert_eq!(both.matches("WARN").count(), 1, "{both}");
-        assert!(both.contains("AWS_ROLE_ARN") && both.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{both}");
-        let exposed = log(&[("AWS_ENDPOINT_URL_STS", "http://ceph.example:7480")]);
-        assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
-        assert!(exposed.contains("http://ceph.example:7480") && exposed.contains("use https"), "{exposed}");
-        let proxied = log(&[("AWS_ENDPOINT_URL_STS", "http://ceph.example:7480"), ("HTTP_PROXY", "http://canary:1")]);
-        assert_eq!(proxied.matches("WARN").count(), 2, "{proxied}");
-        assert!(proxied.contains(r#"variable="HTTP_PROXY""#) && !proxied.contains("canary"), "{proxied}");
-        assert_eq!(log(&[("HTTP_PROXY", "http://canary:1")]), "");
-        let standby =
-            Builder::default().standby_endpoint_url("http://sts.example").standby_endpoint_url("http://[::1]:1");
-        let exposed = log_of(standby, &[]);
-        assert_eq!(exposed.matches("WARN").count(), 1, "{exposed}");
-        assert!(exposed.contains("http://sts.example"), "{exposed}");
-        let keys = log(&[("AWS_ACCESS_KEY_ID", "AKIACANARY"), ("AWS_SECRET_ACCESS_KEY", "canary")]);
-        assert_eq!(keys.matches("WARN").count(), 1, "{keys}");
-        assert!(keys.contains("AWS_ACCESS_KEY_ID is set beside web identity") && !keys.contains("CANARY"), "{keys}");
-        let fips = |region| log(&[("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_REGION", region)]);
-        assert_eq!(fips("eu-central-1").matches("WARN").count(), 1);
-        assert!(
-            fips("eu-central-1").contains("AWS_USE_FIPS_ENDPOINT") && fips("eu-central-1").contains("eu-central-1")
-        );
-        assert_eq!((fips("us-east-2"), fips("ca-central-1")), (String::new(), String::new()));
-        assert_eq!(log(&[("AWS_REGION", "eu-central-1")]), "");
-    }
-
-    #[test]
-    fn pod_identity_alone_is_named_with_its_way() {
+    fn p12_pod_identity_alone_gets_its_remedy() {
         let pod = [
             ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
@@ -830,18 +618,11 @@ mod tests {
     }
 
     #[test]
-    fn p9_debug_of_a_builder_is_useful_and_hides_a_password() {
+    fn p9_debug_shows_settings_without_a_password() {
         let builder = Builder::default().role_arn(ROLE).endpoint_url("https://me:canary@sts.example");
         let shown = format!("{builder:?}");
 
         assert!(shown.contains(ROLE) && shown.contains("sts.example") && !shown.contains("canary"), "{shown}");
-    }
-
-    /// What is logged at WARN.
-    fn warnings(act: impl FnOnce()) -> String {
-        let (log, _guard) = Log::capture();
-        act();
-        log.text().lines().filter(|line| line.contains("WARN")).collect()
     }
 
     /// Something that is often near a valid value, and often anything.
@@ -871,16 +652,6 @@ mod tests {
         ]
     }
 
-    #[cfg(unix)]
-    fn os_string(bytes: &[u8]) -> OsString {
-        std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())
-    }
-
-    #[cfg(not(unix))]
-    fn os_string(bytes: &[u8]) -> OsString {
-        String::from_utf8_lossy(bytes).into_owned().into()
-    }
-
     proptest! {
         /// Whatever the environment holds: no panic, and what comes out is valid.
         #[test]
@@ -900,7 +671,7 @@ mod tests {
                 prop_assert!(!at_aws || arn.starts_with("arn:") && arn.contains(":role/") && arn.len() <= 2048, "{arn}");
                 prop_assert!((20..=2048).contains(&arn.chars().count()), "{arn}");
                 prop_assert!(!arn.contains(char::is_whitespace), "{arn:?}");
-                prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(parse::is_name_byte), "{name}");
+                prop_assert!((2..=64).contains(&name.len()) && name.bytes().all(is_name_byte), "{name}");
                 prop_assert!(!file(&config).file.as_os_str().is_empty());
                 let region = config.sts.home.region.as_ref();
                 prop_assert!(!region.is_empty() && !region.contains(char::is_control), "{region:?}");

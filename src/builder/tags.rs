@@ -1,17 +1,17 @@
-//! The rules of session tags and of a source identity. Each is checked as AWS documents it; no variable is read here.
+//! The rules of session tags and of a source identity, as AWS documents them.
 
 use std::collections::BTreeMap;
 
-use super::parse::{is_name_byte, quoted, refused};
+use super::invalid_value::{invalid_value, is_name_byte, quoted};
 use crate::error::BuildError;
 
-/// The [rules for tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules), and the bounds of
-/// [`Tag`](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html).
+/// Checks the [rules for tags](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules), and the
+/// bounds of [`Tag`](https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html).
 pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>, BuildError> {
     const BY: &str = "AssumeRoleBuilder::tags";
 
     if tags.len() > 50 {
-        return Err(refused(
+        return Err(invalid_value(
             BY,
             format_args!("{} tags", tags.len()),
             "STS takes at most 50 session tags; leave some out",
@@ -20,12 +20,12 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
     let mut seen = BTreeMap::new();
     for (key, value) in &tags {
         if key.is_empty() {
-            return Err(refused(BY, "a tag without a key", "a value may be empty, a key may not; name the tag"));
+            return Err(invalid_value(BY, "a tag without a key", "a value may be empty, a key may not; name the tag"));
         }
         for (what, text, most) in [("key", key, 128), ("value", value, 256)] {
             let refuse = |remedy: &str| {
                 let of = if what == "key" { String::new() } else { format!(" of the tag {}", quoted(key)) };
-                Err(refused(BY, format_args!("the {what} {}{of}", quoted(text)), remedy))
+                Err(invalid_value(BY, format_args!("the {what} {}{of}", quoted(text)), remedy))
             };
             if text.chars().count() > most {
                 return refuse("STS takes at most 128 characters in a key and 256 in a value; shorten it");
@@ -38,7 +38,7 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
             }
         }
         if let Some(before) = seen.insert(key.to_lowercase(), key) {
-            return Err(refused(
+            return Err(invalid_value(
                 BY,
                 format_args!("two tags with the keys {} and {}", quoted(before), quoted(key)),
                 "STS does not tell upper from lower case in a key; give each key once",
@@ -48,11 +48,11 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
     Ok(tags)
 }
 
-/// AWS answers of any other key: "The specified transitive tag key must be included in the requested tags."
+/// STS refuses any other key: "The specified transitive tag key must be included in the requested tags."
 pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) -> Result<Vec<String>, BuildError> {
     match keys.iter().find(|key| !tags.iter().any(|(tag, _)| tag.to_lowercase() == key.to_lowercase())) {
         None => Ok(keys),
-        Some(key) => Err(refused(
+        Some(key) => Err(invalid_value(
             "AssumeRoleBuilder::transitive_tag_keys",
             format_args!("{}, which is no key of AssumeRoleBuilder::tags", quoted(key)),
             "name keys that tags has; a transitive tag of the base's session is handed on without being named",
@@ -60,9 +60,10 @@ pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) 
     }
 }
 
-/// The rules of [AWS](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+/// Checks the [rules of
+/// AWS](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
 pub(super) fn source_identity(identity: String) -> Result<String, BuildError> {
-    let refuse = |remedy: &str| Err(refused("AssumeRoleBuilder::source_identity", quoted(&identity), remedy));
+    let refuse = |remedy: &str| Err(invalid_value("AssumeRoleBuilder::source_identity", quoted(&identity), remedy));
     if identity.starts_with(RESERVED) {
         return refuse(NOT_RESERVED);
     }
@@ -72,7 +73,7 @@ pub(super) fn source_identity(identity: String) -> Result<String, BuildError> {
     Ok(identity)
 }
 
-/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and a few characters more that Rust calls alphabetic: of these STS is the judge.
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and a few more characters that Rust calls alphabetic. STS decides about these.
 fn is_tag_char(c: char) -> bool {
     c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
 }

@@ -1,4 +1,4 @@
-//! The handle of a web identity: the handle of any provider, and what its builder was told.
+//! The provider of a web identity: the general provider, and the settings that it was built from.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,22 +6,21 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::{ProvideCredentials, future};
 
-use super::Builder;
-use super::settings::Settings;
+use super::{Builder, Settings};
 use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
 use crate::refresh::Supervisor;
 use crate::web_identity::{Config, WebIdentity};
 
-/// Credentials of an IAM role for a Kubernetes service-account token, always ready.
+/// Credentials of an IAM role, obtained with a Kubernetes service-account token and refreshed in the background.
 ///
-/// This is a [`BackgroundCredentialsProvider`] that also has [`builder`](Self::builder) and
-/// [`to_builder`](Self::to_builder). All other methods are that type's. This type dereferences to it, since both are handles
-/// of one engine: like `&String` for `&str`, a reference to this type serves where one to the general type is asked for.
-/// [`From`] gives a general handle of the same engine, for a struct that holds any provider.
+/// This type adds [`builder`](Self::builder) and [`to_builder`](Self::to_builder) to [`BackgroundCredentialsProvider`],
+/// and dereferences to it: a `&WebIdentityCredentialsProvider` is accepted where a `&BackgroundCredentialsProvider` is
+/// expected. [`From`] converts it into the general type, for a struct that holds any provider.
 ///
-/// A cheap handle: clones share one slot, one background task and one STS exchange at a time. The task runs on the engine
-/// thread. It starts with the first use, in a runtime or not, and ends with the last handle. The config that
-/// [`install`](BackgroundCredentialsProvider::install) returns, and each client made from it, counts as a handle.
+/// A provider is a cheap handle. Its clones share one snapshot of the credentials, one background task and one exchange
+/// at a time. The task runs on the engine thread. It starts with the first use, inside a runtime or not, and ends with
+/// the last handle. The config that [`install`](BackgroundCredentialsProvider::install) returns, and each client made
+/// from that config, counts as a handle.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -38,26 +37,26 @@ use crate::web_identity::{Config, WebIdentity};
 pub struct WebIdentityCredentialsProvider {
     any: BackgroundCredentialsProvider,
     source: Arc<WebIdentity>,
-    told: Arc<Settings>,
+    settings: Arc<Settings>,
 }
 
 impl WebIdentityCredentialsProvider {
-    /// Starts with everything unset.
+    /// Returns a builder with nothing set.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Starts with all that this provider's builder was told, for a second role and the same token: set
-    /// [`role_arn`](Builder::role_arn), and whatever else is to differ.
+    /// Returns a builder with this provider's settings, for a second role with the same token. Set
+    /// [`role_arn`](Builder::role_arn), and whatever else differs.
     ///
-    /// Each setting can be replaced or cleared, as the builder's methods say. What was not set stays unset: it comes from the
-    /// `SdkConfig`, from variables, or from the default, as it did for this provider. A session policy is taken over like the
-    /// rest, since to lose it by oversight would widen what a session may do.
+    /// Each setting can be replaced or cleared. A setting that was not set stays unset: its value comes from the
+    /// `SdkConfig`, from a variable or from the default, as it did for this provider. The session policies are taken
+    /// over, too. A session policy that is lost by oversight would widen what the session may do.
     ///
-    /// The two share the STS client, and so its connections, unless one of its settings is changed, and the watch on
-    /// the token's directory. Slot, schedule and exchanges are each one's own, and so is the end of each: neither a
-    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor [`shutdown_when`](Builder::shutdown_when) of this one ends the
-    /// other.
+    /// The two providers share the watch on the token's directory. They also share the STS client and its connections,
+    /// unless a setting of the client changes. Credentials, schedule, exchanges and shutdown are separate: neither a
+    /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor a [`shutdown_when`](Builder::shutdown_when) of one
+    /// provider ends the other.
     ///
     /// ```no_run
     /// # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -66,15 +65,25 @@ impl WebIdentityCredentialsProvider {
     /// # }
     /// ```
     pub fn to_builder(&self) -> Builder {
-        Builder { settings: Settings { like: Some(Arc::clone(&self.source)), ..Settings::clone(&self.told) } }
+        Builder {
+            settings: Settings {
+                shares_client_with: Some(Arc::clone(&self.source)),
+                ..Settings::clone(&self.settings)
+            },
+        }
     }
 
-    /// `told`: what led to this source and engine, or to equal ones.
-    pub(super) fn of(supervisor: Supervisor, source: Arc<WebIdentity>, engine: Engine, told: Arc<Settings>) -> Self {
+    /// `settings` led to this source and engine, or to equal ones.
+    pub(super) fn of(
+        supervisor: Supervisor,
+        source: Arc<WebIdentity>,
+        engine: Engine,
+        settings: Arc<Settings>,
+    ) -> Self {
         let Config { session, sts, .. } = source.config();
-        let chaining = Chaining::with(session.name.clone(), sts.clone(), source.sts());
+        let chaining = Chaining::new(session.name.clone(), sts.clone(), Some(source.sts()));
         let any = BackgroundCredentialsProvider::of(supervisor, engine, Some(Arc::clone(&source)), Ok(chaining));
-        Self { any, source, told }
+        Self { any, source, settings }
     }
 
     pub(super) fn source(&self) -> &Arc<WebIdentity> {
@@ -91,7 +100,8 @@ impl Deref for WebIdentityCredentialsProvider {
     }
 }
 
-/// Another handle of the same engine; [`status`](BackgroundCredentialsProvider::status) still has the token's claims.
+/// Returns another handle of the same engine. Its [`status`](BackgroundCredentialsProvider::status) still has the
+/// claims of the token.
 impl From<WebIdentityCredentialsProvider> for BackgroundCredentialsProvider {
     fn from(provider: WebIdentityCredentialsProvider) -> Self {
         provider.any
@@ -108,7 +118,7 @@ impl ProvideCredentials for WebIdentityCredentialsProvider {
     }
 }
 
-/// As for [`BackgroundCredentialsProvider`].
+/// Works as for [`BackgroundCredentialsProvider`].
 #[cfg(feature = "reqsign-core-3")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
 impl reqsign_core::ProvideCredential for WebIdentityCredentialsProvider {
@@ -174,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_handed_on_but_what_is_set_anew() {
+    fn to_builder_takes_over_every_setting() {
         let provider = first().build().unwrap();
         let (config, shares) = resolved(provider.to_builder());
         assert_eq!(config, resolved(first()).0);
@@ -185,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_shared_only_while_it_does_for_both() {
+    fn client_is_shared_only_with_equal_settings() {
         let provider = first().build().unwrap();
         let builder = || provider.to_builder();
         for (number, different) in [
@@ -213,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn token_of_another_kind_takes_the_place() {
+    fn later_token_setting_replaces_the_earlier() {
         let origin = |builder: Builder| builder.settings.resolve(&of([])).unwrap().config.token;
         let file = first().build().unwrap();
         let source = file.to_builder().token_source(Vault);
@@ -226,13 +236,6 @@ mod tests {
             panic!("a source still");
         };
         assert_eq!((file.file.to_str(), file.watch), (Some("/run/other"), false), "what was said of files holds");
-        let both = source.to_builder().token_file("/run/other").token_source(Vault);
-        assert!(
-            both.build()
-                .unwrap_err()
-                .to_string()
-                .ends_with("are both called: tokens come from one place, take one out")
-        );
     }
 
     #[test]
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn default_stays_a_default() {
+    fn unset_setting_stays_unset() {
         let config = |region| SdkConfig::builder().region(Region::from_static(region)).build();
         let bare = WebIdentityCredentialsProvider::builder().role_arn(OTHER).token_file("/run/token");
         let provider = bare.configure(&config("eu-central-1")).build().unwrap();
@@ -275,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn builder_and_heir_keep_nothing_alive() {
+    fn to_builder_keeps_no_provider_alive() {
         let provider = first().build().unwrap();
         let source = Arc::downgrade(provider.source());
         let heir = provider.to_builder().role_arn(OTHER).build().unwrap();

@@ -1,76 +1,82 @@
-//! Costs, requirements, and the limits of the promises.
+//! Costs, requirements and limits: what the crate does not do.
 //!
-//! # What it costs
+//! This page is for whoever decides whether to use this crate, or plans its deployment. It lists the resources that it
+//! needs, the rules for code that runs inside it, and the limits of [its promises](crate#what-it-promises).
 //!
-//! - It refreshes as long as a handle lives, used or not: about 1.5 calls an hour at sessions of an hour.
-//! - One engine thread for the process, with three file descriptors, while a provider is in use. Reading a token and
-//!   looking up a name take a further thread for a moment.
-//! - One watcher for each directory with a token, shared by all providers of the process. On Linux it is a thread, an
-//!   inotify instance and three file descriptors. [`watch_token(false)`](crate::Builder::watch_token) does without.
-//!   [`operations`](super::operations) says what file events cannot do.
-//! - A process makes at most 8 exchanges at once with one STS endpoint. The others take turns, first come, first served.
-//! - A token file whose file system hangs costs one thread, however many providers read it and however often.
-//! - Our STS client has a connect timeout of its own, for which your HTTP client keeps a second pool of connections.
-//! - Each generation holds 16 copies of the credentials, some 50 KiB.
+//! # Costs
 //!
-//! # Where it runs
+//! - *Calls.* A provider refreshes while a handle exists, used or not: about 1.5 calls an hour with sessions of one
+//!   hour.
+//! - *Engine thread.* One thread with three file descriptors per process, while a provider is in use. Token reads and
+//!   name lookups use another thread for a moment.
+//! - *Watcher.* One per token directory and process. On Linux it costs a thread, an inotify instance and three file
+//!   descriptors. [`watch_token(false)`](crate::Builder::watch_token) avoids it;
+//!   [`operations`](super::operations#limits-of-file-events) lists the limits of file events.
+//! - *Turns at STS.* A process makes at most 8 exchanges at once with one STS endpoint. Further exchanges wait in
+//!   order.
+//! - *Hung token file.* One thread, however many providers read the file and however often.
+//! - *Connections.* The STS client has its own connect timeout, so your HTTP client keeps a second connection pool for
+//!   it.
+//! - *Memory.* Each snapshot holds 16 copies of the credentials, about 50 KiB.
 //!
-//! - Anywhere: inside a Tokio runtime, in another executor, in a plain thread.
-//! - Your code runs on the engine thread: a token source, a wrapped provider, an HTTP client, a time source, a `tracing`
-//!   subscriber. It must not block there. While it does, no provider of the process is refreshed, callers who wait are
-//!   not woken, and `shutdown` waits. A subscriber blocks if it writes to a pipe that nobody reads. `block_in_place` and
-//!   `Handle::block_on` panic there. [`runtime`](crate::Builder::runtime) gives a provider another runtime.
-//! - A runtime given to [`runtime`](crate::Builder::runtime) needs timers and I/O (`enable_all`). While that runtime is
-//!   blocked, nothing is refreshed, and callers who wait are not woken. An exchange that stands still with it keeps one
-//!   of the 8 turns at its STS endpoint. When the runtime ends, the provider is closed.
-//! - A process without a free thread cannot start the engine thread. Each wait fails at once and says so; the next use
-//!   tries again. A listener of [`updates`](crate::BackgroundCredentialsProvider::updates) is no such use.
-//! - A test that pauses time pauses no credentials: they age in real time, unless the paused runtime was given to
-//!   [`runtime`](crate::Builder::runtime).
-//! - A forked child starts a thread of its own at its first use that finds no valid credentials, or at
+//! # Requirements
+//!
+//! - *Platform.* Made for Linux. Written to compile on macOS and Windows for development. wasm is not supported.
+//! - *Caller.* A Tokio runtime, another executor or a plain thread.
+//! - *Your code on the engine thread* must not block: a token source, wrapped provider, HTTP client, time source or
+//!   `tracing` subscriber. While it blocks, no provider of the process is refreshed, waiting callers are not woken, and
+//!   `shutdown` waits. A subscriber blocks if it writes to a pipe that nobody reads. `block_in_place` and
+//!   `Handle::block_on` panic there. [`runtime`](crate::Builder::runtime) moves a provider to another runtime.
+//! - *A runtime given to [`runtime`](crate::Builder::runtime)* needs timers and I/O (`enable_all`). While it is
+//!   blocked, nothing is refreshed and waiting callers are not woken. An exchange that is stuck with it keeps one of
+//!   the 8 turns at its STS endpoint. When the runtime ends, the provider is closed.
+//! - *Threads.* A process without a free thread cannot start the engine thread. Each wait then fails at once with an
+//!   error that says so, and the next use tries again. Listening to
+//!   [`updates`](crate::BackgroundCredentialsProvider::updates) does not count as use.
+//! - *Panics.* A panic of a token source, wrapped provider or HTTP client costs one attempt. Under `panic = "abort"` it
+//!   ends the process. At the limit of threads two more panics are possible: Tokio's, if it cannot start its first thread
+//!   for file access, and the watcher's, if the last thread is taken while it starts. `watch_token(false)` avoids the
+//!   watcher's panic.
+//! - *Fork.* A forked child starts its own engine thread at the first use without valid credentials, or at
 //!   [`status`](crate::BackgroundCredentialsProvider::status). Nothing is refreshed in the child before that. Its first
-//!   attempt may time out, on a connection of the parent's. A lock that another thread holds at the fork stays locked in
-//!   the child, as in every program with threads: fork before the first use if you can.
-//! - Made for Linux. Written to compile on macOS and Windows, where people develop; not for wasm.
-//! - Under `panic = "abort"` each panic of a token source, a wrapped provider or an HTTP client ends the process;
-//!   otherwise it costs one attempt. The same holds for a process at its limit of threads: Tokio panics if it cannot
-//!   start its first thread for file access. The watcher panics if the last thread is taken while it starts;
-//!   `watch_token(false)` avoids that.
-//! - The public API names types of the AWS SDK's 1.x crates, and so is bound to them: one major of ours per major of
-//!   theirs.
+//!   attempt may time out on a connection of the parent. A lock that another thread held at the fork stays locked in
+//!   the child, as in every program with threads. If you can, fork before the first use.
+//! - *Paused test time.* Credentials age in real time, unless you gave the paused runtime to
+//!   [`runtime`](crate::Builder::runtime).
+//! - *Semver.* The public API shows types of the AWS SDK's 1.x crates. A new major version of theirs needs one of ours.
 //!
-//! # What it cannot promise
+//! # Limits of the promises
 //!
-//! - *Credentials that AWS withdraws.* A rejection is heard only by the
-//!   [`interceptor`](crate::BackgroundCredentialsProvider::interceptor), or told by
+//! - *Credentials that AWS withdraws.* The provider learns of a rejection only through the
+//!   [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) or
 //!   [`invalidate`](crate::BackgroundCredentialsProvider::invalidate).
-//! - *An outage that outlasts a session.* What is left of a session when its refresh begins is a quarter at least;
-//!   [`standby`](super::standby) and [`session_length`](crate::Builder::session_length) are the remedies.
-//! - *The last moments of a session whose attempt had to wait.* A session counts from when its attempt began. The time
-//!   that the attempt waited for its token, its turn or the credentials of a chain's base is not used.
-//! - *Expired credentials that help.* Services reject them, with rare exceptions:
-//!   [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps only where they do not.
-//! - *An STS without a `Date`, beside a wrong local clock.* The local clock judges the answer. If that clock is behind,
-//!   expired credentials may pass for valid until a service rejects them.
-//! - *Secrets that are not ours.* Every copy that this crate owns is wiped when dropped. What the SDK, the HTTP client
-//!   and the TLS library keep in buffers of theirs is not, and at TRACE the SDK logs response headers and the bodies of
-//!   in-memory HTTP clients.
-//! - *Verified claims.* [`TokenClaims`](crate::TokenClaims) are read, not verified; only STS judges a token.
+//! - *An outage longer than the session.* At least a quarter of the session remains when its refresh begins. Use a
+//!   [`standby`](super::standby) or a longer [`session_length`](crate::Builder::session_length).
+//! - *The end of a session whose attempt waited.* The session counts from the start of its attempt. The time in which
+//!   the attempt waited for its token, its turn or the base's credentials is not used.
+//! - *Expired credentials.* Services reject them, with rare exceptions. Only for these exceptions
+//!   [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) helps.
+//! - *A wrong local clock with an STS that sends no `Date`.* The local clock judges the answer. If it is behind,
+//!   expired credentials may count as valid until a service rejects them.
+//! - *Secrets in other crates.* This crate wipes every copy that it owns. The SDK, the HTTP client and the TLS library
+//!   do not wipe their buffers. At TRACE the SDK logs response headers, and the bodies of in-memory HTTP clients.
+//! - *Claims.* [`TokenClaims`](crate::TokenClaims) are read but not verified. Only STS verifies a token.
 //!
-//! # What it does not read
+//! # Settings that are not read
 //!
-//! - Profiles: `role_arn` and `web_identity_token_file` in a config file count for nothing. [`roles`](super::roles)
-//!   says how to put aws-config's provider behind the engine. An error says so where `AWS_PROFILE` or `AWS_CONFIG_FILE`
-//!   is set.
-//! - `SdkConfig::endpoint_url`, which is often an object store's: the token would be sent there.
-//! - `AWS_STS_REGIONAL_ENDPOINTS`: STS is asked in the region. There is no default region.
-//! - Variables after [`build`](crate::Builder::build), [`connect`](crate::Builder::connect), or a registry's.
+//! - *Profiles.* `role_arn` and `web_identity_token_file` in a config file have no effect.
+//!   [`roles`](super::roles#chains-and-profiles-of-aws-config) shows how to refresh aws-config's profile provider in
+//!   the background. If `AWS_PROFILE` or `AWS_CONFIG_FILE` is set, an error mentions it.
+//! - *`SdkConfig::endpoint_url`.* This is often the URL of an object store, and the token would be sent there.
+//! - *`AWS_STS_REGIONAL_ENDPOINTS`.* The provider always asks the STS of the region. There is no default region.
+//! - *Later changes of variables.* They are read once, by [`build`](crate::Builder::build),
+//!   [`connect`](crate::Builder::connect) or the same methods of a registry.
 //!
-//! # Bounds of STS
+//! # Limits of STS
 //!
-//! | what | bound |
+//! | subject | limit |
 //! |---|---|
-//! | a session | 15 min to 12 h, up to the role's `MaxSessionDuration`; a chained one up to 1 h |
-//! | a token | 4 to 20 000 bytes |
-//! | a session policy | 2048 characters, 10 managed policies, and a packed size that only STS can tell |
-//! | calls | limited for each account and region, by how much AWS does not say: [`cluster`](super::cluster) |
+//! | session length | 15 min to 12 h, up to the role's `MaxSessionDuration`; up to 1 h for a chained role |
+//! | token | 4 to 20 000 bytes |
+//! | session policies | 2048 characters, 10 managed policies, and a packed size that only STS can compute |
+//! | calls | per account and region; AWS publishes no number ([`cluster`](super::cluster#sts-quotas)) |

@@ -1,10 +1,11 @@
-//! From aws-config's provider, from its default chain, from a loop of your own, from the environment of a store.
+//! Migration: from aws-config, from your own refresh loop, from `object_store` and OpenDAL.
 //!
-//! Nothing changes in IAM or in the cluster: the same role, the same token, the same variables.
+//! This page is for programs that already use web identity. Nothing changes in IAM or in the cluster: the role, the
+//! token and the variables stay the same. Each section shows the code before and after.
 //!
 //! # From the default chain
 //!
-//! `load_defaults` finds the variables of web identity too, and exchanges inside a request.
+//! `load_defaults` finds the web identity variables as well, but makes the exchange inside a request:
 //!
 //! ```no_run
 //! # use aws_config::BehaviorVersion;
@@ -14,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! Here the config is the base for all that it sets but credentials:
+//! After the migration the config provides everything but the credentials:
 //!
 //! ```no_run
 //! # use aws_config::BehaviorVersion;
@@ -28,14 +29,14 @@
 //! # }
 //! ```
 //!
-//! A program that also runs where there is no token keeps `base` after
-//! [`is_not_configured`](crate::Error::is_not_configured), as the [front page](crate) shows. Services whose clients are
-//! made by `Config::builder()` without an `SdkConfig` take both
-//! [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) and
-//! [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache).
-//!
-//! The default chain takes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` before web identity; this crate does not look at
-//! them and warns. Where both were set, the pod acts under the role from now on, and not as the owner of the key.
+//! - *Programs that also run without a token* keep `base` if [`is_not_configured`](crate::Error::is_not_configured), as
+//!   the [front page](crate#quick-start) shows.
+//! - *Clients made without an `SdkConfig`*, by `Config::builder()`, need both
+//!   [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) and
+//!   [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache).
+//! - *Keys in variables.* The default chain prefers `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` to web identity.
+//!   This crate ignores them and warns. If both were set, the pod now acts as the role, no longer as the owner of the
+//!   key.
 //!
 //! # From `WebIdentityTokenCredentialsProvider`
 //!
@@ -71,19 +72,20 @@
 //! # }
 //! ```
 //!
-//! Not `ConfigLoader::credentials_provider(identity)`: it works, but by way of the cache that pins. Use `install`.
+//! Use `install`. `ConfigLoader::credentials_provider(identity)` works too, but goes through the SDK's cache, which
+//! keeps old credentials until seconds before their expiry.
 //!
-//! | what is other | there | here |
+//! | difference | aws-config | this crate |
 //! |---|---|---|
-//! | the session's name, by default | `web-identity-token-` and the time, another at each refresh | the pod's name, the same for the process: CloudTrail filters may rest on it |
-//! | its length | STS's default | [`session_length`](crate::Builder::session_length) |
-//! | the region of STS | the config's | the same, else an error |
-//! | timeouts and retries of the exchange | of a client of its own | [`attempt_timeout`](crate::Builder::attempt_timeout) and [the policy](super::policy) |
-//! | calls an hour, at sessions of an hour | 1 for each cache | 1.5 for each provider, used or not |
-//! | profiles | read | not read: [`limits`](super::limits) |
-//! | a wrong trust policy | the first request fails | `connect` fails, and says which statement is missing |
+//! | default session name | `web-identity-token-` and the time, new at each refresh | the pod's name, constant for the process; check CloudTrail filters that use the old name |
+//! | session length | STS's default | [`session_length`](crate::Builder::session_length) |
+//! | region of STS | that of the config | the same; without a region an error |
+//! | timeouts and retries of the exchange | those of its own client | [`attempt_timeout`](crate::Builder::attempt_timeout) and [the policy](super::policy) |
+//! | calls an hour, with sessions of one hour | 1 per cache | 1.5 per provider, used or not |
+//! | profiles | read | [not read](super::limits#settings-that-are-not-read) |
+//! | wrong trust policy | the first request fails | `connect` fails, and shows the missing statement |
 //!
-//! # From a loop of your own
+//! # From your own refresh loop
 //!
 //! ```no_run
 //! # use std::{sync::{Arc, RwLock}, time::Duration};
@@ -104,25 +106,25 @@
 //! # }
 //! ```
 //!
-//! One failed call is 45 min without a second attempt, of an hour's session; a file that cannot be read ends the loop;
-//! all pods call together; nobody ends the task. Instead:
+//! This loop has four faults. After a failed call it makes no second attempt for 45 min of a one-hour session. A file
+//! that cannot be read ends it. All pods call STS at the same time. Nobody ends the task. Instead:
 //!
 //! ```no_run
 //! # async fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
-//! // For a signer of your own: never waits, and `None` only if nothing is valid.
+//! // For your own signer: never waits. `None` only without valid credentials.
 //! let credentials = identity.current();
-//! // What the loop was also for.
+//! // For health checks, and for code that must react to new credentials.
 //! let status = identity.status();
 //! let mut updates = identity.updates();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # From `object_store`'s and OpenDAL's environment
+//! # From the environment of `object_store` or OpenDAL
 //!
-//! Both find the variables of web identity themselves, and exchange inside a request, for each store. With the features
-//! `object_store-0_14` and `reqsign-core-3` all share one provider ([`signers`](super::signers)); what else they read from the
-//! environment stays:
+//! Both read the web identity variables themselves, and make an exchange inside a request, for each store. With the
+//! features `object_store-0_14` and `reqsign-core-3` all stores share one provider ([`signers`](super::signers)). The
+//! other variables that they read keep working:
 //!
 //! ```no_run
 //! # #[cfg(feature = "object_store-0_14")]
@@ -139,7 +141,7 @@
 //! # }
 //! ```
 //!
-//! ```no_run
+//! ```ignore
 //! # #[cfg(feature = "reqsign-core-3")]
 //! # fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
 //! use opendal::{Operator, services::S3};
@@ -152,7 +154,8 @@
 //! # }
 //! ```
 //!
-//! # In tests
+//! # Tests
 //!
-//! What was mocked by a static key can be tested as it runs, against the STS of [`test_util`](crate#test-it):
-//! `TestAws::sdk_config()` is the `base`, and `TestAws::builder()` knows what the variables would say.
+//! Tests that mocked credentials with a static key can run against a real exchange instead. The [test
+//! kit](crate#test-your-service) has an STS: use `TestAws::sdk_config()` as `base`, and `TestAws::builder()` in place
+//! of the variables.

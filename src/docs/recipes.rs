@@ -1,21 +1,24 @@
-//! Recipes to copy. Each is a whole file of at most 30 lines.
+//! Recipes: code to copy for common tasks.
+//!
+//! This page is for whoever wants working code at once. Each recipe is a whole file of at most 30 lines, which our
+//! tests compile and run.
 //!
 //! | you have | recipe |
 //! |---|---|
-//! | clients with other credentials beside ours | [one service](#one-services-config-only) |
-//! | download links | [presigned URLs](#presigned-urls-by-the-sdk) |
+//! | one client that should use the role, and others that should not | [one service](#one-services-config-only) |
+//! | download links | [presigned URLs](#presigned-urls-with-the-sdk) |
 //! | `object_store`, DataFusion, delta-rs | [`object_store`](#object_store) |
 //! | OpenDAL, iceberg-rust | [OpenDAL](#opendal) |
 //! | a service with probes | [axum and readiness](#a-service-with-readiness) |
 //! | customers with a role each | [tenants](#a-role-for-each-tenant) |
 //! | data in a second account | [two accounts](#two-accounts-in-one-process) |
-//! | a service without an SDK client | [another signer](#keys-for-another-signer) |
+//! | an AWS service without an SDK client | [another signer](#another-signer) |
 //! | a program without async code | [blocking](#a-blocking-program) |
-//! | pods with web identity, pods with EKS Pod Identity, a laptop | example `pod_identity`, explained in [`roles`](super::roles#eks-pod-identity) |
+//! | one program for web identity, EKS Pod Identity and a laptop | example `pod_identity`, explained in [`roles`](super::roles#eks-pod-identity) |
 //!
-//! A recipe needs the crates of its `use` lines. `identity` is this pod's provider. A program makes one, and hands out
-//! clones. [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) has the same methods: change the type for
-//! a chained role or EKS Pod Identity.
+//! A recipe needs the crates in its `use` lines. `identity` is the provider of the pod's role. Make one per program,
+//! and clone it. For a chained role or EKS Pod Identity, change its type to
+//! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider), which has the same methods.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -30,20 +33,21 @@
 //!
 //! # One service's config only
 //!
-//! [`install`](crate::BackgroundCredentialsProvider::install) changes a config for all services. Here one client changes.
+//! [`install`](crate::BackgroundCredentialsProvider::install) makes a config for all services. This recipe changes one
+//! client only.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/one_service.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/one_service.rs"), "```")]
 //!
-//! # Presigned URLs by the SDK
+//! # Presigned URLs with the SDK
 //!
-//! The SDK signs with the credentials that the provider has. [`valid_for`](crate::BackgroundCredentialsProvider::valid_for)
-//! renews them first if they end before the link does. Its limits are in [`signers`](super::signers#presigned-urls).
+//! [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) refreshes the credentials first if they would expire
+//! before the link. Then the SDK signs with them. [`signers`](super::signers#presigned-urls) has the limits.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/presign.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/presign.rs"), "```")]
 //!
 //! # `object_store`
 //!
-//! Feature `object_store-0_14`. A framework must use the same version of `object_store`.
+//! Needs the feature `object_store-0_14`. A framework must use the same version of `object_store`:
 //!
 #![cfg_attr(feature = "object_store-0_14", doc = "```no_run")]
 #![cfg_attr(not(feature = "object_store-0_14"), doc = "```ignore")]
@@ -54,53 +58,53 @@
 //!
 //! # OpenDAL
 //!
-//! Feature `reqsign-core-3`.
+//! Needs the feature `reqsign-core-3`.
 //!
-#![cfg_attr(feature = "reqsign-core-3", doc = "```no_run")]
-#![cfg_attr(not(feature = "reqsign-core-3"), doc = "```ignore")]
-#![doc = concat!(include_str!("recipes/opendal.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/opendal.rs"), "```")]
 //!
-//! iceberg-rust makes its operators itself. A version of `iceberg-storage-opendal` on `reqsign-core` 3 takes the provider
-//! as it is: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity)) }`.
-//! No other identity is asked then.
+//! iceberg-rust makes its operators itself. Versions of `iceberg-storage-opendal` on `reqsign-core` 3 take the provider
+//! directly: `OpenDalStorageFactory::S3 { customized_credential_load: Some(CustomAwsCredentialLoader::new(identity))
+//! }`. They then use no other identity.
 //!
 //! # A service with readiness
 //!
-//! The probes tell Kubernetes how things stand. The example `service` adds metrics and an orderly end.
+//! The probes tell Kubernetes whether the service is alive, and whether it has credentials. The example `service` adds
+//! metrics and orderly shutdown.
 //!
-#![doc = concat!("```no_run\n", include_str!("recipes/service.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("recipes/service.rs"), "```")]
 //!
 //! # A role for each tenant
 //!
-//! A tenant's provider is one entry of a map.
+//! A map holds one client per tenant.
 //!
-//! - *Bounded*: at most `most` tenants are held. The one that was idle longest makes room.
-//! - *Single flight*: `build()` does no I/O, so that the lock is short. All callers of a tenant share one provider, and so
-//!   one exchange.
-//! - *No storm*: a tenant whose role denies us is held as well, with its retry delays.
-//! - *Evicted when idle*: the last client ends the tenant's background work. Requests under way keep theirs until they end.
-//!   The map is swept at each call; a process without calls sweeps nothing.
+//! - *Bounded.* The map holds at most `most` tenants. A new tenant replaces the one that was idle longest.
+//! - *One exchange.* `build()` does no I/O, so the lock is held only briefly. All callers of a tenant share one
+//!   provider and its exchange.
+//! - *No storm.* A tenant whose role denies access stays in the map, with its retry delays.
+//! - *Idle tenants end.* After 30 minutes without use the map drops the client. The last copy of the client ends the
+//!   tenant's background refresh. Running requests keep their copy. The map is cleaned at each call, so a process
+//!   without calls cleans nothing.
 //!
-//! Give each tenant an [`external_id`](crate::AssumeRoleBuilder::external_id) of its own, as
-//! [AWS advises](https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html).
+//! Give each tenant its own [`external_id`](crate::AssumeRoleBuilder::external_id), as [AWS
+//! advises](https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html).
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/tenants.rs"), "```")]
 //!
 //! # Two accounts in one process
 //!
-//! The pod's role reaches its own account. A role of the other account trusts the pod's role.
+//! The pod's role serves the pod's own account. The other account has a role that trusts the pod's role.
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/two_accounts.rs"), "```")]
 //!
-//! # Keys for another signer
+//! # Another signer
 //!
-//! Any signer takes the keys at each request. If the service answers that it does not accept the key, call
-//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) with the credentials that signed.
+//! Any signer can take the credentials at each request. If the service rejects them, call
+//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) with the credentials that signed the request.
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/other_signer.rs"), "```")]
 //!
 //! # A blocking program
 //!
-//! No runtime is needed: the engine thread has one of its own.
+//! The program needs no runtime, because the engine thread has its own.
 //!
 #![doc = concat!("```no_run\n", include_str!("recipes/blocking.rs"), "```")]

@@ -1,9 +1,10 @@
-//! Many roles, chained roles, any provider, EKS Pod Identity, chains of aws-config.
+//! Roles: several roles, chained roles, other providers, EKS Pod Identity, aws-config chains.
 //!
-//! All of them stand on the same engine and keep the same promises. `cargo run --example roles --features test-util`
-//! shows each.
+//! This page is for programs that need more than one role, or credentials that do not come from a service-account
+//! token. All of them use the same engine, and [the promises](crate#what-it-promises) hold for all. `cargo run
+//! --example roles --features test-util` shows each.
 //!
-//! # Many roles, one token
+//! # Several roles for one token
 //!
 //! ```no_run
 //! # async fn example(orders: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
@@ -12,35 +13,35 @@
 //! # }
 //! ```
 //!
-//! | shared | each one's own |
+//! | the providers share | each provider has its own |
 //! |---|---|
-//! | the STS client and its connections, while their settings are equal | slot, schedule, exchanges, failures |
-//! | the file events of the token's directory (one watcher for each directory of a process) | what it has seen of the token; a poll every 30 s costs microseconds |
-//! | | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), [`shutdown_when`](crate::Builder::shutdown_when), and the end with the last handle |
+//! | the STS client and its connections, while their settings are equal | snapshot, schedule, exchanges, failures |
+//! | one watcher per token directory and process | knowledge of the token; a poll every 30 s, which takes microseconds |
+//! | | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), [`shutdown_when`](crate::Builder::shutdown_when), and the end with its last handle |
 //!
-//! The new builder has what the provider's builder was told. A setting that was not told keeps its default, and each one can
-//! be replaced or cleared:
+//! The new builder starts with the settings of the provider's builder. Settings that were not set keep their defaults.
+//! Each setting can be replaced or cleared:
 //!
 //! | to change | call |
 //! |---|---|
-//! | where tokens come from | [`token_source`](crate::Builder::token_source) or [`token_file`](crate::Builder::token_file): each replaces the other |
-//! | the region | [`region`](crate::Builder::region), and [`no_standbys`](crate::Builder::no_standbys) before the standbys that fit it |
+//! | origin of the token | [`token_source`](crate::Builder::token_source) or [`token_file`](crate::Builder::token_file); each replaces the other |
+//! | region | [`region`](crate::Builder::region); if there are standbys, first [`no_standbys`](crate::Builder::no_standbys), then the standbys that fit the region |
 //! | session policies | [`set_policy(None)`](crate::Builder::set_policy), `policy_arns([""; 0])` |
-//! | session name, endpoint of STS | [`set_session_name(None)`](crate::Builder::set_session_name), [`set_endpoint_url(None)`](crate::Builder::set_endpoint_url) |
-//! | session length, region, runtime | `None`, for the default |
+//! | session name, STS endpoint | [`set_session_name(None)`](crate::Builder::set_session_name), [`set_endpoint_url(None)`](crate::Builder::set_endpoint_url) |
+//! | session length, region or runtime back to the default | pass `None` |
 //!
-//! Give each role a config of its own with [`install`](crate::BackgroundCredentialsProvider::install).
+//! Give each role its own config with [`install`](crate::BackgroundCredentialsProvider::install).
 //!
-//! # One provider for equal sessions
+//! # One provider for several libraries
 //!
-//! Libraries that each build a provider cost one and a half exchanges an hour each. A [`Registry`](crate::Registry)
-//! that they are handed makes them one. It is explicit: nothing is shared behind anybody's back. What makes sessions
-//! equal, and what is not looked at, is said there.
+//! Each provider costs about one and a half exchanges an hour. If several libraries each build one, give them a
+//! [`Registry`](crate::Registry). Equal sessions then share one provider. Nothing is shared without a registry. Its
+//! page says which settings make sessions equal.
 //!
-//! A process makes at most 8 exchanges at once with one STS endpoint, however many providers it has. The others take
-//! turns. This wait counts against the `wait_timeout` of callers, but not against the
-//! [`attempt_timeout`](crate::Builder::attempt_timeout). With an STS that hangs a turn lasts as long as an attempt, 8 s.
-//! Exchanges with another endpoint, such as a standby's, do not wait for it.
+//! A process makes at most 8 exchanges at once with one STS endpoint, however many providers it has. Further exchanges
+//! wait for a turn. This time counts against the callers' `wait_timeout`, but not against the
+//! [`attempt_timeout`](crate::Builder::attempt_timeout). If STS hangs, a turn lasts one attempt, 8 s. Another endpoint,
+//! such as a standby, has turns of its own.
 //!
 //! # Chained roles
 //!
@@ -51,40 +52,39 @@
 //! # }
 //! ```
 //!
-//! The role must trust the base role, whose policy must allow `sts:AssumeRole` on it; the error of a denial holds the
-//! statement, with each action that the request needs.
+//! The chained role must trust the base role, and a policy of the base role must allow `sts:AssumeRole` on the chained
+//! role. If STS denies the request, the error shows the statement to add, with every action that the request needs.
 //!
-//! | setting | what it is for | the trust policy and the base's policy allow also |
+//! | setting | purpose | further action to allow in both policies |
 //! |---|---|---|
-//! | [`external_id`](crate::AssumeRoleBuilder::external_id) | the owner of the role knows on whose behalf you come | |
-//! | [`policy`](crate::AssumeRoleBuilder::policy), [`policy_arns`](crate::AssumeRoleBuilder::policy_arns) | the session may do less than the role | |
-//! | [`tags`](crate::AssumeRoleBuilder::tags) | policies decide by `aws:PrincipalTag` | `sts:TagSession` |
-//! | [`transitive_tag_keys`](crate::AssumeRoleBuilder::transitive_tag_keys) | these tags go on to each further role | `sts:TagSession` |
-//! | [`source_identity`](crate::AssumeRoleBuilder::source_identity) | CloudTrail and `aws:SourceIdentity` show who is behind it; no further role can change it | `sts:SetSourceIdentity` |
+//! | [`external_id`](crate::AssumeRoleBuilder::external_id) | tells the owner of the role for whom you act | |
+//! | [`policy`](crate::AssumeRoleBuilder::policy), [`policy_arns`](crate::AssumeRoleBuilder::policy_arns) | limit the session further than the role | |
+//! | [`tags`](crate::AssumeRoleBuilder::tags) | let policies decide by `aws:PrincipalTag` | `sts:TagSession` |
+//! | [`transitive_tag_keys`](crate::AssumeRoleBuilder::transitive_tag_keys) | pass these tags on to each further role | `sts:TagSession` |
+//! | [`source_identity`](crate::AssumeRoleBuilder::source_identity) | names the person or program in CloudTrail and `aws:SourceIdentity`; no further role can change it | `sts:SetSourceIdentity` |
 //!
-//! A web identity session has such tags and a source identity only by claims of its token
-//! ([as AWS has them](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp)),
-//! which tokens of Kubernetes lack.
+//! A web identity session gets tags and a source identity only from [claims of its
+//! token](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp).
+//! Kubernetes tokens have no such claims.
 //!
-//! - Every provider can be the base, also a chained role, and a [wrapped provider](#any-provider). That one asks the STS of
-//!   the `SdkConfig` that its builder was [given](crate::BackgroundBuilder::configure), else of the environment; without a
-//!   region a chain from it is a `BuildError`.
-//! - A chained session lasts [one
-//!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining) at most. More is a
-//!   [`BuildError`](crate::BuildError).
-//! - It signs with what the base has, which its own engine keeps fresh. A base without usable credentials is the cause
-//!   of the chain's error (its `source()`); once it has some, the chain tries at once if somebody waits, else within
-//!   two seconds.
-//! - Credentials of the base that STS refuses are renewed, as after
+//! - *Base.* Every provider can be the base: a web identity, a chained role, a [wrapped provider](#any-provider). A
+//!   wrapped provider uses the STS of the `SdkConfig` that its builder was
+//!   [given](crate::BackgroundBuilder::configure), otherwise that of the environment. Without a region the chain is a
+//!   `BuildError`.
+//! - *Session length.* A chained session lasts at most [one
+//!   hour](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining). A longer setting is
+//!   a [`BuildError`](crate::BuildError).
+//! - *Base without valid credentials.* The base's error is the `source()` of the chain's error. When the base has
+//!   credentials again, the chain tries at once if a caller waits, otherwise within two seconds.
+//! - *Rejected base.* If STS rejects the base's credentials, the base refreshes them, as after
 //!   [`invalidate`](crate::BackgroundCredentialsProvider::invalidate).
-//! - AWS checks the time of a signature: on a machine whose clock is more than 15 min off a chain gets none, as no
-//!   other request does there. The base has no signature and so no such limit.
+//! - *Local clock.* AWS checks the time of a signature. If the local clock is more than 15 min wrong, a chain gets no
+//!   credentials, and no other signed request works either. An exchange of a token has no signature, so no such limit.
 //!
 //! # Any provider
 //!
-//! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) is the handle of every provider, and this builder
-//! keeps any provider of the SDK fresh behind one. The handle of a web identity turns into it by `From`, with the same engine
-//! behind it.
+//! [`BackgroundCredentialsProvider::builder`](crate::BackgroundCredentialsProvider::builder) refreshes any provider of
+//! the SDK in the background:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -97,29 +97,35 @@
 //! # }
 //! ```
 //!
-//! | what it gives | what becomes of it |
-//! |---|---|
-//! | credentials with an expiry | a lifetime on the local clock, for there is no other |
-//! | without one | used until it gives others; asked for again once an hour, and they show an expiry ten years off |
-//! | near their end, from a cache of its own | asked again soon, until it gives new ones |
-//! | expired | a failure that passes |
-//! | `CredentialsNotLoaded`, `InvalidConfiguration` | only a human can mend it: [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) |
-//! | `ProviderTimedOut`, `ProviderError`, or nothing for 20 s (`attempt_timeout`) | an outage: [`TimedOut`](crate::ErrorKind::TimedOut), [`ServiceUnavailable`](crate::ErrorKind::ServiceUnavailable) |
-//! | any other error | not understood: tried twice more: [`Unexpected`](crate::ErrorKind::Unexpected) |
-//! | any of these because of an [`Error`](crate::Error) of this crate | what that says itself: a denial of a provider of ours is no outage |
+//! [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider) is the handle of every provider of this
+//! crate. A [`WebIdentityCredentialsProvider`](crate::WebIdentityCredentialsProvider) converts into it by `From`, and
+//! keeps its engine.
 //!
-//! What its errors display is copied, scrubbed of what looks like a secret; the errors themselves, which may print an
-//! answer, are not kept.
+//! | the wrapped provider returns | treatment |
+//! |---|---|
+//! | credentials with an expiry | the lifetime is measured with the local clock, because there is no other |
+//! | credentials without an expiry | used until the provider returns others; asked again once an hour; they show an expiry ten years ahead |
+//! | credentials near their expiry, from its own cache | asked again soon, until it returns new ones |
+//! | expired credentials | a failure that passes |
+//! | `CredentialsNotLoaded`, `InvalidConfiguration` | misconfigured: [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) |
+//! | `ProviderTimedOut`, `ProviderError`, or nothing within 20 s (`attempt_timeout`) | outage: [`TimedOut`](crate::ErrorKind::TimedOut), [`ServiceUnavailable`](crate::ErrorKind::ServiceUnavailable) |
+//! | any other error | an outage twice, then misconfigured: [`Unexpected`](crate::ErrorKind::Unexpected) |
+//! | any of these, caused by an [`Error`](crate::Error) of this crate | the class of that error; so a denial inside is not taken for an outage |
+//!
+//! The text of the provider's errors is copied without what looks like a secret. The errors themselves are dropped,
+//! because they may print an answer.
 //!
 //! # EKS Pod Identity
 //!
 //! A service account with a pod identity association needs no role annotation. EKS sets two variables in its pods:
-//! `AWS_CONTAINER_CREDENTIALS_FULL_URI`, where an agent on the node listens (169.254.170.23 or `[fd00:ec2::23]`), and
-//! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. The agent gives credentials to a GET whose `Authorization` header is the content
-//! of that file. Sources: [container credential
-//! provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) and [the
-//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html). aws-config speaks this protocol, and
-//! reads the token file anew for each call. Put its provider behind the engine:
+//!
+//! - `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the address of an agent on the node (169.254.170.23 or `[fd00:ec2::23]`).
+//! - `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`: a file whose content is the `Authorization` header of the request.
+//!
+//! The agent answers a GET with credentials. Sources: [container credential
+//! provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), [the
+//! agent](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html). aws-config speaks this protocol
+//! and reads the token file anew for each call. Wrap its provider:
 //!
 //! ```no_run
 //! # async fn example(base: aws_config::SdkConfig) -> Result<(), aws_web_identity::Error> {
@@ -133,27 +139,30 @@
 //! # }
 //! ```
 //!
-//! The example `pod_identity` runs in any pod and on a laptop. It takes web identity if its variables are injected, else
-//! Pod Identity, else the credentials that aws-config finds. A failure of the first that is set up is an error, and never
-//! the next one's turn. Both kinds of variables in one pod earn a warning ([`operations`](super::operations)).
+//! The example `pod_identity` runs in any pod and on a laptop. It takes web identity if its variables are set,
+//! otherwise Pod Identity, otherwise the credentials that aws-config finds. If the chosen one fails, the program fails;
+//! it never tries the next. A pod with both kinds of variables gets a [warning](super::operations#warnings).
 //!
-//! - The agent's `Expiration` is on the clock of AWS. The lifetime is counted on the local clock, as of any provider.
-//! - An agent that is away is an outage: valid credentials stay in use, and the agent is asked again in seconds.
+//! - The agent's `Expiration` is on AWS's clock. As for any wrapped provider, the lifetime is measured with the local
+//!   clock.
+//! - An agent that does not answer is an outage: valid credentials stay in use, and the agent is asked again within
+//!   seconds.
 //! - A pod with `HTTP_PROXY` needs the agent's addresses in `NO_PROXY`.
-//! - EKS adds [session tags](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html), which a chained role inherits.
-//!   The trust policy of such a role must allow `sts:TagSession` as well.
+//! - EKS adds [session tags](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html), which a chained role
+//!   inherits. So the trust policy of a chained role must allow `sts:TagSession` too.
 //!
 //! # Chains and profiles of aws-config
 //!
-//! A chain goes on to its next provider only where one has *nothing to load*. Our errors are never of that kind, so
-//! `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at ours: nobody silently becomes
-//! the node. Whether web identity is configured at all is decided once, by
-//! [`is_not_configured`](crate::BuildError::is_not_configured), where the chain is made. Clients with a chain keep
-//! [`install`](crate::BackgroundCredentialsProvider::install)'s cache and sign with the newest key.
+//! **Chains.** A chain of the SDK goes on to its next provider only if one has *nothing to load*. This crate's errors
+//! never say that. So `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at this
+//! provider, and the pod never acts as the node. Decide with
+//! [`is_not_configured`](crate::BuildError::is_not_configured), when you make the chain, whether web identity is
+//! configured at all. Clients with a chain keep the cache of [`install`](crate::BackgroundCredentialsProvider::install)
+//! and sign with the newest credentials.
 //!
-//! A *profile* may name `role_arn` and `web_identity_token_file` as well. Building reads no file, so only the variables
-//! count, and an error says so where `AWS_PROFILE` or `AWS_CONFIG_FILE` is set. aws-config does read profiles: put what
-//! it made behind the engine.
+//! **Profiles.** A profile may name `role_arn` and `web_identity_token_file`, but this crate reads only variables. If
+//! `AWS_PROFILE` or `AWS_CONFIG_FILE` is set, an error mentions it. To use a profile, wrap the provider that aws-config
+//! made:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -167,5 +176,5 @@
 //! # }
 //! ```
 //!
-//! It refreshes early and beside the requests then. What an error teaches is aws-config's, and a token that was
-//! replaced is not noticed until the next attempt.
+//! It is then refreshed early and outside requests. Its error texts are aws-config's, and a new token is noticed only
+//! at the next attempt.

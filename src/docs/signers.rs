@@ -1,68 +1,81 @@
-//! Signers: which takes the credentials how, and presigned URLs.
+//! Signers: AWS SDK, `object_store`, OpenDAL, `reqsign`, `aws-sigv4`, presigned URLs.
 //!
-//! All of them read the same slot and cause no exchange of their own: one provider for a process, however many clients.
+//! This page is for whoever signs requests with the credentials. It says how each signer takes them, what happens
+//! without valid credentials, and how to presign URLs. All signers read the same snapshot and start no exchange of
+//! their own. Use one provider per process for any number of clients.
 //!
-//! | signer | how | new credentials are used |
+//! | signer | how to connect it | uses new credentials |
 //! |---|---|---|
 //! | AWS SDK | [`install`](crate::BackgroundCredentialsProvider::install) | at the next request |
 //! | AWS SDK, one service | [`credentials_provider`](crate::BackgroundCredentialsProvider::credentials_provider) with `set_credentials_provider(Some(..))`, and [`identity_cache`](crate::BackgroundCredentialsProvider::identity_cache) | at the next request |
 //! | `object_store` | feature `object_store-0_14`: `AmazonS3Builder::with_credentials(identity.object_store_credentials())` | at the next request |
-//! | OpenDAL | feature `reqsign-core-3`: `S3::credential_provider_chain(identity.reqsign_chain())` | two minutes before the old ones end |
-//! | `reqsign` | feature `reqsign-core-3`: `Signer::new(context, identity.clone(), RequestSigner::new("s3", region))` | two minutes before the old ones end |
-//! | `aws-sigv4`, and all else | [`current`](crate::BackgroundCredentialsProvider::current), `provide_credentials`, or [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) | at each call |
+//! | OpenDAL | feature `reqsign-core-3`: `S3::credential_provider_chain(identity.reqsign_chain())` | two minutes before the old ones expire |
+//! | `reqsign` | feature `reqsign-core-3`: `Signer::new(context, identity.clone(), RequestSigner::new("s3", region))` | two minutes before the old ones expire |
+//! | `aws-sigv4`, any other | [`current`](crate::BackgroundCredentialsProvider::current), `provide_credentials`, or [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) | at each call |
 //!
-//! What an adapter returns counts as a handle: the background task lives as long as a store or an operator does.
+//! An adapter counts as a handle: the background refresh runs while a store or an operator exists.
 //!
-//! # When there are no credentials
+//! # Without valid credentials
 //!
-//! Nothing is ever sent unsigned, and no other identity takes our place. The error is that of the request:
+//! No request is sent unsigned, and no other identity is used ([promise 8](crate#what-it-promises)). The request fails:
 //!
 //! - `object_store`: `Error::Generic`, with our [`Error`](crate::Error) as its source.
-//! - `reqsign`: our [`Error`](crate::Error) as its source; of the kind `PermissionDenied` for a role that does not
-//!   trust us, `CredentialInvalid` for a token that is not there or not accepted, `ConfigInvalid`, `RateLimited`, else
-//!   `Unexpected`; to be retried where [`is_transient`](crate::Error::is_transient) says so.
-//! - OpenDAL: "signing http request", by a chain that passes over errors: the reason is in `reqsign`'s warning in the
-//!   `log`, and in [`status`](crate::BackgroundCredentialsProvider::status) as `last_error`. Chains of `reqsign` would
-//!   go on to the next provider after an error; in ours nobody behind is asked. Do not set `skip_signature` or, in
-//!   `object_store`, `with_skip_signature`: with them no credentials are asked for.
+//! - `reqsign`: an error with our [`Error`](crate::Error) as its source. It is retryable if
+//!   [`is_transient`](crate::Error::is_transient).
 //!
-//! # What `reqsign` keeps
+//!   | our kind | `reqsign` kind |
+//!   |---|---|
+//!   | `RoleDenied` | `PermissionDenied` |
+//!   | `TokenRejected`, `TokenUnavailable` | `CredentialInvalid` |
+//!   | `InvalidConfiguration` | `ConfigInvalid` |
+//!   | `Throttled` | `RateLimited` |
+//!   | others | `Unexpected` |
 //!
-//! A signer of `reqsign` keeps a credential until two minutes before its expiry. By then newer ones have long been
-//! there, so that taking them waits for nothing. But it does not hear that a service refused a key, and
-//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) does not reach what it keeps: build the operator
-//! anew for that. It signs nothing with a credential that has less than 10 s left, so that in an outage of STS its last
-//! 10 s are lost, and [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) is of no use with it.
+//! - OpenDAL: an error at "signing http request". Its chain drops the reason, which is in `reqsign`'s warning in the
+//!   log and in `last_error` of [`status`](crate::BackgroundCredentialsProvider::status). Other chains of `reqsign` try
+//!   the next provider after an error; ours does not.
+//!
+//! Do not set `skip_signature` (OpenDAL) or `with_skip_signature` (`object_store`): they send requests without
+//! credentials.
+//!
+//! # `reqsign` and OpenDAL keep credentials
+//!
+//! A signer of `reqsign` keeps its credentials until two minutes before their expiry. Newer credentials are ready long
+//! before, so taking them does not wait. Three limits follow:
+//!
+//! - [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) does not reach the kept credentials. If a service
+//!   rejects them, build the operator anew.
+//! - The signer uses no credentials with less than 10 s remaining. So an outage of STS fails requests 10 s earlier.
+//! - [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy) has no effect.
 //!
 //! # Expired credentials
 //!
-//! [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) rests on somebody who hears a service refuse
-//! them: the interceptor, for the SDK's clients. No other signer here has an ear for that. With `object_store` each
-//! request of an outage would be signed with the expired ones and refused, until the outage ends or for min(L, 1 h),
-//! where with the default it waits for new ones. So keep [`Never`](crate::ExpiredPolicy::Never), or call
-//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) where a request fails for its key.
+//! Use [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) only if rejections reach the provider:
+//! through the interceptor of the SDK's clients, or if your code calls
+//! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) after a rejected request. `object_store` reports no
+//! rejections. During an outage it would sign each request with expired credentials for up to min(L, 1 h), where L is
+//! their lifetime. With the default, [`Never`](crate::ExpiredPolicy::Never), it waits for new credentials.
 //!
 //! # Presigned URLs
 //!
-//! A presigned URL dies with the credentials that signed it, whatever its `X-Amz-Expires` says. Credentials of a
-//! session of an hour have between an hour and a quarter of one left at any moment, less in an outage. So ask for what
-//! the URL promises:
+//! A presigned URL ends with the credentials that signed it, whatever its `X-Amz-Expires` says. At any moment,
+//! credentials of a one-hour session have between a quarter of an hour and an hour remaining, and less in an outage. So
+//! ask for credentials that last as long as the URL:
 //!
 //! ```no_run
 //! # use std::time::Duration;
 //! # async fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {
 //! let lifetime = Duration::from_secs(30 * 60);
 //! let credentials = identity.valid_for(lifetime).await?;
-//! // Sign with `credentials` and `expires_in(lifetime)`: examples/presign.rs does it with `aws-sigv4` alone.
+//! // Sign with `credentials` and `expires_in(lifetime)`. The example `presign` does it with `aws-sigv4` alone.
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! It answers at once while the current credentials last that long; else it renews them, once per 10 s at most, and
-//! everybody reads the new ones from then on. More than 0.9 of a session is an error, since no exchange can promise it:
-//! raise [`session_length`](crate::Builder::session_length), up to the role's `MaxSessionDuration` of 12 hours at the
-//! most. With OpenDAL's `presign_read` or `object_store`'s `signed_url` call `valid_for` first, and let them sign after
-//! it.
-//!
-//! A presigned URL is a secret: who has it may do what it says, and its query holds the session token (useless without
-//! the secret key, which is not in it). Log it without its query.
+//! - `valid_for` returns at once if the current credentials last long enough. Otherwise it starts an exchange, at most
+//!   one every 10 s. All callers then read the new credentials.
+//! - It fails for more than 0.9 of a session, because no exchange can promise that. Raise
+//!   [`session_length`](crate::Builder::session_length), up to the role's `MaxSessionDuration` of at most 12 hours.
+//! - With OpenDAL's `presign_read` or `object_store`'s `signed_url`, call `valid_for` first and sign afterwards.
+//! - A presigned URL is a secret: whoever has it may do what it says. Its query holds the session token, which is
+//!   useless without the secret key. Log the URL without its query.

@@ -1,11 +1,14 @@
-//! An outage of STS in the home region, and how to outlive it.
+//! Standby STS endpoints: how to survive an outage of STS in one region.
 //!
-//! # When
+//! This page is for services that must keep working when STS fails in their region. It says when a standby helps, which
+//! exchange goes to it, and what an outage costs with and without one.
 //!
-//! Credentials are good everywhere, however they were come by: AWS's [session tokens from regional STS endpoints are
-//! valid in all regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html), and
-//! no endpoint fails over to another by itself. So a service whose buckets and queues are in many regions, or that can
-//! do part of its work without its own, need not stop when STS in its region does. One line is all:
+//! # When a standby helps
+//!
+//! [Session tokens from regional STS endpoints are valid in all
+//! regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html), but no STS
+//! endpoint fails over to another. So a standby keeps a service working whose data is in other regions, or that needs
+//! its own region only in part:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -21,33 +24,40 @@
 //! # }
 //! ```
 //!
-//! Three things must be as at home: the pod may reach the other endpoint (a VPC endpoint of STS serves its own region
-//! only), STS is activated there for the role's account, and no policy denies it (`aws:RequestedRegion` in a service
-//! control policy). For another STS than AWS's, or a VPC endpoint, there is
-//! [`standby_endpoint_url`](crate::Builder::standby_endpoint_url).
+//! A standby has three requirements:
 //!
-//! # What happens
+//! - The pod can reach the other endpoint. A VPC endpoint of STS serves only its own region.
+//! - STS is activated in that region for the role's account.
+//! - No policy denies that region (`aws:RequestedRegion` in a service control policy).
 //!
-//! | the exchange | the next one goes |
+//! [`standby_endpoint_url`](crate::Builder::standby_endpoint_url) names a VPC endpoint, or an STS that is not AWS's.
+//!
+//! # Which exchange goes to the standby
+//!
+//! *Home* is the STS of the provider's own region. STS counts as unreachable if there is no connection, no answer in
+//! time, an HTTP 5xx, or a page that is not from STS.
+//!
+//! | last exchange | next exchange goes to |
 //! |---|---|
-//! | succeeded, wherever | home |
-//! | got an answer of STS: throttled, denied, token rejected, no OIDC provider at home | home: elsewhere the answer would be the same, or the limit evaded |
-//! | found no STS at home (no connection, no answer in time, 5xx, a page that is not STS's), once, with valid credentials left | home: one failure may be a dropped packet |
-//! | the same, twice in a row, or once with nothing valid | to the first standby |
-//! | found no STS at a standby | to the next, after the last home, and around again |
-//! | was told "No OpenIDConnect provider found" at a standby | the same: a region that is not active for the account answers so |
-//! | was told `RegionDisabledException` at a standby | the same; that standby is not asked again by this provider, and one WARN says so |
+//! | succeeded anywhere | home |
+//! | STS answered: throttled, denied, token rejected, no OIDC provider at home | home, because another region would answer the same, or its use would evade the limit |
+//! | home unreachable once, with valid credentials | home, because one failure may be a lost packet |
+//! | home unreachable twice in a row, or once without valid credentials | the first standby |
+//! | standby unreachable | the next standby; after the last one home, and so on in turn |
+//! | standby answers "No OpenIDConnect provider found", as a region does that is not active for the account | the same |
+//! | standby answers `RegionDisabledException` | the same; this provider does not ask that standby again, and logs one WARN |
 //!
-//! When attempts are made does not change, nor that there is one at a time: standbys add no call while home answers.
-//! The log line of each renewal names the endpoint that gave the credentials, the error of each failed attempt the one
-//! that did not, and [`Status::endpoint`](crate::Status::endpoint) the one that answered last, be it with an error. A
-//! role that is [assumed with this provider's credentials](crate::BackgroundCredentialsProvider::assume_role) has the
-//! same standbys.
+//! Standbys change neither the time of an attempt nor the number of attempts at once. They add no call while home
+//! answers.
 //!
-//! # What an outage costs
+//! The log line of a refresh names the endpoint that gave the credentials. The error of a failed attempt names the
+//! endpoint that failed. [`Status::endpoint`](crate::Status::endpoint) is the endpoint that answered last, even with an
+//! error. A [chained role](crate::BackgroundCredentialsProvider::assume_role) has the same standbys as its base.
 //!
-//! Three hours of it, sessions of one hour, one request every 5 s; simulated with the engine as it is (`cargo test
-//! --lib sts::tests::outage -- --nocapture`):
+//! # Cost of an outage
+//!
+//! Simulation with the real engine: three hours without STS at home, sessions of one hour, one request every 5 s
+//! (`cargo test --lib sts::tests::outage -- --nocapture`):
 //!
 //! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
 //! |---|---|---|---|---|---|
@@ -58,5 +68,5 @@
 //! | hangs | none | 75 % | 30 s | 110 | after the outage |
 //! | hangs | one | none | none | 3 and 1.5 | 8.6 s |
 //!
-//! Without a standby an outage that is shorter than a quarter of a session costs nothing either: the refresh begins at
-//! 60 % to 75 % of the lifetime, and is tried again until the end.
+//! An outage shorter than a quarter of a session costs nothing even without a standby. The refresh starts at 60 % to 75
+//! % of the lifetime, and is retried until the credentials expire.

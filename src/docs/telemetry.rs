@@ -1,73 +1,81 @@
-//! What a provider says of itself: events, spans, metrics. Stable: a change here is a breaking change of the crate.
+//! Telemetry: log events, spans and metrics.
 //!
-//! No event, span or metric holds a token, a secret key or a session token. What is said and what is counted changes
-//! nothing of what is done.
+//! This page is for whoever writes dashboards, alerts or log filters. It lists every event, span and metric of the
+//! crate. They are stable: a change is a breaking change of the crate, but new fields may be added.
+//!
+//! Nothing here holds a token, a secret key or a session token. Logging and counting do not change what the provider
+//! does.
 //!
 //! # Events
 //!
-//! Through [`tracing`](https://docs.rs/tracing), with the target `aws_web_identity`; each has the field `role`: the ARN
-//! that was configured, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider, which has no
-//! `assumed_role_arn` and no `endpoint`. Message, level and fields are stable; there may come more fields.
+//! Events go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each has the field
+//! `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider. Events of a
+//! wrapped provider have no `assumed_role_arn` and no `endpoint`.
 //!
-//! | message | level | fields | when |
+//! | message | level | fields beside `role` | when |
 //! |---|---|---|---|
-//! | `credentials renewed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | once for each credentials that come |
-//! | `credentials renewed after failures` | INFO | the same, `failures`, `failing_seconds` | in place of the first, at the end of a run of failures: how many there were and how long it took |
-//! | `credentials that end sooner came; the present ones stay` | DEBUG | as the first | STS, or a cache before it, gave a shorter session |
-//! | `the same credentials came again` | DEBUG | as the first | STS, or a cache before it, gave the access key that we had |
-//! | `credentials could not be renewed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | each exchange that fails; see below |
-//! | `credentials expired before they could be renewed` | ERROR | `generation`, `failures`, `kind`, `error` | once, when they end; again only after others have come |
-//! | `a service refused the credentials` | DEBUG | `generation` | [`invalidate`](crate::BackgroundCredentialsProvider::invalidate), by hand or by the [interceptor](crate::BackgroundCredentialsProvider::interceptor), for the present credentials |
-//! | `the machine was suspended; checking the credentials` | INFO | `seconds` | |
-//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not concerned` | INFO | | by more than 5 s |
+//! | `credentials refreshed` | INFO | `assumed_role_arn`, `endpoint`, `generation`, `lifetime_seconds`, `next_attempt_seconds` | new credentials came |
+//! | `credentials refreshed after failures` | INFO | the same, `failures`, `failing_seconds` | an exchange succeeded after failures; the fields give their number and duration |
+//! | `the new credentials would expire sooner; the present ones stay in use` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave a shorter session |
+//! | `the exchange returned the same credentials` | DEBUG | as in the first row | STS, or a wrapped provider's cache, gave the present access key again |
+//! | `credentials could not be refreshed` | WARN, DEBUG | `kind`, `code`, `request_id`, `failures`, `generation`, `valid_seconds`, `next_attempt_seconds`, `error`, `cause` | an exchange failed; see below for the level |
+//! | `credentials expired before they could be refreshed` | ERROR | `generation`, `failures`, `kind`, `error` | the credentials expired; once, and again only after new credentials |
+//! | `a service rejected the credentials` | DEBUG | `generation` | a service rejected the present credentials: the [interceptor](crate::BackgroundCredentialsProvider::interceptor) or your code called [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) |
+//! | `the machine was suspended; checking the credentials` | INFO | `seconds` | the machine was suspended for so long |
+//! | `the clock was set ahead; checking the credentials`, `the clock was set back; the credentials are not affected` | INFO | | the local clock was changed by more than 5 s |
 //!
-//! `generation` is that of the new credentials, and in the events of failures that of those which remain; 0 if there
-//! never were any. `valid_seconds` is what remains of them, `next_attempt_seconds` the time until the next exchange.
-//! `kind` is [`ErrorKind::as_str`](crate::ErrorKind::as_str), `error` the text of the [`Error`](crate::Error) with
-//! its remedy, `cause` that of its source, if it has one.
+//! | field | meaning |
+//! |---|---|
+//! | `generation` | number of the new credentials; in an event of a failure, number of the remaining credentials, 0 if there never were any |
+//! | `valid_seconds` | remaining time of the credentials |
+//! | `next_attempt_seconds` | time until the next attempt |
+//! | `kind` | [`ErrorKind::as_str`](crate::ErrorKind::as_str) |
+//! | `error` | text of the [`Error`](crate::Error), with its remedy |
+//! | `cause` | text of the error's source, if it has one |
 //!
-//! A failure is a WARN as long as it is news: the first three that are alike (of one `kind` and with the same
-//! consequence for the next attempt) since the last success, and each one that finds 50, 25 or 10 % of the lifetime
-//! newly passed. The others are DEBUG. So an outage of hours is a handful of lines, with ERROR in it only if
-//! credentials ended.
+//! A failure is logged as WARN while it is news, otherwise as DEBUG. The first three failures that are alike are news:
+//! failures of one `kind`, with the same effect on the next attempt, since the last success. A failure is also news if
+//! it is the first with less than 50, 25 or 10 % of the lifetime remaining. So an outage of hours causes a handful of
+//! lines. An ERROR is among them only if credentials expired.
 //!
-//! What the token file does, and what standbys and the builder warn of, is told under targets below `aws_web_identity`,
-//! on a change only: a replaced token, a file that cannot be read, file events that do not come. A filter of
-//! `aws_web_identity=info` covers all.
+//! The token file, standbys and the builder log under targets below `aws_web_identity`, only when something changes: a
+//! replaced token, an unreadable file, missing file events. The filter `aws_web_identity=info` covers everything.
 //!
 //! # Spans
 //!
 //! | span | level | fields |
 //! |---|---|---|
-//! | `exchange` | INFO | `role`, `attempt` (since the last success, from 1), `generation` (that is to be replaced), and when it ends `outcome` (`ok`, `error`) and `kind` |
+//! | `exchange` | INFO | `role`; `attempt`, counted from 1 since the last success; `generation` of the credentials to be replaced; at the end `outcome` (`ok`, `error`) and `kind` |
 //!
-//! The span is a root, since the exchange belongs to no caller. The events of the SDK's STS call are in it. The events of
-//! the outcome are roots, too: each holds all fields that it needs, and a log line holds each field once.
+//! The span has no parent, because the exchange belongs to no caller. It contains the events of the SDK's STS call. The
+//! events in the table above are outside the span, and have all their fields themselves. So a log line shows each field
+//! once.
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`, through the [`metrics`](https://docs.rs/metrics) facade; without a recorder they cost
-//! nothing to speak of. All are labelled with `role`, as above. Two providers of one role in one process share their
-//! series.
+//! The feature `metrics` reports through the [`metrics`](https://docs.rs/metrics) facade. Without a recorder the cost
+//! is negligible. Each metric has the label `role`, with the same value as the events' field. Two providers of one role
+//! in one process share their series.
 //!
-//! | name | kind | what it is |
+//! | name | type | meaning |
 //! |---|---|---|
-//! | `aws_web_identity_exchanges_total` | counter | exchanges that ended; `outcome` is `ok` or `error`, `kind` is the [`ErrorKind`](crate::ErrorKind) in snake case, `none` for `ok` |
-//! | `aws_web_identity_exchange_duration_seconds` | histogram | how long each took |
-//! | `aws_web_identity_expiry_timestamp_seconds` | gauge | when the credentials end; 0: there never were any |
-//! | `aws_web_identity_next_attempt_timestamp_seconds` | gauge | when the next attempt is due; 0: the provider is closed |
-//! | `aws_web_identity_consecutive_failures` | gauge | exchanges that failed since the last success |
-//! | `aws_web_identity_generation` | gauge | credentials that came so far |
-//! | `aws_web_identity_rejections_total` | counter | requests that a service refused for the present credentials |
-//! | `aws_web_identity_token_rotations_total` | counter | times that the file was seen with another token; absent where no file is read |
-//! | `aws_web_identity_token_expiry_timestamp_seconds` | gauge | the `exp` of the newest token; 0: not known; absent where there is none by design |
-//! | `aws_web_identity_watch_healthy` | gauge | 1: file events come; 0: the file is polled for want of them; absent with [`watch_token(false)`](crate::Builder::watch_token) and where no file is read |
+//! | `aws_web_identity_exchanges_total` | counter | exchanges that ended; label `outcome` is `ok` or `error`; label `kind` is [`ErrorKind::as_str`](crate::ErrorKind::as_str), or `none` for `ok` |
+//! | `aws_web_identity_exchange_duration_seconds` | histogram | duration of an exchange |
+//! | `aws_web_identity_expiry_timestamp_seconds` | gauge | expiry of the credentials; 0 if there never were any |
+//! | `aws_web_identity_next_attempt_timestamp_seconds` | gauge | time of the next attempt; 0 if the provider is closed |
+//! | `aws_web_identity_consecutive_failures` | gauge | failed exchanges since the last success |
+//! | `aws_web_identity_generation` | gauge | number of credentials so far |
+//! | `aws_web_identity_rejections_total` | counter | rejections of the present credentials by a service |
+//! | `aws_web_identity_token_rotations_total` | counter | new tokens noticed in the file; absent without a token file |
+//! | `aws_web_identity_token_expiry_timestamp_seconds` | gauge | `exp` of the newest token; 0 if unknown; absent for providers without a token |
+//! | `aws_web_identity_watch_healthy` | gauge | 1: file events work; 0: they do not, and the file is only polled; absent with [`watch_token(false)`](crate::Builder::watch_token) and without a token file |
 //!
-//! Times are in seconds since 1970 on the local clock, so they need no ticking: compare them with `time()`. Gauges are
-//! set with each change and every 30 s, from the moment when the provider is first used. An exporter that keeps
-//! histograms as summaries wants to be given buckets for the duration: 10 ms to 10 s, since an exchange ends after 8 s
-//! ([`attempt_timeout`](crate::Builder::attempt_timeout); that of a wrapped provider after 20 s), reading a file and
-//! waiting for its turn among more than 8 of a process at one STS not counted.
+//! - *Times* are in seconds since 1970 on the local clock. Compare them with `time()`.
+//! - *Gauges* are set at each change and every 30 s, from the first use of the provider.
+//! - *Histogram buckets.* If your exporter turns histograms into summaries, give the duration buckets from 10 ms to 10
+//!   s. An exchange ends after 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), one of a wrapped provider
+//!   after 20 s. The duration also includes the wait for a turn, if 8 exchanges of the process already run at that STS
+//!   endpoint.
 //!
-//! The repository has a Grafana dashboard and Prometheus alert rules with runbook lines in `examples/observability/`,
-//! and an example `service` that serves the metrics.
+//! `examples/observability/` has a Grafana dashboard, and Prometheus alert rules with runbooks. The example `service`
+//! serves the metrics.

@@ -1,25 +1,27 @@
-//! Tokens from a source of your own instead of a file, and the differences.
+//! Token sources: tokens from Vault, SPIFFE or a CI system instead of a file.
 //!
-//! [`Builder::token_source`](crate::Builder::token_source) takes whatever implements
-//! [`ProvideToken`](crate::token_source::ProvideToken): a client of Vault's identity tokens, of a SPIFFE workload API,
-//! of the OIDC endpoint of a CI system. The example `token_source` is one for [GitHub
-//! Actions](https://docs.github.com/en/actions/reference/security/oidc). Everything else holds as it does with a file.
+//! This page is for whoever writes a [`ProvideToken`](crate::token_source::ProvideToken) for
+//! [`Builder::token_source`](crate::Builder::token_source): a client of Vault's identity tokens, of a SPIFFE workload
+//! API, or of a CI system's OIDC endpoint. It lists the differences from a token file. The example `token_source` is a
+//! source for [GitHub Actions](https://docs.github.com/en/actions/reference/security/oidc).
 //!
-//! | | a file | a source |
+//! A token that the kubelet mounts stays in a file, even if another program reads it. Use the file: a source around it
+//! would notice new tokens later.
+//!
+//! | subject | token file | token source |
 //! |---|---|---|
-//! | the token is taken | for each exchange, once its turn at STS has come | the same; nothing is kept in between |
-//! | time for that | part of the [`attempt_timeout`](crate::Builder::attempt_timeout); a missing file is waited for up to 0.5 s | part of the `attempt_timeout` |
-//! | there is no token | the file is looked at every second, then every 5 s; an exchange is tried when it changes, or after 60 s | an outage like one of STS, with the same retry delays ([`policy`](super::policy)) |
-//! | STS calls it expired or rejected | the same | the same: the next attempt asks for another |
-//! | kind of the error | [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable), says what is wrong with the file | the same; what the source's own error displays, less what looks like a secret, is its `source()` |
-//! | a new token | is seen by file events and polling | if the source [tells](crate::token_source::ProvideToken::changed) |
-//! | a token of somebody else (`iss`, `sub`, `aud`) | renews the credentials | the same, if the source tells |
+//! | when the token is taken | for each exchange, after its turn at STS has come | the same; the token is not kept |
+//! | time limit | part of the [`attempt_timeout`](crate::Builder::attempt_timeout); an exchange waits up to 0.5 s for a missing file | part of the `attempt_timeout` |
+//! | no token | the file is polled every second, then every 5 s; an exchange follows when the file changes, or within 60 s | an outage, with the same retry delays as an outage of STS ([`policy`](super::policy)) |
+//! | STS calls the token expired or rejects it | the next exchange follows when the file changes, or within 60 s | the same; the next attempt asks the source for another token |
+//! | error | [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable), which says what is wrong with the file | the same kind; `source()` has the text of the source's own error, without what looks like a secret |
+//! | new token | noticed by file events and polling | noticed if the source implements [`changed`](crate::token_source::ProvideToken::changed) |
+//! | new token with another identity (`iss`, `sub`, `aud`) | causes an exchange | the same, if the source implements `changed` |
 //!
-//! A source that fails sends nobody to a [standby](super::standby): STS was not asked. A source that panics costs one
-//! attempt. A source runs on the engine thread and must not block ([`limits`](super::limits)). A slow source keeps its
-//! turn while it is asked: a process asks at most 8 at once per STS endpoint. Several providers share a source in an `Arc`, by
-//! which a [`Registry`](crate::Registry) knows it, too. [`Status::token`](crate::Status) shows the
-//! claims of the last token that was given.
-//!
-//! The kubelet's token of a pod stays in a file, also where it is read by something else: there is nothing to gain by a
-//! source around it, and its rotation would be seen later.
+//! - A failure of the source never sends an exchange to a [standby](super::standby), because STS was not asked.
+//! - A panic of the source costs one attempt.
+//! - The source runs on the engine thread and must not block ([`limits`](super::limits#requirements)).
+//! - A slow source occupies one of the 8 turns that a process has at each STS endpoint.
+//! - To share a source among providers, give each a clone of one `Arc`. A [`Registry`](crate::Registry) recognises the
+//!   shared source by that `Arc`.
+//! - [`Status::token`](crate::Status) shows the claims of the last token that the source gave.

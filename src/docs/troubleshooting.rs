@@ -1,15 +1,16 @@
-//! Each error text and warning: what it means, and what to do.
+//! Troubleshooting: every error text and warning, its cause, and what to do.
 //!
-//! Search this page for the first words of the text that you have. `…` stands for what is filled in: a name, a path, a time.
-//! A text says what failed, on what and why; behind the last colon it says what to do. `whoami` prints the text, and `doctor`
-//! checks each step between the token and AWS:
+//! This page is for whoever has an error text or a log line. Search it for the first words of the text. `…` stands for a
+//! name, a path or a time. Each text says what failed, on what and why; the part after the last colon says what to do.
+//!
+//! Two examples help in the pod: `whoami` prints the text, and `doctor` checks each step from the token to AWS.
 //!
 //! ```text
 //! cargo run --example whoami
-//! cargo run --example doctor
+//! cargo run -p doctor
 //! ```
 //!
-//! | the text is about | go to |
+//! | subject of the text | section |
 //! |---|---|
 //! | a variable or a setting | [No provider is built](#no-provider-is-built) |
 //! | the token file or the token source | [No token](#no-token) |
@@ -23,39 +24,38 @@
 //!
 //! # No provider is built
 //!
-//! `build()` and `connect()` return these at once. Nothing was sent. Correct the variable or the setting, and start the program
-//! anew. Each text begins with the name of the setting: `… is "…", which …`.
+//! `build()` and `connect()` return these errors at once, and send nothing. Correct the variable or the setting, and restart
+//! the program. Each text begins with the name of the setting: `… is "…", which …`.
 //!
 //! ## `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set`
 //!
 //! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
-//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`, since the webhook changes
-//!   new pods alone. Without the webhook, project a token and set both variables: see [`operations`](super::operations).
+//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`: the webhook changes only
+//!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
 //! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider in a [`BackgroundCredentialsProvider`](crate::BackgroundCredentialsProvider), as
-//!   [`roles`](super::roles#eks-pod-identity) shows; `or take the pod identity association away and annotate the service account
+//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or take the pod identity association away and annotate the service account
 //!   with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
-//!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep the credentials that you have.
+//!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
 //!
 //! ## `… is set but … is not`
 //!
 //! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set it to …`, or call the method
-//! that the text names. `if the EKS webhook should have set both`, take the variable out of the manifest: the webhook changes
-//! nothing if it finds one. `… is set, but web_identity_token_file in a profile is not read here`: set the variables as well.
+//! that the text names. `if the EKS webhook should have set both`, remove the variable from the manifest: the webhook changes
+//! nothing if it finds one of them. `… is set, but web_identity_token_file in a profile is not read here`: set the variables as well.
 //!
 //! ## `…, which is no role's ARN`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `write it whole and without blanks` | write `arn:aws:iam::123456789012:role/NAME` |
-//! | `take the quotes and blanks around it out` | the manifest or env file has quotes too many |
+//! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
 //! | `nothing has replaced the placeholder in it` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
 //! | `this is a session of the role` | use the role's own ARN, with its path |
-//! | `this is an instance profile` | use the role in it |
-//! | `this is a policy`, `this is an identity provider`, `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
+//! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
+//! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
 //! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
 //! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
 //! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
@@ -64,28 +64,22 @@
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | `give the path of the projected token` | the variable is empty |
-//! | `write the path alone` | the value is a URL |
-//! | `no shell replaces ~ here` | write the path out, from the `/` on |
-//! | `nothing has replaced the variable in it` | write the path out, or let the manifest replace it |
-//! | `this is a directory` | name the file in it |
-//! | `take the control characters out` | write the value anew |
-//! | `a token itself`, `a token (not shown)`, `give the path of the file that holds it` | the variable holds the token; give the file's path, and treat the token as leaked |
+//! | `give the path of the projected token` | the variable is empty: set it |
+//! | `write the path alone` | the value is a URL: use a path |
+//! | `no shell replaces ~ here` | write the whole path, from the first `/` |
+//! | `nothing has replaced the variable in it` | write the whole path, or let the manifest fill it in |
+//! | `this is a directory` | add the name of the file |
+//! | `take the control characters out` | type the value again |
+//! | `a token itself`, `a token (not shown)`, `give the path of the file that holds it` | the variable holds the token: give the path of its file, and treat the token as leaked |
 //!
 //! ## `there is no region`
 //!
-//! STS is asked in your region, and no region is assumed. `Set AWS_REGION to the one that this runs in`.
+//! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the one that this runs in`.
 //!
 //! ## `…, which is no region`
 //!
-//! `name a region`, and `write it as AWS does`: `eu-central-1`.
-//!
-//! | the text goes on | what to do |
-//! |---|---|
-//! | `it is an availability zone` | leave the last letter out |
-//! | `it stands for no region of its own` | `aws-global` is none: name the one that this runs in |
-//! | `it stands for a value that was not filled in` | a template wrote `null` or the like: fill it in |
-//! | `write it as …` | leave `fips` out of the name, and set `AWS_USE_FIPS_ENDPOINT` to true |
+//! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
+//! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -94,30 +88,30 @@
 //! | the text | what to do |
 //! |---|---|
 //! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `without a host` | `write it as https`, with the host |
-//! | `with a user name in it` | `STS is asked with the token alone`: take out what stands before the @ |
-//! | `with a query or fragment` | `give scheme, host`, port and path alone |
-//! | `the STS endpoint is … and … is on` | an endpoint of your own excludes FIPS and dual stack: `take the endpoint out`, or switch the variant off |
-//! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came by `configure`: from a variable or a profile |
-//! | `…, which is where STS is asked in the first place` | `name another, or none`: a standby must be elsewhere |
-//! | `name each once` | a standby is named twice |
-//! | `…, of partition …, but …` | `credentials of one partition are not good in another`: name a region of the same |
+//! | `with a user name in it` | `STS is asked with the token alone`: remove the part before the @ |
+//! | `with a query or fragment` | `give scheme, host`, port and path only |
+//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `take the endpoint out`, or switch FIPS or dual stack off |
+//! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
+//! | `…, which is where STS is asked in the first place` | `name another, or none`: a standby must differ from home |
+//! | `name each once` | remove the duplicate standby |
+//! | `…, of partition …, but …` | `credentials of one partition are not good in another`: name a region of the same partition |
 //! | `…, a region of AWS` | `the token would be sent to another STS than that`: name the standby by its URL |
 //!
 //! ## Session, policies, limits
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or leave it out to take the pod's name |
-//! | `STS takes whole seconds from 900` | choose 15 min to 12 h, and no more than the role's `MaxSessionDuration` |
-//! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions assume the role with the token |
-//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the trust policy |
-//! | `STS takes at most 50 session tags` | leave some out, or put several values into one tag |
-//! | `a value may be empty, a key may not`, with `a tag without a key` | name the tag |
+//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or remove it to use the pod's name |
+//! | `STS takes whole seconds from 900` | choose 15 min to 12 h, at most the role's `MaxSessionDuration` |
+//! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions, let the role trust the token itself |
+//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the role's trust policy |
+//! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
+//! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
-//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | take other characters out, or encode them |
-//! | `AWS keeps what begins with aws` | begin the tag or the source identity with something else |
-//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key once |
-//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these become transitive |
+//! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | remove other characters, or encode them |
+//! | `AWS keeps what begins with aws` | use another beginning |
+//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key only once |
+//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these keys can be transitive |
 //! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
@@ -126,13 +120,12 @@
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
 //! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
-//! | `Builder::token_file and Builder` | both a file and a source are given: `tokens come from one place` |
 //! | `… is not UTF-8` | `write it anew as plain text` |
-//! | `set it to true or false` | correct the switch |
+//! | `set it to true or false` | correct the value |
 //!
 //! # No token
 //!
-//! Nothing is sent to STS without a token. The file is looked at again every second at first: a mend needs no restart.
+//! Without a token nothing is sent to STS. The file is polled every second at first, so a repair needs no restart.
 //!
 //! ## `the token file … cannot be read`
 //!
@@ -157,7 +150,7 @@
 //!
 //! ## `the token file … …` or `what the source gave …`
 //!
-//! This cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
+//! The content cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
 //!
 //! | the text goes on | what to do |
 //! |---|---|
@@ -181,86 +174,86 @@
 //! ## `the token source … gave no token`
 //!
 //! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`.
-//! `the token source … gave no token within …`: it is too slow, or hangs. `the token source … was asked and has given no token
-//! yet`: it is still waited for.
+//! `the token source … gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token
+//! yet`: the provider still waits for it.
 //!
 //! ## `the token … expired at …`
 //!
-//! The token has expired by the clock of STS, and so is not sent. `the file was last written at …` tells since when nobody
-//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: it must ask for a
-//! new one. Else `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
+//! The token has expired by the clock of STS, so it is not sent. `the file was last written at …` says how long nobody has
+//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: the source must ask for a
+//! new token. Otherwise `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
 //!
 //! # STS cannot be reached
 //!
-//! The exchange is tried again by itself. Valid credentials stay in use.
+//! The exchange is retried automatically. Valid credentials stay in use.
 //!
 //! ## `no answer from STS at … for …`
 //!
-//! The text has the form `… STS at … for …`, with the cause behind it. `no answer from STS at … for … within …`: the time limit
+//! The text has the form `… STS at … for …`, followed by the cause. `no answer from STS at … for … within …`: the time limit
 //! ended the attempt.
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `the host of … is not found` | DNS, or a region that is none | `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
-//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that refuses | correct `AWS_ENDPOINT_URL_STS`; see to the network |
-//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow that host | allow it there, or name it in `NO_PROXY` |
-//! | `check that this pod can reach …` | a reset, network policy, proxy | look at each in turn; `if the server there speaks TLS`, write https |
-//! | `check the way to …` | packets are dropped, or STS is slow | firewall, security group, VPC endpoint; raise `attempt_timeout` if it is slow |
-//! | `FIPS endpoints are on` | the region has no FIPS endpoint | `AWS_USE_FIPS_ENDPOINT=false` |
-//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
-//! | `another host answers at …`, `not valid for name` | the certificate has another name | correct the host in `AWS_ENDPOINT_URL_STS` |
-//! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate, or the clock | renew it, or set the clock |
+//! | `the host of … is not found` | DNS, or a region that does not exist | check `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
+//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that rejects | correct `AWS_ENDPOINT_URL_STS`; check the network |
+//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow the host | allow it there, or add it to `NO_PROXY` |
+//! | `check that this pod can reach …` | connection reset, network policy, or proxy | check each; `if the server there speaks TLS`, write https |
+//! | `check the way to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; if STS is slow, raise `attempt_timeout` |
+//! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
+//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
+//! | `another host answers at …`, `not valid for name` | the certificate is for another name | correct the host in `AWS_ENDPOINT_URL_STS` |
+//! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate has expired, or the clock is wrong | renew the certificate, or set the clock |
 //! | `the server at … does not speak TLS`, `wrong version number` | the URL has https, the port speaks plain http | check the port, or write http |
 //! | `the server at … speaks TLS`, `invalid HTTP version` | the URL has http, the port speaks TLS | write https |
-//! | `TLS with … fails` | another failure of TLS | as the text says |
+//! | `TLS with … fails` | another failure of TLS | follow the text |
 //!
 //! ## `nothing could be sent to`
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `this machine has no CA certificates`, `… cannot be trusted without them` | the image has none | install `ca-certificates`, or set `SSL_CERT_FILE` |
-//! | `check the region` | the endpoint rules have none for this region and switches | `AWS_REGION`, FIPS and dual stack |
-//! | `No HTTP client was available` | no crate of the program brings one | `enable the feature default-https-client of aws-web-identity or of aws-config` |
+//! | `this machine has no CA certificates`, `… cannot be trusted without them` | the image has no CA certificates | install `ca-certificates`, or set `SSL_CERT_FILE` |
+//! | `check the region` | the SDK has no endpoint for this region with these switches | check `AWS_REGION`, FIPS and dual stack |
+//! | `No HTTP client was available` | no crate of the program includes an HTTP client | `enable the feature default-https-client of aws-web-identity or of aws-config` |
 //! | `no thread can be started`, `…. The exchange is tried again` | the pids limit | `raise the limit of threads` |
 //!
 //! ## `the answer of STS at …`
 //!
-//! The connection broke off amid the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! before it. `The exchange is tried again`. If it lasts, look at the AWS Health Dashboard, or at the log of your own STS.
+//! The connection ended inside the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
+//! in front of it. `The exchange is tried again`. If it continues, `look at the AWS Health Dashboard for …`, or
+//! `look at the log of that server`.
 //!
 //! ## `… does not answer as STS does`
 //!
 //! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
 //! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
-//! `XML without credentials or an error code`, `text in UTF-16`, `more than 64
-//! KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
+//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
 //! (407).
 //!
 //! ## `the answer of …`
 //!
-//! It is compressed or encoded, which STS never does: `something between here and … compresses the answers`. Switch that off there.
+//! The answer is compressed or encoded, which STS never does: `something between here and … compresses the answers`. Switch compression off there.
 //! `gzip, not declared`: the same, without the header.
 //!
 //! ## `the credentials from … for … are not usable`
 //!
-//! The answer looks like a success, and lacks something: `has no access key id`, `has no secret access key`, `has no session
+//! The answer looks like a success, but something is missing: `has no access key id`, `has no secret access key`, `has no session
 //! token`, `has no Credentials element`, `has no expiration`, `has … for its expiration` (a time, or `a text of … bytes`), `was cut
-//! before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE`, `XML of too many elements`. The STS is not
-//! AWS's, or a proxy changes its answers.
+//! before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE`, `XML of too many elements`. Either the server is not AWS's
+//! STS, or a proxy changes its answers.
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
-//! `compare the clock of this machine and that of the server with a time server`. The exchange is tried again.
+//! `compare the clock of this machine and that of the server with a time server`. The exchange is retried.
 //!
 //! # STS refuses the token
 //!
 //! ## `STS at … answered …`
 //!
-//! The text names the code, the status and the role, and quotes STS's own words. The sections below go by these words.
+//! The text names the code, the status and the role, and quotes STS's message. The sections below are sorted by this message.
 //!
 //! ## `No OpenIDConnect provider` found in your account
 //!
-//! IAM does not know the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
+//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
 //! `provider registered for issuer` or `invalid token issuer`.
 //!
 //! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its host is
@@ -280,9 +273,9 @@
 //! correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token`. `if it is, add it to the
 //! client IDs`.
 //!
-//! - `the token … is for the API server`: the variable names the token that each pod has. Project another, and never trust this
+//! - `the token … is for the API server`: the variable names the default token of every pod. Mount another token, and never trust this
 //!   audience.
-//! - `the token's azp`: AWS compares this claim in place of the audience. `sts.amazonaws.com (not the token's audience …` shows how.
+//! - `the token's azp`: AWS compares this claim instead of the audience. `sts.amazonaws.com (not the token's audience …` shows how.
 //!
 //! ## Token expired
 //!
@@ -314,16 +307,17 @@
 //!
 //! ## `compare the token …`
 //!
-//! STS gave `InvalidIdentityToken` with words that nobody knows. Compare issuer, audience and key with the provider.
+//! STS answered `InvalidIdentityToken` with an unknown message. Compare issuer, audience and key with the OIDC provider.
 //! `issuer …, subject …, audience …` are the token's.
 //!
 //! ## `the answer gives no reason`
 //!
-//! Ceph RGW says no more when it cannot fetch the issuer's pages. Check that the server can, then the role and the policy.
+//! Ceph RGW answers like this when it cannot fetch the issuer's pages. Check that the server can. Then check the role and its
+//! policy.
 //!
 //! ## `check in turn`
 //!
-//! The code is of no STS that is known here. Follow the list: is this STS, can it read the keys, does it trust issuer and audience?
+//! The error code is unknown. Check in this order: the server is STS, it can read the keys, it trusts issuer and audience.
 //! `correct what the answer names`.
 //!
 //! # STS refuses the role
@@ -341,29 +335,29 @@
 //! | the text | what to do |
 //! |---|---|
 //! | `… is longer than … allows` | raise the role's `MaxSessionDuration`, or lower `session_length` |
-//! | `correct the setting that the answer names` | one of role, session name, length, policy; of a chained role also external id, tags, source identity |
-//! | `A transitive tag of the session of … cannot be set again` | leave it out of `tags`: it is handed on by itself |
-//! | `correct the session policy` | as the answer says; each managed policy must exist |
-//! | `shorten the session policy` | fewer statements, policies or tags |
-//! | `activate STS in … for …` | IAM, Account settings, in the role's account |
-//! | `activate STS for … at the standby …` | the same, or name another standby |
+//! | `correct the setting that the answer names` | correct the role, session name, length or policy; for a chained role also external id, tags, source identity |
+//! | `A transitive tag of the session of … cannot be set again` | remove it from `tags`: it is passed on automatically |
+//! | `correct the session policy` | follow the answer; each managed policy must exist |
+//! | `shorten the session policy` | use fewer statements, policies or tags |
+//! | `activate STS in … for …` | activate it in the role's account: IAM, Account settings |
+//! | `activate STS for … at the standby …` | the same, or use another standby |
 //!
 //! # Throttled and waiting
 //!
 //! ## `STS limits the calls of … in …`
 //!
 //! `Throttling`, `Rate exceeded`: too many exchanges in the account. Share one provider per process, lengthen the sessions, start
-//! fewer pods at once. The exchange is tried again.
+//! fewer pods at once. The exchange is retried.
 //!
 //! ## `… exchanges of this process with STS at … are under way`
 //!
-//! One process asks with many providers at once. `share one provider for each role`.
+//! Many providers of one process make exchanges at once. `share one provider for each role`.
 //!
 //! ## `no … for … came within …`
 //!
-//! The time that the caller gave is over; the attempts go on. The text has the last failure. `the first attempt is still under way`:
-//! look at the network. `credentials for … are refreshed in … at the earliest` and `the server asked for fewer calls`: a
-//! `Retry-After` is heeded.
+//! The caller's time is over; the attempts continue. The text shows the last failure. `the first attempt is still under way`:
+//! check the network. `credentials for … are refreshed in … at the earliest` and `the server asked for fewer calls`: the provider
+//! obeys a `Retry-After`.
 //!
 //! ## `credentials valid for … were asked for`
 //!
@@ -385,52 +379,52 @@
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the base's own error below` |
 //! | `… has no credentials yet` | `the base goes on trying`: its `status()` has the last error |
-//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and the base needs a policy that allows `sts:AssumeRole` on it. Tags need `sts:TagSession`, a source identity needs `sts:SetSourceIdentity`, both in both places |
-//! | `STS refused the credentials of … that signed` | new ones are fetched; if it lasts: the clock, revoked sessions, a region that is not enabled |
+//! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
+//! | `STS refused the credentials of … that signed` | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
 //! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `check what it calls`, `correct its configuration as the text says` |
-//! | `it found no credentials to load` | give it a source |
+//! | `it found no credentials to load` | give the wrapped provider a source of credentials |
 //! | `… gave no credentials within …` | `check what it calls`; raise `attempt_timeout` |
-//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: see its log |
+//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: check its log |
 //! | `the credentials that … gave had expired on arrival` | `either it hands out old credentials from a cache`, or the clock is wrong |
 //!
 //! # Services reject the credentials
 //!
 //! | the service says | cause | what to do |
 //! |---|---|---|
-//! | `ExpiredToken`, `InvalidClientTokenId`, `InvalidToken` | the session was revoked, or the client pinned old credentials | use [`install`](crate::BackgroundCredentialsProvider::install) and the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) |
-//! | `SignatureDoesNotMatch`, `RequestExpired`, `RequestTimeTooSkewed` | the clock of this machine is more than 5 min off | set it by NTP |
-//! | `AccessDenied` | the role's own policy | not a matter of this crate: see the role's permissions |
+//! | `ExpiredToken`, `InvalidClientTokenId`, `InvalidToken` | the session was revoked, or the client kept old credentials | use [`install`](crate::BackgroundCredentialsProvider::install) and the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) |
+//! | `SignatureDoesNotMatch`, `RequestExpired`, `RequestTimeTooSkewed` | the clock of this machine is more than 5 min off | synchronise the clock, for example with NTP |
+//! | `AccessDenied` | the role's own policy | check the role's permissions; the credentials are valid |
 //! | `AuthFailure`, `UnrecognizedClientException` in one region | the region is not enabled for the account | enable it |
 //!
 //! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`.
-//! `there are no AWS credentials to sign with`: a signer of `reqsign` asked before there were any; see the provider's own error.
+//! `there are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's own error.
 //!
 //! # Warnings
 //!
-//! [`operations`](super::operations#warnings) explains each in a table. In short:
+//! [`operations`](super::operations#warnings) has more about each warning. In short:
 //!
 //! | warning | what to do |
 //! |---|---|
-//! | `credentials could not be renewed` | as its `error` says, within `valid_seconds` |
-//! | `credentials expired before they could be renewed` | as its `error` says, now: requests fail |
-//! | `credentials that end sooner came`, `the same credentials came again` | nothing: the longer ones stay |
-//! | `credentials renewed after failures` | nothing: it is over |
-//! | `the token should have been replaced by now`, `the token has expired and was not replaced` | look at the kubelet and the pod's events |
+//! | `credentials could not be refreshed` | follow its `error` within `valid_seconds` |
+//! | `credentials expired before they could be refreshed` | follow its `error` now: requests fail |
+//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` | nothing; the longer session stays in use |
+//! | `credentials refreshed after failures` | nothing; the failure is over |
+//! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced just before it could be watched`, `the watcher has failed and is not started again`: raise the limit, or use `watch_token(false)` |
 //! | `the token file changed without a file event` | nothing: the file is polled |
 //! | `STS is asked over plain http` | use https |
-//! | `a proxy is set for plain http` | use https, or put the endpoint's host into `NO_PROXY` |
-//! | `STS is not activated at a standby for the role's account` | activate it, or name another standby |
+//! | `a proxy is set for plain http` | use https, or add the endpoint's host to `NO_PROXY` |
+//! | `STS is not activated at a standby for the role's account` | activate STS there, or use another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | remove the key: the SDK's default chain prefers it |
 //! | `FIPS is on` | outside the US and Canada switch it off |
-//! | `the background work panicked`, `watching for changes panicked` | report the bug; the work goes on |
-//! | `the future of shutdown_when panicked` | mend the program: the provider goes on, and that future ends it no more |
+//! | `the background work panicked`, `watching for changes panicked` | report the bug; the work continues |
+//! | `the future of shutdown_when panicked` | correct the program; the provider continues, and that future no longer ends it |
 //!
 //! # Parts of messages
 //!
-//! These stand within other texts, where a name is not known: `the role's account`, `the session length`, `the token's issuer`,
+//! Other texts contain these parts where a name is unknown: `the role's account`, `the session length`, `the token's issuer`,
 //! `the token's audience`, `of the token's issuer in …`, `from the source …`, `the wrapped provider`, `the base's region`,
 //! `a time out of range`.

@@ -1,87 +1,87 @@
-//! How long to wait after a failure: the table of the policy, as pure functions.
+//! The retry delay after a failed attempt: the table of the policy, as pure functions.
 
 use std::time::Duration;
 
 use super::source::Class;
 
-/// A failure, when the retry delay after it is drawn.
+/// A failed attempt, with all that its retry delay depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failing {
-    /// `Lagging` stands for a role that may be too new; `Unclear` has become `Transient` or `Config` here.
-    pub(crate) class: Class,
+pub(super) struct FailedAttempt {
+    /// `Lagging` stands for a role that may be too new. Never `Unclear`.
+    pub(super) class: Class,
     /// Failures in a row before this one.
-    pub(crate) k: u32,
-    /// Those of them that came last and were of this class.
-    pub(crate) alike: u32,
-    /// There never were credentials.
-    pub(crate) new: bool,
+    pub(super) before: u32,
+    /// Those of them that came last and had this class.
+    pub(super) alike: u32,
+    /// No exchange has ever succeeded.
+    pub(super) new: bool,
     /// Time since the first failure in a row.
-    pub(crate) lasted: Duration,
+    pub(super) lasted: Duration,
     /// The server's `Retry-After`.
-    pub(crate) retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     /// In `[0, 1)`.
-    pub(crate) random: f64,
+    pub(super) random: f64,
 }
 
-impl Failing {
-    /// The retry delay, while the credentials are valid for `remaining`.
-    pub(crate) fn wait(&self, remaining: Duration) -> Duration {
-        let wait = self.row(remaining).draw(self.random).max(self.asked(remaining));
+impl FailedAttempt {
+    /// The retry delay while the credentials are valid for `remaining`.
+    pub(super) fn retry_delay(&self, remaining: Duration) -> Duration {
+        let delay = self.row(remaining).draw(self.random).max(self.server_delay(remaining));
         // An attempt is made at the expiry, where the rows for nothing valid take over. `Blocked` waits for a change.
-        if remaining.is_zero() || self.class == Class::Blocked { wait } else { wait.min(remaining) }
+        if remaining.is_zero() || self.class == Class::Blocked { delay } else { delay.min(remaining) }
     }
 
-    /// The earliest attempt that a caller with nothing valid may cause.
-    pub(crate) fn wait_for_callers(&self, remaining: Duration) -> Duration {
-        let row = match self.resolved() {
+    /// Shortest delay that a caller without valid credentials may cause.
+    pub(super) fn retry_delay_for_callers(&self, remaining: Duration) -> Duration {
+        let row = match self.class() {
             // The callers get this failure's error in the meantime.
-            Class::Config => Row::doubling(self.k, seconds(1), ERROR_STANDS),
+            Class::Config => Row::doubling(self.before, seconds(1), DENIAL_STANDS),
             Class::Blocked => Row::even(PROBE_FOR_CALLERS),
-            _ => return self.wait(remaining),
+            _ => return self.retry_delay(remaining),
         };
-        row.draw(self.random).max(self.asked(remaining))
+        row.draw(self.random).max(self.server_delay(remaining))
     }
 
-    /// The server's `Retry-After`, within reason, and some more so that those who were told the same do not come together.
-    pub(crate) fn asked(&self, remaining: Duration) -> Duration {
-        let most = if remaining.is_zero() { ASKED_WITH_NOTHING } else { LONGEST.min(remaining / 2) };
+    /// The server's `Retry-After`, up to a limit. Jitter keeps pods apart that got the same answer.
+    pub(super) fn server_delay(&self, remaining: Duration) -> Duration {
+        let most = if remaining.is_zero() { LONGEST_WITH_NOTHING_VALID } else { LONGEST.min(remaining / 2) };
         self.retry_after.unwrap_or_default().min(most).mul_f64(beyond(self.random))
     }
 
     fn row(&self, remaining: Duration) -> Row {
         let within = |share: u32, least: u64| (remaining / share).clamp(seconds(least), LONGEST);
-        match (self.resolved(), remaining.is_zero()) {
+        match (self.class(), remaining.is_zero()) {
             (Class::Blocked, _) => Row::even(PROBE),
             (Class::Lagging, _) if self.alike < LAGGING_DOUBLINGS => Row::doubling(self.alike, seconds(1), LONGEST),
             (Class::Lagging, _) => Row::even(LAGGING),
-            (Class::Throttled, false) => Row::doubling(self.k, seconds(5), within(4, 30)),
-            (Class::Config, false) => Row::doubling(self.k, seconds(30), within(4, 15)),
-            (_, false) => Row::doubling(self.k, seconds(2), within(8, 15)),
-            // A roll-out: all pods at once. The fleet bench defends these: fewer calls in vain, or an earlier last pod, cost
-            // the other.
+            (Class::Throttled, false) => Row::doubling(self.before, seconds(5), within(4, 30)),
+            (Class::Config, false) => Row::doubling(self.before, seconds(30), within(4, 15)),
+            (_, false) => Row::doubling(self.before, seconds(2), within(8, 15)),
+            // A roll-out starts all pods at once. The fleet bench defends these numbers: with others there are more calls in
+            // vain, or the last pod is served later.
             (Class::Throttled, true) if self.new => {
                 Row { factor: 5, least: 0.2, ..Row::doubling(self.alike, seconds(20), seconds(240)) }
             }
-            // Sessions of a fleet that ran end at their own times, and requests wait for it.
+            // The sessions of a running fleet end at different times, and requests wait for this attempt.
             (Class::Throttled, true) => Row { least: 0.2, ..Row::doubling(self.alike, seconds(4), seconds(60)) },
             (Class::Config, true) => Row::even(CONFIG),
             (_, true) => {
                 let cap = if self.lasted < LONG_OUTAGE { seconds(10) } else { seconds(24) };
-                Row { factor: 3, ..Row::doubling(self.k, Duration::from_millis(500), cap) }
+                Row { factor: 3, ..Row::doubling(self.before, Duration::from_millis(500), cap) }
             }
         }
     }
 
     /// A role that is still denied after minutes is not new.
-    fn resolved(&self) -> Class {
+    fn class(&self) -> Class {
         let denied = self.class == Class::Lagging && self.alike >= LAGGING_DOUBLINGS && self.lasted >= LAGGING_LASTS;
         if denied { Class::Config } else { self.class }
     }
 }
 
-/// `min(cap, step·factor^k)·U(least, 1)`.
+/// `min(cap, step·factor^times)·U(least, 1)`.
 struct Row {
-    k: u32,
+    times: u32,
     step: Duration,
     factor: u32,
     cap: Duration,
@@ -89,8 +89,8 @@ struct Row {
 }
 
 impl Row {
-    fn doubling(k: u32, step: Duration, cap: Duration) -> Self {
-        Self { k, step, factor: 2, cap, least: 0.5 }
+    fn doubling(times: u32, step: Duration, cap: Duration) -> Self {
+        Self { times, step, factor: 2, cap, least: 0.5 }
     }
 
     fn even(delay: Duration) -> Self {
@@ -98,25 +98,22 @@ impl Row {
     }
 
     fn draw(&self, random: f64) -> Duration {
-        grown(self.step, self.factor, self.k, self.cap).mul_f64(between(self.least, 1.0, random))
+        let grown = self.step.saturating_mul(self.factor.saturating_pow(self.times)).min(self.cap);
+        grown.mul_f64(between(self.least, 1.0, random))
     }
 }
 
-fn grown(step: Duration, factor: u32, times: u32, cap: Duration) -> Duration {
-    step.saturating_mul(factor.saturating_pow(times)).min(cap)
-}
-
 /// `step`, twice that, four times that and so on.
-pub(crate) fn doubled(step: Duration, times: u32, cap: Duration) -> Duration {
-    grown(step, 2, times, cap)
+pub(super) fn doubled(step: Duration, times: u32, cap: Duration) -> Duration {
+    step.saturating_mul(2_u32.saturating_pow(times)).min(cap)
 }
 
-pub(crate) fn between(low: f64, high: f64, random: f64) -> f64 {
+pub(super) fn between(low: f64, high: f64, random: f64) -> f64 {
     low + (high - low) * random
 }
 
-/// The jitter of a delay that must not be undercut: up to a quarter more.
-pub(crate) fn beyond(random: f64) -> f64 {
+/// The jitter of a delay that is a minimum: up to a quarter more.
+pub(super) fn beyond(random: f64) -> f64 {
     between(1.0, 1.25, random)
 }
 
@@ -124,23 +121,24 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// No delay with valid credentials is longer, however long they still live.
+/// Longest retry delay with valid credentials, whatever their lifetime.
 const LONGEST: Duration = seconds(300);
-const ASKED_WITH_NOTHING: Duration = seconds(60);
-/// No caller gets an older error (P5).
-const ERROR_STANDS: Duration = seconds(30);
-/// A caller who finds an older error was given none.
+/// Longest `Retry-After` with nothing valid.
+const LONGEST_WITH_NOTHING_VALID: Duration = seconds(60);
+/// No caller gets an older error.
+const DENIAL_STANDS: Duration = seconds(30);
+/// A caller whose last error is older than this got no error at all.
 const PROBE_FOR_CALLERS: Duration = seconds(30);
-/// Although the source has seen no change: it may be blind.
+/// The source may have missed a change.
 const PROBE: Duration = seconds(60);
 /// Somebody may mend the role while no request comes.
 const CONFIG: Duration = seconds(300);
-/// IAM is eventually consistent: 10 s to 30 s as a rule, minutes at times.
+/// IAM is eventually consistent. A new role is usually known in 10 s to 30 s, sometimes in minutes.
 const LAGGING: Duration = seconds(30);
 const LAGGING_LASTS: Duration = seconds(300);
 /// 1 s, 2 s, 4 s, 8 s and 16 s.
 const LAGGING_DOUBLINGS: u32 = 5;
-/// A fleet without credentials makes fewer calls from then on.
+/// A fleet without credentials makes fewer calls after this.
 const LONG_OUTAGE: Duration = seconds(300);
 
 #[cfg(test)]
@@ -151,20 +149,28 @@ mod tests {
     /// As near to 1 as `[0, 1)` comes.
     const TOP: f64 = 0.999_999_999;
 
-    fn failing(class: Class, k: u32) -> Failing {
-        Failing { class, k, alike: k, new: true, lasted: Duration::ZERO, retry_after: None, random: 0.0 }
+    fn failed(class: Class, before: u32) -> FailedAttempt {
+        FailedAttempt {
+            class,
+            before,
+            alike: before,
+            new: true,
+            lasted: Duration::ZERO,
+            retry_after: None,
+            random: 0.0,
+        }
     }
 
     /// The least and the longest delay, in ms.
-    fn range(failing: Failing, delay: impl Fn(&Failing) -> Duration) -> (u128, u128) {
-        let at = |random| (delay(&Failing { random, ..failing }) + Duration::from_micros(500)).as_millis();
+    fn range(attempt: FailedAttempt, delay: impl Fn(&FailedAttempt) -> Duration) -> (u128, u128) {
+        let at = |random| (delay(&FailedAttempt { random, ..attempt }) + Duration::from_micros(500)).as_millis();
         (at(0.0), at(TOP))
     }
 
     #[test]
     fn each_row_has_its_numbers() {
         let rows = [
-            // class, k, lasted, remaining (in s), delay (in ms)
+            // class, before, lasted, remaining (in s), delay (in ms)
             (Transient, 0, 0, 1000, (1000, 2000)),
             (Transient, 3, 0, 1000, (8000, 16_000)),
             (Transient, 20, 0, 1000, (62_500, 125_000)),
@@ -201,28 +207,28 @@ mod tests {
             (Lagging, 99, 299, 0, (15_000, 30_000)),
             (Lagging, 5, 300, 0, (150_000, 300_000)),
         ];
-        for row @ (class, k, lasted, remaining, expected) in rows {
-            let failing = Failing { lasted: seconds(lasted), ..failing(class, k) };
-            assert_eq!(range(failing, |failing| failing.wait(seconds(remaining))), expected, "{row:?}");
+        for row @ (class, before, lasted, remaining, expected) in rows {
+            let attempt = FailedAttempt { lasted: seconds(lasted), ..failed(class, before) };
+            assert_eq!(range(attempt, |attempt| attempt.retry_delay(seconds(remaining))), expected, "{row:?}");
         }
     }
 
     #[test]
     fn throttled_refresh_comes_sooner_than_throttled_start() {
-        for (k, expected) in [(0, (800, 4000)), (1, (1600, 8000)), (3, (6400, 32_000)), (20, (12_000, 60_000))] {
-            let ran = Failing { new: false, ..failing(Throttled, k) };
-            assert_eq!(range(ran, |failing| failing.wait(Duration::ZERO)), expected, "{k}");
-            assert_eq!(range(ran, |failing| failing.wait_for_callers(Duration::ZERO)), expected, "{k}");
+        for (before, expected) in [(0, (800, 4000)), (1, (1600, 8000)), (3, (6400, 32_000)), (20, (12_000, 60_000))] {
+            let ran = FailedAttempt { new: false, ..failed(Throttled, before) };
+            assert_eq!(range(ran, |attempt| attempt.retry_delay(Duration::ZERO)), expected, "{before}");
+            assert_eq!(range(ran, |attempt| attempt.retry_delay_for_callers(Duration::ZERO)), expected, "{before}");
         }
     }
 
     #[test]
     fn outage_does_not_lengthen_throttling() {
-        let first = Failing { k: 20, ..failing(Throttled, 0) };
-        assert_eq!(range(first, |failing| failing.wait(Duration::ZERO)), (4000, 20_000));
-        assert_eq!(range(first, |failing| failing.wait(seconds(60))), (15_000, 30_000));
-        let first = Failing { k: 20, ..failing(Lagging, 0) };
-        assert_eq!(range(first, |failing| failing.wait(Duration::ZERO)), (500, 1000));
+        let first = FailedAttempt { before: 20, ..failed(Throttled, 0) };
+        assert_eq!(range(first, |attempt| attempt.retry_delay(Duration::ZERO)), (4000, 20_000));
+        assert_eq!(range(first, |attempt| attempt.retry_delay(seconds(60))), (15_000, 30_000));
+        let first = FailedAttempt { before: 20, ..failed(Lagging, 0) };
+        assert_eq!(range(first, |attempt| attempt.retry_delay(Duration::ZERO)), (500, 1000));
     }
 
     #[test]
@@ -237,9 +243,9 @@ mod tests {
             (Transient, 2, (2250, 4500)),
             (Throttled, 0, (4000, 20_000)),
         ];
-        for row @ (class, k, expected) in rows {
+        for row @ (class, before, expected) in rows {
             assert_eq!(
-                range(failing(class, k), |failing| failing.wait_for_callers(Duration::ZERO)),
+                range(failed(class, before), |attempt| attempt.retry_delay_for_callers(Duration::ZERO)),
                 expected,
                 "{row:?}"
             );
@@ -258,12 +264,12 @@ mod tests {
                 (500, 240, (240_000, 300_000)),
             ];
             for row @ (remaining, asked, expected) in rows {
-                let failing = Failing { retry_after: Some(seconds(asked)), ..failing(class, 0) };
-                assert_eq!(range(failing, |failing| failing.asked(seconds(remaining))), expected, "{row:?}");
+                let attempt = FailedAttempt { retry_after: Some(seconds(asked)), ..failed(class, 0) };
+                assert_eq!(range(attempt, |attempt| attempt.server_delay(seconds(remaining))), expected, "{row:?}");
                 let (least, longest) = expected;
-                let (earliest, latest) = range(failing, |failing| failing.wait(seconds(remaining)));
+                let (earliest, latest) = range(attempt, |attempt| attempt.retry_delay(seconds(remaining)));
                 assert!(earliest >= least && latest >= longest, "{class:?} {row:?}: {earliest} to {latest}");
-                let (earliest, _) = range(failing, |failing| failing.wait_for_callers(seconds(remaining)));
+                let (earliest, _) = range(attempt, |attempt| attempt.retry_delay_for_callers(seconds(remaining)));
                 assert!(earliest >= least, "{class:?} {row:?}: {earliest} for callers");
             }
         }

@@ -1,4 +1,6 @@
-//! Wall and monotonic time together. The only file that asks the system what time it is.
+//! The clocks: what a suspend or a clock step changes, and how long a session lives.
+//!
+//! Only this file asks the system for the time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,20 +9,8 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::Instant;
 
-/// Differences up to this are the ordinary noise of two clocks.
-const TOLERANCE: Duration = Duration::from_secs(5);
-
-/// The precision of a `Date` header.
-const SECOND: Duration = Duration::from_secs(1);
-
-/// How much longer than asked a session may last on the word of one clock.
-const LIFETIME_SLACK: Duration = Duration::from_secs(60);
-
-/// How far the server's clock and the local one may be apart and still agree on a session.
-const AGREEMENT: Duration = Duration::from_secs(30);
-
-/// Three clocks: the wall's, which anybody may set; the monotonic one, which stands still in a suspend; the boot clock,
-/// which does not.
+/// Three clocks. Anybody may set the wall clock. The monotonic clock stands still while the machine is suspended. The boot
+/// clock goes on.
 #[derive(Clone)]
 pub(crate) struct Clock {
     monotonic: Monotonic,
@@ -28,12 +18,12 @@ pub(crate) struct Clock {
     boot: Arc<dyn Fn() -> Option<Duration> + Send + Sync>,
 }
 
-/// Which monotonic clock counts.
+/// The choice of a monotonic clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Monotonic {
-    /// The system's. A caller in a runtime whose time is paused, as tests have it, sees real credentials age in real time.
+    /// The system's clock. Credentials age in real time, even for a caller in a test runtime whose time is paused.
     System,
-    /// Tokio's, which a runtime may have paused: for work that runs in that runtime.
+    /// Tokio's clock, which a test runtime may pause. For background work in that runtime.
     Tokio,
 }
 
@@ -58,23 +48,23 @@ impl Clock {
         }
     }
 
-    pub(crate) fn read(&self) -> Reading {
-        // The time source is somebody else's code. If it panics, the system's clock stands in.
+    pub(crate) fn read(&self) -> ClockReading {
+        // The time source is foreign code. If it panics, the system's clock replaces it.
         let wall = catch_unwind(AssertUnwindSafe(|| self.wall.now())).unwrap_or_else(|_| SystemTime::now());
-        Reading { mono: self.now(), wall, boot: (self.boot)() }
+        ClockReading { mono: self.now(), wall, boot: (self.boot)() }
     }
 }
 
 /// The clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ClockReading {
     pub(crate) mono: Instant,
     pub(crate) wall: SystemTime,
     boot: Option<Duration>,
 }
 
-impl Reading {
-    /// The wall clock at `then`, if nobody sets it.
+impl ClockReading {
+    /// What the wall clock shows at `then`, if nobody sets it.
     pub(crate) fn wall_at(&self, then: Instant) -> SystemTime {
         let shown = match then.checked_duration_since(self.mono) {
             Some(ahead) => self.wall.checked_add(ahead),
@@ -83,31 +73,32 @@ impl Reading {
         shown.unwrap_or(self.wall)
     }
 
-    /// When `then` was, on the monotonic clock of now: what the machine slept since counts as passed.
-    pub(crate) fn mono_of(&self, then: &Self) -> Instant {
+    /// The time of `then` on the present monotonic clock. A suspend since then counts as passed time.
+    fn mono_of(&self, then: &Self) -> Instant {
         match self.since(then) {
             Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
             _ => then.mono,
         }
     }
 
-    /// Start of the session that was asked for at `sent`, on the monotonic clock of now.
+    /// Start of a session, requested at `sent`, on the present monotonic clock.
     ///
-    /// A `date` shows the beginning of its second, and services count from there. Where the local clock was in that second
-    /// already when the request was sent, the session began earlier by as much; a clock that shows another second says nothing.
-    fn alive_since(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
+    /// A `date` shows the beginning of a second, and services count a session from there. If the request was sent in that
+    /// second of the local clock, the session began before the request, by the part of the second that had passed. If the
+    /// local clock shows another second, it cannot tell.
+    fn session_start(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
         let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
         let asked = self.mono_of(sent);
         asked.checked_sub(into.unwrap_or_default()).unwrap_or(asked)
     }
 
-    /// The time of credentials that were asked for at `sent`, came now, and end at `expiration` on the server's clock, which
-    /// showed `date` when it answered.
+    /// The session of credentials that were requested at `sent` and came now. `expiration` and `date`, the time of the
+    /// answer, are on the server's clock. Returns `None` if the credentials have ended.
     ///
-    /// Without a `date` the local clock tells what is left now. A session that is longer than `requested` is believed where
-    /// both clocks say so; else it is used for as long as was requested. Where `date` is past the end, either it is wrong or
-    /// the credentials have ended: only a local clock that finds all of the session still to come contradicts it. `None`:
-    /// the credentials have ended.
+    /// - With a `date` the server's clock decides. Without one, the local clock tells the remaining time.
+    /// - A session longer than `requested` is believed if both clocks agree on it. Otherwise it counts as `requested`.
+    /// - If `date` is after `expiration`, the credentials have ended, or `date` is wrong. It counts as wrong only if nearly
+    ///   the whole session remains by the local clock.
     pub(crate) fn session(
         &self,
         sent: &Self,
@@ -118,7 +109,7 @@ impl Reading {
         let left_at = |now| expiration.duration_since(now).unwrap_or_default();
         let longest = requested.saturating_add(LIFETIME_SLACK);
         let local = left_at(self.wall);
-        let dated = |lifetime| Some(Session { since: self.alive_since(sent, date), lifetime, dated: true });
+        let dated = |lifetime| Some(Session { since: self.session_start(sent, date), lifetime, dated: true });
         match date.map(left_at) {
             Some(Duration::ZERO) if !(requested.saturating_sub(AGREEMENT)..=longest).contains(&local) => None,
             None | Some(Duration::ZERO) if local.is_zero() => None,
@@ -129,7 +120,7 @@ impl Reading {
         }
     }
 
-    /// The move of the clocks between `anchor` and now.
+    /// How the clocks moved against each other since `anchor`.
     pub(crate) fn since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);
         let slept = match (self.boot, anchor.boot) {
@@ -138,7 +129,7 @@ impl Reading {
         };
         let expected = anchor.wall.checked_add(mono).unwrap_or(anchor.wall);
         match self.wall.duration_since(expected) {
-            // Only as much as both clocks saw: either alone may be set, or belong to another machine.
+            // A suspend is what both clocks saw. The wall clock may be set, and a container may show a foreign boot clock.
             Ok(ahead) if slept.min(ahead) > TOLERANCE => Drift::Suspended(slept.min(ahead)),
             Ok(ahead) if ahead > TOLERANCE => Drift::Ahead,
             Err(behind) if behind.duration() > TOLERANCE => Drift::Behind,
@@ -147,13 +138,13 @@ impl Reading {
     }
 }
 
-/// A session in time.
+/// The times of a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Session {
     /// Start of the session, on the monotonic clock.
     pub(crate) since: Instant,
     pub(crate) lifetime: Duration,
-    /// The server's clock says so, and not the local one alone.
+    /// The lifetime is the server's word, and not that of the local clock alone.
     pub(crate) dated: bool,
 }
 
@@ -165,11 +156,11 @@ pub(crate) enum Drift {
     Ahead,
     /// The wall clock was set back.
     Behind,
-    /// The machine slept for this long, and the monotonic clock with it.
+    /// The machine was suspended for this long, and the monotonic clock stood still.
     Suspended(Duration),
 }
 
-/// Time since boot, suspends included. `None`: only Linux tells it so simply.
+/// Time since boot, suspends included. Only Linux tells it in a file.
 fn time_since_boot() -> Option<Duration> {
     if !cfg!(target_os = "linux") {
         return None;
@@ -178,6 +169,15 @@ fn time_since_boot() -> Option<Duration> {
     let seconds = uptime.split_ascii_whitespace().next()?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
+
+/// Two clocks differ by up to this without a cause.
+const TOLERANCE: Duration = Duration::from_secs(5);
+/// Precision of a `Date` header.
+const SECOND: Duration = Duration::from_secs(1);
+/// A session may last this much longer than requested on the word of one clock.
+const LIFETIME_SLACK: Duration = Duration::from_secs(60);
+/// The server's clock and the local one agree on a session if they differ by no more than this.
+const AGREEMENT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -189,21 +189,21 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
     }
 
-    fn reading(mono: u64, wall: u64, boot: u64) -> Reading {
+    fn reading(mono: u64, wall: u64, boot: u64) -> ClockReading {
         let origin = Instant::now();
-        Reading { mono: origin + Duration::from_secs(mono), wall: at(wall), boot: Some(Duration::from_secs(boot)) }
+        ClockReading { mono: origin + Duration::from_secs(mono), wall: at(wall), boot: Some(Duration::from_secs(boot)) }
     }
 
     fn drift(anchor: (u64, u64, u64), now: (u64, u64, u64)) -> Drift {
         let origin = reading(0, 0, 0).mono;
         let make =
-            |(mono, wall, boot)| Reading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
+            |(mono, wall, boot)| ClockReading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
         make(now).since(&make(anchor))
     }
 
-    /// The lifetime, in s, and whether the server's clock stands behind it.
+    /// The lifetime in seconds, and true if it is the server's word.
     fn lifetime(expiration: u64, date: Option<u64>, local: u64, requested: u64) -> Option<(u64, bool)> {
-        let now = Reading { wall: at(local), ..reading(10, 0, 50) };
+        let now = ClockReading { wall: at(local), ..reading(10, 0, 50) };
         let session = now.session(&now, at(expiration), date.map(at), Duration::from_secs(requested));
         session.map(|session| (session.lifetime.as_secs(), session.dated))
     }
@@ -211,19 +211,20 @@ mod tests {
     #[test]
     fn local_clock_counts_from_arrival() {
         let origin = Instant::now();
-        let at_mono = |seconds| Reading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
+        let at_mono =
+            |seconds| ClockReading { mono: origin + Duration::from_secs(seconds), ..reading(0, seconds, seconds) };
         let (sent, now) = (at_mono(0), at_mono(3));
         let session = |expiration, date| {
             now.session(&sent, at(expiration), date, HOUR).map(|session| (session.since, session.lifetime))
         };
         let seconds = Duration::from_secs;
-        assert_eq!(session(20, None), Some((now.mono, seconds(17))), "not the 3 s of the exchange twice");
+        assert_eq!(session(20, None), Some((now.mono, seconds(17))), "the exchange took 3 s, which count once");
         assert_eq!(
             session(7220, Some(at(7200))),
             Some((sent.mono, seconds(20))),
-            "the server's clock: from the question on"
+            "the server's clock counts from the request"
         );
-        assert_eq!(session(9000, None), Some((sent.mono, HOUR)), "as long as asked");
+        assert_eq!(session(9000, None), Some((sent.mono, HOUR)), "as long as requested");
     }
 
     #[test]
@@ -239,8 +240,8 @@ mod tests {
         assert_eq!(lifetime(86_400, Some(0), 0, 3600), Some((86_400, true)));
         assert_eq!(lifetime(86_400, Some(0), 30, 3600), Some((86_400, true)), "they agree");
         assert_eq!(lifetime(86_430, Some(30), 0, 3600), Some((86_400, true)), "they agree");
-        assert_eq!(lifetime(86_400, Some(0), 31, 3600), Some((3600, true)), "they do not");
-        assert_eq!(lifetime(86_431, Some(31), 0, 3600), Some((3600, true)), "they do not");
+        assert_eq!(lifetime(86_400, Some(0), 31, 3600), Some((3600, true)), "they disagree");
+        assert_eq!(lifetime(86_431, Some(31), 0, 3600), Some((3600, true)), "they disagree");
         assert_eq!(lifetime(3661, Some(0), 9999, 3600), Some((3600, true)), "beyond the slack");
     }
 
@@ -248,15 +249,15 @@ mod tests {
     fn local_clock_stands_in_for_a_date() {
         assert_eq!(lifetime(3600, None, 1800, 3600), Some((1800, false)));
         assert_eq!(lifetime(3660, None, 0, 3600), Some((3660, false)), "within the slack");
-        assert_eq!(lifetime(3661, None, 0, 3600), Some((3600, false)), "no longer than asked");
+        assert_eq!(lifetime(3661, None, 0, 3600), Some((3600, false)), "no longer than requested");
         assert_eq!(lifetime(10, None, 10, 3600), None, "ended");
     }
 
     #[test]
     fn ended_credentials_stay_ended() {
-        // They ended a minute before the answer; the local clock is behind by this.
+        // The credentials ended a minute before the answer.
         for behind in [90, 1800, 3600, 7200] {
-            assert_eq!(lifetime(7140, Some(7200), 7200 - behind, 3600), None, "{behind} s");
+            assert_eq!(lifetime(7140, Some(7200), 7200 - behind, 3600), None, "local clock {behind} s behind");
         }
         assert_eq!(lifetime(10, Some(10), 10, 3600), None);
     }
@@ -264,23 +265,23 @@ mod tests {
     #[test]
     fn date_past_the_end_is_contradicted() {
         assert_eq!(lifetime(3600, Some(3600), 0, 3600), Some((3600, false)));
-        assert_eq!(lifetime(3600, Some(3600), 30, 3600), Some((3570, false)), "nearly all is to come");
-        assert_eq!(lifetime(3600, Some(3600), 31, 3600), None, "some of it is gone");
+        assert_eq!(lifetime(3600, Some(3600), 30, 3600), Some((3570, false)), "nearly all of it remains");
+        assert_eq!(lifetime(3600, Some(3600), 31, 3600), None, "some of it has passed");
     }
 
     #[test]
-    fn credentials_end_with_the_servers_second() {
+    fn session_starts_with_the_servers_second() {
         let ms = Duration::from_millis;
-        let sent = Reading { wall: at(100) + ms(650), ..reading(10, 0, 50) };
-        let since = |date| sent.mono.checked_duration_since(sent.alive_since(&sent, date)).unwrap();
-        assert_eq!(since(Some(at(100))), ms(650), "the answer came in the second in which it was asked for");
-        assert_eq!(since(Some(at(101))), ms(0), "in the next one");
-        let early = Reading { wall: at(101) - ms(1), ..sent };
-        assert_eq!(early.mono - early.alive_since(&early, Some(at(100))), ms(999));
-        assert_eq!(since(Some(at(99))), ms(0), "another clock");
-        let next = Reading { wall: at(101), ..sent };
-        assert_eq!(next.alive_since(&next, Some(at(100))), next.mono, "a whole second is another clock, too");
-        assert_eq!(since(Some(at(7300))), ms(0), "a far other clock");
+        let sent = ClockReading { wall: at(100) + ms(650), ..reading(10, 0, 50) };
+        let since = |date| sent.mono.checked_duration_since(sent.session_start(&sent, date)).unwrap();
+        assert_eq!(since(Some(at(100))), ms(650), "request and answer in one second");
+        assert_eq!(since(Some(at(101))), ms(0), "answer in the next second");
+        let early = ClockReading { wall: at(101) - ms(1), ..sent };
+        assert_eq!(early.mono - early.session_start(&early, Some(at(100))), ms(999));
+        assert_eq!(since(Some(at(99))), ms(0), "the clocks differ");
+        let next = ClockReading { wall: at(101), ..sent };
+        assert_eq!(next.session_start(&next, Some(at(100))), next.mono, "a whole second means that the clocks differ");
+        assert_eq!(since(Some(at(7300))), ms(0), "the clocks differ by hours");
         assert_eq!(since(None), ms(0));
     }
 
@@ -291,16 +292,16 @@ mod tests {
         assert_eq!(drift((0, 0, 50), (30, 35, 85)), Drift::None, "noise");
         assert_eq!(drift((0, 0, 50), (30, 36, 86)), suspended(6));
         assert_eq!(drift((0, 0, 50), (30, 630, 680)), suspended(600));
-        assert_eq!(drift((0, 0, 50), (30, 36, 80)), Drift::Ahead, "the boot clock stayed: a step");
+        assert_eq!(drift((0, 0, 50), (30, 36, 80)), Drift::Ahead, "the boot clock saw nothing: a clock step");
         assert_eq!(drift((0, 6, 50), (30, 30, 80)), Drift::Behind);
         assert_eq!(drift((0, 5, 50), (30, 30, 80)), Drift::None, "noise");
     }
 
     #[test]
-    fn suspend_during_an_exchange_moves_its_start() {
+    fn suspend_during_exchange_moves_its_start() {
         let sent = reading(30, 30, 80);
         let back = |wall, boot| {
-            let now = Reading { mono: sent.mono + Duration::from_secs(5), ..reading(0, wall, boot) };
+            let now = ClockReading { mono: sent.mono + Duration::from_secs(5), ..reading(0, wall, boot) };
             sent.mono - now.mono_of(&sent)
         };
         assert_eq!(back(45, 95), Duration::from_secs(10));
@@ -311,15 +312,15 @@ mod tests {
 
     #[test]
     fn suspend_needs_both_clocks() {
-        assert_eq!(drift((0, 0, 50), (30, 30, 680)), Drift::None, "another machine's boot clock");
+        assert_eq!(drift((0, 0, 50), (30, 30, 680)), Drift::None, "the boot clock of another machine");
         let both = Drift::Suspended(Duration::from_secs(600));
-        assert_eq!(drift((0, 0, 50), (30, 1630, 680)), both, "and then the wall clock was set");
-        assert_eq!(drift((0, 0, 50), (30, 630, 9999)), both, "and then the boot clock was lost");
+        assert_eq!(drift((0, 0, 50), (30, 1630, 680)), both, "the wall clock was set as well");
+        assert_eq!(drift((0, 0, 50), (30, 630, 9999)), both, "the boot clock jumped as well");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_boot_clock_can_be_read() {
+    fn boot_clock_can_be_read() {
         assert!(time_since_boot().unwrap() > Duration::ZERO);
     }
 }

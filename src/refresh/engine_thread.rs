@@ -1,12 +1,13 @@
 //! The engine thread: one for the process, which runs the background work of all providers.
 //!
-//! The first task starts the thread and the end of the last task ends it. Both happen under one lock, `THREAD`: a task is
-//! counted before it is handed over, so a thread that is about to end never gets one.
+//! The first task starts the thread, and the end of the last task ends it. Both happen under one lock, `THREAD`: a task is
+//! counted before the thread gets it. So a thread that is about to end never gets a task that it would drop.
 //!
-//! A forked child has the record of the thread, but not the thread. The process id in the record tells it so.
+//! A forked child inherits the record of the thread, but not the thread. The record holds the process id, so the child
+//! finds out and starts a thread of its own.
 
+use std::fmt::Display;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{mem, process, thread};
@@ -23,26 +24,34 @@ static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
 struct Thread {
     process: u32,
     runtime: Handle,
-    /// Tasks that were handed over and are not gone.
+    /// Tasks that the thread got or is about to get, and that are not gone.
     tasks: usize,
-    /// Dropping it ends the thread.
+    /// Its drop ends the thread.
     _stop: oneshot::Sender<()>,
 }
 
-/// One task's place on the engine thread. The thread lives as long as one of these.
-pub(super) struct Seat {
-    runtime: Handle,
+/// Runs a task on the engine thread, which starts if there is none. `make` is not called if it cannot start.
+///
+/// # Errors
+/// The system has no thread or no file descriptors for it. This counts as an outage, since both limits may pass.
+pub(super) fn spawn(make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
+    let (seat, runtime) = Seat::take()?;
+    let task = make();
+    drop(runtime.spawn(async move {
+        let _seat = seat;
+        task.await;
+    }));
+    Ok(())
 }
 
+/// One task's place on the engine thread. The thread lives as long as one of these.
+struct Seat;
+
 impl Seat {
-    /// Starts the thread if there is none.
-    ///
-    /// # Errors
-    /// The thread or its runtime cannot be had: an outage, since both are limits that may pass.
-    pub(super) fn take() -> Result<Self, Error> {
+    fn take() -> Result<(Self, Handle), Error> {
         let mut thread = lock();
         if thread.as_ref().is_some_and(|thread| thread.process != process::id()) {
-            // To drop it would wake the parent's thread.
+            // A drop would wake the parent's thread.
             mem::forget(thread.take());
         }
         let running = match &mut *thread {
@@ -50,16 +59,7 @@ impl Seat {
             none => none.insert(start()?),
         };
         running.tasks += 1;
-        Ok(Self { runtime: running.runtime.clone() })
-    }
-
-    /// Runs the task. The place is free again when the task is gone.
-    pub(super) fn run(self, task: TaskFuture) {
-        let runtime = self.runtime.clone();
-        drop(runtime.spawn(async move {
-            let _seat = self;
-            task.await;
-        }));
+        Ok((Self, running.runtime.clone()))
     }
 }
 
@@ -77,7 +77,11 @@ impl Drop for Seat {
 }
 
 fn start() -> Result<Thread, Error> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        let message = format!("no Tokio runtime can be made for the background work ({cause})");
+        Error::new(ErrorKind::ServiceUnavailable, message)
+            .with_hint("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
+    })?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let runtime = Ending(Some(runtime));
@@ -92,7 +96,7 @@ fn start() -> Result<Thread, Error> {
     Ok(Thread { process: process::id(), runtime: handle, tasks: 0, _stop: stop })
 }
 
-/// Ends its runtime without waiting: not for a file system that hangs, and not where waiting is forbidden.
+/// Ends its runtime without waiting. A hung file system must not delay the end, and Tokio forbids waiting in async code.
 struct Ending(Option<Runtime>);
 
 impl Drop for Ending {
@@ -103,18 +107,13 @@ impl Drop for Ending {
     }
 }
 
-/// No thread can be started.
-pub(super) fn no_thread(cause: &dyn std::fmt::Display) -> Error {
+/// The error if the system has no thread.
+pub(super) fn no_thread(cause: &dyn Display) -> Error {
     Error::new(ErrorKind::ServiceUnavailable, format!("no thread can be started for the background work ({cause})"))
         .with_hint(
             "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, podPidsLimit of the kubelet) or \
              RLIMIT_NPROC; the next use tries again",
         )
-}
-
-fn no_runtime(cause: io::Error) -> Error {
-    Error::new(ErrorKind::ServiceUnavailable, format!("no Tokio runtime can be made for the background work ({cause})"))
-        .with_hint("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
 }
 
 fn lock() -> MutexGuard<'static, Option<Thread>> {

@@ -1,29 +1,45 @@
-//! How the engine behaves where its user has a choice.
+//! The choices that a user has: when to refresh, how long callers wait, and what they get after the expiry.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// How the engine behaves, as the builder set it.
+use super::source::Class;
+
+/// The choices of one provider's builder.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    /// Where in a lifetime the refresh starts, as fractions.
+    /// Start of a refresh, as fractions of the lifetime.
     pub(crate) refresh_window: RangeInclusive<f64>,
-    /// How long a caller with nothing usable waits.
+    /// Longest wait of a caller without valid credentials.
     pub(crate) wait_timeout: Duration,
     pub(crate) expired: ExpiredPolicy,
 }
 
-/// What a caller gets once the credentials have expired because they could not be renewed.
+/// What a caller gets after the credentials have expired because no refresh succeeded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ExpiredPolicy {
-    /// It waits for the attempt under way and then gets its error: the root cause.
+    /// The caller waits for the attempt under way and gets its error, which names the cause.
     #[default]
     Never,
-    /// The expired credentials, at once: as long as the failures are an outage or throttling, until a service rejects
-    /// them, and for at most min(lifetime, 1 h).
+    /// The caller gets the expired credentials at once. This ends when a service rejects them, when a failure is neither an
+    /// outage nor throttling, and at the latest min(lifetime, 1 h) after the expiry.
     ///
-    /// For those who run with the [interceptor](crate::BackgroundCredentialsProvider::interceptor): without it no
-    /// rejection is heard. Services reject expired credentials, with rare exceptions.
+    /// Use this only with the [interceptor](crate::BackgroundCredentialsProvider::interceptor): without it the provider
+    /// hears of no rejection. With rare exceptions, services reject expired credentials.
     UntilRejected,
 }
+
+impl ExpiredPolicy {
+    /// How long after their expiry credentials are handed out. `failing`: the class of the last attempt's failure.
+    pub(super) fn grace(self, lifetime: Duration, failing: Option<Class>, rejected: bool) -> Duration {
+        match (self, failing) {
+            (Self::UntilRejected, Some(Class::Transient | Class::Throttled)) if !rejected => {
+                lifetime.min(LONGEST_GRACE)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+const LONGEST_GRACE: Duration = Duration::from_secs(3600);

@@ -1,4 +1,7 @@
-//! The delays of rejections: a key that no service ever accepts must not become a storm of exchanges.
+//! The delay between a service's rejection and the refresh that it causes.
+//!
+//! The first rejection causes a refresh within 5 s. Further ones act 30 s, 60 s, 120 s … after the one before: a key that no
+//! service ever accepts must not cause a storm of exchanges.
 
 use std::time::Duration;
 
@@ -10,10 +13,11 @@ use super::backoff::doubled;
 pub(super) struct Rejections {
     /// Generations rejected in a row.
     in_a_row: u32,
+    /// The generation that was rejected last.
     generation: Option<u64>,
     heard: Option<Instant>,
     /// Time of the last attempt that a rejection caused.
-    acted: Option<Instant>,
+    attempted: Option<Instant>,
 }
 
 impl Rejections {
@@ -23,30 +27,33 @@ impl Rejections {
             self.in_a_row = 0;
         }
         self.heard = Some(now);
-        if !self.last_named(generation) {
+        if !self.named(generation) {
             self.generation = Some(generation);
             self.in_a_row = self.in_a_row.saturating_add(1);
         }
     }
 
-    /// The first rejection of a row acts at once, the next ones 30 s, 60 s, 120 s … after the one before.
-    pub(super) fn earliest(&self, now: Instant) -> Instant {
+    /// The earliest attempt that the last rejection may cause.
+    pub(super) fn earliest(&self, now: Instant, random: f64) -> Instant {
         let spacing = doubled(STEP, self.in_a_row.saturating_sub(2), CAP);
-        self.acted.map_or(now, |acted| now.max(acted + spacing))
+        self.attempted.map_or(now, |attempted| now.max(attempted + spacing)) + SPREAD.mul_f64(random)
     }
 
-    pub(super) fn acted_at(&mut self, at: Instant) {
-        self.acted = Some(at);
+    pub(super) fn attempted_at(&mut self, at: Instant) {
+        self.attempted = Some(at);
     }
 
-    pub(super) fn last_named(&self, generation: u64) -> bool {
+    /// True if the last rejection was of this generation.
+    pub(super) fn named(&self, generation: u64) -> bool {
         self.generation == Some(generation)
     }
 }
 
+/// A revoked session reaches a whole fleet in the same second.
+const SPREAD: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(30);
 const CAP: Duration = Duration::from_secs(15 * 60);
-/// After so long without a rejection a row begins anew.
+/// After so long without a rejection the row begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
@@ -62,10 +69,10 @@ mod tests {
         for generation in 1..=9 {
             rejections.hear(generation, now);
             rejections.hear(generation, now);
-            let at = rejections.earliest(now);
-            rejections.acted_at(at);
+            let at = rejections.earliest(now, 0.0);
+            rejections.attempted_at(at);
             waits.push((at - now).as_secs());
-            assert!(rejections.last_named(generation) && !rejections.last_named(generation + 1));
+            assert!(rejections.named(generation) && !rejections.named(generation + 1));
             // Each request hears of it until the next generation is there.
             while now < at {
                 now = at.min(now + Duration::from_secs(300));
@@ -85,9 +92,9 @@ mod tests {
             }
             let now = start + Duration::from_secs(quiet);
             rejections.hear(3, now);
-            rejections.acted_at(now);
+            rejections.attempted_at(now);
             rejections.hear(4, now);
-            assert_eq!((rejections.earliest(now) - now).as_secs(), expected, "{quiet} s");
+            assert_eq!((rejections.earliest(now, 0.0) - now).as_secs(), expected, "{quiet} s");
         }
     }
 }

@@ -1,51 +1,53 @@
-//! When to try next: pure decisions over one state, with time and randomness as arguments.
+//! The time of the next attempt.
 //!
-//! How long to wait after a failure is in `backoff`. Randomness comes in as a number in `[0, 1)`.
+//! **G. Decisions are pure functions.** This file, `backoff`, `rejections`, `log_level`, and the decisions of `callers` and
+//! `clock` get the time and a random number in `[0, 1)` as arguments. So tests cover each number of the policy in no time,
+//! and a simulation can run days of faults. A decision that read the clock itself could be tested only by waiting.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backoff::{Failing, between, beyond, doubled};
+use super::backoff::{FailedAttempt, between, beyond, doubled};
 use super::clock::Session;
 use super::rejections::Rejections;
 use super::source::{Change, Class};
 
-/// The time of the next attempt, and why.
+/// The time of the next attempt, and all that it depends on.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub(super) struct Schedule {
     window: RangeInclusive<f64>,
+    /// `None` before the first success.
     validity: Option<Validity>,
     due: Instant,
-    /// Attempts that ended.
-    ended: u64,
+    attempts_ended: u64,
     /// The failures since the last success.
     failures: Option<Failures>,
     /// Start of the last attempt.
     started: Option<Instant>,
-    /// Start of the current run of attempts that callers wait for.
-    flight: Option<Instant>,
+    /// Start of the current run of attempts. Callers without valid credentials share it.
+    run_started: Option<Instant>,
     /// The credentials were rejected, or the source's identity changed: any session is better.
     unwanted: bool,
     rejections: Rejections,
-    /// Sessions in a row that only the local clock calls short.
+    /// Sessions in a row that are short by the local clock alone.
     short_lived: u32,
-    /// Least time between the starts of two exchanges that no failure asked for.
+    /// Least time between the starts of two exchanges, if the first one did not fail.
     spacing: Duration,
-    /// Exchanges that callers asked for since the last success.
-    wishes: u32,
+    /// Exchanges that callers caused since the last success.
+    requests: u32,
     /// Earliest start of the next such exchange.
-    next_wish: Option<Instant>,
+    next_request: Option<Instant>,
     /// Time of the last exchange that a clock caused.
     last_clock: Option<Instant>,
 }
 
-/// Credentials in time: all that the schedule knows of them.
+/// The times of the present credentials.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Validity {
-    pub(crate) lifetime: Duration,
-    pub(crate) deadline: Instant,
+pub(super) struct Validity {
+    pub(super) lifetime: Duration,
+    pub(super) deadline: Instant,
 }
 
 #[derive(Debug)]
@@ -53,110 +55,100 @@ struct Failures {
     count: u32,
     since: Instant,
     last: Instant,
-    /// The last answer's class, and how many in a row had it.
+    /// Class of the last failure, and how many in a row had it.
     alike: (Class, u32),
     /// The class that the last failure counts as: never `Lagging` or `Unclear`.
     class: Class,
-    /// Only a change of the source causes an attempt before this.
+    /// Before this, only a change of the source causes an attempt.
     least: Instant,
-    /// A caller with nothing valid may bring the next attempt forward to this.
+    /// Earliest attempt that a caller without valid credentials may cause.
     for_callers: Instant,
 }
 
-/// The reason of the present wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Hold {
-    /// The last attempt succeeded, or there was none yet.
-    Fresh,
-    /// The last attempt failed; `Lagging` and `Unclear` have become `Transient` or `Config` here.
-    Failed(Class),
-}
-
 impl Schedule {
-    /// A schedule with an attempt due at once.
-    pub(crate) fn new(window: RangeInclusive<f64>, now: Instant) -> Self {
+    /// The first attempt is due at once.
+    pub(super) fn new(window: RangeInclusive<f64>, now: Instant) -> Self {
         Self {
             window,
             validity: None,
             due: now,
-            ended: 0,
+            attempts_ended: 0,
             failures: None,
             started: None,
-            flight: None,
+            run_started: None,
             unwanted: false,
             rejections: Rejections::default(),
             short_lived: 0,
             spacing: SPACING,
-            wishes: 0,
-            next_wish: None,
+            requests: 0,
+            next_request: None,
             last_clock: None,
         }
     }
 
-    pub(crate) fn due(&self) -> Instant {
+    pub(super) fn due(&self) -> Instant {
         self.due
     }
 
-    pub(crate) fn hold(&self) -> Hold {
-        self.failures.as_ref().map_or(Hold::Fresh, |failures| Hold::Failed(failures.class))
-    }
-
     /// Failures in a row.
-    pub(crate) fn failures(&self) -> u32 {
+    pub(super) fn failures(&self) -> u32 {
         self.failures.as_ref().map_or(0, |failures| failures.count)
     }
 
-    pub(crate) fn validity(&self) -> Option<Validity> {
-        self.validity
-    }
-
-    /// Attempts that ended.
-    pub(crate) fn ended(&self) -> u64 {
-        self.ended
-    }
-
     /// Time and class of the last failure. `None`: the last attempt succeeded, or there was none yet.
-    pub(crate) fn failed_at(&self) -> Option<(Instant, Class)> {
+    pub(super) fn last_failure(&self) -> Option<(Instant, Class)> {
         self.failures.as_ref().map(|failures| (failures.last, failures.class))
     }
 
-    /// Start of the current run of attempts.
-    pub(crate) fn flight(&self) -> Option<Instant> {
-        self.flight
+    /// Class of the last failure: never `Lagging` or `Unclear`.
+    pub(super) fn failing(&self) -> Option<Class> {
+        self.last_failure().map(|(_, class)| class)
     }
 
-    /// Valid to the last moment (P1).
-    pub(crate) fn usable(&self, now: Instant) -> bool {
+    pub(super) fn validity(&self) -> Option<Validity> {
+        self.validity
+    }
+
+    pub(super) fn attempts_ended(&self) -> u64 {
+        self.attempts_ended
+    }
+
+    pub(super) fn run_started(&self) -> Option<Instant> {
+        self.run_started
+    }
+
+    /// True to the last moment of the lifetime.
+    pub(super) fn valid(&self, now: Instant) -> bool {
         !self.remaining(now).is_zero()
     }
 
-    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+    pub(super) fn remaining(&self, now: Instant) -> Duration {
         self.validity.map_or(Duration::ZERO, |validity| validity.deadline.saturating_duration_since(now))
     }
 
     /// True while a caller gets the last `Config` error at once.
-    pub(crate) fn error_stands(&self, now: Instant) -> bool {
+    pub(super) fn denial_stands(&self, now: Instant) -> bool {
         let stands = |failures: &Failures| failures.class == Class::Config && now < failures.for_callers;
         self.failures.as_ref().is_some_and(stands)
     }
 
-    /// True while the server's throttling is waited out.
-    pub(crate) fn throttled(&self, now: Instant) -> bool {
-        self.hold() == Hold::Failed(Class::Throttled) && now < self.due
+    /// True during the retry delay of a throttled attempt.
+    pub(super) fn throttled(&self, now: Instant) -> bool {
+        self.failing() == Some(Class::Throttled) && now < self.due
     }
 
-    pub(crate) fn attempt_started(&mut self, now: Instant) {
-        self.flight.get_or_insert(now);
+    pub(super) fn attempt_started(&mut self, now: Instant) {
+        self.run_started.get_or_insert(now);
         self.started = Some(now);
     }
 
-    /// An attempt gave a session; `other_key`: under another access key than the present credentials. Returns whether its
-    /// credentials are to be taken: those that live longer stay (P2).
-    pub(crate) fn succeeded(&mut self, session: Session, other_key: bool, random: f64) -> bool {
-        self.ended += 1;
+    /// An attempt gave a session. `other_key`: its access key is not the present one. Returns false if the present
+    /// credentials stay because they live longer.
+    pub(super) fn succeeded(&mut self, session: Session, other_key: bool, random: f64) -> bool {
+        self.attempts_ended += 1;
         self.failures = None;
-        self.flight = None;
-        self.wishes = 0;
+        self.run_started = None;
+        self.requests = 0;
         let doubtful = other_key && !session.dated && session.lifetime < SHORT;
         self.short_lived = if doubtful { self.short_lived.saturating_add(1) } else { 0 };
         self.spacing = if self.short_lived < SHORT_IN_A_ROW { SPACING } else { SHORT.mul_f64(beyond(random)) };
@@ -176,101 +168,99 @@ impl Schedule {
         kept.is_none()
     }
 
-    /// An attempt failed. Gives the class that the failure counts as.
-    pub(crate) fn failed(&mut self, class: Class, retry_after: Option<Duration>, now: Instant, random: f64) -> Class {
-        let (since, k, alike) = match &self.failures {
-            Some(before) if before.alike.0 == class => (before.since, before.count, before.alike.1.saturating_add(1)),
-            Some(before) => (before.since, before.count, 1),
+    /// An attempt failed. Returns the class that the failure counts as.
+    pub(super) fn failed(&mut self, class: Class, retry_after: Option<Duration>, now: Instant, random: f64) -> Class {
+        let (since, before, alike) = match &self.failures {
+            Some(last) if last.alike.0 == class => (last.since, last.count, last.alike.1.saturating_add(1)),
+            Some(last) => (last.since, last.count, 1),
             None => (now, 0, 1),
         };
+        let new = self.validity.is_none();
         let (row, counted) = match class {
             // A new role or issuer is not known everywhere at once.
-            Class::Lagging if self.validity.is_none() => {
-                (class, if alike <= LAGGING_TRIES { Class::Transient } else { Class::Config })
-            }
+            Class::Lagging if new => (class, if alike <= LAGGING_TRIES { Class::Transient } else { Class::Config }),
             Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Transient, Class::Transient),
             Class::Lagging | Class::Unclear => (Class::Config, Class::Config),
             class => (class, class),
         };
         let remaining = self.remaining(now);
-        let new = self.validity.is_none();
-        let failing = Failing { class: row, k, alike: alike - 1, new, lasted: now - since, retry_after, random };
-        self.due = now + failing.wait(remaining);
-        let usable = !remaining.is_zero();
+        let attempt =
+            FailedAttempt { class: row, before, alike: alike - 1, new, lasted: now - since, retry_after, random };
+        self.due = now + attempt.retry_delay(remaining);
+        let valid = !remaining.is_zero();
         let config = counted == Class::Config;
-        if usable || config {
-            self.flight = None;
+        if valid || config {
+            self.run_started = None;
         }
-        self.ended += 1;
+        self.attempts_ended += 1;
         self.failures = Some(Failures {
-            count: k.saturating_add(1),
+            count: before.saturating_add(1),
             since,
             last: now,
             alike: (class, alike),
             class: counted,
-            least: if counted == Class::Throttled { self.due } else { now + failing.asked(remaining) },
-            // An error that was had with valid credentials is not handed out once they have ended.
-            for_callers: if usable && config { now } else { now + failing.wait_for_callers(remaining) },
+            least: if counted == Class::Throttled { self.due } else { now + attempt.server_delay(remaining) },
+            // No caller got this error while credentials were valid. After their expiry a fresh attempt is worth more.
+            for_callers: if valid && config { now } else { now + attempt.retry_delay_for_callers(remaining) },
         });
         counted
     }
 
     /// Brings the next attempt forward to `at`, whatever failed.
-    pub(crate) fn due_by(&mut self, at: Instant) {
+    pub(super) fn due_at_latest(&mut self, at: Instant) {
         self.due = self.due.min(at);
     }
 
-    /// A caller has nothing valid.
-    pub(crate) fn wanted(&mut self, now: Instant) {
-        if !self.error_stands(now) {
-            self.flight.get_or_insert(now);
+    /// A caller without valid credentials waits.
+    pub(super) fn caller_waits(&mut self, now: Instant) {
+        if !self.denial_stands(now) {
+            self.run_started.get_or_insert(now);
         }
         let at = self.failures.as_ref().map_or_else(|| self.spaced(now), |failures| now.max(failures.for_callers));
-        self.due = self.due.min(at);
+        self.due_at_latest(at);
     }
 
     /// A caller wants newer credentials than the present ones.
-    pub(crate) fn requested(&mut self, now: Instant, random: f64) {
-        let from = self.next_wish.filter(|_| self.failures.is_some());
-        self.wish(from.map_or(now, |from| now.max(from)), random);
+    pub(super) fn refresh_requested(&mut self, now: Instant, random: f64) {
+        let from = self.next_request.filter(|_| self.failures.is_some());
+        self.request(from.map_or(now, |from| now.max(from)), random);
     }
 
     /// A caller wants credentials that last longer than the present ones.
-    pub(crate) fn longer_requested(&mut self, now: Instant, random: f64) {
-        self.wish(self.next_wish.map_or(now, |from| now.max(from)), random);
+    pub(super) fn longer_requested(&mut self, now: Instant, random: f64) {
+        self.request(self.next_request.map_or(now, |from| now.max(from)), random);
     }
 
-    fn wish(&mut self, at: Instant, random: f64) {
-        if self.hurry(self.spaced(at)) {
-            self.next_wish = Some(self.due + doubled(WISH, self.wishes, WISH_CAP).mul_f64(beyond(random)));
-            self.wishes = self.wishes.saturating_add(1);
+    fn request(&mut self, at: Instant, random: f64) {
+        if self.bring_forward(self.spaced(at)) {
+            let spacing = doubled(REQUEST_SPACING, self.requests, REQUEST_SPACING_CAP);
+            self.next_request = Some(self.due + spacing.mul_f64(beyond(random)));
+            self.requests = self.requests.saturating_add(1);
         }
     }
 
     /// A service rejected the credentials of this generation, which are the present ones.
-    pub(crate) fn rejected(&mut self, generation: u64, now: Instant, random: f64) {
+    pub(super) fn rejected(&mut self, generation: u64, now: Instant, random: f64) {
         self.rejections.hear(generation, now);
         self.unwanted = true;
-        if self.hold() == Hold::Failed(Class::Blocked) {
+        if self.failing() == Some(Class::Blocked) {
             return;
         }
-        // A revoked session reaches a whole fleet in the same second.
-        let at = self.rejections.earliest(now) + SPREAD_OF_REJECTION.mul_f64(random);
-        if self.hurry(self.spaced(at)) {
-            self.rejections.acted_at(self.due);
+        let at = self.rejections.earliest(now, random);
+        if self.bring_forward(self.spaced(at)) {
+            self.rejections.attempted_at(self.due);
         }
     }
 
-    /// True if a service rejected this generation.
-    pub(crate) fn was_rejected(&self, generation: u64) -> bool {
-        self.rejections.last_named(generation)
+    pub(super) fn was_rejected(&self, generation: u64) -> bool {
+        self.rejections.named(generation)
     }
 
-    /// The source changed. `callers`: somebody waits with nothing valid.
-    pub(crate) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
+    /// The source changed. `callers`: somebody waits without valid credentials.
+    pub(super) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
         self.unwanted |= change == Change::Identity;
         // After a success the next attempt is due before the credentials end.
-        let helps = matches!(self.hold(), Hold::Failed(class) if class != Class::Throttled || !self.usable(now));
+        let helps = self.failing().is_some_and(|class| class != Class::Throttled || !self.valid(now));
         if !helps && change != Change::Identity {
             return;
         }
@@ -279,27 +269,28 @@ impl Schedule {
             Duration::ZERO => SPREAD_OF_ROTATION.mul_f64(random),
             remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
         };
-        // Once right after the answer that asked for it; a file that never rests must not become a storm.
+        // One attempt comes at once, right after the answer that asked for a change. A file that changes all the time must
+        // not cause a storm.
         let resend = self.failures.as_ref().is_some_and(|failures| failures.alike == (Class::Blocked, 1));
         let at = if resend { now } else { self.spaced(now) };
-        self.due = self.due.min(at + delay);
+        self.due_at_latest(at + delay);
     }
 
-    /// The wall clock was set ahead, or the machine slept: what we believe of time deserves a check.
-    pub(crate) fn clock_jumped(&mut self, now: Instant) {
+    /// The wall clock was set ahead, or the machine was suspended. An exchange checks what we believe of the time.
+    pub(super) fn clock_jumped(&mut self, now: Instant) {
         let lately = self.last_clock.is_some_and(|last| now.duration_since(last) < CLOCK_SPACING);
-        if !lately && self.hurry(self.spaced(now)) {
+        if !lately && self.bring_forward(self.spaced(now)) {
             self.last_clock = Some(now);
         }
     }
 
-    /// The machine slept for `by`, and the monotonic clock with it: everything ends sooner.
-    pub(crate) fn slept(&mut self, by: Duration, now: Instant) {
+    /// The machine was suspended for `by`, and the monotonic clock stood still. All times move by as much.
+    pub(super) fn suspended(&mut self, by: Duration, now: Instant) {
         let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
         let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);
         ahead(&mut self.due);
         self.validity.iter_mut().for_each(|validity| ahead(&mut validity.deadline));
-        for at in [&mut self.started, &mut self.next_wish, &mut self.last_clock] {
+        for at in [&mut self.started, &mut self.next_request, &mut self.last_clock] {
             at.iter_mut().for_each(behind);
         }
         if let Some(failures) = &mut self.failures {
@@ -309,11 +300,11 @@ impl Schedule {
         }
     }
 
-    /// Brings the next attempt forward to `at`, but not before the server wants one. Gives whether that made it sooner.
-    fn hurry(&mut self, at: Instant) -> bool {
+    /// Brings the next attempt forward to `at`, but not before the server wants one. Returns whether the attempt is sooner.
+    fn bring_forward(&mut self, at: Instant) -> bool {
         let at = self.failures.as_ref().map_or(at, |failures| at.max(failures.least));
         let sooner = at < self.due;
-        self.due = self.due.min(at);
+        self.due_at_latest(at);
         sooner
     }
 
@@ -322,23 +313,21 @@ impl Schedule {
     }
 }
 
-/// Between two exchanges that no failure asked for.
 const SPACING: Duration = Duration::from_secs(1);
-/// A local clock that is ahead of an STS without a `Date` makes sessions look as short as this.
+/// Sessions look as short as this if the local clock is ahead of an STS that sends no `Date`.
 const SHORT: Duration = Duration::from_secs(30);
-/// With so many of them in a row `SHORT` is the least time between two exchanges.
+/// After so many short sessions in a row, exchanges are at least `SHORT` apart.
 const SHORT_IN_A_ROW: u32 = 3;
-/// A session that is not taken must not be asked for at once again.
+/// Least wait after a session that was not taken.
 const AFTER_SHORTER: Duration = Duration::from_secs(30);
-/// IAM is eventually consistent. A caller who waits hears of the denial after so many retries.
+/// IAM is eventually consistent. A waiting caller gets the denial after this many retries.
 const LAGGING_TRIES: u32 = 3;
-/// A proxy's page may be gone in a moment.
+/// A proxy's error page may be gone in a moment.
 const UNCLEAR_TRIES: u32 = 2;
-/// Between two exchanges that callers asked for, doubling while they fail.
-const WISH: Duration = Duration::from_secs(10);
-const WISH_CAP: Duration = Duration::from_secs(60);
-const SPREAD_OF_REJECTION: Duration = Duration::from_secs(5);
-/// The sources of a whole cluster may change together.
+/// Time between two exchanges that callers caused. It doubles while the exchanges fail.
+const REQUEST_SPACING: Duration = Duration::from_secs(10);
+const REQUEST_SPACING_CAP: Duration = Duration::from_secs(60);
+/// The tokens of a whole cluster may change together.
 const SPREAD_OF_ROTATION: Duration = Duration::from_secs(2);
 /// A clock that is set all the time must not cause a storm.
 const CLOCK_SPACING: Duration = Duration::from_secs(300);
@@ -401,12 +390,12 @@ mod tests {
             schedule.attempt_started(now);
             let class = schedule.failed(Class::Lagging, None, now, TOP);
             assert_eq!(class, if attempt <= 3 { Class::Transient } else { Class::Config }, "{attempt}");
-            assert_eq!(schedule.flight().is_some(), attempt <= 3, "callers get the error of attempt 4");
+            assert_eq!(schedule.run_started().is_some(), attempt <= 3, "callers get the error of attempt 4");
             let due = schedule.due();
-            schedule.wanted(now);
+            schedule.caller_waits(now);
             let on_demand = attempt > 14;
             assert_eq!(schedule.due() < due, on_demand, "attempt {attempt}: a caller changes nothing");
-            assert_eq!(schedule.error_stands(now), attempt > 3);
+            assert_eq!(schedule.denial_stands(now), attempt > 3);
             waits.push(ms(due - now).div_ceil(1000));
             now = due;
         }
@@ -455,7 +444,7 @@ mod tests {
         let mut schedule = failing(now, Class::Blocked);
         assert_eq!(ms(schedule.due() - now), 60_000);
         for second in 1..10 {
-            schedule.wanted(now + secs(second));
+            schedule.caller_waits(now + secs(second));
             assert_eq!(ms(schedule.due() - now), 30_000);
         }
     }
@@ -464,11 +453,11 @@ mod tests {
     fn caller_brings_denied_attempt_forward() {
         let now = Instant::now();
         let mut schedule = failing(now, Class::Config);
-        assert!(schedule.error_stands(now + Duration::from_millis(900)));
-        schedule.wanted(now + Duration::from_millis(900));
+        assert!(schedule.denial_stands(now + Duration::from_millis(900)));
+        schedule.caller_waits(now + Duration::from_millis(900));
         assert_eq!(ms(schedule.due() - now), 1000);
-        assert_eq!(schedule.flight(), None, "this caller has its error");
-        assert!(!schedule.error_stands(now + secs(1)));
+        assert_eq!(schedule.run_started(), None, "this caller has its error");
+        assert!(!schedule.denial_stands(now + secs(1)));
     }
 
     #[test]
@@ -476,7 +465,7 @@ mod tests {
         let now = Instant::now();
         let mut schedule = fresh(now, secs(10));
         schedule.failed(Class::Config, None, now + secs(9), TOP);
-        assert!(!schedule.error_stands(now + secs(9)));
+        assert!(!schedule.denial_stands(now + secs(9)));
     }
 
     #[test]
@@ -485,7 +474,7 @@ mod tests {
         for class in [Class::Transient, Class::Throttled] {
             let mut schedule = failing(now, class);
             let due = schedule.due();
-            schedule.wanted(now);
+            schedule.caller_waits(now);
             assert_eq!(schedule.due(), due, "{class:?}");
         }
     }
@@ -498,7 +487,7 @@ mod tests {
             let mut schedule = fresh(start, HOUR);
             schedule.failed(class, Some(secs(200)), start, 0.0);
             let now = start + secs(10);
-            schedule.requested(now, 0.0);
+            schedule.refresh_requested(now, 0.0);
             schedule.longer_requested(now, 0.0);
             schedule.clock_jumped(now);
             schedule.rejected(1, now, 0.0);
@@ -506,7 +495,7 @@ mod tests {
 
             let mut schedule = self::schedule(start);
             schedule.failed(class, Some(secs(200)), start, 0.0);
-            schedule.wanted(start + secs(10));
+            schedule.caller_waits(start + secs(10));
             assert_eq!(ms(schedule.due() - start), 60_000, "{class:?}");
         }
     }
@@ -517,7 +506,7 @@ mod tests {
         let mut schedule = fresh(now, HOUR);
         schedule.failed(Class::Throttled, None, now, TOP);
         let due = schedule.due();
-        schedule.requested(now, 0.0);
+        schedule.refresh_requested(now, 0.0);
         schedule.longer_requested(now, 0.0);
         schedule.clock_jumped(now);
         schedule.rejected(1, now, 0.0);
@@ -553,7 +542,7 @@ mod tests {
                 schedule.failed(Class::Config, None, start, TOP);
             }
             let attempts = wished(&mut schedule, start + secs(50), |schedule, now| {
-                if longer { schedule.longer_requested(now, 0.0) } else { schedule.requested(now, 0.0) }
+                if longer { schedule.longer_requested(now, 0.0) } else { schedule.refresh_requested(now, 0.0) }
             });
             assert_eq!(attempts.iter().map(|second| second + 50).collect::<Vec<_>>()[..6], expected);
         }
@@ -564,7 +553,7 @@ mod tests {
         let now = Instant::now();
         let mut schedule = fresh(now, HOUR);
         schedule.longer_requested(now + secs(5), TOP);
-        assert_eq!(schedule.next_wish.map(|at| ms(at - now)), Some(17_500));
+        assert_eq!(schedule.next_request.map(|at| ms(at - now)), Some(17_500));
     }
 
     #[test]
@@ -572,9 +561,9 @@ mod tests {
         let now = Instant::now();
         for mut schedule in [fresh(now, HOUR), failing(now, Class::Config)] {
             for _ in 0..3 {
-                schedule.requested(now + secs(5), 0.0);
+                schedule.refresh_requested(now + secs(5), 0.0);
             }
-            assert_eq!(schedule.next_wish, Some(now + secs(15)));
+            assert_eq!(schedule.next_request, Some(now + secs(15)));
         }
     }
 
@@ -584,7 +573,7 @@ mod tests {
         let mut schedule = fresh(start, HOUR);
         for second in 1..5 {
             let now = start + secs(second);
-            schedule.requested(now, 0.0);
+            schedule.refresh_requested(now, 0.0);
             assert_eq!(schedule.due(), now);
             schedule.attempt_started(now);
             schedule.succeeded(session(now, HOUR), true, 0.0);
@@ -616,7 +605,7 @@ mod tests {
             assert!(!schedule.succeeded(session(now, secs(900)), true, random));
             assert_eq!(schedule.remaining(now), secs(1800));
             assert_eq!(ms(schedule.due() - now), expected * 1000, "by what remains");
-            assert_eq!(schedule.hold(), Hold::Fresh);
+            assert_eq!(schedule.failing(), None);
         }
         assert!(fresh(start, HOUR).succeeded(session(now, secs(1801)), true, 0.0), "this one lives longer");
         assert!(fresh(start, HOUR).succeeded(session(now, secs(1800)), true, 0.0), "as long");
@@ -660,7 +649,7 @@ mod tests {
             schedule.attempt_started(now);
             schedule.succeeded(Session { since: now, lifetime: secs(lifetime), dated }, other_key, random);
             // Somebody always wants something.
-            schedule.requested(now, 0.0);
+            schedule.refresh_requested(now, 0.0);
         }
         starts
     }
@@ -727,21 +716,21 @@ mod tests {
         schedule.attempt_started(start + secs(20));
         schedule.clock_jumped(start + secs(20));
         schedule.failed(Class::Blocked, None, start + secs(20), TOP);
-        schedule.slept(secs(2), now);
+        schedule.suspended(secs(2), now);
         assert_eq!(ms(schedule.due() - start), 78_000);
         assert_eq!(ms(schedule.remaining(now)), 3_538_000);
         assert_eq!(schedule.started, Some(start + secs(18)));
-        assert_eq!(schedule.next_wish, Some(start + secs(28)));
+        assert_eq!(schedule.next_request, Some(start + secs(28)));
         let failures = schedule.failures.as_ref().unwrap();
         assert_eq!((failures.since, failures.least), (start + secs(18), start + secs(18)));
         assert_eq!(ms(failures.for_callers - start), 48_000);
-        schedule.slept(2 * HOUR, now);
-        assert_eq!((schedule.due(), schedule.usable(now)), (now, false));
+        schedule.suspended(2 * HOUR, now);
+        assert_eq!((schedule.due(), schedule.valid(now)), (now, false));
 
         let mut schedule = fresh(start, 12 * HOUR);
         schedule.clock_jumped(start + secs(10));
         schedule.succeeded(session(start + secs(10), 12 * HOUR), true, 0.0);
-        schedule.slept(secs(300), start + secs(20));
+        schedule.suspended(secs(300), start + secs(20));
         schedule.clock_jumped(start + secs(20));
         assert_eq!(schedule.due(), start + secs(20), "five minutes have passed");
     }

@@ -1,4 +1,4 @@
-//! Where credentials come from, as the engine sees it.
+//! The source of credentials, as the engine sees it: attempts, their outcomes, and the classes of failure.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
@@ -8,85 +8,86 @@ use aws_credential_types::credential_feature::AwsCredentialFeature;
 
 use crate::error::{Error, ErrorKind};
 
-/// Something that can be asked for credentials, again and again, by one task.
+/// Gives credentials, one exchange at a time, to one task.
 pub(crate) trait Source: Send + Sync + 'static {
-    /// One attempt. The source bounds it in time; dropping the future cancels it.
+    /// Makes one exchange. The source limits its time. Dropping the future cancels it.
     fn fetch(&self, attempt: Attempt) -> impl Future<Output = Result<Grant, Failure>> + Send;
 
-    /// Resolves once what a fetch rests on is other than what the last fetch used, or the last call of this reported.
+    /// Resolves when the input of an exchange, such as the token, differs from the one that the last exchange used or the
+    /// last call reported.
     ///
-    /// Cancel safe: nothing is lost if the future is dropped. It is polled beside [`fetch`](Self::fetch), too.
+    /// Cancel safe: dropping the future loses no change. It is polled during a [`fetch`](Self::fetch), too.
     fn changed(&self) -> impl Future<Output = Change> + Send;
 
-    /// Whose credentials these are, for logs and errors: a role's ARN.
+    /// The role's ARN or the provider's name, for logs and errors.
     fn subject(&self) -> &str;
 
-    /// What the attempt under way waits for at this moment, for the error of a caller who gives up before it ends.
-    /// `None`: an answer to the exchange itself. Cheap; never called under the engine's lock.
+    /// The reason why the exchange under way was not even sent, such as a token that cannot be read. A caller whose time is
+    /// up gets it as the cause. Cheap, and never called under the engine's lock.
     fn obstacle(&self) -> Option<Error> {
         None
     }
 }
 
-/// What a source may want to know of an attempt before it makes it.
+/// An attempt, as its source may want to know it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Attempt {
-    /// Nobody is in a hurry: there are usable credentials.
+    /// There are valid credentials, so nobody waits.
     pub(crate) usable: bool,
 }
 
-/// What a successful fetch gives.
+/// The answer of a successful exchange.
 pub(crate) struct Grant {
-    /// With the expiry as the server wrote it; the engine shows another.
+    /// With the server's expiry. The engine replaces it by one on the local clock.
     pub(crate) credentials: Credentials,
-    /// The end of the credentials on the server's clock.
+    /// End of the credentials on the server's clock.
     pub(crate) expiration: SystemTime,
-    /// The server's clock when it answered, if the answer said so itself (no cache in between).
+    /// The server's clock when it answered. `None` if the answer has no time of its own, or comes from a cache.
     pub(crate) date: Option<SystemTime>,
-    /// The lifetime that was asked for. A longer one is not believed.
+    /// The requested lifetime. A longer one needs the word of two clocks.
     pub(crate) requested: Duration,
     pub(crate) principal: Principal,
 }
 
-/// Who the credentials make us.
+/// The identity that the credentials stand for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Principal {
     pub(crate) assumed_role_arn: Option<String>,
     pub(crate) account_id: Option<String>,
-    /// Who gave them.
+    /// The endpoint that gave them.
     pub(crate) endpoint: Option<String>,
-    /// How they were obtained, where the credentials do not say it: the SDK's clients tell AWS in the user agent.
+    /// How they were obtained, unless the credentials say it. The SDK's clients tell AWS in the user agent.
     pub(crate) feature: Option<AwsCredentialFeature>,
 }
 
-/// What a failed fetch gives.
+/// The outcome of a failed exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) class: Class,
     pub(crate) error: Error,
-    /// The server's own wish for the next attempt.
+    /// The server's `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// What a failure says about the next attempt.
+/// The class of a failure. It decides the retry delay.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Class {
-    /// An outage, a timeout: soon.
+    /// An outage or a timeout: retried soon.
     Transient,
-    /// The server asks for less: later.
+    /// The server asks for fewer calls: retried later.
     Throttled,
-    /// Only a human can mend it.
+    /// Misconfigured: only a person can mend it.
     Config,
-    /// As `Config`, but a newly made configuration may only be lagging: before the first success, worth a few tries.
+    /// As `Config`, but a new role may not be known everywhere yet. Before the first success it is retried soon.
     Lagging,
-    /// Not understood: `Transient` twice in a row, then `Config`.
+    /// Not understood. Counts as `Transient` twice in a row, then as `Config`.
     Unclear,
-    /// No attempt makes sense until the source says that something changed.
+    /// A token problem: no attempt helps until the source reports a change.
     Blocked,
 }
 
 impl Class {
-    /// What an error says that had another source as its cause.
+    /// The class of an error that came from another provider.
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Throttled => Self::Throttled,
@@ -102,11 +103,11 @@ impl Class {
         [Self::Transient, Self::Throttled, Self::Config, Self::Lagging, Self::Unclear, Self::Blocked];
 }
 
-/// What [`Source::changed`] saw.
+/// A change that [`Source::changed`] reports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Change {
-    /// New content, of the same identity.
+    /// New content of the same identity, as when the kubelet rotates a token.
     Content,
-    /// The content is somebody else's now: other issuer, subject or audience.
+    /// Another issuer, subject or audience.
     Identity,
 }

@@ -1,181 +1,329 @@
-//! What handles and task share: the state, under its lock.
+//! The state that the handles, the callers and the task of one provider share.
+//!
+//! **B. The snapshot follows the state.** [`SharedState::locked`] is the only way to the state. Before it releases the lock,
+//! it makes the snapshot anew from the state, if the state says something new. Credentials, deadline, shown expiry and grace
+//! are swapped together. If they were set one by one, a request could be signed with credentials whose end is unknown.
+//! Only [`State::succeeded`] sets credentials, so no failure replaces or hides valid ones.
+//!
+//! The state's lock is the only lock, and nothing is awaited, called back or logged under it (H).
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::process;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{Clock, Drift, Reading};
-use super::events;
-use super::observer::Observer;
+use super::clock::{Clock, ClockReading, Drift, Session};
+use super::log_level::FailureLog;
+use super::panics;
 use super::policy::{ExpiredPolicy, Policy};
-use super::schedule::{Hold, Schedule};
-use super::slot::{Slot, Snapshot};
-use super::source::Class;
-use super::telling::Telling;
-use crate::error::{Error, ErrorKind};
+use super::schedule::Schedule;
+use super::snapshot::{Granted, Published, Times};
+use super::source::{Attempt, Change, Class, Failure, Grant};
+use super::status::{EngineStatus, Phase};
+use super::telemetry::{self, Observer, Success};
+use crate::error::Error;
 
-/// What the handles and the task share.
-pub(super) struct Shared {
-    pub(super) slot: Slot,
+pub(super) struct SharedState {
     pub(super) clock: Clock,
-    pub(super) policy: Policy,
-    /// Whose credentials these are.
+    /// Longest wait of a caller without valid credentials.
+    pub(super) wait_timeout: Duration,
+    /// The role or provider that the credentials belong to, for logs and errors.
     pub(super) subject: String,
+    pub(super) published: Published,
     pub(super) closed: CancellationToken,
     /// The provider was closed because the task's runtime is gone.
     pub(super) lost: AtomicBool,
     /// Wakes the task.
     pub(super) wake: watch::Sender<()>,
-    /// Wakes those who wait: something in the state changed. Carries the generation.
+    /// Wakes the callers and the listeners. Carries the generation.
     pub(super) news: watch::Sender<u64>,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    observer: Option<Arc<dyn Observer>>,
     state: Mutex<State>,
 }
 
-/// What changes, under the lock. Reads with usable credentials never take it.
+/// The part under the lock.
 pub(super) struct State {
     pub(super) schedule: Schedule,
-    /// The process that the task runs in. `None`: there is no task.
-    pub(super) runs_in: Option<u32>,
-    /// An attempt is under way.
-    pub(super) attempting: bool,
-    pub(super) generation: u64,
     /// The last failure since the last success.
-    pub(super) failure: Option<Error>,
-    pub(super) telling: Telling,
-    /// Who answered last.
-    pub(super) endpoint: Option<String>,
-    /// Callers who wait.
+    pub(super) last_error: Option<Error>,
+    /// Number of callers who wait.
     pub(super) waiting: u32,
-    /// When the first of them is to be woken although nothing has happened.
+    /// Time to wake the callers although nothing has happened.
     pub(super) wake_at: Option<Instant>,
+    closed: CancellationToken,
+    expired_policy: ExpiredPolicy,
+    /// The credentials in use.
+    granted: Option<Arc<Granted>>,
+    /// The process that the task runs in. `None`: there is no task.
+    runs_in: Option<u32>,
+    /// An attempt is under way.
+    attempting: bool,
+    failure_log: FailureLog,
+    /// The endpoint that answered last.
+    endpoint: Option<String>,
     /// Access keys that this provider gave out, the newest last.
-    pub(super) issued: VecDeque<String>,
-    /// The clocks when the shown expiry was last worked out.
-    pub(super) anchor: Reading,
+    issued: VecDeque<String>,
+    /// The clocks when the shown expiry was computed.
+    anchor: ClockReading,
 }
 
-impl Shared {
+impl SharedState {
     pub(super) fn new(policy: Policy, clock: Clock, subject: String, observer: Option<Arc<dyn Observer>>) -> Self {
         let anchor = clock.read();
-        let now = anchor.mono;
-        let schedule = Schedule::new(policy.refresh_window.clone(), now);
+        let closed = CancellationToken::new();
+        let state = State {
+            schedule: Schedule::new(policy.refresh_window, anchor.mono),
+            last_error: None,
+            waiting: 0,
+            wake_at: None,
+            closed: closed.clone(),
+            expired_policy: policy.expired,
+            granted: None,
+            runs_in: None,
+            attempting: false,
+            failure_log: FailureLog::default(),
+            endpoint: None,
+            issued: VecDeque::new(),
+            anchor,
+        };
         Self {
-            slot: Slot::empty(),
             clock,
-            policy,
+            wait_timeout: policy.wait_timeout,
             subject,
-            closed: CancellationToken::new(),
+            published: Published::default(),
+            closed,
             lost: AtomicBool::new(false),
             wake: watch::Sender::new(()),
             news: watch::Sender::new(0),
             observer,
-            state: Mutex::new(State {
-                schedule,
-                runs_in: None,
-                attempting: false,
-                generation: 0,
-                failure: None,
-                telling: Telling::default(),
-                endpoint: None,
-                waiting: 0,
-                wake_at: None,
-                issued: VecDeque::new(),
-                anchor,
-            }),
+            state: Mutex::new(state),
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Why nothing more comes of this provider, once it is closed.
-    pub(super) fn closed_error(&self) -> Error {
-        if !self.lost.load(Ordering::Acquire) {
-            return Error::closed();
+    /// Looks at the state or changes it. The snapshot follows before the lock is released (B).
+    pub(super) fn locked<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = act(&mut state);
+        if let (Some(granted), Some(times)) = (&state.granted, state.times()) {
+            self.published.publish(granted, times);
         }
-        let message = format!("the runtime that fetched the credentials of {} has ended", self.subject);
-        Error::new(ErrorKind::Closed, message).with_hint(
-            "the runtime given to `runtime` must live as long as the provider, with timers and I/O (`enable_all`); or leave \
-             `runtime` unset",
-        )
+        outcome
     }
 
-    /// Whether this provider gave out the access key, not too long ago.
-    pub(super) fn issued(&self, access_key_id: &str) -> bool {
-        self.lock().issued.iter().any(|issued| issued == access_key_id)
+    /// Calls the observer. Not under the lock.
+    pub(super) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            panics::ignored(|| tell(&**observer));
+        }
     }
 
-    /// A service refused this key. Of no consequence unless it is the present one, and has been for at least so long.
-    pub(super) fn rejected(&self, access_key_id: &str, least_age: Duration) {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let concerns = self.slot.load_full().is_some_and(|snapshot| {
-            snapshot.access_key_id() == access_key_id && now + snapshot.lifetime >= snapshot.deadline + least_age
+    /// Lets the caller start the task, in this process. False: there is a task, or there will be none.
+    pub(super) fn claim_task(&self) -> bool {
+        let here = Some(process::id());
+        self.locked(|state| {
+            if self.closed.is_cancelled() || state.runs_in == here {
+                return false;
+            }
+            // A forked child inherits an attempt that its parent's task makes.
+            state.attempting = false;
+            state.runs_in = here;
+            true
+        })
+    }
+
+    /// The claimed task cannot be started. This counts as a failed attempt.
+    pub(super) fn task_not_started(&self, error: &Error) {
+        let reading = self.clock.read();
+        let (warn, status) = self.locked(|state| {
+            state.runs_in = None;
+            let due = state.schedule.due();
+            let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
+            let warn = state.failed(failure, reading.mono);
+            // No server was asked, so no retry delay is due: the next use tries again.
+            state.schedule.due_at_latest(due);
+            (warn, state.status(&reading))
         });
-        if !concerns {
-            return;
-        }
-        let generation = state.generation;
-        state.schedule.rejected(generation, now, fastrand::f64());
-        self.republish(&state);
-        drop(state);
-        events::rejected(&self.subject, generation);
-        self.observe(|observer| observer.rejected());
-        self.wake.send_replace(());
+        self.news.send_replace(status.generation);
+        telemetry::failed(&self.subject, warn, &status, reading.wall);
     }
 
-    /// Publishes how long the present snapshot is readable, as the schedule has it now.
-    pub(super) fn republish(&self, state: &State) {
-        let Some(snapshot) = self.slot.load_full() else { return };
-        let outage = matches!(state.schedule.hold(), Hold::Failed(Class::Transient | Class::Throttled));
-        let served = self.policy.expired == ExpiredPolicy::UntilRejected
-            && outage
-            && !state.schedule.was_rejected(snapshot.generation);
-        let longer = if served { snapshot.lifetime.min(LONGEST_AFTER_EXPIRY) } else { Duration::ZERO };
-        let readable_until = snapshot.deadline + longer;
-        if readable_until != snapshot.readable_until {
-            let mut snapshot = Snapshot::clone(&snapshot);
-            snapshot.readable_until = readable_until;
-            self.slot.store(Some(Arc::new(snapshot)));
-        }
+    /// True if the task runs in this process.
+    pub(super) fn task_runs(&self) -> bool {
+        self.locked(|state| state.runs_in == Some(process::id()))
+    }
+}
+
+/// What the task does next.
+pub(super) struct Step {
+    /// An attempt to be made now.
+    pub(super) attempt: Option<Attempt>,
+    /// Callers wait for this step: an attempt starts, or their time is up.
+    pub(super) news: bool,
+    /// The credentials have just expired.
+    pub(super) expired: bool,
+    /// Time of the next step, if nothing happens before.
+    pub(super) until: Instant,
+}
+
+impl State {
+    pub(super) fn generation(&self) -> u64 {
+        self.granted.as_ref().map_or(0, |granted| granted.generation)
     }
 
-    /// Compares the clocks with what they showed when the expiry was worked out. What it finds is to be told without the
-    /// lock.
-    pub(super) fn check_clocks(&self, state: &mut State, reading: &Reading) -> Drift {
-        let drift = reading.since(&state.anchor);
-        if drift == Drift::None {
-            return drift;
-        }
-        state.anchor = *reading;
-        if let Drift::Suspended(by) = drift {
-            state.schedule.slept(by, reading.mono);
-        }
-        if drift != Drift::Behind {
-            state.schedule.clock_jumped(reading.mono);
-        }
-        if let (Some(snapshot), Some(validity)) = (self.slot.load_full(), state.schedule.validity()) {
-            let snapshot = snapshot.showing(validity.deadline, reading.wall_at(validity.deadline));
-            self.slot.store(Some(Arc::new(snapshot)));
-            self.republish(state);
+    /// Compares the clocks with the anchor, and moves all times by a suspend.
+    pub(super) fn check_clocks(&mut self, reading: &ClockReading) -> Drift {
+        let drift = reading.since(&self.anchor);
+        if drift != Drift::None {
+            self.anchor = *reading;
+            if let Drift::Suspended(by) = drift {
+                self.schedule.suspended(by, reading.mono);
+            }
+            if drift != Drift::Behind {
+                self.schedule.clock_jumped(reading.mono);
+            }
         }
         drift
     }
 
-    /// Not under the lock. Who observes must not be able to hurt: its panics end here.
-    pub(super) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
-        if let Some(observer) = &self.observer {
-            drop(catch_unwind(AssertUnwindSafe(|| tell(&**observer))));
+    /// Starts an attempt if one is due.
+    pub(super) fn step(&mut self, now: Instant) -> Step {
+        let due = self.schedule.due();
+        let valid = self.schedule.valid(now);
+        let starts = !self.attempting && due <= now;
+        if starts {
+            self.schedule.attempt_started(now);
+            self.attempting = true;
+        }
+        let late_callers = self.wake_at.take_if(|at| *at <= now).is_some();
+        // The log tells of the expiry when it comes.
+        let expiry = self.schedule.validity().filter(|_| valid).map(|validity| validity.deadline);
+        let attempt = (!self.attempting).then_some(due);
+        Step {
+            attempt: starts.then_some(Attempt { usable: valid }),
+            news: starts || late_callers,
+            expired: self.granted.is_some() && !valid && self.failure_log.tells_expiry(),
+            until: [attempt, expiry, self.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min),
+        }
+    }
+
+    /// The attempt under way ended, or a panic lost it.
+    pub(super) fn attempt_ended(&mut self) {
+        self.attempting = false;
+    }
+
+    pub(super) fn task_ended(&mut self) {
+        self.runs_in = None;
+        self.attempting = false;
+    }
+
+    pub(super) fn source_changed(&mut self, change: Change, now: Instant) {
+        self.schedule.changed(change, self.waiting > 0, now, fastrand::f64());
+    }
+
+    /// Takes the credentials of an exchange, unless the present ones live longer.
+    pub(super) fn succeeded(&mut self, grant: Grant, session: Session, reading: &ClockReading) -> Success {
+        let Grant { credentials, principal, .. } = grant;
+        let key = credentials.access_key_id();
+        let other_key = self.granted.as_ref().is_none_or(|granted| granted.credentials.access_key_id() != key);
+        let failures = self.schedule.failures();
+        let taken = self.schedule.succeeded(session, other_key, fastrand::f64());
+        let success = Success {
+            taken,
+            other_key,
+            lifetime: session.lifetime,
+            failed_before: self.failure_log.succeeded(reading.mono).map(|failing| (failures, failing)),
+        };
+        self.last_error = None;
+        self.endpoint.clone_from(&principal.endpoint);
+        if taken {
+            self.anchor = *reading;
+            if other_key {
+                if self.issued.len() == ISSUED_KEPT {
+                    self.issued.pop_front();
+                }
+                self.issued.push_back(key.to_owned());
+            }
+            let generation = self.generation() + u64::from(other_key);
+            self.granted = Some(Arc::new(Granted { generation, credentials, principal: Arc::new(principal) }));
+        }
+        success
+    }
+
+    /// Notes a failed attempt. True: the log warns of it.
+    pub(super) fn failed(&mut self, failure: Failure, now: Instant) -> bool {
+        let Failure { class, error, retry_after } = failure;
+        let class = self.schedule.failed(class, retry_after, now, fastrand::f64());
+        let validity = self.schedule.validity().map(|validity| (self.schedule.remaining(now), validity.lifetime));
+        let warn = self.failure_log.warns(error.kind(), class, validity, now);
+        if let Some(endpoint) = error.endpoint() {
+            self.endpoint = Some(endpoint.to_owned());
+        }
+        self.last_error = Some(error);
+        warn
+    }
+
+    /// True if this provider gave out the access key not too long ago.
+    pub(super) fn issued(&self, access_key_id: &str) -> bool {
+        self.issued.iter().any(|issued| issued == access_key_id)
+    }
+
+    /// A service rejected an access key. Returns its generation if it is the present one and at least `least_age` old.
+    pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<u64> {
+        let granted = self.granted.as_ref().filter(|granted| granted.credentials.access_key_id() == access_key_id)?;
+        let generation = granted.generation;
+        let validity = self.schedule.validity()?;
+        let counts = now + validity.lifetime >= validity.deadline + least_age;
+        counts.then(|| {
+            self.schedule.rejected(generation, now, fastrand::f64());
+            generation
+        })
+    }
+
+    /// The times of the credentials in use.
+    fn times(&self) -> Option<Times> {
+        let validity = self.schedule.validity()?;
+        let rejected = self.schedule.was_rejected(self.generation());
+        let grace = self.expired_policy.grace(validity.lifetime, self.schedule.failing(), rejected);
+        Some(Times {
+            deadline: validity.deadline,
+            readable_until: validity.deadline + grace,
+            expiry: self.anchor.wall_at(validity.deadline),
+        })
+    }
+
+    pub(super) fn status(&self, reading: &ClockReading) -> EngineStatus {
+        let now = reading.mono;
+        let closed = self.closed.is_cancelled();
+        let times = self.times();
+        let phase = match self.schedule.valid(now) {
+            _ if closed => Phase::Closed,
+            false if self.granted.is_none() => Phase::Empty,
+            false => Phase::Expired,
+            true if self.attempting => Phase::Refreshing,
+            true if self.schedule.failing().is_none() => Phase::Fresh,
+            true => Phase::Stale,
+        };
+        let attempts = self.runs_in.is_some() && !closed;
+        EngineStatus {
+            phase,
+            generation: self.generation(),
+            expiry: times.map(|times| times.expiry),
+            next_attempt: attempts.then(|| reading.wall_at(self.schedule.due().max(now))),
+            consecutive_failures: self.schedule.failures(),
+            last_error: self.last_error.clone(),
+            endpoint: self.endpoint.clone(),
+            principal: self.granted.as_ref().map(|granted| Arc::clone(&granted.principal)),
+            usable: times.is_some_and(|times| now < times.readable_until),
         }
     }
 }
 
-const LONGEST_AFTER_EXPIRY: Duration = Duration::from_secs(3600);
+/// The clocks are compared at least this often.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A cache in the SDK may return a key that it got generations ago.
+const ISSUED_KEPT: usize = 256;

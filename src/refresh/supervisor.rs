@@ -1,4 +1,7 @@
-//! What a handle holds: it starts the task at the first use, and ends it with the last handle.
+//! The handle of a provider's engine: it reads the snapshot, and starts the task at the first use.
+//!
+//! **F. The last handle ends the task.** All handles share one [`Inner`], whose drop closes the provider, and the task holds
+//! none. If the task held a handle, a dropped provider would refresh for ever.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -7,33 +10,30 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::runtime::Handle as Runtime;
-use tokio::time::Instant;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
+use super::callers::Call;
 use super::clock::Clock;
-use super::demand::Need;
-use super::engine_thread::{Seat, TaskFuture};
-use super::observer::Observer;
+use super::engine_thread::{self, TaskFuture};
 use super::policy::Policy;
-use super::refresher;
-use super::shutdown_when::ShutdownWhen;
-use super::slot::Snapshot;
-use super::source::{Principal, Source};
-use super::standing::Standing;
-use super::state::Shared;
+use super::shutdown::ShutdownWhen;
+use super::snapshot::Snapshot;
+use super::source::Source;
+use super::state::SharedState;
+use super::status::{EngineStatus, Updates};
 use super::task::Task;
-use super::updates::Updates;
+use super::telemetry::{self, Observer};
 use crate::error::Error;
 
-/// A cheap handle; the last one ends the task.
+/// A cheap handle. Its last clone ends the task.
 #[derive(Clone)]
-pub(crate) struct Supervisor(Arc<Handle>);
+pub(crate) struct Supervisor(Arc<Inner>);
 
 /// Keeps nothing alive.
 #[derive(Clone)]
-pub(crate) struct WeakSupervisor(Weak<Handle>);
+pub(crate) struct WeakSupervisor(Weak<Inner>);
 
 impl WeakSupervisor {
     /// A handle, unless the last one is gone.
@@ -42,18 +42,18 @@ impl WeakSupervisor {
     }
 }
 
-struct Handle {
-    shared: Arc<Shared>,
+struct Inner {
+    shared: Arc<SharedState>,
     /// Makes the task's future.
     run: Box<dyn Fn(Task) -> TaskFuture + Send + Sync>,
     obstacle: Box<dyn Fn() -> Option<Error> + Send + Sync>,
-    /// Where the task runs. `None`: on the engine thread.
+    /// The runtime that the task runs on. `None`: the engine thread.
     runtime: Option<Runtime>,
-    /// The subscriber of whoever built the provider, if there was one: the task's events go there, too.
+    /// The subscriber that was current when the provider was built. It gets the task's events, too.
     subscriber: Option<Dispatch>,
 }
 
-impl Drop for Handle {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.closed.cancel();
     }
@@ -69,13 +69,13 @@ impl Supervisor {
         shutdown_when: ShutdownWhen,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
-        let shared = Arc::new(Shared::new(policy, clock, source.subject().to_owned(), observer));
+        let shared = Arc::new(SharedState::new(policy, clock, source.subject().to_owned(), observer));
         let subscriber =
             tracing::dispatcher::get_default(|current| (!current.is::<NoSubscriber>()).then(|| current.clone()));
         let asked = Arc::clone(&source);
-        Self(Arc::new(Handle {
+        Self(Arc::new(Inner {
             shared,
-            run: Box::new(move |task| Box::pin(refresher::run(task, Arc::clone(&source), shutdown_when.clone()))),
+            run: Box::new(move |task| Box::pin(task.run(Arc::clone(&source), shutdown_when.clone()))),
             obstacle: Box::new(move || asked.obstacle()),
             runtime,
             subscriber,
@@ -86,7 +86,6 @@ impl Supervisor {
         WeakSupervisor(Arc::downgrade(&self.0))
     }
 
-    /// Whether it was shut down.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.shared.closed.is_cancelled()
     }
@@ -94,81 +93,74 @@ impl Supervisor {
     /// Valid credentials, if there are any.
     #[inline]
     pub(crate) fn current(&self) -> Option<Credentials> {
-        self.read_until(
-            |snapshot| snapshot.deadline,
-            |snapshot| Some(snapshot.credentials()),
-            || {
+        let shared = self.shared();
+        match &*shared.published.load() {
+            Some(snapshot) if shared.clock.now() < snapshot.times().deadline => Some(snapshot.credentials()),
+            _ => {
                 self.start();
                 None
-            },
-        )
+            }
+        }
     }
 
-    /// What `take` makes of the snapshot that a request is to be signed with, if that can be said at once; else what
-    /// `wait` gives.
+    /// Calls `take` with the snapshot that signs a request. If a caller has to wait for one, calls `wait`.
     ///
-    /// Two closures rather than an `Option` to be matched: the outcome is made in its place and not copied again.
+    /// Two closures are cheaper than an `Option`: the outcome is made in its place and not copied again.
     #[inline]
     pub(crate) fn read<T>(&self, take: impl FnOnce(&Snapshot) -> T, wait: impl FnOnce() -> T) -> T {
-        self.read_until(|snapshot| snapshot.readable_until, take, wait)
-    }
-
-    #[inline]
-    fn read_until<T>(
-        &self,
-        end: impl FnOnce(&Snapshot) -> Instant,
-        take: impl FnOnce(&Snapshot) -> T,
-        wait: impl FnOnce() -> T,
-    ) -> T {
-        let shared = &*self.0.shared;
-        match &*shared.slot.load() {
-            Some(snapshot) if shared.clock.now() < end(snapshot) => take(snapshot),
+        let shared = self.shared();
+        match &*shared.published.load() {
+            Some(snapshot) if shared.clock.now() < snapshot.times().readable_until => take(snapshot),
             _ => wait(),
         }
     }
 
-    /// Waits for usable credentials as long as a caller waits.
+    /// Waits for readable credentials, for `wait_timeout` at most.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Error> {
-        self.wait_for(Need::Usable, |snapshot| snapshot.credentials()).await
+        self.wait_for(Call::Credentials, Snapshot::credentials).await
     }
 
     /// As [`credentials`](Self::credentials), ready for the SDK.
     pub(crate) async fn identity(&self) -> Result<Identity, Error> {
-        self.wait_for(Need::Usable, |snapshot| snapshot.identity()).await
+        self.wait_for(Call::Credentials, Snapshot::identity).await
     }
 
     pub(crate) async fn ready(&self) -> Result<(), Error> {
-        self.wait_for(Need::Ready, |_| ()).await
+        self.wait_for(Call::Ready, |_| ()).await
     }
 
     pub(crate) async fn refresh(&self) -> Result<Credentials, Error> {
-        self.wait_for(Need::Newer, |snapshot| snapshot.credentials()).await
+        self.wait_for(Call::Refresh, Snapshot::credentials).await
     }
 
     pub(crate) async fn valid_for(&self, at_least: Duration) -> Result<Credentials, Error> {
-        self.wait_for(Need::Lasting(at_least), |snapshot| snapshot.credentials()).await
+        self.wait_for(Call::ValidFor(at_least), Snapshot::credentials).await
     }
 
-    /// A service refused this key. Of no consequence unless it is the present one, and has been for at least so long.
+    /// A service rejected this access key. Nothing happens unless it is the present one and at least `least_age` old.
     pub(crate) fn rejected(&self, access_key_id: &str, least_age: Duration) {
-        self.0.shared.rejected(access_key_id, least_age);
+        let shared = self.shared();
+        let now = shared.clock.now();
+        if let Some(generation) = shared.locked(|state| state.rejected(access_key_id, least_age, now)) {
+            telemetry::rejected(&shared.subject, generation);
+            shared.observe(|observer| observer.rejected());
+            shared.wake.send_replace(());
+        }
         self.start();
     }
 
-    /// Whether the access key is one of ours.
+    /// True if this provider gave out the access key.
     pub(crate) fn issued(&self, access_key_id: &str) -> bool {
-        self.0.shared.issued(access_key_id)
+        self.shared().locked(|state| state.issued(access_key_id))
     }
 
-    pub(crate) fn standing(&self) -> Standing {
-        let reading = self.0.shared.clock.read();
-        self.0.shared.standing_of(&self.0.shared.lock(), &reading)
+    pub(crate) fn status(&self) -> EngineStatus {
+        let shared = self.shared();
+        let reading = shared.clock.read();
+        shared.locked(|state| state.status(&reading))
     }
 
-    pub(crate) fn principal(&self) -> Option<Arc<Principal>> {
-        self.0.shared.slot.load_full().map(|snapshot| Arc::clone(&snapshot.principal))
-    }
-
+    /// The role or provider that the credentials belong to.
     pub(crate) fn subject(&self) -> &str {
         &self.0.shared.subject
     }
@@ -177,15 +169,7 @@ impl Supervisor {
         self.start();
         let shared = self.shared();
         let news = shared.news.subscribe();
-        Updates { news, closed: shared.closed.clone(), last: shared.lock().generation }
-    }
-
-    /// Ends the task and waits until it is gone.
-    pub(crate) async fn shutdown(&self) {
-        let shared = self.shared();
-        let mut news = shared.news.subscribe();
-        shared.closed.cancel();
-        while shared.task_runs() && news.changed().await.is_ok() {}
+        Updates::new(news, shared.closed.clone(), shared.locked(|state| state.generation()))
     }
 
     /// What the attempt under way waits for.
@@ -193,7 +177,7 @@ impl Supervisor {
         (self.0.obstacle)()
     }
 
-    /// Starts the task if there is none. Should that fail, the state tells.
+    /// Starts the task if there is none. If that fails, the status has the error.
     #[cold]
     pub(crate) fn start(&self) {
         drop(self.ensure_task());
@@ -201,7 +185,7 @@ impl Supervisor {
 
     /// Starts the task if there is none in this process.
     pub(super) fn ensure_task(&self) -> Result<(), Error> {
-        let Handle { shared, run, runtime, subscriber, .. } = &*self.0;
+        let Inner { shared, run, runtime, subscriber, .. } = &*self.0;
         if !shared.claim_task() {
             return Ok(());
         }
@@ -214,12 +198,13 @@ impl Supervisor {
         };
         match runtime {
             Some(runtime) => drop(runtime.spawn(task())),
-            None => Seat::take().inspect_err(|error| shared.task_not_started(error))?.run(task()),
+            None => engine_thread::spawn(task).inspect_err(|error| shared.task_not_started(error))?,
         }
         Ok(())
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    #[inline]
+    pub(super) fn shared(&self) -> &SharedState {
         &self.0.shared
     }
 }

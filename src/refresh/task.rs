@@ -1,215 +1,207 @@
-//! The task's hand on the state: what each turn of its loop and each end of an attempt does to it.
+//! The task of a provider: it waits, makes an attempt, publishes the outcome, and waits again.
+//!
+//! **C. A provider has one task, and its end closes the provider.** `SharedState::claim_task` lets one caller start the task,
+//! and the drop of [`Task`] closes the provider. So there is one exchange at a time. With two tasks there would be two
+//! exchanges, and an older answer could replace a newer one. A forked child has no task and claims its own.
+//!
+//! Nothing that a source, a subscriber or an observer does ends the task (H).
 
-use std::process;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tracing::Span;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{Instrument, Span};
 
-use super::clock::{Reading, Session};
-use super::events::{self, Renewed};
-use super::slot::Snapshot;
-use super::source::{Attempt, Change, Class, Failure, Grant};
-use super::standing::Phase;
-use super::state::{Shared, State};
+use super::clock::{ClockReading, Session};
+use super::engine_thread::no_thread;
+use super::panics::{caught, ignored, text_of};
+use super::shutdown::ShutdownWhen;
+use super::source::{Attempt, Change, Class, Failure, Grant, Source};
+use super::state::SharedState;
+use super::telemetry;
 use crate::error::{Error, ErrorKind};
 
-/// The one task of a provider. Its drop tells that the task is gone.
+/// The right to be a provider's task. Its drop closes the provider.
 ///
-/// It moves into the task's future before that is handed to a runtime. So its drop tells also of a future that a runtime
+/// It moves into the task's future before a runtime gets that future. So its drop also tells of a future that a runtime
 /// dropped unfinished, or never polled.
-pub(super) struct Task {
-    shared: Arc<Shared>,
-}
+pub(super) struct Task(Arc<SharedState>);
+
+type Outcome = Result<Grant, Failure>;
+type Exchange<'a> = Pin<Box<dyn Future<Output = (ClockReading, Span, Outcome)> + Send + 'a>>;
 
 impl Task {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) fn new(shared: Arc<SharedState>) -> Self {
+        Self(shared)
     }
 
-    pub(super) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Runs until the provider is closed, or until the user's future closes it.
+    pub(super) async fn run<S: Source>(self, source: Arc<S>, shutdown_when: ShutdownWhen) {
+        let closed = self.0.closed.clone();
+        let mut wake = self.0.wake.subscribe();
+        let endless = async {
+            loop {
+                if let Err(panic) = caught(async || self.refresh(&*source, &mut wake).await).await {
+                    self.0.locked(|state| state.attempt_ended());
+                    ignored(|| {
+                        tracing::error!(
+                            panic = text_of(&*panic),
+                            "the background work panicked; it continues after 30 s"
+                        );
+                    });
+                    sleep(AFTER_PANIC).await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = closed.cancelled() => {}
+            () = shutdown_when.resolved() => closed.cancel(),
+            () = endless => {}
+        }
     }
 
-    /// Looks at the clocks and tells what is due to be told. Gives the attempt to be made now, in its span, and when to look
-    /// again.
-    pub(super) fn step(&self) -> (Option<(Attempt, Span)>, Instant) {
-        let shared = &*self.shared;
+    /// Keeps the credentials fresh, without end.
+    async fn refresh<S: Source>(&self, source: &S, wake: &mut watch::Receiver<()>) {
+        // Kept across attempts: a source may measure time in it.
+        let mut changed = pin!(change_of(source));
+        let mut change_meanwhile = None;
+        let mut exchange: Option<Exchange<'_>> = None;
+        loop {
+            let (attempt, until) = self.step();
+            if let Some((attempt, span)) = attempt {
+                let sent = self.0.clock.read();
+                exchange = Some(Box::pin(async move {
+                    let outcome = fetch_from(source, attempt).instrument(span.clone()).await;
+                    (sent, span, outcome)
+                }));
+            }
+            tokio::select! {
+                biased;
+                (sent, span, outcome) = poll_fn(|cx| exchange.as_mut().map_or(Poll::Pending, |it| it.as_mut().poll(cx))) => {
+                    exchange = None;
+                    span.in_scope(|| self.finished(sent, outcome));
+                }
+                change = &mut changed => {
+                    // A change of the identity counts, whatever else changed.
+                    change_meanwhile = change_meanwhile.filter(|known| *known == Change::Identity).or(Some(change));
+                    changed.set(change_of(source));
+                }
+                _ = wake.changed() => {}
+                () = sleep_until(until) => {}
+            }
+            // A change during an attempt says something about the next one.
+            if exchange.is_none()
+                && let Some(change) = change_meanwhile.take()
+            {
+                let now = self.0.clock.now();
+                self.0.locked(|state| state.source_changed(change, now));
+            }
+        }
+    }
+
+    /// Compares the clocks and tells what is due to be told. Returns the attempt to make now, and the time of the next step.
+    fn step(&self) -> (Option<(Attempt, Span)>, Instant) {
+        let shared = &*self.0;
         let reading = shared.clock.read();
-        let now = reading.mono;
-        let mut state = shared.lock();
-        let drift = shared.check_clocks(&mut state, &reading);
-        let due = state.schedule.due();
-        let usable = state.schedule.usable(now);
-        let starts = !state.attempting && due <= now;
-        if starts {
-            state.schedule.attempt_started(now);
-            state.attempting = true;
+        let (drift, step, status) = shared.locked(|state| {
+            let drift = state.check_clocks(&reading);
+            let step = state.step(reading.mono);
+            (drift, step, state.status(&reading))
+        });
+        if step.news {
+            shared.news.send_replace(status.generation);
         }
-        let standing = shared.standing_of(&state, &reading);
-        let late_callers = state.wake_at.take_if(|at| *at <= now).is_some();
-        let expired = standing.phase == Phase::Expired && state.telling.expired();
-        // The end of the credentials is told when it comes.
-        let ends = state.schedule.validity().filter(|_| usable).map(|validity| validity.deadline);
-        let next = (!state.attempting).then_some(due);
-        let until = [next, ends, state.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min);
-        drop(state);
-        if starts || late_callers {
-            shared.news.send_replace(standing.generation);
+        telemetry::drifted(&shared.subject, drift);
+        if step.expired {
+            telemetry::expired(&shared.subject, &status);
         }
-        events::drifted(&shared.subject, drift);
-        if expired {
-            events::expired(&shared.subject, &standing);
-        }
-        shared.observe(|observer| observer.stands(&standing));
-        (starts.then(|| (Attempt { usable }, events::exchange(&shared.subject, &standing))), until)
-    }
-
-    /// What a fetch rests on changed.
-    pub(super) fn changed(&self, change: Change) {
-        let now = self.shared.clock.now();
-        let mut state = self.shared.lock();
-        let callers = state.waiting > 0;
-        state.schedule.changed(change, callers, now, fastrand::f64());
+        shared.observe(|observer| observer.status(&status));
+        let attempt = step.attempt.map(|attempt| (attempt, telemetry::exchange_span(&shared.subject, &status)));
+        (attempt, step.until)
     }
 
     /// The attempt that was sent at `sent` ended.
-    pub(super) fn finished(&self, sent: Reading, outcome: Result<Grant, Failure>) {
-        let shared = &*self.shared;
+    fn finished(&self, sent: ClockReading, outcome: Outcome) {
+        let shared = &*self.0;
         let reading = shared.clock.read();
-        let mut state = shared.lock();
-        state.attempting = false;
-        let drift = shared.check_clocks(&mut state, &reading);
-        let ended = outcome
-            .and_then(|grant| Ok((session_of(&shared.subject, &grant, &sent, &reading)?, grant)))
-            .map(|(session, grant)| shared.publish(&mut state, &reading, grant, session))
-            .map_err(|failure| shared.failed(&mut state, reading.mono, failure));
-        let standing = shared.standing_of(&state, &reading);
-        drop(state);
-        shared.news.send_replace(standing.generation);
-        events::drifted(&shared.subject, drift);
+        let outcome = outcome.and_then(|grant| Ok((session_of(&shared.subject, &grant, &sent, &reading)?, grant)));
+        let (drift, ended, status) = shared.locked(|state| {
+            let drift = state.check_clocks(&reading);
+            state.attempt_ended();
+            let ended = outcome
+                .map(|(session, grant)| state.succeeded(grant, session, &reading))
+                .map_err(|failure| state.failed(failure, reading.mono));
+            (drift, ended, state.status(&reading))
+        });
+        shared.news.send_replace(status.generation);
+        telemetry::drifted(&shared.subject, drift);
         match ended {
-            Ok(renewed) => renewed.tell(&shared.subject, &standing, reading.wall),
-            Err(loud) => events::failed(&shared.subject, &standing, loud, reading.wall),
+            Ok(success) => telemetry::succeeded(&shared.subject, &success, &status, reading.wall),
+            Err(warn) => telemetry::failed(&shared.subject, warn, &status, reading.wall),
         }
         let took = reading.mono.saturating_duration_since(sent.mono);
-        shared.observe(|observer| observer.exchanged(took, standing.last_error.as_ref()));
-    }
-
-    /// The attempt under way was lost to a panic.
-    pub(super) fn attempt_lost(&self) {
-        self.shared.lock().attempting = false;
-    }
-}
-
-impl Shared {
-    /// Makes this process's task the caller's to start. False: there is one, or there will be none.
-    pub(super) fn claim_task(&self) -> bool {
-        let here = Some(process::id());
-        let mut state = self.lock();
-        if self.closed.is_cancelled() || state.runs_in == here {
-            return false;
-        }
-        // What a forked child inherits of its parent's task ends here.
-        state.attempting = false;
-        state.runs_in = here;
-        true
-    }
-
-    /// The task that was claimed cannot be started: as good as an attempt that failed.
-    pub(super) fn task_not_started(&self, error: &Error) {
-        let reading = self.clock.read();
-        let mut state = self.lock();
-        state.runs_in = None;
-        let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
-        let due = state.schedule.due();
-        let loud = self.failed(&mut state, reading.mono, failure);
-        // Nothing was asked of anybody: the attempt is made as soon as the task can start.
-        state.schedule.due_by(due);
-        let standing = self.standing_of(&state, &reading);
-        drop(state);
-        self.news.send_replace(standing.generation);
-        events::failed(&self.subject, &standing, loud, reading.wall);
-    }
-
-    /// Whether the task is there, in this process.
-    pub(super) fn task_runs(&self) -> bool {
-        self.lock().runs_in == Some(process::id())
-    }
-
-    fn publish(&self, state: &mut State, reading: &Reading, grant: Grant, session: Session) -> Renewed {
-        let Grant { credentials, principal, .. } = grant;
-        let access_key_id = credentials.access_key_id();
-        let other_key = self.slot.load_full().is_none_or(|snapshot| snapshot.access_key_id() != access_key_id);
-        let failures = state.schedule.failures();
-        let taken = state.schedule.succeeded(session, other_key, fastrand::f64());
-        let renewed = Renewed {
-            taken,
-            other_key,
-            lifetime: session.lifetime,
-            assumed_role_arn: principal.assumed_role_arn.clone(),
-            failures,
-            failing: state.telling.succeeded(reading.mono),
-        };
-        state.failure = None;
-        state.endpoint.clone_from(&principal.endpoint);
-        if !taken {
-            self.republish(state);
-            return renewed;
-        }
-        state.anchor = *reading;
-        if other_key {
-            state.generation += 1;
-            if state.issued.len() == ISSUED_KEPT {
-                state.issued.pop_front();
-            }
-            state.issued.push_back(access_key_id.to_owned());
-        }
-        let deadline = session.since + session.lifetime;
-        let expiry = reading.wall_at(deadline);
-        let principal = Arc::new(principal);
-        let snapshot = Snapshot::new(credentials, principal, state.generation, session.lifetime, deadline, expiry);
-        self.slot.store(Some(Arc::new(snapshot)));
-        renewed
-    }
-
-    fn failed(&self, state: &mut State, now: Instant, failure: Failure) -> bool {
-        let Failure { class, error, retry_after } = failure;
-        let class = state.schedule.failed(class, retry_after, now, fastrand::f64());
-        let validity = state.schedule.validity().map(|it| (state.schedule.remaining(now), it.lifetime));
-        let loud = state.telling.failed(error.kind(), class, validity, now);
-        if let Some(endpoint) = error.endpoint() {
-            state.endpoint = Some(endpoint.to_owned());
-        }
-        state.failure = Some(error);
-        self.republish(state);
-        loud
+        shared.observe(|observer| observer.exchanged(took, status.last_error.as_ref()));
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        let shared = &*self.shared;
+        let shared = &*self.0;
         if !shared.closed.is_cancelled() {
-            // Nobody asked it to end: its runtime is gone, and no further attempt will be made.
+            // Nobody closed the provider: the task's runtime is gone, and no further attempt will be made.
             shared.lost.store(true, Ordering::Release);
             shared.closed.cancel();
         }
         let reading = shared.clock.read();
-        let mut state = shared.lock();
-        state.runs_in = None;
-        state.attempting = false;
-        let standing = shared.standing_of(&state, &reading);
-        drop(state);
-        shared.observe(|observer| observer.stands(&standing));
-        shared.news.send_replace(standing.generation);
+        let status = shared.locked(|state| {
+            state.task_ended();
+            state.status(&reading)
+        });
+        shared.observe(|observer| observer.status(&status));
+        shared.news.send_replace(status.generation);
     }
 }
 
-/// When the credentials are valid.
-fn session_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -> Result<Session, Failure> {
+/// One exchange. A panic is a failure like another.
+async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
+    let panic = match caught(async || source.fetch(attempt).await).await {
+        Ok(outcome) => return outcome,
+        Err(panic) => panic,
+    };
+    let error = match panic.downcast_ref::<String>().and_then(|text| text.strip_prefix(TOKIO_WITHOUT_THREAD)) {
+        // Tokio resolves names and reads files on threads. It panics if it can start none.
+        Some(cause) => no_thread(&cause),
+        None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
+            .with_hint(
+                "report this bug, with the panic's backtrace: of this crate, or of the HTTP client, token source or provider \
+                 that it was given. The exchange is tried again",
+            )
+            .with_transient(true),
+    };
+    Err(Failure { class: Class::Transient, error, retry_after: None })
+}
+
+/// The next change of the source. A panic costs a pause.
+async fn change_of<S: Source>(source: &S) -> Change {
+    loop {
+        match caught(async || source.changed().await).await {
+            Ok(change) => return change,
+            Err(panic) => {
+                tracing::error!(panic = text_of(&*panic), "watching for changes panicked; it continues after 30 s");
+                sleep(AFTER_PANIC).await;
+            }
+        }
+    }
+}
+
+/// The time in which the credentials are valid.
+fn session_of(subject: &str, grant: &Grant, sent: &ClockReading, reading: &ClockReading) -> Result<Session, Failure> {
     reading
         .session(sent, grant.expiration, grant.date, grant.requested)
         .filter(|session| session.since + session.lifetime > reading.mono)
@@ -225,7 +217,6 @@ fn session_of(subject: &str, grant: &Grant, sent: &Reading, reading: &Reading) -
         })
 }
 
-/// The clocks are compared at least this often.
-const HEARTBEAT: Duration = Duration::from_secs(30);
-/// A cache in front of us may give back a key that it pinned generations ago.
-const ISSUED_KEPT: usize = 256;
+/// First words of the panic of Tokio's `spawn_blocking` if the system has no thread.
+const TOKIO_WITHOUT_THREAD: &str = "OS can't spawn worker thread: ";
+const AFTER_PANIC: Duration = Duration::from_secs(30);

@@ -1,31 +1,58 @@
-//! The SDK's client of STS, with settings of our own for all that an `SdkConfig` may lack or tune for other services.
+//! The client of one STS endpoint. Its settings do not depend on what an `SdkConfig` lacks, or tunes for other services.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, StalledStreamProtectionConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-use super::config::{Site, StsConfig};
+use super::config::{EndpointConfig, StsConfig, printable_url};
 
-/// The SDK's HTTP clients keep one pool of connections for each pair of connect and read timeout. With a pair that nobody
-/// else has, no exchange gets a connection that a caller's client opened: the caller's runtime drives that connection, and
-/// may be blocked.
-const NOBODY_ELSES: Duration = Duration::from_nanos(1);
+/// One STS endpoint. Clones share connections.
+#[derive(Clone)]
+pub(crate) struct StsClient {
+    pub(super) client: Client,
+    /// The endpoint's name for messages, before a request has shown its URL.
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) attempt_timeout: Duration,
+    pub(super) time: SharedTimeSource,
+}
 
-/// Without credentials: a call that is to be signed brings its own.
-pub(super) fn of(config: &StsConfig, site: &Site) -> Client {
+impl StsClient {
+    pub(crate) fn new(config: &StsConfig, endpoint: &EndpointConfig) -> Self {
+        let url = endpoint.endpoint_url.as_deref();
+        Self {
+            client: sdk_client(config, endpoint),
+            name: url.map_or_else(|| format!("region {}", endpoint.region), printable_url),
+            region: endpoint.region.to_string(),
+            attempt_timeout: config.attempt_timeout,
+            time: config.time_source.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for StsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StsClient").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Without credentials: a request that is signed brings its own.
+fn sdk_client(config: &StsConfig, endpoint: &EndpointConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(config.connect_timeout.min(config.attempt_timeout) + NOBODY_ELSES)
-        .read_timeout(config.attempt_timeout + NOBODY_ELSES)
+        .connect_timeout(config.connect_timeout.min(config.attempt_timeout) + UNUSUAL)
+        .read_timeout(config.attempt_timeout + UNUSUAL)
         .operation_attempt_timeout(config.attempt_timeout)
         .operation_timeout(config.attempt_timeout)
         .build();
     let mut settings = aws_sdk_sts::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(site.region.clone())
+        .region(endpoint.region.clone())
         .use_fips(config.use_fips)
         .use_dual_stack(config.use_dual_stack)
         .time_source(config.time_source.clone())
@@ -34,14 +61,19 @@ pub(super) fn of(config: &StsConfig, site: &Site) -> Client {
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(IdentityCache::no_cache());
-    settings.set_endpoint_url(site.endpoint_url.clone());
+    settings.set_endpoint_url(endpoint.endpoint_url.clone());
+    let http_client = config.http_client.clone();
     #[cfg(feature = "default-https-client")]
-    settings.set_http_client(config.http_client.clone().or_else(|| Some(super::http_client::new())));
-    #[cfg(not(feature = "default-https-client"))]
-    settings.set_http_client(config.http_client.clone());
+    let http_client = http_client.or_else(|| Some(super::http_client::new()));
+    settings.set_http_client(http_client);
     settings.set_app_name(config.app_name.clone());
     Client::from_conf(settings.build())
 }
+
+/// Makes the timeouts differ from those of all other clients. The SDK's HTTP clients keep one connection pool for each pair of
+/// connect and read timeout. So no exchange uses a connection of the caller's clients. The caller's runtime drives those, and
+/// it may be blocked.
+const UNUSUAL: Duration = Duration::from_nanos(1);
 
 #[cfg(test)]
 mod tests {
@@ -75,7 +107,8 @@ mod tests {
             *seen.lock().unwrap() = Some(settings.clone());
             SharedHttpConnector::new(Unconnected)
         }));
-        let call = of(&config, &config.home).assume_role_with_web_identity().role_arn(ROLE).role_session_name("pod");
+        let call =
+            sdk_client(&config, &config.home).assume_role_with_web_identity().role_arn(ROLE).role_session_name("pod");
         call.web_identity_token(JWT).send().await.unwrap_err();
         asked.lock().unwrap().take().unwrap()
     }
@@ -85,8 +118,8 @@ mod tests {
         let secs = Duration::from_secs;
         for (connect, attempt, expected) in [(2, 8, 2), (5, 8, 5), (5, 3, 3)] {
             let settings = asked(secs(connect), secs(attempt)).await;
-            assert_eq!(settings.connect_timeout(), Some(secs(expected) + NOBODY_ELSES));
-            assert_eq!(settings.read_timeout(), Some(secs(attempt) + NOBODY_ELSES));
+            assert_eq!(settings.connect_timeout(), Some(secs(expected) + UNUSUAL));
+            assert_eq!(settings.read_timeout(), Some(secs(attempt) + UNUSUAL));
         }
     }
 }

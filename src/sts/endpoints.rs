@@ -1,4 +1,4 @@
-//! One STS, or home and its standbys, and the turns at each.
+//! The endpoints of one provider, home and standbys, and the limit of eight exchanges at once per endpoint.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,105 +8,110 @@ use std::{fmt, process};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::config::{Session, StsConfig};
-use super::exchange::Sts;
-use super::proof::Proof;
-use super::reason::Reason;
-use super::refusal::Refusal;
-use super::rota::{Found, HOME, Rota};
+use super::answer_times::{self, DateVerdict};
+use super::client::StsClient;
+use super::config::StsConfig;
+use super::exchange::ExchangeFailure;
+use super::failure_reason::Reason;
+use super::request::{Authentication, Session};
+use super::standby_order::{HOME, Outcome, StandbyOrder};
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{Attempt, Grant};
 
-/// The endpoints of one provider. One exchange at a time: where it goes depends on how those before it ended.
+/// The endpoints of one provider. It makes one exchange at a time: the endpoint depends on how the exchanges before ended.
 pub(crate) struct Endpoints {
     /// Home first.
-    places: Vec<Sts>,
-    rota: Mutex<Rota>,
-    /// Set while a turn is waited for.
+    clients: Vec<StsClient>,
+    order: Mutex<StandbyOrder>,
+    /// Set while an attempt waits for its permit.
     obstacle: Mutex<Option<Error>>,
 }
 
 impl Endpoints {
-    /// Nothing is sent.
+    /// Sends nothing.
     pub(crate) fn new(config: &StsConfig) -> Self {
-        let home = Sts::new(config);
-        let places: Vec<_> =
-            std::iter::once(home).chain(config.standbys.iter().map(|at| Sts::at(config, at))).collect();
-        let rota = Mutex::new(Rota::new(config.standbys.len()));
-        Self { places, rota, obstacle: Mutex::default() }
+        let all = std::iter::once(&config.home).chain(&config.standbys);
+        Self::of(all.map(|endpoint| StsClient::new(config, endpoint)).collect())
     }
 
-    /// The same, for another provider, which goes its own way.
+    /// The same endpoints for another provider, which shares connections only.
     pub(crate) fn another(&self) -> Self {
-        let rota = Mutex::new(Rota::new(self.places.len() - 1));
-        Self { places: self.places.clone(), rota, obstacle: Mutex::default() }
+        Self::of(self.clients.clone())
     }
 
-    /// How long an exchange may take.
+    fn of(clients: Vec<StsClient>) -> Self {
+        let order = Mutex::new(StandbyOrder::new(clients.len() - 1));
+        Self { clients, order, obstacle: Mutex::default() }
+    }
+
     pub(crate) fn attempt_timeout(&self) -> Duration {
-        self.places[HOME].attempt_timeout()
+        self.clients[HOME].attempt_timeout
     }
 
-    /// Waits for a turn where an exchange is most likely to succeed.
+    /// Waits for the permit of one exchange, with the endpoint that is most likely to succeed.
     ///
-    /// The wait has no bound: take the token after it, so that the token is not old. Cancel safe.
-    pub(crate) async fn turn(&self, attempt: Attempt) -> Turn<'_> {
-        let mut rota = lock(&self.rota).clone();
-        let place = rota.next(attempt.usable);
-        let sts = &self.places[place];
-        *lock(&self.obstacle) = Some(waits_for_turn(sts.place()));
-        let permit = turns(sts.place()).acquire_owned().await.ok();
+    /// The wait has no limit. Read the token after the wait, so that it is not old. Cancel safe.
+    pub(crate) async fn permit(&self, attempt: Attempt) -> ExchangePermit<'_> {
+        let mut order = lock(&self.order).clone();
+        let endpoint = order.next(attempt.usable);
+        let client = &self.clients[endpoint];
+        *lock(&self.obstacle) = Some(waits_for_permit(&client.name));
+        let permit = limit_of(&client.name).acquire_owned().await.ok();
         *lock(&self.obstacle) = None;
-        let until = Instant::now() + sts.attempt_timeout();
-        Turn { endpoints: self, rota, sts, at_home: place == HOME, until, _permit: permit }
+        let until = Instant::now() + client.attempt_timeout;
+        ExchangePermit { endpoints: self, order, client, at_home: endpoint == HOME, until, _permit: permit }
     }
 
-    /// The reason why the attempt under way has not been sent yet, if it waits for a turn.
+    /// Why the current attempt has not been sent, if it waits for its permit.
     pub(crate) fn obstacle(&self) -> Option<Error> {
         lock(&self.obstacle).clone()
     }
 }
 
-/// Leave to make one exchange. It is given back when this is dropped.
-pub(crate) struct Turn<'a> {
+/// Allows one exchange. The permit ends when this is dropped.
+pub(crate) struct ExchangePermit<'a> {
     endpoints: &'a Endpoints,
-    /// As it will be if the exchange is made.
-    rota: Rota,
-    sts: &'a Sts,
+    /// The order after this exchange.
+    order: StandbyOrder,
+    client: &'a StsClient,
     at_home: bool,
     until: Instant,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Turn<'_> {
-    /// The exchange. It ends within the attempt timeout, counted from the beginning of the turn.
-    pub(crate) async fn exchange(mut self, session: &Session, proof: &Proof<'_>) -> Result<Grant, Box<Refusal>> {
-        let outcome = self.sts.exchange(session, proof, self.until).await;
-        self.rota.ended(found(&outcome));
-        *lock(&self.endpoints.rota) = self.rota;
-        outcome.map_err(|refusal| if self.at_home { refusal } else { at_standby(refusal, session) })
+impl ExchangePermit<'_> {
+    /// Makes the exchange. It ends within the attempt timeout, which began with the permit.
+    pub(crate) async fn exchange(
+        mut self,
+        session: &Session,
+        authentication: &Authentication<'_>,
+    ) -> Result<Grant, Box<ExchangeFailure>> {
+        let result = self.client.exchange(session, authentication, self.until).await;
+        self.order.ended(outcome(&result));
+        *lock(&self.endpoints.order) = self.order;
+        result.map_err(|failure| if self.at_home { failure } else { at_standby(failure, session) })
     }
 }
 
-/// The turns of this process at one STS, first come, first served. An STS that hangs takes no turn from another one.
+/// The permits of this process for one endpoint, first come, first served. An endpoint that hangs blocks no other.
 ///
-/// A forked child has turns of its own: nobody there would give back those of its parent.
-fn turns(place: &str) -> Arc<Semaphore> {
+/// A forked child has permits of its own: nobody in the child would return those of the parent.
+fn limit_of(endpoint: &str) -> Arc<Semaphore> {
     static ALL: Mutex<BTreeMap<(u32, String), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
 
     let mut all = lock(&ALL);
-    let key = (process::id(), place.to_owned());
-    if let Some(turns) = all.get(&key).and_then(Weak::upgrade) {
-        return turns;
+    let key = (process::id(), endpoint.to_owned());
+    if let Some(limit) = all.get(&key).and_then(Weak::upgrade) {
+        return limit;
     }
-    all.retain(|_, turns| turns.strong_count() > 0);
-    let turns = Arc::new(Semaphore::new(MOST_AT_ONCE));
-    all.insert(key, Arc::downgrade(&turns));
-    turns
+    all.retain(|_, limit| limit.strong_count() > 0);
+    let limit = Arc::new(Semaphore::new(MAX_AT_ONCE));
+    all.insert(key, Arc::downgrade(&limit));
+    limit
 }
 
-fn waits_for_turn(place: &str) -> Error {
-    let message = format!("{MOST_AT_ONCE} exchanges of this process with STS at {place} are under way, others wait");
+fn waits_for_permit(endpoint: &str) -> Error {
+    let message = format!("{MAX_AT_ONCE} exchanges of this process with STS at {endpoint} are under way, others wait");
     Error::new(ErrorKind::TimedOut, message)
         .with_hint("share one provider for each role. If STS does not answer, check the network")
 }
@@ -115,43 +120,43 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const MOST_AT_ONCE: usize = 8;
+const MAX_AT_ONCE: usize = 8;
 
 impl fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoints").field("places", &self.places).finish_non_exhaustive()
+        f.debug_struct("Endpoints").field("clients", &self.clients).finish_non_exhaustive()
     }
 }
 
-fn found(outcome: &Result<Grant, Box<Refusal>>) -> Found {
-    match outcome {
-        // Nobody can use it; a clock that is so wrong is that server's own.
-        Ok(grant) if grant.date.is_some_and(|date| grant.expiration <= date) => Found::Outage,
-        Ok(_) => Found::Sts,
-        Err(refusal) if refusal.reason == Reason::RegionDisabled => Found::Disabled,
-        Err(refusal) if refusal.reason == Reason::NoProvider => Found::Unknown,
-        Err(refusal) if refusal.reason.is_outage() => Found::Outage,
-        Err(_) => Found::Sts,
+fn outcome(result: &Result<Grant, Box<ExchangeFailure>>) -> Outcome {
+    match result {
+        // Nobody can use the credentials. Such a clock is wrong at this server alone.
+        Ok(grant) if answer_times::judge(grant) == DateVerdict::Ended => Outcome::Outage,
+        Ok(_) => Outcome::Answered,
+        Err(failure) if failure.reason == Reason::RegionDisabled => Outcome::Disabled,
+        Err(failure) if failure.reason == Reason::NoProvider => Outcome::UnknownIssuer,
+        Err(failure) if failure.reason.is_outage() => Outcome::Outage,
+        Err(_) => Outcome::Answered,
     }
 }
 
-/// What only a human can mend at home is, at a standby, a reason to ask the next one.
-fn at_standby(mut refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
-    match refusal.reason {
-        Reason::NoProvider => refusal.reason = Reason::NoProviderAtStandby,
+/// At a standby, these faults are a reason to ask the next endpoint. At home only a human can mend them.
+fn at_standby(mut failure: Box<ExchangeFailure>, session: &Session) -> Box<ExchangeFailure> {
+    match failure.reason {
+        Reason::NoProvider => failure.reason = Reason::NoProviderAtStandby,
         Reason::RegionDisabled => {
-            // Once for each standby: it is not asked again.
+            // Once for each standby, since it is not asked again.
             tracing::warn!(
                 role = session.role_arn,
-                endpoint = refusal.endpoint,
+                endpoint = failure.endpoint,
                 "STS is not activated at a standby for the role's account: this standby is not asked any more. Activate STS \
                  there (IAM, Account settings), or name another standby"
             );
-            refusal.reason = Reason::StandbyDisabled;
+            failure.reason = Reason::StandbyDisabled;
         }
         _ => {}
     }
-    refusal
+    failure
 }
 
 #[cfg(test)]
@@ -170,23 +175,23 @@ mod tests {
     use crate::sts::testing::{JWT, ROLE, config, session, success};
 
     const CALM: Attempt = Attempt { usable: true };
-    const PROOF: Proof<'static> = Proof::Token { jwt: JWT, expires_at: None, valid_from: None };
+    const TOKEN: Authentication<'static> = Authentication::Token { jwt: JWT, expires_at: None, valid_from: None };
 
     #[tokio::test(start_paused = true)]
-    async fn turns_come_in_order_and_eight_at_once() {
-        let endpoints = Arc::new(Endpoints::new(&config("https://turns.example.com")));
+    async fn eight_exchanges_run_at_once_in_order() {
+        let endpoints = Arc::new(Endpoints::new(&config("https://permits.example.com")));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut exchanges = JoinSet::new();
         for number in 0..50 {
             let (endpoints, now, most, order) = (endpoints.clone(), now.clone(), most.clone(), order.clone());
             exchanges.spawn(async move {
-                let turn = endpoints.turn(CALM).await;
+                let permit = endpoints.permit(CALM).await;
                 order.lock().unwrap().push(number);
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 sleep(Duration::from_millis(500)).await;
                 now.fetch_sub(1, Ordering::SeqCst);
-                drop(turn);
+                drop(permit);
             });
             tokio::task::yield_now().await;
         }
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_counts_from_the_turn_on() {
+    async fn attempt_timeout_begins_with_the_permit() {
         #[derive(Debug)]
         struct Slow;
         impl HttpConnector for Slow {
@@ -212,34 +217,34 @@ mod tests {
         let endpoints = Endpoints::new(&config);
         for (spent, in_time) in [(0, true), (2, true), (4, false), (60, false)] {
             let mut others = Vec::new();
-            for _ in 0..MOST_AT_ONCE {
-                others.push(endpoints.turn(CALM).await);
+            for _ in 0..MAX_AT_ONCE {
+                others.push(endpoints.permit(CALM).await);
             }
             let exchange = async {
-                let turn = endpoints.turn(CALM).await;
+                let permit = endpoints.permit(CALM).await;
                 sleep(Duration::from_secs(spent)).await;
-                turn.exchange(&session(ROLE), &PROOF).await
+                permit.exchange(&session(ROLE), &TOKEN).await
             };
             let (outcome, ()) = tokio::join!(exchange, async {
                 sleep(Duration::from_secs(60)).await;
                 drop(others);
             });
-            let reason = outcome.map_err(|refusal| refusal.reason).err();
+            let reason = outcome.map_err(|failure| failure.reason).err();
             assert_eq!(reason, (!in_time).then_some(Reason::NoAnswer), "{spent}");
         }
     }
 
     #[tokio::test]
-    async fn unused_turn_moves_nothing() {
+    async fn unused_permit_moves_nothing() {
         let mut config = config("http://127.0.0.1:1");
         config.standbys = vec![config.home.clone(); 2];
         let endpoints = Endpoints::new(&config);
         for _ in 0..2 {
-            endpoints.turn(CALM).await.exchange(&session(ROLE), &PROOF).await.err().unwrap();
+            endpoints.permit(CALM).await.exchange(&session(ROLE), &TOKEN).await.err().unwrap();
         }
-        let next = |turn: Turn<'_>| format!("{:?}", turn.rota);
-        let first = next(endpoints.turn(CALM).await);
-        assert_eq!(first, next(endpoints.turn(CALM).await), "the standby that was not asked is still next");
+        let next = |permit: ExchangePermit<'_>| format!("{:?}", permit.order);
+        let first = next(endpoints.permit(CALM).await);
+        assert_eq!(first, next(endpoints.permit(CALM).await), "the standby that was not asked is still next");
         assert!(first.contains("at: 1"), "{first}");
     }
 }

@@ -1,4 +1,4 @@
-//! An STS of canned bytes, over a real socket.
+//! A server that sends canned answers of STS over a real socket.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -12,28 +12,29 @@ use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Session, Site, StsConfig};
+use super::client::StsClient;
+use super::{EndpointConfig, Session, StsConfig};
 
 pub(crate) const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJ0b2tlbiI6ImNhbmFyeSJ9.c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk";
 pub(crate) const SECRET: &str = "SECRETCANARYSECRETCANARYSECRETCANARY1234";
 pub(crate) const SESSION: &str = "SESSIONCANARY//SESSIONCANARY==";
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/app";
-/// What `DATE` is.
+/// The time of `DATE`.
 pub(crate) const NOW: u64 = 1_893_456_000;
 pub(crate) const DATE: &str = "Date: Tue, 01 Jan 2030 00:00:00 GMT\r\n";
 
-/// Answers one connection after the other with the same bytes, and keeps what it was asked.
+/// Answers one connection after the other with the same bytes, and keeps the requests.
 pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) asked: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// What happens to a connection once the bytes are out.
+/// End of a connection after the answer.
 #[derive(Clone, Copy)]
 pub(crate) enum Then {
     Close,
     Hang,
-    /// The request is not even read: a reset.
+    /// The server does not read the request, so the close is a reset.
     Reset,
 }
 
@@ -47,13 +48,13 @@ impl Server {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 if matches!(then, Then::Reset) {
-                    // Let the request arrive: unread bytes make the close a reset.
+                    // Unread bytes make the close a reset.
                     stream.readable().await.unwrap();
                     continue;
                 }
                 let request = read_request(&mut stream).await.unwrap();
                 asked.lock().unwrap().push(request);
-                // A client may hang up early, on too long a body.
+                // The client hangs up early on a long body.
                 drop(stream.write_all(&reply).await);
                 if matches!(then, Then::Hang) {
                     std::future::pending::<()>().await;
@@ -93,7 +94,7 @@ pub(crate) fn session(role_arn: &str) -> Session {
 
 pub(crate) fn config(url: &str) -> StsConfig {
     StsConfig {
-        home: Site { region: Region::new("eu-central-1"), endpoint_url: Some(url.to_owned()) },
+        home: EndpointConfig { region: Region::new("eu-central-1"), endpoint_url: Some(url.to_owned()) },
         standbys: Vec::new(),
         use_fips: false,
         use_dual_stack: false,
@@ -102,6 +103,12 @@ pub(crate) fn config(url: &str) -> StsConfig {
         app_name: None,
         attempt_timeout: Duration::from_secs(8),
         connect_timeout: Duration::from_secs(2),
+    }
+}
+
+impl StsClient {
+    pub(crate) fn of(config: &StsConfig) -> Self {
+        Self::new(config, &config.home)
     }
 }
 
@@ -143,11 +150,11 @@ pub(crate) fn success() -> String {
     )
 }
 
-/// Everything that this thread logs, down to TRACE.
+/// All that this thread logs, down to TRACE.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
-/// For as long as it lives.
+/// The log is captured until this is dropped.
 pub(crate) struct Captured(#[expect(dead_code)] DefaultGuard, #[expect(dead_code)] Dispatch);
 
 impl Log {
@@ -158,7 +165,8 @@ impl Log {
             .with_ansi(false)
             .with_writer(log.clone())
             .finish();
-        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+        // With a single dispatcher, tracing decides for all threads when the first thread meets a callsite. That thread may
+        // belong to another test.
         let second = Dispatch::new(tracing_subscriber::registry());
         (log, Captured(tracing::subscriber::set_default(subscriber), second))
     }
@@ -171,7 +179,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// How many lines there are with all of these in them.
+    /// Number of lines that contain each of `parts`.
     pub(crate) fn count(&self, parts: &[&str]) -> usize {
         self.text().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }

@@ -1,4 +1,4 @@
-//! The HTTP client of the kit's `SdkConfig`: plain HTTP, to loopback only, past any proxy.
+//! An HTTP client that speaks plain HTTP to loopback only, and ignores proxies. The kit's `SdkConfig` has it.
 //!
 //! Each request has a connection of its own. A pool would tie a provider's exchange to the runtime of the test that made
 //! the connection.
@@ -19,13 +19,15 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::sts::is_loopback;
 
-/// The client, which is each of its connectors as well.
+/// The client and, with its timeouts, each of its connectors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LoopbackClient {
     connect_timeout: Option<Duration>,
@@ -47,17 +49,33 @@ impl HttpClient for LoopbackClient {
 
 impl HttpConnector for LoopbackClient {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { connect_timeout, read_timeout } = *self;
+        let client = self.clone();
         HttpConnectorFuture::new(async move {
-            let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            let stream = within(connect_timeout, connect(request.uri())).await??;
-            origin_form(&mut request)?;
-            within(read_timeout, exchange(stream, request)).await?
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            client.send(request).await
         })
     }
 }
 
-/// A name of loopback is not looked up: it means this machine, whatever a resolver says.
+impl LoopbackClient {
+    async fn send(&self, mut request: Request<SdkBody>) -> Result<HttpResponse, ConnectorError> {
+        let stream = within(self.connect_timeout, connect(request.uri())).await??;
+        origin_form(&mut request)?;
+        within(self.read_timeout, exchange(stream, request)).await?
+    }
+}
+
+/// Fetches a page. `None` if it does not come with status 200 in time.
+pub(super) async fn get(url: &str) -> Option<Bytes> {
+    // AWS gives an identity provider five seconds.
+    let patience = Some(Duration::from_secs(5));
+    let client = LoopbackClient { connect_timeout: patience, read_timeout: patience };
+    let request = Request::get(url).body(SdkBody::empty()).ok()?;
+    let response = client.send(request).await.ok().filter(|response| response.status().as_u16() == 200)?;
+    Some(response.into_body().collect().await.ok()?.to_bytes())
+}
+
+/// Connects without looking up a name: `localhost` is this machine, whatever a resolver says.
 async fn connect(uri: &Uri) -> Result<TcpStream, ConnectorError> {
     let host = uri.host().unwrap_or_default();
     if uri.scheme() != Some(&Scheme::HTTP) || !is_loopback(host) {
@@ -77,14 +95,14 @@ async fn connect(uri: &Uri) -> Result<TcpStream, ConnectorError> {
 async fn exchange(stream: TcpStream, request: Request<SdkBody>) -> Result<HttpResponse, ConnectorError> {
     let broken = |error: hyper::Error| ConnectorError::io(error.into());
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // It ends with the answer's body, or when nobody waits for an answer any more.
+    // This task ends with the body of the answer, or when nobody waits for the answer any more.
     tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(broken)?;
     HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
         .map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// A server that is asked directly gets no scheme and no host in its request line.
+/// Without a proxy, the request line has neither scheme nor host.
 fn origin_form(request: &mut Request<SdkBody>) -> Result<(), ConnectorError> {
     let user = |error: http::Error| ConnectorError::user(error.into());
     if let (Some(authority), false) = (request.uri().authority(), request.headers().contains_key(header::HOST)) {
@@ -102,7 +120,7 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Re
     tokio::time::timeout(limit, work).await.map_err(late)
 }
 
-/// Scheme and host of a request that was not sent.
+/// Error with the scheme and host of a request that was not sent.
 #[derive(Debug)]
 struct NotLoopback(String);
 

@@ -20,7 +20,6 @@ use tokio::time::Instant;
 use super::config::TokenOrigin;
 use super::loaded_token::LoadedToken;
 use crate::error::{Error, ErrorKind, date, in_words};
-use crate::refresh::Grant;
 
 /// STS's clock, as far as its answers tell.
 #[derive(Debug, Default)]
@@ -59,14 +58,6 @@ impl ServerClock {
     }
 }
 
-/// The `Date` of an answer, if the session in it began then. The end of the session is STS's own word: a proxy that writes
-/// the `Date`, or keeps an old one, cannot make both agree.
-pub(super) fn vouched_for(grant: &Grant) -> Option<SystemTime> {
-    let began = grant.expiration.checked_sub(grant.requested)?;
-    let apart = |date: SystemTime| date.duration_since(began).unwrap_or_else(|early| early.duration());
-    grant.date.filter(|date| apart(*date) <= APART)
-}
-
 fn explain(
     token: &LoadedToken,
     origin: &TokenOrigin,
@@ -95,8 +86,6 @@ fn explain(
     Error::new(ErrorKind::TokenRejected, message).with_hint(hint).with_transient(true)
 }
 
-/// Between the beginning of a session and the answer that brings it.
-const APART: Duration = Duration::from_secs(30);
 /// What a server may forgive, and what our reckoning may be wrong by.
 const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -146,25 +135,6 @@ mod tests {
             assert!(!refuses(&clock, payload, 9999), "{payload}");
         }
         assert!(clock.refuse(&LoadedToken::of("opaque"), &file(), at(9999)).is_none());
-    }
-
-    #[test]
-    fn p7_a_date_that_does_not_agree_with_the_session_says_nothing() {
-        for (date, believed) in [
-            (Some(1000), true),
-            (Some(1030), true),
-            (Some(970), true),
-            (Some(1031), false),
-            (Some(969), false),
-            (Some(9999), false),
-            (None, false),
-        ] {
-            let credentials = aws_credential_types::Credentials::for_tests();
-            let (expiration, requested) = (at(4600), Duration::from_secs(3600));
-            let date = date.map(at);
-            let grant = Grant { credentials, expiration, date, requested, principal: Default::default() };
-            assert_eq!(vouched_for(&grant), date.filter(|_| believed));
-        }
     }
 
     fn refuses(clock: &ServerClock, payload: &str, ours: u64) -> bool {

@@ -4,11 +4,11 @@ use super::trust_policy::{issuer_faults, provider_name, trust_statement};
 use super::{TokenClaims, TokenOrigin};
 use crate::error::date;
 use crate::scrub::plain;
-use crate::sts::{self, Asked, Reason, account_text};
+use crate::sts::{self, Reason, account_text};
 
 /// The facts that a hint may name.
 pub(super) struct HintContext<'a> {
-    pub(super) asked: Asked<'a>,
+    pub(super) exchange: sts::HintContext<'a>,
     pub(super) origin: &'a TokenOrigin,
     /// Claims of the token that was sent, if it is a JWT.
     pub(super) claims: Option<&'a TokenClaims>,
@@ -19,7 +19,7 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     let from = context.origin;
     let from_source = matches!(from, TokenOrigin::Source(_));
     let account = account_text(role);
-    let endpoint = context.asked.endpoint;
+    let endpoint = context.exchange.endpoint;
     let (issuer, subject, audience) = (context.issuer(), context.subject(), context.audience());
     match (reason, context.issuer_faults()) {
         (Reason::IssuerUnreachable | Reason::NoProvider, Some(faults)) => format!(
@@ -70,7 +70,7 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
         (Reason::NoProviderAtStandby, _) => format!(
             "the standby {endpoint} knows no OIDC provider for {issuer} in {account}, or the region is not active for this \
              account. Create the provider, or activate STS in {} (IAM, Account settings). The next endpoint is tried",
-            context.asked.region,
+            context.exchange.region,
         ),
         (Reason::Audience, _) if context.is_for_api_server() => context.for_api_server(),
         (Reason::Audience, _) => {
@@ -123,13 +123,13 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
         ),
         (Reason::RoleDenied, _) if context.is_for_api_server() => context.for_api_server(),
         (Reason::RoleDenied, _) => role_denied(context),
-        (other, _) => sts::hint(other, &context.asked),
+        (other, _) => sts::hint(other, &context.exchange),
     }
 }
 
 fn role_denied(context: &HintContext<'_>) -> String {
     let role = context.role_arn();
-    let missing = sts::missing_actions(&context.asked);
+    let missing = sts::missing_actions(&context.exchange);
     let actions: Vec<_> = ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(missing).collect();
     let claims = context.claims.filter(|claims| is_printable(claims));
     let Some(statement) = claims.and_then(|claims| trust_statement(role, claims, &actions)) else {
@@ -166,7 +166,7 @@ fn is_printable(claims: &TokenClaims) -> bool {
 
 impl HintContext<'_> {
     fn role_arn(&self) -> &str {
-        &self.asked.session.role_arn
+        &self.exchange.session.role_arn
     }
 
     fn issuer(&self) -> String {
@@ -267,7 +267,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::sts::{Session, testing as server};
+    use crate::sts::{NoConnection, Session, testing as server};
     use crate::web_identity::testing::jwt;
     use crate::web_identity::token_source::{ProvideToken, future};
     use crate::web_identity::{SourceConfig, TokenConfig};
@@ -302,12 +302,12 @@ mod tests {
         });
         let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
         let said = "STS answered AccessDenied";
-        HintContext { asked: Asked { session, endpoint, region, said }, origin: &FILE, claims }
+        HintContext { exchange: sts::HintContext { session, endpoint, region, message: said }, origin: &FILE, claims }
     }
 
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
-        (Reason::Unreachable, "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
+        (Reason::NoConnection(NoConnection::Unreachable), "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
         (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
@@ -392,20 +392,40 @@ mod tests {
         let (session, claims) = (session(ROLE), ours());
         let of = |reason, endpoint| {
             let context = context(&session, Some(&claims));
-            hint(reason, &HintContext { asked: Asked { endpoint, ..context.asked }, ..context })
+            hint(reason, &HintContext { exchange: sts::HintContext { endpoint, ..context.exchange }, ..context })
         };
         for (reason, endpoint, parts) in [
-            (Reason::Certificate, "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
-            (Reason::CertificateHost, "https://sts.a", ["another host", "AWS_ENDPOINT_URL_STS", "must name the host"]),
+            (Reason::NoConnection(NoConnection::Certificate), "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
             (
-                Reason::CertificateAuthority,
+                Reason::NoConnection(NoConnection::CertificateHost),
+                "https://sts.a",
+                ["another host", "AWS_ENDPOINT_URL_STS", "must name the host"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::CertificateAuthority),
                 "https://sts.a",
                 ["private CA", "SSL_CERT_FILE", "AWS_CA_BUNDLE is not read"],
             ),
-            (Reason::CertificateTime, "https://sts.a", ["expired", "not valid yet", "clock of this machine"]),
-            (Reason::NotTls, "https://sts.a:8080", ["does not speak TLS", "https://sts.a:8080", "URL with http"]),
-            (Reason::NotTls, "http://sts.a", ["http://sts.a speaks TLS", "AWS_ENDPOINT_URL_STS", "with https"]),
-            (Reason::NoCertificates, "https://sts.a", ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"]),
+            (
+                Reason::NoConnection(NoConnection::CertificateTime),
+                "https://sts.a",
+                ["expired", "not valid yet", "clock of this machine"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::NotTls),
+                "https://sts.a:8080",
+                ["does not speak TLS", "https://sts.a:8080", "URL with http"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::NotTls),
+                "http://sts.a",
+                ["http://sts.a speaks TLS", "AWS_ENDPOINT_URL_STS", "with https"],
+            ),
+            (
+                Reason::NoConnection(NoConnection::NoCertificates),
+                "https://sts.a",
+                ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+            ),
         ] {
             let hint = of(reason, endpoint);
             assert!(parts.iter().all(|part| hint.contains(part)), "{reason:?}: {hint}");
@@ -449,9 +469,12 @@ mod tests {
     fn fips_switch_is_named_where_it_is_on() {
         let session = session(ROLE);
         for (endpoint, named) in [("https://sts-fips.eu-central-1.amazonaws.com", true), ("https://sts.a", false)] {
-            for reason in [Reason::Unreachable, Reason::NoAnswer] {
+            for reason in [Reason::NoConnection(NoConnection::Unreachable), Reason::NoAnswer] {
                 let context = context(&session, None);
-                let hint = hint(reason, &HintContext { asked: Asked { endpoint, ..context.asked }, ..context });
+                let hint = hint(
+                    reason,
+                    &HintContext { exchange: sts::HintContext { endpoint, ..context.exchange }, ..context },
+                );
                 assert_eq!(hint.contains("AWS_USE_FIPS_ENDPOINT=false"), named, "{hint}");
             }
         }
@@ -462,7 +485,10 @@ mod tests {
         let (session, claims) = (session(ROLE), ours());
         let context = context(&session, Some(&claims));
         let said = "Not authorized to perform sts:TagSession";
-        let hint = hint(Reason::RoleDenied, &HintContext { asked: Asked { said, ..context.asked }, ..context });
+        let hint = hint(
+            Reason::RoleDenied,
+            &HintContext { exchange: sts::HintContext { message: said, ..context.exchange }, ..context },
+        );
         assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
     }
 

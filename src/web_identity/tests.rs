@@ -229,14 +229,14 @@ async fn token_is_read_after_the_turn_comes() {
     let rig = Rig::start(http(200, "", &success()), Then::Close).await;
     rig.write("old");
     let others = Endpoints::new(&server::config(&rig.server.url));
-    let mut turns = Vec::new();
+    let mut permits = Vec::new();
     for _ in 0..8 {
-        turns.push(others.turn(CALM).await);
+        permits.push(others.permit(CALM).await);
     }
     let rotate = async {
         until(|| says(&rig.source, "8 exchanges of this process with STS at http://127.0.0.1:")).await;
         rig.write("new");
-        drop(turns);
+        drop(permits);
     };
     let (outcome, ()) = soon(async { tokio::join!(rig.source.fetch(CALM), rotate) }).await;
     assert!(outcome.is_ok());

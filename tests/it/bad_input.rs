@@ -13,6 +13,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
+use crate::fault_list;
 use crate::isolated::Isolated;
 use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon};
 
@@ -188,7 +189,9 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_an_answer_that_is_not_stss_is_told_from_one_that_is() {
     let rig = Rig::start().await;
-    for fault in [Fault::Garbage, Fault::HtmlError, Fault::EmptyBody, Fault::Redirect, Fault::Json] {
+    for fault in
+        [fault_list::GARBAGE, fault_list::HTML_ERROR, fault_list::EMPTY_BODY, fault_list::REDIRECT, fault_list::JSON]
+    {
         rig.sts.set_fault(fault);
         let error = soon(impatient(&rig).connect()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unexpected, "{fault:?}: {error:?}");
@@ -224,7 +227,13 @@ async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
     let nodes = || Credentials::new("AKIANODE", "secret", None, None, "node");
     let impatient = || rig.builder().wait_timeout(Duration::from_millis(500));
     let mut builders = vec![impatient().token_file("/nonexistent/token")];
-    let faults = [Fault::AccessDenied, Fault::ValidationError, Fault::InternalFailure, Fault::Throttled, Fault::Hang];
+    let faults = [
+        Fault::AccessDenied,
+        fault_list::VALIDATION_ERROR,
+        fault_list::INTERNAL_FAILURE,
+        Fault::Throttled,
+        Fault::Hang,
+    ];
     builders.extend(faults.iter().map(|_| impatient()));
     for (builder, fault) in builders.into_iter().zip(std::iter::once(None).chain(faults.map(Some))) {
         rig.sts.set_fault(fault);

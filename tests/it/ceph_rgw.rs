@@ -5,15 +5,26 @@
 //! listens at port 80 of an address of its own in 127/8, for the gateway's provider ARNs have no place for a port: so the
 //! gateway must be on this machine, and the test allowed to listen there.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_web_identity::test_util::{Algorithm, OidcIssuer, ProjectedVolume, TokenSpec};
+use aws_web_identity::test_util::{OidcIssuer, ProjectedVolume, TokenSpec};
 use aws_web_identity::{Builder, ErrorKind, Phase, WebIdentityCredentialsProvider};
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::rig::{key, server, soon, spec};
 use crate::storage::{REGION, s3, sdk_config};
@@ -21,7 +32,7 @@ use crate::storage::{REGION, s3, sdk_config};
 /// A role of the gateway that trusts one subject of an issuer of ours, and a pod's volume with that subject's token.
 pub(crate) struct Ceph {
     pub(crate) endpoint: String,
-    issuer: OidcIssuer,
+    issuer: Issuer,
     volume: ProjectedVolume,
     role: String,
     _directory: TempDir,
@@ -33,10 +44,8 @@ impl Ceph {
         let endpoint = server("RGW_ENDPOINT")?;
         // Others may do the same at the same time.
         let address = [127, fastrand::u8(64..), fastrand::u8(..), fastrand::u8(1..255)];
-        let issuer = OidcIssuer::start_at((address, 80)).await;
-        issuer.publish_certificates(true);
-        let thumbprint = issuer.thumbprint(Algorithm::Rs256);
-        let host = issuer.url().trim_start_matches("http://");
+        let issuer = Issuer::start(address.into(), 80).await;
+        let host = issuer.url.trim_start_matches("http://");
         let role = format!("checkout-{:08x}", fastrand::u32(..));
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
@@ -54,9 +63,9 @@ impl Ceph {
             &endpoint,
             &[
                 ("Action", "CreateOpenIDConnectProvider"),
-                ("Url", issuer.url()),
+                ("Url", &issuer.url),
                 ("ClientIDList.member.1", "sts.amazonaws.com"),
-                ("ThumbprintList.member.1", &thumbprint),
+                ("ThumbprintList.member.1", &issuer.thumbprint),
             ],
         )
         .await;
@@ -96,9 +105,77 @@ impl Ceph {
     }
 
     fn rotate(&self, spec: TokenSpec) {
-        // Signed as most clusters do; the gateway knows no other.
-        self.volume.write(self.issuer.mint(spec.algorithm(Algorithm::Rs256))).unwrap();
+        self.volume.write(self.issuer.mint(spec)).unwrap();
     }
+}
+
+/// An issuer whose RSA key is published with its certificate. The gateway accepts no other algorithm and no other form.
+struct Issuer {
+    url: String,
+    /// SHA-1 of the certificate, in hexadecimal digits.
+    thumbprint: String,
+    pair: RsaKeyPair,
+    /// Makes the claims.
+    kit: OidcIssuer,
+    _server: JoinSet<std::io::Result<()>>,
+}
+
+impl Issuer {
+    async fn start(address: Ipv4Addr, port: u16) -> Self {
+        let listener = TcpListener::bind((address, port)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = if port == 80 { format!("http://{}", address.ip()) } else { format!("http://{address}") };
+
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let private: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let key = rcgen::KeyPair::try_from(private.as_ref()).unwrap();
+        let certificate = rcgen::CertificateParams::new([]).unwrap().self_signed(&key).unwrap();
+        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate.der());
+        let thumbprint = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+
+        let public = pair.public_key();
+        let keys = json!({ "keys": [{
+            "alg": "RS256", "kid": KEY_ID, "kty": "RSA", "use": "sig",
+            "n": URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
+            "e": URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
+            "x5c": [STANDARD.encode(certificate.der())],
+        }] });
+        let discovery = json!({ "issuer": url, "jwks_uri": format!("{url}/jwks") });
+        let router = axum::Router::new()
+            .route("/.well-known/openid-configuration", get(async move || discovery.to_string()))
+            .route("/jwks", get(async move || keys.to_string()));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await });
+        Self { url, thumbprint, pair, kit: OidcIssuer::start().await, _server: server }
+    }
+
+    fn mint(&self, spec: TokenSpec) -> String {
+        let token = self.kit.mint(spec.issuer(&*self.url));
+        let claims = token.split('.').nth(1).unwrap();
+        let header = URL_SAFE_NO_PAD.encode(json!({ "alg": "RS256", "kid": KEY_ID }).to_string());
+        let message = format!("{header}.{claims}");
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+const KEY_ID: &str = "ceph";
+
+#[tokio::test]
+async fn the_issuer_publishes_its_key_with_the_certificate() {
+    let issuer = Issuer::start(Ipv4Addr::LOCALHOST, 0).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = client.get(format!("{}/jwks", issuer.url)).send().await.unwrap().text().await.unwrap();
+    let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&page).unwrap();
+    let key = jsonwebtoken::DecodingKey::from_jwk(&keys.keys[0]).unwrap();
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    validation.set_audience(&["sts.amazonaws.com"]);
+    validation.set_issuer(&[&issuer.url]);
+    jsonwebtoken::decode::<serde_json::Value>(issuer.mint(spec()), &key, &validation).unwrap();
+    let certificate = STANDARD.decode(&keys.keys[0].common.x509_chain.as_ref().unwrap()[0]).unwrap();
+    let modulus = issuer.pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
+    assert!(certificate.windows(modulus.len()).any(|part| part == modulus), "it is the key's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +215,7 @@ async fn p12_ceph_refuses_a_wrong_subject_and_an_expired_token_and_the_hint_says
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::RoleDenied, Some("AccessDenied")), "{error}");
     let said = error.to_string();
-    for part in ["system:serviceaccount:shop:billing", ceph.issuer.url().trim_start_matches("http://"), &ceph.role] {
+    for part in ["system:serviceaccount:shop:billing", ceph.issuer.url.trim_start_matches("http://"), &ceph.role] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!((provider.status().phase, key(&provider)), (Phase::Stale, first.clone()), "P2");

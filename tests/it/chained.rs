@@ -11,6 +11,7 @@ use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::fault_list;
 use crate::rig::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, soon, spec, who};
 
 const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";
@@ -135,7 +136,7 @@ async fn p2_neither_an_outage_nor_a_refusal_takes_usable_credentials_away() {
     let rig = rig().await;
     let lake = lake(&rig).connect().await.unwrap();
     let first = key(&lake);
-    for fault in [Fault::ServiceUnavailable, Fault::AccessDenied, Fault::Garbage, Fault::Throttled] {
+    for fault in [Fault::ServiceUnavailable, Fault::AccessDenied, fault_list::GARBAGE, Fault::Throttled] {
         rig.sts.set_chain_fault(fault);
         soon(lake.refresh()).await.unwrap_err();
         assert_eq!((key(&lake), lake.status().phase), (first.clone(), Phase::Stale), "{fault:?}");
@@ -203,7 +204,7 @@ async fn p9_neither_keys_nor_tokens_are_printed() {
     let rig = rig().await;
     let lake = lake(&rig).connect().await.unwrap();
     let secret = lake.current().unwrap().secret_access_key().to_owned();
-    rig.sts.set_chain_fault(Fault::Garbage);
+    rig.sts.set_chain_fault(fault_list::GARBAGE);
     let error = soon(lake.refresh()).await.unwrap_err();
     let said = format!("{lake:?} {:?} {error:?} {error} {:?}", lake.status(), lake.identity_cache());
     assert!(said.contains(LAKE) && !said.contains(&secret), "{said}");

@@ -17,6 +17,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
+use crate::fault_list;
 use crate::rig::{ARN, ROLE, Rig, key, soon, spec, who};
 
 /// The node's role, which nobody is to get; it counts who asks.
@@ -39,7 +40,7 @@ async fn p8_a_chain_never_falls_through_a_failure_of_web_identity() {
         (Some(Fault::AccessDenied), ErrorKind::RoleDenied),
         (Some(Fault::ServiceUnavailable), ErrorKind::ServiceUnavailable),
         (Some(Fault::ExpiredToken), ErrorKind::TokenRejected),
-        (Some(Fault::Garbage), ErrorKind::Unexpected),
+        (Some(fault_list::GARBAGE), ErrorKind::Unexpected),
         (None, ErrorKind::TokenUnavailable),
     ] {
         let rig = Rig::start().await;

@@ -3,7 +3,7 @@
 //! A file in `tests/it/diagnosis` begins with a statement of its world and the environment. Then come the outputs of
 //! `whoami`, of `doctor`, and of aws-config's own chain in the same world. A plain run compares and shows what differs.
 //!
-//! `cargo build --all-features --examples && BLESS=1 cargo test --all-features --test it diagnosis` writes the files anew;
+//! `cargo build --workspace --all-features --bins --examples && BLESS=1 cargo test --workspace --all-features --test it diagnosis` writes the files anew;
 //! review what changed. Each world names phrases, the cause and the remedy, that no blessing can lose.
 //! `WORLD=part-of-a-name` runs some of the worlds.
 

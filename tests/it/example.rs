@@ -15,11 +15,14 @@ pub(crate) fn example(name: &str) -> Command {
     command
 }
 
-/// As `cargo test` has built it; `cargo test --test it` does not.
+/// The program as the last build left it. `cargo test --workspace` builds all of them before it runs a test; a run of these
+/// tests alone builds none.
 pub(crate) fn example_path(name: &str) -> PathBuf {
     let tests = env::current_exe().unwrap();
     let profile = tests.parent().and_then(|deps| deps.parent()).expect("the tests are in target/PROFILE/deps");
-    let path = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is missing: cargo build --all-features --examples", path.display());
-    path
+    let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+    // The crate's own examples, and the programs of the other packages.
+    let places = [profile.join("examples").join(&file), profile.join(&file)];
+    let found = places.into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("{name} is missing: cargo build --workspace --all-features --bins --examples"))
 }

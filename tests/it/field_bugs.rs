@@ -2,8 +2,8 @@
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::ErrorKind;
-use aws_web_identity::test_util::Fault;
 
+use crate::fault_list;
 use crate::rig::{Rig, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +22,7 @@ async fn token_is_reread_for_every_exchange() {
 #[tokio::test(flavor = "multi_thread")]
 async fn verification_key_error_is_retried() {
     let rig = Rig::start().await;
-    rig.sts.fail_next(2, Fault::VerificationKeyUnreachable);
+    rig.sts.fail_next(2, fault_list::VERIFICATION_KEY_UNREACHABLE);
     soon(rig.builder().connect()).await.unwrap();
     assert_eq!(rig.exchanges().len(), 3);
 }
@@ -41,7 +41,7 @@ async fn direct_provide_credentials_is_cached() {
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_expiry_is_an_error() {
     let rig = Rig::start().await;
-    rig.sts.set_fault(Fault::MissingExpiration);
+    rig.sts.set_fault(fault_list::MISSING_EXPIRATION);
     let error = soon(rig.builder().connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unexpected);
     assert!(error.to_string().contains("no expiration"), "{error}");

@@ -11,13 +11,13 @@ mod chained;
 mod chains;
 #[cfg(target_os = "linux")]
 mod diagnosis;
-mod doctor;
 mod engine_thread;
 mod example;
 #[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
 mod examples;
 mod exchange;
 mod expired_token;
+mod fault_list;
 mod faults;
 mod federation;
 mod field_bugs;
@@ -53,8 +53,6 @@ mod rotation_stress;
 mod rotations;
 mod sdk_client;
 mod secrets;
-#[cfg(all(unix, feature = "metrics"))]
-mod service;
 mod shutdown_when;
 mod standby;
 mod status;
@@ -71,3 +69,6 @@ mod wrapped;
 
 // For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;
+
+/// The folder of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

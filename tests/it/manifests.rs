@@ -320,10 +320,12 @@ fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
     assert!(copied.iter().all(|path| root().join(path).exists()));
 
     let words: Vec<_> = image.split_whitespace().collect();
-    let built: Vec<_> = words.windows(2).filter(|pair| pair[0] == "--example").map(|pair| pair[1]).collect();
-    let taken: Vec<_> = words.iter().filter_map(|word| word.strip_prefix("/build/target/release/examples/")).collect();
-    assert_eq!(built, ["service", "doctor", "whoami"]);
-    assert_eq!(taken, built);
+    let after = |flag| words.windows(2).filter(move |pair| pair[0] == flag).map(|pair| pair[1].to_owned());
+    let built: Vec<_> = after("--bin").chain(after("--example").map(|name| format!("examples/{name}"))).collect();
+    let mut taken: Vec<_> = words.iter().filter_map(|word| word.strip_prefix("/build/target/release/")).collect();
+    taken.sort_unstable();
+    assert_eq!(built, ["doctor", "service", "examples/whoami"]);
+    assert_eq!(taken, ["doctor", "examples/whoami", "service"]);
     assert!(image.trim_end().ends_with(r#"ENTRYPOINT ["service"]"#));
 }
 
@@ -338,7 +340,7 @@ fn the_walk_names_every_file() {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(crate::ROOT)
 }
 
 fn folder() -> std::path::PathBuf {

@@ -134,7 +134,7 @@ fn a_recorder_that_is_installed_late_or_never_does_no_harm() {
 
 #[test]
 fn the_page_of_the_contract_lists_each_of_them() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/telemetry.rs")).unwrap();
+    let page = fs::read_to_string(Path::new(crate::ROOT).join("src/docs/telemetry.rs")).unwrap();
     let rows: BTreeSet<_> =
         page.lines().filter(|line| line.starts_with("//! | `aws_web_identity_")).flat_map(metrics_in).collect();
     assert_eq!(rows.iter().map(String::as_str).collect::<Vec<_>>(), NAMES);
@@ -142,7 +142,7 @@ fn the_page_of_the_contract_lists_each_of_them() {
 
 #[test]
 fn dashboard_and_alert_rules_know_no_other_metrics_and_each_of_these() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/observability");
+    let folder = Path::new(crate::ROOT).join("examples/observability");
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&read("dashboard.json")).unwrap();
     let rules: serde_norway::Value = serde_norway::from_str(&read("alerts.yaml")).unwrap();

@@ -52,7 +52,7 @@ async fn p1_p2_object_store_reads_the_slot_and_makes_its_copy_once() {
     assert_eq!(rig.exchanges().len(), 3);
 
     let printed = format!("{credentials:?}");
-    assert!(printed.contains("SlotCredentials") && !printed.contains(&read().secret_key), "{printed}");
+    assert!(printed.contains("SnapshotCredentials") && !printed.contains(&read().secret_key), "{printed}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use opendal::services::S3;
 use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, Signer};
 
+use crate::fault_list;
 use crate::rig::{Rig, eventually, key, soon, spec, theirs};
 use crate::storage::{REGION, Storage};
 
@@ -66,10 +67,10 @@ async fn p8_a_failure_is_the_signers_error_with_ours_as_its_source() {
     let token = rig.rotate(spec());
     for (fault, kind, ours, retryable) in [
         (Fault::AccessDenied, Kind::PermissionDenied, ErrorKind::RoleDenied, false),
-        (Fault::IncorrectAudience, Kind::CredentialInvalid, ErrorKind::TokenRejected, false),
-        (Fault::ValidationError, Kind::ConfigInvalid, ErrorKind::InvalidConfiguration, false),
+        (fault_list::INCORRECT_AUDIENCE, Kind::CredentialInvalid, ErrorKind::TokenRejected, false),
+        (fault_list::VALIDATION_ERROR, Kind::ConfigInvalid, ErrorKind::InvalidConfiguration, false),
         (Fault::Throttled, Kind::RateLimited, ErrorKind::Throttled, true),
-        (Fault::InternalFailure, Kind::Unexpected, ErrorKind::ServiceUnavailable, true),
+        (fault_list::INTERNAL_FAILURE, Kind::Unexpected, ErrorKind::ServiceUnavailable, true),
     ] {
         rig.sts.set_fault(fault);
         // Some of them are tried again for as long as somebody waits.
@@ -124,7 +125,7 @@ fn signer(provider: impl ProvideCredential<Credential = Credential>) -> Signer<C
 
 /// The access key under a request, or why there is none; what is not signed has no header to find it in.
 async fn signed_with(signer: &Signer<Credential>) -> reqsign_core::Result<String> {
-    let (mut parts, ()) = hyper::Request::get("https://s3.example/receipts/1").body(()).unwrap().into_parts();
+    let (mut parts, ()) = http::Request::get("https://s3.example/receipts/1").body(()).unwrap().into_parts();
     let outcome = soon(signer.sign(&mut parts, None)).await;
     let header = parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(outcome.is_ok(), header.is_some(), "signed or refused");

@@ -83,7 +83,7 @@ fn squeezed(text: &str) -> String {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    Path::new(crate::ROOT).join("src")
 }
 
 fn sources(directory: &Path) -> Vec<PathBuf> {

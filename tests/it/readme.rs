@@ -8,7 +8,7 @@ use regex_lite::Regex;
 /// Relative links and pictures are resolved through `repository` of Cargo.toml, so they must name what is in it.
 #[test]
 fn each_link_of_the_readme_leads_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(crate::ROOT);
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let link = Regex::new(r"\]\(([^)]+)\)").unwrap();
     let (mut files, mut pages) = (0, 0);

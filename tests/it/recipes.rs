@@ -34,7 +34,7 @@ use copied::{blocking, one_service, other_signer, presign, service, two_accounts
 
 #[test]
 fn each_recipe_is_short_and_on_the_page() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs");
+    let docs = Path::new(crate::ROOT).join("src/docs");
     let page = fs::read_to_string(docs.join("recipes.rs")).unwrap();
     let files: Vec<PathBuf> = fs::read_dir(docs.join("recipes")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() > 8, "{files:?}");
@@ -87,7 +87,7 @@ async fn object_store_signs_with_the_newest_key() {
     let bucket = copied::object_store::bucket(&identity, "eu-central-1", "shop").unwrap();
     for _ in 0..2 {
         let lifetime = Duration::from_secs(60);
-        let link = bucket.signed_url(hyper::Method::GET, &"receipt".into(), lifetime).await.unwrap();
+        let link = bucket.signed_url(http::Method::GET, &"receipt".into(), lifetime).await.unwrap();
         assert!(is_signed_with(link.as_str(), &key(&identity)));
         soon(identity.refresh()).await.unwrap();
     }
@@ -217,8 +217,8 @@ async fn other_signers_request_is_accepted() {
     assert!(status.is_success() && text.contains(ARN), "{status} {text}");
 }
 
-fn http_request(url: &str) -> hyper::Request<String> {
-    hyper::Request::post(url)
+fn http_request(url: &str) -> http::Request<String> {
+    http::Request::post(url)
         .header("content-type", "application/x-www-form-urlencoded")
         .body("Action=GetCallerIdentity&Version=2011-06-15".to_owned())
         .unwrap()

@@ -93,7 +93,7 @@ impl Rig {
     /// The key that the last signed request had.
     pub(crate) fn last_signed_with(&self) -> String {
         let calls = self.sts.calls().into_iter().rev();
-        let mut keys = calls.filter(|call| call.action == "GetCallerIdentity").map(|call| call.access_key_id);
+        let mut keys = calls.filter(|call| call.action == "GetCallerIdentity").map(|call| call.signed_with);
         keys.next().flatten().expect("a signed request")
     }
 }

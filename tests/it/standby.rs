@@ -10,6 +10,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::fault_list;
 use crate::log::Log;
 use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, key, soon, who};
 
@@ -199,13 +200,13 @@ async fn with_nothing_usable_the_first_credentials_come_through_the_standby_whil
 async fn an_answer_of_sts_sends_nobody_to_a_standby() {
     for (fault, kind) in [
         (Fault::Throttled, ErrorKind::Throttled),
-        (Fault::VerificationKeyUnreachable, ErrorKind::ServiceUnavailable),
+        (fault_list::VERIFICATION_KEY_UNREACHABLE, ErrorKind::ServiceUnavailable),
         (Fault::ExpiredToken, ErrorKind::TokenRejected),
-        (Fault::UnknownInvalidToken, ErrorKind::TokenRejected),
-        (Fault::IncorrectAudience, ErrorKind::TokenRejected),
-        (Fault::NoOpenIdConnectProvider, ErrorKind::TokenRejected),
+        (fault_list::UNKNOWN_INVALID_TOKEN, ErrorKind::TokenRejected),
+        (fault_list::INCORRECT_AUDIENCE, ErrorKind::TokenRejected),
+        (fault_list::NO_OPEN_ID_CONNECT_PROVIDER, ErrorKind::TokenRejected),
         (Fault::AccessDenied, ErrorKind::RoleDenied),
-        (Fault::RegionDisabled, ErrorKind::InvalidConfiguration),
+        (fault_list::REGION_DISABLED, ErrorKind::InvalidConfiguration),
     ] {
         let regions = Regions::start().await;
         regions.home.sts.set_fault(fault);
@@ -220,7 +221,13 @@ async fn an_answer_of_sts_sends_nobody_to_a_standby() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_in_the_place_of_sts_is_an_outage_like_another() {
-    for fault in [Fault::BadGateway, Fault::HtmlError, Fault::Redirect, Fault::CutBody, Fault::AlreadyExpired] {
+    for fault in [
+        fault_list::BAD_GATEWAY,
+        fault_list::HTML_ERROR,
+        fault_list::REDIRECT,
+        Fault::CutBody,
+        fault_list::ALREADY_EXPIRED,
+    ] {
         let regions = Regions::start().await;
         regions.home.sts.set_fault(fault);
         let provider = soon(regions.builder(Away::Answers503).connect()).await.unwrap();
@@ -247,7 +254,7 @@ async fn a_role_assumed_with_the_credentials_has_the_same_standbys() {
 async fn a_standby_without_the_oidc_provider_is_passed_over() {
     let mut regions = Regions::start().await;
     let second = regions.standby.another_region().await;
-    regions.standby.set_fault(Fault::NoOpenIdConnectProvider);
+    regions.standby.set_fault(fault_list::NO_OPEN_ID_CONNECT_PROVIDER);
     regions.go(Away::Refuses);
     let builder = regions.builder(Away::Refuses).standby_endpoint_url(second.endpoint_url());
     let provider = soon(builder.connect()).await.unwrap();
@@ -276,7 +283,7 @@ async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     let (log, guard) = Log::listen();
     let mut regions = Regions::start().await;
     let other = regions.standby.another_region().await;
-    regions.standby.set_fault(Fault::RegionDisabled);
+    regions.standby.set_fault(fault_list::REGION_DISABLED);
     regions.go(Away::Refuses);
     let builder = regions.builder(Away::Refuses).standby_endpoint_url(other.endpoint_url());
     let provider = soon(builder.connect()).await.unwrap();
@@ -301,5 +308,5 @@ async fn a_standby_where_sts_is_not_activated_is_dropped_with_one_warning() {
     let log = log.to_string();
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("STS is not activated at a standby")).collect();
     assert!(warnings.len() == 2 && warnings.iter().all(|line| line.contains("WARN") && line.contains(ROLE)), "{log}");
-    assert!(log.contains("credentials renewed") && log.contains("endpoint=\"http://"), "who answered: {log}");
+    assert!(log.contains("credentials refreshed") && log.contains("endpoint=\"http://"), "who answered: {log}");
 }

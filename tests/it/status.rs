@@ -6,6 +6,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
 use aws_web_identity::{Builder, ErrorKind, ExpiredPolicy, Phase, Status};
 
+use crate::fault_list;
 use crate::rig::{ARN, Rig, eventually, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,9 +25,12 @@ async fn before_the_first_answer_nothing_is_known() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
     let rig = Rig::start().await;
-    for (fault, answered) in
-        [(Fault::ConnectionReset, false), (Fault::Hang, false), (Fault::AccessDenied, true), (Fault::HtmlError, true)]
-    {
+    for (fault, answered) in [
+        (Fault::ConnectionReset, false),
+        (Fault::Hang, false),
+        (Fault::AccessDenied, true),
+        (fault_list::HTML_ERROR, true),
+    ] {
         rig.sts.set_fault(fault);
         let provider = short(&rig, fault).build().unwrap();
         soon(provider.provide_credentials()).await.unwrap_err();
@@ -53,7 +57,7 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
     assert!((2160..=2760).contains(&until(fresh.next_attempt)), "{fresh:?}");
     assert!((3598..=3660).contains(&until(fresh.expiry)), "{fresh:?}");
 
-    rig.sts.set_fault(Fault::InternalFailure);
+    rig.sts.set_fault(fault_list::INTERNAL_FAILURE);
     soon(provider.refresh()).await.unwrap_err();
     let stale = provider.status();
     assert!(until(stale.next_attempt) < 60, "{stale:?}");
@@ -94,7 +98,7 @@ async fn usable_means_that_a_caller_gets_credentials() {
         let provider =
             rig.builder().expired_policy(policy).wait_timeout(Duration::from_secs(1)).connect().await.unwrap();
         assert!(provider.status().is_usable());
-        rig.sts.set_fault(Fault::InternalFailure);
+        rig.sts.set_fault(fault_list::INTERNAL_FAILURE);
         eventually(|| provider.status().phase == Phase::Expired).await;
         assert_eq!(soon(provider.provide_credentials()).await.is_ok(), served, "{policy:?}");
         assert_eq!(provider.status().is_usable(), served, "{policy:?}");

@@ -61,8 +61,10 @@ async fn an_exchange_gives_credentials_that_sign_requests() {
     assert_eq!(calls[0].duration, Some(Duration::from_secs(900)));
     assert_eq!(calls[0].subject.as_deref(), Some(SUBJECT));
     assert_eq!(calls[1].action, "GetCallerIdentity");
+    let key = Some(credentials.access_key_id());
+    assert_eq!((calls[0].access_key_id.as_deref(), calls[0].signed_with.as_deref()), (key, None));
+    assert_eq!((calls[1].access_key_id.as_deref(), calls[1].signed_with.as_deref()), (None, key));
     for call in &calls {
-        assert_eq!(call.access_key_id.as_deref(), Some(credentials.access_key_id()));
         assert_eq!((call.status, call.code.as_deref(), call.fault), (Some(200), None, None));
     }
 }
@@ -347,4 +349,14 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+}
+
+/// The program on the page of the kit.
+mod complete_test {
+    include!("../../src/test_util/complete_test.rs");
+
+    #[test]
+    fn complete_test_of_the_documentation_passes() {
+        main().unwrap();
+    }
 }

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::example::GithubActions;
+use crate::fault_list;
 use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
 
 #[path = "../../examples/token_source.rs"]
@@ -123,7 +124,7 @@ async fn the_tokens_of_a_github_actions_job_are_traded() {
     let url = format!("http://{}/idtoken?api-version=2.0", listener.local_addr().unwrap());
     let server = tokio::spawn(axum::serve(listener, Router::new().route("/idtoken", get(answer))).into_future());
 
-    let source = GithubActions::new(&url, "request-canary".to_owned(), "sts.amazonaws.com").unwrap();
+    let source = GithubActions::new(&url, "request-canary".to_owned(), "sts.amazonaws.com");
     let shown = format!("{source:?}");
     let provider = builder(&rig, source).connect().await.unwrap();
     let client = Client::new(&provider.install(rig.config()));
@@ -206,7 +207,7 @@ async fn a_source_that_hangs_or_panics_costs_one_attempt() {
 async fn a_token_that_sts_calls_expired_is_asked_for_anew_without_waiting_for_a_change() {
     let rig = Rig::start().await;
     rig.sts.fail_next(3, Fault::ExpiredToken);
-    rig.sts.fail_next(1, Fault::IdpRejectedClaim);
+    rig.sts.fail_next(1, fault_list::IDP_REJECTED_CLAIM);
     let source = Scripted::new(&rig, Does::Give);
     let provider = soon(builder(&rig, source.clone()).connect()).await.unwrap();
     assert_eq!(source.asked(), 5);
@@ -252,7 +253,7 @@ async fn p6_a_source_that_tells_of_changes_is_heard() {
     assert_eq!(source.asked(), 4, "for two changes and two exchanges");
 
     // And any is, after a failure that only somebody can mend.
-    rig.sts.set_fault(Fault::IncorrectAudience);
+    rig.sts.set_fault(fault_list::INCORRECT_AUDIENCE);
     soon(provider.refresh()).await.unwrap_err();
     rig.sts.set_fault(None);
     let before = key(&provider);

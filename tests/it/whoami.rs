@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use aws_web_identity::test_util::Fault;
 use serde_json::Value;
 
 use crate::example::example;
+use crate::fault_list;
 use crate::rig::{ARN, ClosedPort, ROLE, Rig, soon};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn it_says_who_we_are_by_the_token_of_the_pod() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_why_we_are_nobody() {
     let rig = Rig::start().await;
-    rig.sts.set_fault(Fault::ValidationError);
+    rig.sts.set_fault(fault_list::VALIDATION_ERROR);
     let output = run(&rig, &[]).await;
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{errors}");

@@ -8,10 +8,10 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
-/// At once while credentials are valid. Waits for the first, on this thread.
+/// Returns at once while credentials are valid. Otherwise this thread waits for them.
 pub fn keys(identity: &WebIdentityCredentialsProvider) -> Result<Credentials, CredentialsError> {
     let mut future = pin!(identity.provide_credentials());
-    // The rest is `block_on` of `pollster` or `futures::executor`, for those who have neither.
+    // The rest does what `block_on` of `pollster` or `futures::executor` does.
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {

@@ -14,7 +14,7 @@ pub async fn signed(
     service: &str,
     mut request: Request<String>,
 ) -> Result<Request<String>, Box<dyn Error + Send + Sync>> {
-    // At once while credentials are valid. For each request anew: nothing to keep, nothing to refresh.
+    // Returns at once while credentials are valid. Ask anew for each request; keep nothing.
     let credentials = identity.provide_credentials().await?.into();
     let params = SigningParams::builder().identity(&credentials).region(region).name(service);
     let params = params.time(SystemTime::now()).settings(SigningSettings::default()).build()?.into();

@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
-/// The service and its probes. Build `identity` with `build()`: the service listens before it has credentials.
+/// The service and its probes. Make `identity` with `build()`, so that the service listens before it has credentials.
 pub fn app(identity: WebIdentityCredentialsProvider, routes: Router) -> Router {
     let probes = Router::new()
-        // Without credentials a restart helps nobody.
+        // Always alive: a restart would not bring credentials.
         .route("/livez", get(|| async { "alive" }))
         .route("/readyz", get(readyz))
         .with_state(identity);

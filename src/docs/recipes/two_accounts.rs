@@ -1,7 +1,7 @@
 use aws_config::SdkConfig;
 use aws_web_identity::{Error, WebIdentityCredentialsProvider};
 
-/// A config for the pod's own account, and one for the account of the data lake.
+/// A config for the pod's account, and a config for the account of the data lake.
 pub async fn configs(
     identity: &WebIdentityCredentialsProvider,
     base: SdkConfig,

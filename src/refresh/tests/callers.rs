@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::testing::{HOUR, QUARTER, Reply, Rig, seconds};
+use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::policy::ExpiredPolicy;
-use crate::refresh::source::Class;
-use crate::refresh::standing::Phase;
+use crate::refresh::{Class, ExpiredPolicy, Phase};
 
 #[tokio::test(start_paused = true)]
 async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_hangs() {
@@ -71,7 +69,7 @@ async fn identical_credentials_do_not_bump_generation() {
     rig.engine.credentials().await.unwrap();
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.source.calls(), 2);
-    assert_eq!(rig.engine.standing().generation, 1);
+    assert_eq!(rig.engine.status().generation, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +138,7 @@ async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for()
     rig.pass(seconds(1000)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY1"));
     assert!(rig.engine.current().is_none(), "valid they are not");
-    assert_eq!(rig.engine.standing().phase, Phase::Expired);
+    assert_eq!(rig.engine.status().phase, Phase::Expired);
     rig.engine.rejected("KEY1", Duration::ZERO);
     assert_eq!(rig.key(), None);
 
@@ -154,19 +152,19 @@ async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for()
 #[tokio::test(start_paused = true)]
 async fn the_phase_says_how_things_stand() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
-    assert_eq!(rig.engine.standing().phase, Phase::Empty);
+    assert_eq!(rig.engine.status().phase, Phase::Empty);
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
-    assert_eq!(rig.engine.standing().phase, Phase::Fresh);
+    assert_eq!(rig.engine.status().phase, Phase::Fresh);
     rig.source.then(Reply::Fail(Class::Transient).after(seconds(5)));
     while rig.source.calls() < 2 {
         rig.pass(seconds(1)).await;
     }
-    assert_eq!(rig.engine.standing().phase, Phase::Refreshing);
+    assert_eq!(rig.engine.status().phase, Phase::Refreshing);
     rig.pass(seconds(6)).await;
-    assert_eq!(rig.engine.standing().phase, Phase::Stale);
+    assert_eq!(rig.engine.status().phase, Phase::Stale);
     rig.pass(QUARTER).await;
-    assert_eq!(rig.engine.standing().phase, Phase::Expired);
+    assert_eq!(rig.engine.status().phase, Phase::Expired);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,10 +9,9 @@ use aws_smithy_async::time::TimeSource;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::testing::{Granted, HOUR, Reply, Rig, seconds};
+use super::rig::{Granted, HOUR, Reply, Rig, seconds};
 use crate::error::ErrorKind;
-use crate::refresh::source::{Change, Class};
-use crate::refresh::standing::Phase;
+use crate::refresh::{Change, Class, Phase};
 
 const SEEDS: u64 = 250;
 const DAYS: u32 = 2;
@@ -145,7 +144,7 @@ impl Simulation {
                 self.clock_moved = Some(Instant::now());
             }
             38 => {
-                self.rig.clock.sleep_machine(seconds(self.random.u64(10..7200)));
+                self.rig.clock.suspend(seconds(self.random.u64(10..7200)));
                 self.clock_moved = Some(Instant::now());
                 self.slept = self.clock_moved;
             }
@@ -161,7 +160,7 @@ impl Simulation {
 
     fn change(&mut self, change: Change) {
         let now = Instant::now();
-        let standing = self.rig.engine.standing();
+        let standing = self.rig.engine.status();
         let failing = standing.last_error.is_some_and(|error| error.kind() != ErrorKind::Throttled);
         if failing && self.deaf.is_none_or(|deaf| now > deaf + AFTER_PANIC) {
             self.awaited.get_or_insert((now, self.rig.source.calls()));
@@ -223,7 +222,7 @@ impl Simulation {
 
     /// When the next attempt is due, and that a change brought one.
     fn check_schedule(&mut self, now: Instant) {
-        let standing = self.rig.engine.standing();
+        let standing = self.rig.engine.status();
         if let Some(Granted { sent, lifetime, .. }) = self.rig.source.last_grant()
             && standing.phase == Phase::Fresh
             && [self.hurried, self.clock_moved].iter().all(|moved| moved.is_none_or(|moved| moved + HEARTBEAT < sent))
@@ -247,7 +246,7 @@ impl std::fmt::Display for Simulation {
             f,
             "SIM_SEED={} at {:?} (lifetime {:?}, fault {:?}, cleared {:?} ago)",
             self.seed,
-            self.rig.engine.standing(),
+            self.rig.engine.status(),
             self.lifetime,
             self.fault,
             self.cleared.elapsed()

@@ -12,12 +12,10 @@ use tracing::{Dispatch, Event, Level};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::testing::{HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
-use crate::refresh::source::Class;
-use crate::refresh::standing::Standing;
-use crate::refresh::supervisor::Supervisor;
-use crate::refresh::{Observer, Phase};
+use crate::refresh::status::EngineStatus;
+use crate::refresh::{Class, Observer, Phase, Supervisor};
 
 const PAGE: &str = include_str!("../../docs/telemetry.rs");
 const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
@@ -34,7 +32,7 @@ async fn each_rotation_of_credentials_is_told_once() {
     assert_eq!(told.len(), 3, "{told:?}");
     let spans = heard.spans.lock().unwrap().clone();
     for ((generation, told), span) in (1..).zip(&told).zip(&spans) {
-        assert_eq!((told.level, &*told.message), (Level::INFO, "credentials renewed"));
+        assert_eq!((told.level, &*told.message), (Level::INFO, "credentials refreshed"));
         assert_eq!((told.field("role"), told.field("generation")), (ROLE, &*generation.to_string()));
         assert_eq!(told.field("lifetime_seconds"), "3600");
         let next = told.field("next_attempt_seconds");
@@ -66,7 +64,7 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     rig.pass(2 * HOUR).await;
-    let failures = rig.engine.standing().consecutive_failures;
+    let failures = rig.engine.status().consecutive_failures;
     rig.source.always(Reply::Grant(HOUR));
     rig.pass(seconds(60)).await;
 
@@ -76,20 +74,20 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
     assert_eq!(warned.len(), 5, "{warned:#?}");
     let valid = |index: usize| warned[index].field("valid_seconds").parse::<u64>().unwrap();
     assert!(valid(3) <= 900 && valid(4) <= 360, "{} {}", valid(3), valid(4));
-    assert!(warned.iter().all(|told| told.message == "credentials could not be renewed"));
+    assert!(warned.iter().all(|told| told.message == "credentials could not be refreshed"));
     assert_eq!((warned[0].field("kind"), warned[0].field("failures")), ("service_unavailable", "1"));
     assert_eq!(heard.spans.lock().unwrap()[2]["attempt"], "2");
 
     let expired: Vec<_> = told.iter().filter(|told| told.level == Level::ERROR).collect();
     assert_eq!(expired.len(), 1);
-    assert_eq!(expired[0].message, "credentials expired before they could be renewed");
+    assert_eq!(expired[0].message, "credentials expired before they could be refreshed");
     assert_eq!((expired[0].field("role"), expired[0].field("kind")), (ROLE, "service_unavailable"));
 
     let quiet = told.iter().filter(|told| told.level == Level::DEBUG).count();
     assert_eq!(u32::try_from(quiet + 5).unwrap(), failures, "each other failure is told at DEBUG");
 
     let end = told.last().unwrap();
-    assert_eq!((end.level, &*end.message), (Level::INFO, "credentials renewed after failures"));
+    assert_eq!((end.level, &*end.message), (Level::INFO, "credentials refreshed after failures"));
     assert_eq!(end.field("failures"), failures.to_string());
     let failing: u64 = end.field("failing_seconds").parse().unwrap();
     assert!((7200 - 2700..=7260 - 2160).contains(&failing), "{failing}");
@@ -149,13 +147,15 @@ async fn who_listens_may_ask_back() {
     rig.source.then(Reply::Grant(HOUR));
     let key = rig.engine.credentials().await.unwrap();
     rig.engine.rejected(key.access_key_id(), Duration::ZERO);
-    rig.clock.sleep_machine(seconds(600));
+    rig.clock.suspend(seconds(600));
     rig.pass(seconds(31)).await;
     rig.clock.set_by(7200);
     rig.pass(2 * HOUR).await;
     rig.engine.shutdown().await;
     let told: BTreeSet<_> = heard.all().into_iter().map(|told| told.message).collect();
-    for message in ["was suspended", "set ahead", "refused the credentials", "could not be renewed", "expired before"] {
+    for message in
+        ["was suspended", "set ahead", "rejected the credentials", "could not be refreshed", "expired before"]
+    {
         assert!(told.iter().any(|told| told.contains(message)), "{message}: {told:?}");
     }
 }
@@ -177,7 +177,7 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
     assert_eq!(*listener.rejections.lock().unwrap(), 1);
     rig.pass(seconds(5)).await;
     listener.agrees_with(&rig.engine).await;
-    assert_eq!(rig.engine.standing().generation, 2, "the rejected ones were replaced");
+    assert_eq!(rig.engine.status().generation, 2, "the rejected ones were replaced");
 
     // A step of the clock moves what is shown of time, and nothing else happens.
     rig.pass(seconds(301)).await;
@@ -200,7 +200,7 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
 async fn an_observer_that_panics_changes_nothing() {
     struct Panicking;
     impl Observer for Panicking {
-        fn stands(&self, _: &Standing) {
+        fn status(&self, _: &EngineStatus) {
             panic!("scripted panic");
         }
 
@@ -227,7 +227,7 @@ struct Listener {
     engine: OnceLock<Supervisor>,
     exchanges: Mutex<Vec<(u64, Option<&'static str>)>>,
     rejections: Mutex<u32>,
-    standings: Mutex<Vec<Standing>>,
+    standings: Mutex<Vec<EngineStatus>>,
 }
 
 impl Listener {
@@ -235,7 +235,7 @@ impl Listener {
     async fn agrees_with(&self, engine: &Supervisor) {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let heard = self.standings.lock().unwrap().last().unwrap().clone();
-        let holds = engine.standing();
+        let holds = engine.status();
         assert_eq!(
             (heard.generation, heard.consecutive_failures, heard.expiry),
             (holds.generation, holds.consecutive_failures, holds.expiry)
@@ -257,7 +257,7 @@ fn apart(one: Option<SystemTime>, other: Option<SystemTime>) -> Duration {
 }
 
 impl Observer for Listener {
-    fn stands(&self, standing: &Standing) {
+    fn status(&self, standing: &EngineStatus) {
         self.ask_back();
         self.standings.lock().unwrap().push(standing.clone());
     }
@@ -344,7 +344,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Heard {
             return;
         }
         if let Some(engine) = self.engine.get() {
-            assert!(engine.standing().generation > 0 || engine.current().is_none());
+            assert!(engine.status().generation > 0 || engine.current().is_none());
         }
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));

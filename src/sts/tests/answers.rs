@@ -6,20 +6,19 @@ use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 use crate::refresh::{Class, Grant};
-use crate::sts::exchange::Sts;
 use crate::sts::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml};
-use crate::sts::{Proof, Reason, Refusal, hint};
+use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, hint};
 
 use crate::error::ErrorKind::{
     InvalidConfiguration, RoleDenied, ServiceUnavailable, Throttled, TimedOut, TokenRejected, Unexpected,
 };
 use crate::refresh::Class::{Blocked, Config, Lagging, Transient, Unclear};
 
-async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<Refusal>> {
+async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailure>> {
     let server = Server::start(reply, Then::Close).await;
-    let proof = Proof::Token { jwt: JWT, expires_at: None, valid_from: None };
+    let authentication = Authentication::Token { jwt: JWT, expires_at: None, valid_from: None };
     let until = Instant::now() + Duration::from_secs(60);
-    Sts::new(&config(&server.url)).exchange(&session(ROLE), &proof, until).await
+    StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, until).await
 }
 
 /// Name, reply, reason, class, kind, and a text that the reader must see in the error or in its hint.
@@ -27,10 +26,10 @@ type Row = (&'static str, Vec<u8>, Reason, Class, ErrorKind, &'static str);
 
 async fn check(rows: Vec<Row>) {
     for (name, reply, reason, class, kind, seen) in rows {
-        let refusal = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
+        let failure = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
         let session = session(ROLE);
-        let text = format!("{}\n{}", refusal.message, hint(refusal.reason, &refusal.asked(&session)));
-        let got = (refusal.reason, refusal.reason.class(), refusal.reason.kind());
+        let text = format!("{}\n{}", failure.message, hint(failure.reason, &failure.hint_context(&session)));
+        let got = (failure.reason, failure.reason.class(), failure.reason.kind());
         assert_eq!(got, (reason, class, kind), "{name}: {text}");
         assert!(text.contains(seen), "{name}: {seen:?} is not in {text}");
         for secret in [JWT, SECRET, SESSION, "hvs.CAES", "vault-secret", "BODYCANARY"] {
@@ -204,7 +203,7 @@ async fn seaweedfs_answers_are_understood() {
 /// nginx, Apache, Squid (errors/templates), Envoy, Istio, AWS's load balancer, Kubernetes, Python's http.server, portals.
 #[tokio::test]
 #[rustfmt::skip]
-async fn strangers_are_told_from_sts() {
+async fn foreign_servers_are_told_from_sts() {
     let nginx = |title| {
         format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -286,13 +285,13 @@ async fn p9_bodies_with_credentials_are_not_quoted() {
     let mut reply =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", utf16.len()).into_bytes();
     reply.extend(utf16);
-    rows.push(("utf-16", reply, Reason::NotSts, Unclear, Unexpected, "text in UTF-16"));
+    rows.push(("utf-16", reply, Reason::NotSts, Unclear, Unexpected, "no text"));
     check(rows).await;
 }
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn encodings_are_named_and_nothing_is_quoted() {
+async fn encoded_answer_is_named_and_not_quoted() {
     let mut rows = Vec::new();
     for (name, header, seen) in [
         ("gzip", "Content-Encoding: gzip\r\n", "encoded (gzip), which was not asked for"),
@@ -346,7 +345,7 @@ async fn xml_is_read_as_xml() {
         let mut reply =
             format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
         reply.extend(body);
-        let grant = exchange(reply).await.unwrap_or_else(|refusal| panic!("{name}: {}", refusal.message));
+        let grant = exchange(reply).await.unwrap_or_else(|failure| panic!("{name}: {}", failure.message));
         let keys = grant.credentials;
         assert_eq!((keys.secret_access_key(), keys.session_token()), (SECRET, Some(SESSION)), "{name}");
     }
@@ -354,7 +353,7 @@ async fn xml_is_read_as_xml() {
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn what_is_not_xml_gives_no_credentials() {
+async fn malformed_xml_gives_no_credentials() {
     let of = |body: String| http(200, "", &body).into_bytes();
     let bad = |name, body, seen| (name, of(body), Reason::BadGrant, Unclear, Unexpected, seen);
     let (before, _) = success().split_once("</Credentials>").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
@@ -380,7 +379,7 @@ async fn what_is_not_xml_gives_no_credentials() {
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn expirations_are_understood_or_shown() {
+async fn expiration_is_read_or_shown() {
     let expiring = |text: &str| http(200, DATE, &success().replace("2030-01-01T01:00:00Z", text)).into_bytes();
     let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(NOW * 1000 + 3_600_000 + millis);
     for (text, millis) in [
@@ -394,7 +393,7 @@ async fn expirations_are_understood_or_shown() {
         ("1893459600.5", 500),
         ("1.8934596E9", 0),
     ] {
-        let grant = exchange(expiring(text)).await.unwrap_or_else(|refusal| panic!("{text}: {}", refusal.message));
+        let grant = exchange(expiring(text)).await.unwrap_or_else(|failure| panic!("{text}: {}", failure.message));
         assert_eq!(grant.expiration, at(millis), "{text}");
     }
     let bad = |text, seen| (text, expiring(text), Reason::BadGrant, Unclear, Unexpected, seen);

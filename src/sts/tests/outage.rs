@@ -1,6 +1,7 @@
-//! What an outage of the home region costs, with a standby and without, in one run.
+//! Measures what an outage of the home region costs, with and without a standby.
 //!
-//! The engine and the rota are the real ones, the STS are scripted, and time is paused. One request every five seconds.
+//! The engine and the standby order are real. The STS endpoints are scripted, and time is paused. A request comes every five
+//! seconds.
 //! `cargo test --lib sts::tests::outage -- --nocapture` prints `name: value` lines.
 
 use std::ops::Range;
@@ -18,27 +19,27 @@ use crate::refresh::{
     Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal, ShutdownWhen, Source,
     Supervisor,
 };
-use crate::sts::rota::{Found, HOME, Rota};
+use crate::sts::standby_order::{HOME, Outcome, StandbyOrder};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const OUTAGE: Duration = Duration::from_secs(3 * 3600);
 const BETWEEN_REQUESTS: Duration = Duration::from_secs(5);
-/// A standby is a region away.
+/// Time of an answer. A standby is in another region.
 const ANSWER: Duration = Duration::from_millis(200);
 
-/// How home is away, and how long it takes to see it.
+/// How home fails. It decides the time until the failure is seen.
 #[derive(Clone, Copy, Debug)]
-enum Away {
-    /// At once: a reset, no such name, 503.
+enum HomeFault {
+    /// A reset, an unknown name, or a 503: seen at once.
     Fails,
-    /// No packet comes back: the connect timeout.
+    /// No packet comes back: seen after the connect timeout.
     Silent,
-    /// It takes the request: the attempt timeout.
+    /// Home takes the request and does not answer: seen after the attempt timeout.
     Hangs,
 }
 
-impl Away {
-    fn seen_after(self) -> Duration {
+impl HomeFault {
+    fn time_to_see(self) -> Duration {
         match self {
             Self::Fails => Duration::from_millis(50),
             Self::Silent => Duration::from_secs(2),
@@ -47,14 +48,14 @@ impl Away {
     }
 }
 
-/// AWS, as far as one provider sees it.
+/// The STS endpoints of one provider.
 struct World {
     origin: Instant,
-    away: Away,
+    fault: HomeFault,
     outage: Range<Duration>,
-    rota: Mutex<Rota>,
-    /// Where the exchanges went that were sent amid the outage.
-    went: Mutex<Vec<usize>>,
+    order: Mutex<StandbyOrder>,
+    /// The endpoint of each exchange during the outage.
+    asked: Mutex<Vec<usize>>,
 }
 
 impl World {
@@ -62,29 +63,29 @@ impl World {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + self.origin.elapsed()
     }
 
-    fn is_away(&self) -> bool {
+    fn in_outage(&self) -> bool {
         self.outage.contains(&self.origin.elapsed())
     }
 
     fn calls(&self, to: impl Fn(usize) -> bool) -> usize {
-        self.went.lock().unwrap().iter().filter(|&&place| to(place)).count()
+        self.asked.lock().unwrap().iter().filter(|&&endpoint| to(endpoint)).count()
     }
 }
 
 impl Source for World {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let place = self.rota.lock().unwrap().next(attempt.usable);
-        if self.is_away() {
-            self.went.lock().unwrap().push(place);
+        let endpoint = self.order.lock().unwrap().next(attempt.usable);
+        if self.in_outage() {
+            self.asked.lock().unwrap().push(endpoint);
         }
-        if place == HOME && self.is_away() {
-            sleep(self.away.seen_after()).await;
-            self.rota.lock().unwrap().ended(Found::Outage);
-            let error = Error::new(ErrorKind::ServiceUnavailable, "home is away");
+        if endpoint == HOME && self.in_outage() {
+            sleep(self.fault.time_to_see()).await;
+            self.order.lock().unwrap().ended(Outcome::Outage);
+            let error = Error::new(ErrorKind::ServiceUnavailable, "home fails");
             return Err(Failure { class: Class::Transient, error, retry_after: None });
         }
         sleep(ANSWER).await;
-        self.rota.lock().unwrap().ended(Found::Sts);
+        self.order.lock().unwrap().ended(Outcome::Answered);
         let date = self.now();
         Ok(Grant {
             credentials: Credentials::new(format!("KEY{}", fastrand::u64(..)), "secret", None, None, "scripted"),
@@ -104,7 +105,7 @@ impl Source for World {
     }
 }
 
-/// A wall clock that goes with the paused time.
+/// A wall clock that follows the paused time.
 #[derive(Debug)]
 struct Wall(Instant);
 
@@ -114,10 +115,10 @@ impl TimeSource for Wall {
     }
 }
 
-fn engine(away: Away, outage: Range<Duration>, standbys: usize) -> (Supervisor, Arc<World>) {
+fn engine(fault: HomeFault, outage: Range<Duration>, standbys: usize) -> (Supervisor, Arc<World>) {
     let origin = Instant::now();
-    let (rota, went) = (Mutex::new(Rota::new(standbys)), Mutex::default());
-    let world = Arc::new(World { origin, away, outage, rota, went });
+    let (order, asked) = (Mutex::new(StandbyOrder::new(standbys)), Mutex::default());
+    let world = Arc::new(World { origin, fault, outage, order, asked });
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
     let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin)));
@@ -130,16 +131,16 @@ struct Figures {
     failed: u32,
     /// The longest time that one request waited.
     longest_wait: Duration,
-    /// Calls amid the outage.
+    /// Exchanges during the outage.
     home: usize,
     standby: usize,
 }
 
 impl Figures {
-    /// A service that was up before, through an outage that begins at this share of a session.
-    async fn of_running(away: Away, phase: f64, standbys: usize) -> Self {
+    /// Figures of a running service. The outage begins at this share of a session.
+    async fn of_running(fault: HomeFault, phase: f64, standbys: usize) -> Self {
         let begin = HOUR.mul_f64(phase);
-        let (engine, world) = engine(away, begin..begin + OUTAGE, standbys);
+        let (engine, world) = engine(fault, begin..begin + OUTAGE, standbys);
         engine.credentials().await.unwrap();
         let mut requests = JoinSet::new();
         let end = world.origin + begin + OUTAGE;
@@ -163,10 +164,10 @@ impl Figures {
         figures
     }
 
-    async fn of_phases(away: Away, standbys: usize) -> Self {
+    async fn of_phases(fault: HomeFault, standbys: usize) -> Self {
         let mut sum = Self::default();
         for phase in [0.1, 0.5, 0.9] {
-            let one = Self::of_running(away, phase, standbys).await;
+            let one = Self::of_running(fault, phase, standbys).await;
             sum.requests += one.requests;
             sum.failed += one.failed;
             sum.longest_wait = sum.longest_wait.max(one.longest_wait);
@@ -186,51 +187,54 @@ impl Figures {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_with_a_standby_no_request_waits_or_fails_through_an_outage_of_hours() {
-    for away in [Away::Fails, Away::Silent, Away::Hangs] {
-        let without = Figures::of_phases(away, 0).await;
-        without.print(&format!("outage 3h {away:?} without_standby"));
-        let with = Figures::of_phases(away, 1).await;
-        with.print(&format!("outage 3h {away:?} with_standby"));
-        assert!(f64::from(without.failed) > 0.6 * f64::from(without.requests), "the outage is one: {}", without.failed);
-        assert_eq!((with.failed, with.longest_wait), (0, Duration::ZERO), "{away:?}");
-        assert!(with.home >= 2 * with.standby, "home is asked first, each time");
-        assert!(with.home <= 3 * with.standby + 6, "and not for long: {} {}", with.home, with.standby);
+async fn p1_no_request_waits_in_an_outage_with_standby() {
+    for fault in [HomeFault::Fails, HomeFault::Silent, HomeFault::Hangs] {
+        let without = Figures::of_phases(fault, 0).await;
+        without.print(&format!("outage 3h {fault:?} without_standby"));
+        let with = Figures::of_phases(fault, 1).await;
+        with.print(&format!("outage 3h {fault:?} with_standby"));
+        assert!(
+            f64::from(without.failed) > 0.6 * f64::from(without.requests),
+            "without a standby most requests fail: {}",
+            without.failed
+        );
+        assert_eq!((with.failed, with.longest_wait), (0, Duration::ZERO), "{fault:?}");
+        assert!(with.home >= 2 * with.standby, "home is asked first each time");
+        assert!(with.home <= 3 * with.standby + 6, "home is not asked for long: {} {}", with.home, with.standby);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_starts_amid_an_outage_has_credentials_after_one_failure_at_home() {
-    for away in [Away::Fails, Away::Silent, Away::Hangs] {
-        let (without, _) = engine(away, Duration::ZERO..OUTAGE, 0);
+async fn start_in_an_outage_succeeds_at_the_standby() {
+    for fault in [HomeFault::Fails, HomeFault::Silent, HomeFault::Hangs] {
+        let (without, _) = engine(fault, Duration::ZERO..OUTAGE, 0);
         let begun = Instant::now();
         without.credentials().await.unwrap_err();
         while without.credentials().await.is_err() {
             sleep(Duration::from_secs(1)).await;
         }
-        println!("start {away:?} without_standby first_credentials_seconds: {:.1}", begun.elapsed().as_secs_f64());
+        println!("start {fault:?} without_standby first_credentials_seconds: {:.1}", begun.elapsed().as_secs_f64());
         assert!(begun.elapsed() >= OUTAGE);
 
-        let (with, world) = engine(away, Duration::ZERO..OUTAGE, 1);
+        let (with, world) = engine(fault, Duration::ZERO..OUTAGE, 1);
         let begun = Instant::now();
         with.credentials().await.unwrap();
-        println!("start {away:?} with_standby first_credentials_seconds: {:.1}", begun.elapsed().as_secs_f64());
+        println!("start {fault:?} with_standby first_credentials_seconds: {:.1}", begun.elapsed().as_secs_f64());
         let first_retry = Duration::from_millis(500);
-        assert!(begun.elapsed() <= away.seen_after() + ANSWER + first_retry, "{:?}", begun.elapsed());
-        assert_eq!(*world.went.lock().unwrap(), [HOME, 1]);
+        assert!(begun.elapsed() <= fault.time_to_see() + ANSWER + first_retry, "{:?}", begun.elapsed());
+        assert_eq!(*world.asked.lock().unwrap(), [HOME, 1]);
     }
 }
 
-/// Two standbys, of which the first is away as well.
 #[tokio::test(start_paused = true)]
-async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while_nothing_is_usable() {
-    struct AllAway(World);
-    impl Source for AllAway {
+async fn rounds_go_on_while_all_endpoints_fail() {
+    struct AllFail(World);
+    impl Source for AllFail {
         async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-            let place = self.0.rota.lock().unwrap().next(attempt.usable);
-            self.0.went.lock().unwrap().push(place);
-            self.0.rota.lock().unwrap().ended(Found::Outage);
-            let error = Error::new(ErrorKind::ServiceUnavailable, "all are away");
+            let endpoint = self.0.order.lock().unwrap().next(attempt.usable);
+            self.0.asked.lock().unwrap().push(endpoint);
+            self.0.order.lock().unwrap().ended(Outcome::Outage);
+            let error = Error::new(ErrorKind::ServiceUnavailable, "all fail");
             Err(Failure { class: Class::Transient, error, retry_after: None })
         }
 
@@ -243,9 +247,10 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
         }
     }
     let origin = Instant::now();
-    let rota = Mutex::new(Rota::new(2));
-    let world = World { origin, away: Away::Fails, outage: Duration::ZERO..OUTAGE, rota, went: Mutex::default() };
-    let source = Arc::new(AllAway(world));
+    let order = Mutex::new(StandbyOrder::new(2));
+    let world =
+        World { origin, fault: HomeFault::Fails, outage: Duration::ZERO..OUTAGE, order, asked: Mutex::default() };
+    let source = Arc::new(AllFail(world));
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
     let engine = Supervisor::new(
@@ -257,7 +262,7 @@ async fn a_standby_that_is_away_too_leads_to_the_next_and_the_rounds_go_on_while
         None,
     );
     engine.credentials().await.unwrap_err();
-    let went = source.0.went.lock().unwrap().clone();
-    assert!(went.len() >= 6, "the backoff is what it was: {went:?}");
-    assert!(went.iter().enumerate().all(|(number, &place)| place == number % 3), "{went:?}");
+    let asked = source.0.asked.lock().unwrap().clone();
+    assert!(asked.len() >= 6, "retries go on: {asked:?}");
+    assert!(asked.iter().enumerate().all(|(number, &endpoint)| endpoint == number % 3), "{asked:?}");
 }

@@ -1,26 +1,21 @@
-//! A key pair of the issuer: signs tokens, and is published as a JWK.
+//! A key pair of the issuer. It signs tokens, and its public half is published as a JWK.
 
-use std::sync::OnceLock;
-
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{Algorithm, certificate};
+use super::Algorithm;
 
 pub(super) struct SigningKey {
     pair: Pair,
-    /// As the API server makes it: a hash of the public key.
+    /// The `kid`, made as the API server makes it: a hash of the public key.
     pub(super) id: String,
-    /// In DER.
-    public: Vec<u8>,
-    certificate: OnceLock<Vec<u8>>,
 }
 
 enum Pair {
@@ -47,9 +42,8 @@ impl SigningKey {
                 (Pair::Rs256(pair), public)
             }
         };
-        let public = public.as_ref().to_vec();
-        let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, &public));
-        Ok(Self { pair, id, public, certificate: OnceLock::new() })
+        let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, public.as_ref()));
+        Ok(Self { pair, id })
     }
 
     pub(super) fn algorithm(&self) -> Algorithm {
@@ -71,7 +65,7 @@ impl SigningKey {
         }
     }
 
-    /// The public half, with what an API server publishes of it and nothing more.
+    /// The public half, with the fields that an API server publishes.
     pub(super) fn jwk(&self) -> Value {
         match &self.pair {
             Pair::Es256(pair) => {
@@ -89,27 +83,5 @@ impl SigningKey {
                 "e": URL_SAFE_NO_PAD.encode(pair.public_key().exponent().big_endian_without_leading_zero()),
             }),
         }
-    }
-
-    /// As [`jwk`](Self::jwk), with the key's certificate.
-    pub(super) fn jwk_with_certificate(&self) -> Value {
-        let mut jwk = self.jwk();
-        jwk["x5c"] = json!([STANDARD.encode(self.certificate())]);
-        jwk
-    }
-
-    /// The SHA-1 of the certificate, in hexadecimal digits.
-    pub(super) fn thumbprint(&self) -> String {
-        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, self.certificate());
-        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn certificate(&self) -> &[u8] {
-        self.certificate.get_or_init(|| match self.pair {
-            Pair::Es256(_) => certificate::self_signed(&self.public, certificate::ECDSA_SHA256, |body| {
-                certificate::ecdsa_signature(&self.sign(body))
-            }),
-            Pair::Rs256(_) => certificate::self_signed(&self.public, certificate::RSA_SHA256, |body| self.sign(body)),
-        })
     }
 }

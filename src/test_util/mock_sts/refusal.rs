@@ -41,18 +41,8 @@ impl Refusal {
         Self::new(403, "AccessDenied", message)
     }
 
-    pub(super) fn expired_web_identity(now: i64, expires_at: i64) -> Self {
-        let message =
-            format!("Token expired: current date/time {now} must be before the expiration date/time {expires_at}");
-        Self::new(400, "ExpiredTokenException", message)
-    }
-
     pub(super) fn invalid_identity_token(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(400, "InvalidIdentityToken", message)
-    }
-
-    pub(super) fn no_provider(issuer: &str) -> Self {
-        Self::invalid_identity_token(format!("No OpenIDConnect provider found in your account for {issuer}"))
     }
 
     pub(super) fn no_verification_key() -> Self {
@@ -61,14 +51,6 @@ impl Refusal {
             "Couldn't retrieve verification key from your identity provider,  please reference \
              AssumeRoleWithWebIdentity documentation for requirements",
         )
-    }
-
-    pub(super) fn incorrect_audience() -> Self {
-        Self::invalid_identity_token("Incorrect token audience")
-    }
-
-    pub(super) fn malformed_policy() -> Self {
-        Self::new(400, "MalformedPolicyDocument", "This policy contains invalid Json")
     }
 
     pub(super) fn validation(message: impl Into<Cow<'static, str>>) -> Self {

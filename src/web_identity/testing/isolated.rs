@@ -51,7 +51,7 @@ pub(crate) fn skipped(test: &str, why: impl Display) {
 }
 
 /// A wrapper that runs the test in its own user namespace, so that its limits hold nowhere else.
-#[cfg(feature = "test-util")]
+#[allow(dead_code, reason = "the unit tests use it only with the kit")]
 pub(crate) const OWN_USER_NAMESPACE: &[&str] = &[
     "sh",
     "-c",

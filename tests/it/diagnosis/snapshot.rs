@@ -40,5 +40,5 @@ fn diff(old: &str, new: &str) -> String {
 }
 
 fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/diagnosis")
+    Path::new(crate::ROOT).join("tests/it/diagnosis")
 }

@@ -8,6 +8,7 @@ use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TrustedRole};
 
 use super::pod::{Pod, World};
 use super::servers;
+use crate::fault_list;
 use crate::rig::{ClosedPort, ROLE, Rig, spec};
 
 macro_rules! worlds {
@@ -307,7 +308,7 @@ async fn own_nobody_listens() -> World {
 
 async fn own_proxy_page_answers() -> World {
     let rig = Rig::start().await;
-    rig.sts.set_fault(Fault::HtmlError);
+    rig.sts.set_fault(fault_list::HTML_ERROR);
     let statement = "On a cluster of one's own. A gateway answers in place of STS, with a page of its own.";
     World::new(statement, Pod::of(rig))
         .whoami(&["an HTML page", "something else than STS answers at http://{sts}"])

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_web_identity::test_util::{Algorithm, OidcIssuer};
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{Kit, SUBJECT, get, spec};
@@ -83,28 +80,6 @@ async fn the_issuers_pages_are_those_of_an_api_server() {
     issuer.set_available(false);
     let (head, _) = get(issuer.url(), "/openid/v1/jwks").await;
     assert!(head.starts_with("HTTP/1.1 503"), "{head}");
-}
-
-#[tokio::test]
-async fn a_key_is_published_with_its_certificate_where_that_is_asked_for() {
-    let issuer = OidcIssuer::start_at(([127, 0, 0, 1], 0)).await;
-    assert!(issuer.url().starts_with("http://127.0.0.1:"), "{}", issuer.url());
-    issuer.publish_certificates(true);
-    for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
-        let thumbprint = issuer.thumbprint(algorithm);
-        let (_, keys) = get(issuer.url(), "/openid/v1/jwks").await;
-        let keys: Value = serde_json::from_str(&keys).unwrap();
-        let key = &keys["keys"][0];
-        assert_eq!(key["x5c"].as_array().unwrap().len(), 1, "the newest key comes first");
-        let certificate = STANDARD.decode(key["x5c"][0].as_str().unwrap()).unwrap();
-        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &certificate);
-        assert_eq!(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>(), thumbprint);
-        let number = URL_SAFE_NO_PAD.decode(key["n"].as_str().or(key["x"].as_str()).unwrap()).unwrap();
-        assert!(certificate.windows(number.len()).any(|part| part == number), "it is the key's");
-    }
-    issuer.publish_certificates(false);
-    let (_, keys) = get(issuer.url(), "/openid/v1/jwks").await;
-    assert!(!keys.contains("x5c"), "as an API server has it");
 }
 
 #[tokio::test]

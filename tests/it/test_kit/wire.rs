@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Kit, element, form, header, post, raw, spec};
+use crate::fault_list;
 
 #[tokio::test]
 async fn the_mocks_clock_is_in_the_date_in_the_expiration_and_in_the_checks() {
@@ -59,103 +60,69 @@ async fn an_answer_is_in_awss_own_xml() {
 }
 
 #[tokio::test]
-async fn every_fault_is_on_the_wire_what_it_says() {
+async fn each_fault_sends_its_answer() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
-    for &fault in Fault::ALL {
+    for (fault, status, code, message) in [
+        (Fault::ServiceUnavailable, 503, "ServiceUnavailable", "Service Unavailable"),
+        (Fault::Throttled, 400, "Throttling", "Rate exceeded"),
+        (Fault::AccessDenied, 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+        (Fault::ExpiredToken, 400, "ExpiredTokenException", "Token expired"),
+        (fault_list::INCORRECT_AUDIENCE, 400, "InvalidIdentityToken", "Incorrect token audience"),
+    ] {
         kit.sts.fail_next(1, fault);
-        let before = kit.sts.calls().len();
-        let form = form(&token);
-        let mut attempt = std::pin::pin!(raw(&kit.sts, &form));
-        let heard = async {
-            kit.sts.wait_for_calls(before + 1).await;
-            let patience = if fault == Fault::Hang { Duration::from_millis(300) } else { Duration::from_secs(60) };
-            tokio::time::sleep(patience).await;
-        };
-        let attempt = tokio::select! {
-            answer = &mut attempt => Ok(answer),
-            () = heard => Err(()),
-        };
+        let (head, body) = post(&kit.sts, &form(&token)).await;
+        assert_eq!(head[9..12], status.to_string(), "{fault:?}");
+        assert_eq!((element(&body, "Code"), element(&body, "Message")), (Some(code), Some(message)), "{fault:?}");
+        assert_eq!(header(&head, "x-amzn-requestid"), element(&body, "RequestId"), "{fault:?}");
         let call = kit.sts.calls().pop().unwrap();
-        assert_eq!((kit.sts.calls().len(), call.fault), (before + 1, Some(fault)));
-        if fault == Fault::Hang {
-            assert!(attempt.is_err());
-            assert_eq!(call.status, None);
-            continue;
-        }
-        let attempt = attempt.expect("an answer");
-        if fault == Fault::ConnectionReset {
-            assert_eq!(attempt.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
-            assert_eq!(call.status, None);
-            continue;
-        }
-        let (head, body) = attempt.unwrap();
-        let status: u16 = head[9..12].parse().unwrap();
-        let length: usize = header(&head, "content-length").unwrap().parse().unwrap();
-        assert_eq!(body.len() < length, fault == Fault::CutBody, "{fault:?}");
-        let code = element(&body, "Code");
-        assert_eq!(code, fault.code(), "{fault:?}");
-        assert_eq!(call.code.as_deref(), fault.code(), "{fault:?}");
-        assert_eq!(call.status, if fault == Fault::CutBody { None } else { Some(status) });
-        let expected = match fault {
-            Fault::TooManyRequests => 429,
-            Fault::IdpRejectedClaim | Fault::AccessDenied | Fault::RegionDisabled => 403,
-            Fault::ErrorRoot | Fault::HtmlError | Fault::Json => 403,
-            Fault::InternalFailure => 500,
-            Fault::BadGateway => 502,
-            Fault::ServiceUnavailable => 503,
-            Fault::Redirect => 302,
-            _ if code.is_some() => 400,
-            _ => 200,
-        };
-        assert_eq!(status, expected, "{fault:?}");
-        let message = element(&body, "Message").unwrap_or_default();
-        match fault {
-            Fault::Throttled => assert_eq!(message, "Rate exceeded"),
-            Fault::TooManyRequests => assert_eq!(header(&head, "retry-after"), Some("1")),
-            Fault::VerificationKeyUnreachable => assert!(message.contains("retrieve verification key"), "{message}"),
-            Fault::NoOpenIdConnectProvider => assert!(message.starts_with("No OpenIDConnect provider"), "{message}"),
-            Fault::IncorrectAudience => assert_eq!(message, "Incorrect token audience"),
-            Fault::Garbage | Fault::HtmlError | Fault::BadGateway => {
-                assert_eq!(header(&head, "content-type"), Some("text/html"));
-            }
-            Fault::Json => assert_eq!(header(&head, "content-type"), Some("application/json")),
-            Fault::Redirect => assert!(header(&head, "location").unwrap().starts_with(kit.sts.endpoint_url())),
-            Fault::EmptyBody => assert_eq!(body, ""),
-            Fault::AlreadyExpired => {
-                assert!(date_time(element(&body, "Expiration").unwrap()) < http_date(header(&head, "date").unwrap()));
-            }
-            Fault::MissingExpiration => assert!(!body.contains("Expiration") && body.contains("SecretAccessKey")),
-            Fault::MissingSecret => assert!(!body.contains("SecretAccessKey") && body.contains("Expiration")),
-            Fault::CutXml => assert!(body.contains("<SessionToken>") && !body.contains("</SessionToken>")),
-            Fault::OtherShape => {
-                assert!(body.contains("<AssumeRoleWithWebIdentityResponse>") && body.contains("<AssumeRoleId>"));
-                assert!(element(&body, "Expiration").unwrap().ends_with(".000000000Z"));
-                assert!(!body.contains("RequestId"));
-            }
-            Fault::ErrorRoot => {
-                assert!(body.contains("?><Error><Code>AccessDenied</Code><Message></Message>"), "{body}")
-            }
-            Fault::Oversized => {
-                assert!(body.len() > 64 * 1024 && body.ends_with("</AssumeRoleWithWebIdentityResponse>"))
-            }
-            _ => {}
-        }
+        assert_eq!((call.fault, call.status, call.code.as_deref()), (Some(fault), Some(status), Some(code)));
+
+        kit.sts.fail_next(1, fault);
+        let error = kit.exchange(&token).send().await.unwrap_err();
+        assert_eq!(error.code(), Some(code), "the SDK reads it: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn the_sdk_reads_the_faults_as_it_reads_awss_errors() {
+async fn a_page_is_sent_as_given() {
     let kit = Kit::start().await;
-    let token = kit.issuer.mint(spec());
-    for &fault in Fault::ALL {
-        // A body with another root has no code for the SDK.
-        let Some(code) = fault.code().filter(|_| fault != Fault::ErrorRoot) else { continue };
+    for fault in [fault_list::JSON, fault_list::REDIRECT, fault_list::EMPTY_BODY] {
         kit.sts.fail_next(1, fault);
-        assert_eq!(kit.exchange(&token).send().await.unwrap_err().code(), Some(code));
+        let (head, sent) = post(&kit.sts, &form("token")).await;
+        let Fault::Page { status, content_type, body } = fault else { panic!("a page") };
+        assert_eq!((&head[9..12], &*sent), (&*status.to_string(), body));
+        assert_eq!((header(&head, "content-type"), header(&head, "x-amzn-requestid")), (Some(content_type), None));
+        let login = format!("{}/login", kit.sts.endpoint_url());
+        assert_eq!(header(&head, "location"), (status == 302).then_some(&*login));
+        let call = kit.sts.calls().pop().unwrap();
+        assert_eq!((call.status, call.code), (Some(status), None));
     }
-    kit.sts.fail_next(1, Fault::OtherShape);
-    kit.exchange(&token).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_can_break_off_the_connection_or_never_answer() {
+    let kit = Kit::start().await;
+    let form = form(&kit.issuer.mint(spec()));
+    kit.sts.fail_next(1, Fault::ConnectionReset);
+    let error = raw(&kit.sts, &form).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+
+    kit.sts.fail_next(1, Fault::CutBody);
+    let (head, body) = raw(&kit.sts, &form).await.unwrap();
+    let length: usize = header(&head, "content-length").unwrap().parse().unwrap();
+    assert!(head.starts_with("HTTP/1.1 200") && !body.is_empty() && body.len() < length, "{head} {body}");
+
+    kit.sts.fail_next(1, Fault::Hang);
+    let patience = async {
+        kit.sts.wait_for_calls(3).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    tokio::select! {
+        answer = raw(&kit.sts, &form) => panic!("{answer:?}"),
+        () = patience => {}
+    }
+    assert!(kit.sts.calls().iter().all(|call| call.fault.is_some() && call.status.is_none()));
 }
 
 #[tokio::test]
@@ -164,7 +131,7 @@ async fn faults_come_in_order_and_a_standing_one_comes_after_them() {
     let token = kit.issuer.mint(spec());
     kit.sts.set_fault(Fault::AccessDenied);
     kit.sts.fail_next(2, Fault::Throttled);
-    kit.sts.fail_next(1, Fault::InternalFailure);
+    kit.sts.fail_next(1, fault_list::INTERNAL_FAILURE);
     for _ in 0..5 {
         kit.exchange(&token).send().await.unwrap_err();
     }
@@ -183,15 +150,12 @@ async fn faults_come_in_order_and_a_standing_one_comes_after_them() {
 }
 
 #[tokio::test]
-async fn a_busy_sts_says_when_to_come_again() {
+async fn errors_carry_the_retry_after_header() {
     let kit = Kit::start().await;
     kit.sts.set_retry_after(Duration::from_secs(7));
-    for (fault, expected) in [
-        (Fault::Throttled, Some("7")),
-        (Fault::TooManyRequests, Some("7")),
-        (Fault::ServiceUnavailable, Some("7")),
-        (Fault::InternalFailure, None),
-    ] {
+    for (fault, expected) in
+        [(Fault::Throttled, Some("7")), (fault_list::BAD_GATEWAY, Some("7")), (fault_list::GARBAGE, None)]
+    {
         kit.sts.fail_next(1, fault);
         let (head, _) = post(&kit.sts, &form("token")).await;
         assert_eq!(header(&head, "retry-after"), expected, "{fault:?}");

@@ -21,16 +21,17 @@ extern crate stand_ins as std;
 extern crate stand_ins as tokio;
 extern crate stand_ins as tokio_util;
 
+/// An inline module, since a file that `#[path]` names would look for its children beside itself.
 #[allow(dead_code, unused_imports)]
-#[path = "../../../src/error.rs"]
-mod error;
-#[allow(dead_code, unused_imports)]
-#[path = "../../../src/refresh/mod.rs"]
-mod refresh;
-
+#[path = "../../../src"]
+mod engine {
+    pub(crate) mod error;
+    pub(crate) mod refresh;
+}
 mod models;
 mod source;
 
+use engine::{error, refresh};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
 use shuttle::{Config, MaxSteps, Runner};
 use std::env;

@@ -11,8 +11,8 @@ use shuttle::future::block_on;
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal, ShutdownWhen,
-    Source, Standing, Supervisor, WeakSupervisor,
+    Attempt, Change, Class, Clock, EngineStatus, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal,
+    ShutdownWhen, Source, Supervisor, WeakSupervisor,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -139,7 +139,7 @@ impl TimeSource for Wall {
 pub(crate) struct HoldsBriefly(pub(crate) OnceLock<WeakSupervisor>);
 
 impl Observer for HoldsBriefly {
-    fn stands(&self, _: &Standing) {
+    fn status(&self, _: &EngineStatus) {
         let Some(handle) = self.0.get().and_then(WeakSupervisor::upgrade) else { return };
         // Takes the state's lock.
         handle.issued("");

@@ -24,6 +24,7 @@ pub mod time;
 pub mod world;
 
 pub use self::sync::ArcSwapOption;
+pub use real_arc_swap::Guard;
 
 /// Takes the place of `fastrand::f64`.
 pub fn f64() -> f64 {

@@ -43,11 +43,6 @@ pub mod watch {
     pub struct Receiver<T>(real::Receiver<T>);
 
     impl<T> Receiver<T> {
-        pub fn mark_unchanged(&mut self) {
-            point();
-            self.0.mark_unchanged();
-        }
-
         pub async fn changed(&mut self) -> Result<(), RecvError> {
             point();
             self.0.changed().await
@@ -120,11 +115,13 @@ impl CancellationToken {
 
 pub struct ArcSwapOption<T>(real_arc_swap::ArcSwapOption<T>);
 
-impl<T> ArcSwapOption<T> {
-    pub fn empty() -> Self {
+impl<T> Default for ArcSwapOption<T> {
+    fn default() -> Self {
         Self(real_arc_swap::ArcSwapOption::empty())
     }
+}
 
+impl<T> ArcSwapOption<T> {
     pub fn load(&self) -> real_arc_swap::Guard<Option<Arc<T>>> {
         point();
         self.0.load()

@@ -1,0 +1,169 @@
+//! Minutes or hours in which everything goes wrong: no request may fail while there are valid credentials, and nothing
+//! may leak.
+//!
+//! `cargo bench -p soak -- --minutes 60`; without that it takes two minutes.
+//!
+//! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four worlds, each with a
+//! volume and an STS of its own. In each there are six of our providers: `plain`, `polling` (no file events), `standby`
+//! (a second STS), `jumping` (its clock is set ahead and back), `chained` (a role assumed with `plain`'s) and `wrapped`
+//! (aws-config's chain behind ours); and `sdk`, aws-config's default chain behind the SDK's cache. The clock of one
+//! world's STS is ten minutes ahead of ours, another's as much behind. Each world goes through all faults of STS,
+//! shorter and longer than a session; meanwhile keys are revoked, directories vanish, inotify instances run out,
+//! callers demand and give up, and providers come and go.
+//!
+//! What counts is what was known at each failure: the key that `current()` told before and after, the key of the
+//! request's signature, and STS's own record of when that key's session ended. Never how long something took: from
+//! STS's answer to who reads it, and from asking to STS, are as many turns of the runtime as any task needs, however
+//! long a busy machine takes over them. Nothing is left at the end, and once it is warm the memory of the process no
+//! longer grows.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
+
+mod caller;
+mod churn;
+mod judge;
+mod plan;
+#[path = "../../support/pod_config.rs"]
+mod pod_config;
+mod resources;
+mod runtime_progress;
+mod sts_record;
+mod summary;
+#[path = "../../support/mod.rs"]
+mod support;
+mod traffic;
+mod trouble;
+mod user_namespace;
+mod verdict;
+mod world;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_web_identity::test_util::OidcIssuer;
+use caller::{Caller, Provider};
+use judge::Judge;
+use plan::Plan;
+use resources::{MemoryTrend, Resources};
+use runtime_progress::RuntimeProgress;
+use summary::Summary;
+use support::report;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use traffic::Tally;
+use trouble::{Clock, Files};
+use user_namespace::allow_watches;
+use world::World;
+
+fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
+        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would take that: unset it".into());
+    }
+    if let Some(status) = user_namespace::enter() {
+        return Ok(status);
+    }
+    let plan = Plan::chosen()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // What idles ends soon, so that what does not can be told from it.
+    let runtime = runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(1)).enable_all().build()?;
+    let is_well = runtime.block_on(run(plan))?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One in each world.
+const WORLDS: [(i64, Files); 4] =
+    [(0, Files::Sound), (600, Files::Sound), (0, Files::Unwatchable), (-600, Files::Vanish)];
+const CLIENTS_OF_EACH: usize = 2;
+
+async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    if !allow_watches(true) {
+        report("inotify instances", "do not run out: no user namespace for us here");
+    }
+    let start = Resources::now();
+    start.print("start");
+    let (summary, memory) = live(plan).await?;
+    let end = Resources::back_to(start).await;
+    end.print("end");
+    let mut leaks = end.leaks_since(start);
+    if leaks {
+        report("LEAK", format_args!("{:?}", resources::open_files()));
+    }
+    summary.print();
+    memory.print();
+    if let Some(leak) = memory.leak() {
+        report("LEAK", leak);
+        leaks = true;
+    }
+    Ok(summary.is_well() && !leaks)
+}
+
+/// Everything comes to life, and is gone when this returns.
+async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send + Sync>> {
+    let issuer = OidcIssuer::start().await;
+    let clock = Clock::default();
+    let (mut troubles, mut traffic) = (JoinSet::new(), JoinSet::new());
+    let progress = RuntimeProgress::default();
+    troubles.spawn(progress.clone().record());
+    let (tell, seen) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let churned = Arc::new(AtomicU64::new(0));
+    let mut worlds = Vec::new();
+    for (number, (offset, files)) in WORLDS.into_iter().enumerate() {
+        let world = Arc::new(World::start(number, &plan, &issuer, offset).await);
+        let callers: Vec<_> = Caller::all(&world, &clock, files).await?.into_iter().map(Arc::new).collect();
+        for (index, caller) in callers.iter().enumerate() {
+            for _ in 0..CLIENTS_OF_EACH {
+                let (at, caller, tell, stop) = ((number, index), Arc::clone(caller), tell.clone(), stop.clone());
+                traffic.spawn(async move { (at, traffic::run(caller, at, tell, stop).await) });
+            }
+        }
+        troubles.spawn(trouble::faults(Arc::clone(&world), WORLDS.len(), plan));
+        troubles.spawn(trouble::files(Arc::clone(&world), files, plan));
+        troubles.spawn(trouble::demands(callers.clone()));
+        if number == 0 {
+            troubles.spawn(trouble::rejections(Arc::clone(&world), callers.clone(), plan));
+        }
+        let (churns_in, count) = (Arc::clone(&world), Arc::clone(&churned));
+        troubles.spawn(async move { churn::run(churns_in, &count).await });
+        worlds.push((world, callers));
+    }
+    troubles.spawn(trouble::clocks(clock, plan));
+
+    drop(tell);
+    let mut tallies: Vec<Vec<Tally>> =
+        worlds.iter().map(|(_, callers)| callers.iter().map(|_| Tally::default()).collect()).collect();
+    let judge = tokio::spawn(Judge::new(worlds, plan, progress, seen).run());
+
+    let mut memory = MemoryTrend::new(plan.runs_for);
+    memory.follow_to(plan.runs_for / 2).await;
+    Resources::now().print("middle");
+    memory.follow_to(plan.runs_for).await;
+    stop.cancel();
+    while let Some(done) = traffic.join_next().await {
+        let ((world, caller), tally) = done?;
+        tallies[world][caller].add(tally);
+    }
+    // A trouble that panicked would be none.
+    troubles.abort_all();
+    while let Some(ended) = troubles.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            return Err(error.into());
+        }
+    }
+    allow_watches(true);
+    let judge = judge.await?;
+    for caller in judge.callers() {
+        // The others end with their last handle.
+        if fastrand::bool() || matches!(caller.provider, Provider::Sdk) {
+            timeout(Duration::from_secs(60), caller.provider.shutdown()).await?;
+        }
+    }
+    report("churn providers", churned.load(Ordering::Relaxed));
+    Ok((judge.summary(&tallies), memory))
+}

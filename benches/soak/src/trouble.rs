@@ -1,0 +1,140 @@
+//! What goes wrong, one thing after another until the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::TimeSource;
+use aws_web_identity::test_util::Fault;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::caller::{Caller, Provider};
+use crate::plan::Plan;
+use crate::user_namespace::allow_watches;
+use crate::world::World;
+
+/// Which kind of trouble a world's volume has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Files {
+    Sound,
+    /// The directory vanishes, and comes again a while later.
+    Vanish,
+    /// The same, while there is no inotify instance to be had.
+    Unwatchable,
+}
+
+/// All faults in turn, each world at another one. After eight that sessions outlive there is one that outlives them.
+pub(crate) async fn faults(world: Arc<World>, worlds: usize, plan: Plan) {
+    let first = world.number * FAULTS.len() / worlds;
+    let of = |nth: usize| FAULTS[nth % FAULTS.len()];
+    for step in 0.. {
+        world.home.set_fault(of(first + step));
+        sleep(plan.fault).await;
+        world.home.set_fault(None);
+        sleep(plan.pause).await;
+        if step % 8 == 7 {
+            world.home.set_fault(of(first + step / 8 * 5));
+            sleep(plan.outage).await;
+            world.home.set_fault(None);
+            sleep(plan.session / 2).await;
+        }
+    }
+}
+
+/// The kubelet: a new token each second; and what happens to its directory.
+pub(crate) async fn files(world: Arc<World>, trouble: Files, plan: Plan) {
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let every = plan.trouble.as_secs();
+    for second in 1_u64.. {
+        ticks.tick().await;
+        if trouble != Files::Sound && second % every == 0 {
+            if trouble == Files::Unwatchable {
+                allow_watches(false);
+            }
+            world.remove_volume();
+            sleep(plan.fault / 2).await;
+        }
+        world.rotate();
+        if trouble == Files::Unwatchable && second % every == every / 2 {
+            allow_watches(true);
+        }
+    }
+}
+
+pub(crate) async fn clocks(clock: Clock, plan: Plan) {
+    loop {
+        sleep(plan.trouble.mul_f64(fastrand::f64())).await;
+        clock.jump();
+    }
+}
+
+/// AWS revokes the current session of the world's providers, of one after the other.
+pub(crate) async fn rejections(world: Arc<World>, callers: Vec<Arc<Caller>>, plan: Plan) {
+    for caller in callers.iter().filter(|caller| caller.is_ours() && caller.has_interceptor).cycle() {
+        sleep(plan.trouble).await;
+        if let Some(credentials) = caller.provider.current() {
+            world.reject(credentials.access_key_id());
+        }
+    }
+}
+
+/// Callers who do what nobody needs to do.
+pub(crate) async fn demands(callers: Vec<Arc<Caller>>) {
+    for caller in callers.iter().cycle() {
+        sleep(Duration::from_millis(fastrand::u64(50..500))).await;
+        if let Provider::Ours(provider) = &caller.provider {
+            let wanted = async {
+                match fastrand::u8(..3) {
+                    0 => drop(provider.refresh().await),
+                    1 => drop(provider.valid_for(Duration::from_secs(3)).await),
+                    _ => drop(provider.ready().await),
+                }
+            };
+            // Most give up before there is an answer.
+            drop(tokio::time::timeout(Duration::from_millis(fastrand::u64(1..200)), wanted).await);
+        }
+    }
+}
+
+/// A clock that is set again and again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clock {
+    /// In seconds.
+    offset: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Ahead or back, by seconds, minutes or hours; or right.
+    pub(crate) fn jump(&self) {
+        let offsets = [0, 7, -7, 90, -90, 3600, -3600, 86_400, -86_400];
+        self.offset.store(offsets[fastrand::usize(..offsets.len())], Ordering::Relaxed);
+    }
+}
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        let offset = self.offset.load(Ordering::Relaxed);
+        let by = Duration::from_secs(offset.unsigned_abs());
+        if offset < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    }
+}
+
+const FAULTS: [Fault; 12] = [
+    Fault::ServiceUnavailable,
+    Fault::Throttled,
+    Fault::AccessDenied,
+    Fault::ExpiredToken,
+    Fault::ConnectionReset,
+    Fault::CutBody,
+    Fault::Hang,
+    Fault::Error { status: 500, code: "InternalFailure", message: "We encountered an internal error." },
+    Fault::Error { status: 429, code: "TooManyRequestsException", message: "Too Many Requests" },
+    Fault::Error {
+        status: 400,
+        code: "InvalidIdentityToken",
+        message: "Couldn't retrieve verification key from your identity provider",
+    },
+    Fault::Page { status: 502, content_type: "text/html", body: "<h1>502 Bad Gateway</h1>" },
+    Fault::Page { status: 200, content_type: "text/html", body: "<h1>Welcome to our network.</h1>" },
+];

@@ -1,0 +1,188 @@
+//! The service, run as a program and asked by an HTTP client.
+#![cfg(unix)]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aws_web_identity::test_util::{Fault, TestAws};
+use tempfile::NamedTempFile;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
+    let aws = TestAws::start().await;
+    aws.sts().set_fault(Fault::ServiceUnavailable);
+    let mut service = Service::start(&aws);
+    assert_eq!(service.get("/livez").await.0, 200);
+    let (status, body) = service.get("/readyz").await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("Empty"), "{body}");
+    let generation = format!("aws_web_identity_generation{{role=\"{}\"}}", TestAws::ROLE);
+    soon(async {
+        while !service.get("/metrics").await.1.contains(&format!("{generation} 0")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+
+    aws.sts().set_fault(None);
+    soon(async {
+        while service.get("/readyz").await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The last of the metrics comes when the task goes to rest.
+        while !service.get("/metrics").await.1.contains(&format!("{generation} 1")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let (_, text) = service.get("/metrics").await;
+    assert_eq!(metrics_in(&text, "# TYPE "), metrics_in(CONTRACT, "//! | `"), "{text}");
+    assert!(
+        text.contains("aws_web_identity_exchange_duration_seconds_bucket"),
+        "a histogram that can be summed: {text}"
+    );
+    assert_eq!(service.get("/livez").await.0, 200);
+    assert_eq!(service.get("/nothing").await.0, 404);
+    service.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_is_logged_after_a_mended_mistake() {
+    let aws = TestAws::start().await;
+    aws.sts().set_fault(Fault::Error {
+        status: 400,
+        code: "ValidationError",
+        message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    });
+    let mut service = Service::start(&aws);
+    eventually(|| service.log().contains("not ready until this is corrected")).await;
+    aws.sts().set_fault(None);
+    // Ends the failure; else the next attempt is minutes away.
+    aws.rotate();
+    eventually(|| service.log().contains(" ready\n") || service.log().contains(": ready")).await;
+    service.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_it_while_an_exchange_hangs() {
+    let aws = TestAws::start().await;
+    aws.sts().set_fault(Fault::Hang);
+    let mut service = Service::start(&aws);
+    aws.sts().wait_for_calls(1).await;
+    assert_eq!((service.get("/livez").await.0, service.get("/readyz").await.0), (200, 503));
+    service.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_it_although_a_connection_stays_open() {
+    let aws = TestAws::start().await;
+    let mut service = Service::start(&aws);
+    let stream = tokio::net::TcpStream::connect(service.address.as_str()).await.unwrap();
+    soon(stream.writable()).await.unwrap();
+    // The head of a request that never ends.
+    stream.try_write(b"GET /livez HTTP/1.1\r\n").unwrap();
+    service.terminate().await;
+}
+
+#[test]
+fn without_configuration_it_says_why_it_cannot_run() {
+    let output = program().env("AWS_REGION", "eu-central-1").output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("AWS_ROLE_ARN"), "{said}");
+}
+
+/// The page that lists all metrics.
+const CONTRACT: &str = include_str!("../../../src/docs/telemetry.rs");
+
+/// The metrics at the beginning of lines, after this prefix.
+fn metrics_in<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix(prefix)?.strip_prefix("aws_web_identity_"));
+    rows.filter_map(|row| row.split(|c: char| c != '_' && !c.is_ascii_lowercase()).next()).collect()
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
+async fn eventually(mut holds: impl FnMut() -> bool) {
+    soon(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// A test that would hang fails.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+}
+
+struct Service {
+    child: Child,
+    address: String,
+    client: reqwest::Client,
+    /// Its standard error.
+    log: NamedTempFile,
+}
+
+impl Service {
+    fn start(aws: &TestAws) -> Self {
+        let log = NamedTempFile::new().unwrap();
+        let mut child = program()
+            .env("AWS_ROLE_ARN", TestAws::ROLE)
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", aws.volume().token_path())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ENDPOINT_URL_STS", aws.sts().endpoint_url())
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .env("NO_COLOR", "1")
+            .stderr(log.reopen().unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { child, address, client, log }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = soon(self.client.get(format!("http://{}{path}", self.address)).send()).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// As a kubelet does; it would kill after the grace period.
+    async fn terminate(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let mut status = None;
+        let ended = eventually(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        tokio::time::timeout(Duration::from_secs(5), ended).await.expect("it ends within 5 s");
+        assert!(status.unwrap().success(), "{status:?}");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,45 @@
+//! The engine: keeps the credentials of one source fresh, so that a request reads them without waiting.
+//!
+//! The engine knows neither tokens nor STS. Of this crate it imports `error` alone. It keeps these invariants, and the file
+//! that keeps an invariant explains it:
+//!
+//! - **A. A read of valid credentials takes no lock and writes to no shared memory.** [`snapshot`]
+//! - **B. The snapshot follows the state.** One function publishes, before the state's lock is released. [`state`]
+//! - **C. A provider has one task, and its end closes the provider.** [`task`]
+//! - **D. A caller never owns an exchange.** Callers share its outcome; a caller who gives up cancels nothing. [`callers`]
+//! - **E. The task wakes all callers**, for news and for their deadlines. [`callers`]
+//! - **F. The last handle ends the task.** The task holds no handle. [`supervisor`]
+//! - **G. Decisions are pure functions** of state, time and a random number. [`schedule`]
+//! - **H. Foreign code runs without our locks, and its panic costs one attempt.** [`panics`]
+
+mod backoff;
+mod callers;
+mod clock;
+mod engine_thread;
+mod log_level;
+mod panics;
+mod policy;
+mod rejections;
+mod schedule;
+mod shutdown;
+mod snapshot;
+mod source;
+mod state;
+mod status;
+mod supervisor;
+mod task;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+
+pub use policy::ExpiredPolicy;
+pub use status::{Closed, Phase, Updates};
+
+pub(crate) use clock::{Clock, Monotonic};
+pub(crate) use policy::Policy;
+pub(crate) use shutdown::ShutdownWhen;
+pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
+#[cfg(feature = "metrics")]
+pub(crate) use status::EngineStatus;
+pub(crate) use supervisor::{Supervisor, WeakSupervisor};
+pub(crate) use telemetry::Observer;

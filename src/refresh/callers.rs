@@ -1,0 +1,478 @@
+//! Callers who wait: what each gets, and for how long it waits.
+//!
+//! **D. A caller never owns an exchange.** The task makes all exchanges. A caller only waits, so it shares the outcome with
+//! all others, and dropping its future cancels nothing. If a caller drove the exchange, its cancelled request would throw an
+//! answer of STS away.
+//!
+//! **E. The task wakes all callers**, for news and for their deadlines. So a wait works in any executor, without a timer. A
+//! caller subscribes to the news before it looks at the state: news that comes in between is not lost.
+
+use std::mem;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::clock::{ClockReading, Drift};
+use super::schedule::Schedule;
+use super::snapshot::Snapshot;
+use super::source::Class;
+use super::state::SharedState;
+use super::supervisor::Supervisor;
+use super::telemetry;
+use crate::error::{Error, ErrorKind, in_words};
+
+/// The method that a caller awaits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Call {
+    /// Readable credentials, within `wait_timeout`.
+    Credentials,
+    /// Valid credentials, without limit.
+    Ready,
+    /// Credentials of a later exchange than the present ones.
+    Refresh,
+    /// Credentials that are valid for at least this long.
+    ValidFor(Duration),
+}
+
+impl Supervisor {
+    /// Waits until the caller gets what it called for, or an error.
+    ///
+    /// Cancel safe: dropping the future leaves the exchange under way.
+    pub(super) async fn wait_for<T>(&self, call: Call, take: impl Fn(&Snapshot) -> T) -> Result<T, Error> {
+        let shared = self.shared();
+        let mut news = shared.news.subscribe();
+        let mut waiting = Waiting::join(shared, call, &shared.clock.read());
+        loop {
+            if let Some(outcome) = waiting.outcome(&take, || self.obstacle()) {
+                return outcome;
+            }
+            self.ensure_task()?;
+            tokio::select! {
+                biased;
+                () = shared.closed.cancelled() => {}
+                _ = news.changed() => {}
+            }
+        }
+    }
+}
+
+/// A caller, counted as waiting until the drop.
+struct Waiting<'a> {
+    shared: &'a SharedState,
+    caller: Caller,
+}
+
+impl<'a> Waiting<'a> {
+    fn join(shared: &'a SharedState, call: Call, reading: &ClockReading) -> Self {
+        let (drift, attempt) = shared.locked(|state| {
+            // After a suspend a caller may be here before the task. It must not get an error from before the suspend.
+            let drift = state.check_clocks(reading);
+            state.waiting += 1;
+            (drift, state.schedule.attempts_ended() + 1)
+        });
+        let waiting = Self { shared, caller: Caller { call, joined: reading.mono, attempt, asked: false } };
+        telemetry::drifted(&shared.subject, drift);
+        if drift != Drift::None {
+            shared.wake.send_replace(());
+        }
+        waiting
+    }
+
+    /// What the caller gets. `None`: it waits on.
+    fn outcome<T>(
+        &mut self,
+        take: impl Fn(&Snapshot) -> T,
+        obstacle: impl FnOnce() -> Option<Error>,
+    ) -> Option<Result<T, Error>> {
+        let Self { shared, caller } = self;
+        let now = shared.clock.now();
+        let looked = shared.locked(|state| {
+            if let Some(snapshot) = &*shared.published.load()
+                && now < snapshot.times().readable_until
+                && caller.served(snapshot.times().deadline, &state.schedule, now)
+            {
+                return Ok(Ok(take(snapshot)));
+            }
+            if shared.closed.is_cancelled() {
+                return Ok(Err(shared.closed_error()));
+            }
+            let before = (state.schedule.due(), state.wake_at);
+            let verdict = caller.verdict(&mut state.schedule, shared.wait_timeout, now, fastrand::f64());
+            if let Verdict::Wait(until) = verdict {
+                state.wake_at = [state.wake_at, until].into_iter().flatten().min();
+            }
+            let sooner = before != (state.schedule.due(), state.wake_at);
+            let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
+            Err((verdict, sooner, state.last_error.clone(), throttled_for))
+        });
+        let (verdict, sooner, last_error, throttled_for) = match looked {
+            Ok(outcome) => return Some(outcome),
+            Err(waits) => waits,
+        };
+        if sooner {
+            shared.wake.send_replace(());
+        }
+        Some(Err(match (verdict, last_error) {
+            (Verdict::Wait(_), _) => return None,
+            (Verdict::LastError, Some(error)) => error,
+            (Verdict::NeverThatLong { at_least, lifetime, most }, _) => never_that_long(at_least, lifetime, most),
+            (Verdict::TimedOut | Verdict::LastError, failure) => {
+                self.timed_out(now, throttled_for, obstacle().or(failure))
+            }
+        }))
+    }
+
+    /// Made anew for each caller, so that the error is never older than its moment.
+    fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
+        let subject = &self.shared.subject;
+        let (error, hint) = if let Some(wait) = throttled_for {
+            let message = format!("credentials for {subject} are refreshed in {} at the earliest", in_words(wait));
+            let hint = "the server asked for fewer calls. Start fewer pods at once. Valid credentials stay in use";
+            (Error::new(ErrorKind::Throttled, message), hint)
+        } else {
+            let wanted = match self.caller.call {
+                Call::Credentials | Call::Ready => "credentials",
+                Call::Refresh => "newer credentials",
+                Call::ValidFor(_) => "credentials that last longer",
+            };
+            let waited = in_words(now.duration_since(self.caller.joined));
+            let message = format!("no {wanted} for {subject} came within {waited}");
+            let hint = "the first attempt is still under way. Check that its endpoint can be reached from here (DNS, network \
+                        policy, proxy); raise wait_timeout if it is only slow";
+            (Error::new(ErrorKind::TimedOut, message), hint)
+        };
+        match cause {
+            Some(cause) => error.with_hint(cause.remedy().unwrap_or(hint).to_owned()).with_source(cause),
+            None => error.with_hint(hint),
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.locked(|state| state.waiting -= 1);
+    }
+}
+
+fn never_that_long(at_least: Duration, lifetime: Duration, most: Duration) -> Error {
+    let (at_least, lifetime) = (in_words(at_least), in_words(lifetime));
+    let message = format!("credentials valid for {at_least} were asked for, but a session lasts {lifetime}");
+    Error::new(ErrorKind::InvalidConfiguration, message).with_hint(format!(
+        "ask for at most {}, or raise session_length together with the role's MaxSessionDuration",
+        in_words(most)
+    ))
+}
+
+/// One caller, for the decision what it gets.
+#[derive(Debug)]
+struct Caller {
+    call: Call,
+    joined: Instant,
+    /// Number of the attempt whose end answers a call for newer credentials.
+    attempt: u64,
+    /// The schedule knows of this call.
+    asked: bool,
+}
+
+/// The answer to a caller who does not get credentials now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdict {
+    /// It waits for news, until this time at most.
+    Wait(Option<Instant>),
+    /// It gets the error of the last attempt.
+    LastError,
+    /// It gets an error that says how long it waited.
+    TimedOut,
+    /// It gets an error, since no refresh gives credentials that last `at_least`. `most` is the most to ask for.
+    NeverThatLong { at_least: Duration, lifetime: Duration, most: Duration },
+}
+
+impl Caller {
+    /// True if readable credentials that end at `deadline` are what the caller wants.
+    fn served(&self, deadline: Instant, schedule: &Schedule, now: Instant) -> bool {
+        match self.call {
+            Call::Credentials => true,
+            Call::Ready => now < deadline,
+            Call::Refresh => {
+                now < deadline && schedule.attempts_ended() >= self.attempt && schedule.last_failure().is_none()
+            }
+            Call::ValidFor(at_least) => now < deadline && deadline - now >= at_least,
+        }
+    }
+
+    /// Decides what the caller gets, and tells the schedule what the caller waits for.
+    fn verdict(&mut self, schedule: &mut Schedule, wait_timeout: Duration, now: Instant, random: f64) -> Verdict {
+        let own_limit = self.joined + wait_timeout;
+        let held = schedule.throttled(now) && schedule.due() >= own_limit;
+        let first = !mem::replace(&mut self.asked, true);
+        if schedule.valid(now) {
+            // The caller wants other credentials than these. The next attempt answers it, good or bad.
+            if let Call::ValidFor(at_least) = self.call {
+                let lifetime = schedule.validity().map_or(Duration::ZERO, |validity| validity.lifetime);
+                let most = lifetime.mul_f64(LASTING_SHARE);
+                if at_least > most {
+                    return Verdict::NeverThatLong { at_least, lifetime, most };
+                }
+            }
+            let failed_since = schedule.last_failure().is_some_and(|(at, _)| at >= self.joined);
+            if schedule.attempts_ended() >= self.attempt && failed_since {
+                return Verdict::LastError;
+            }
+            if matches!(self.call, Call::ValidFor(_)) {
+                schedule.longer_requested(now, random);
+            } else if first {
+                schedule.refresh_requested(now, random);
+            }
+            return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
+        }
+        let young = schedule.last_failure().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
+        if let Some((at, Class::Config)) = young
+            && (at >= self.joined || (schedule.denial_stands(now) && self.call != Call::Refresh))
+        {
+            return Verdict::LastError;
+        }
+        if self.call == Call::Refresh && first {
+            schedule.refresh_requested(now, random);
+        }
+        schedule.caller_waits(now);
+        // The callers of one run of attempts share its time.
+        let limit = schedule.run_started().unwrap_or(now) + wait_timeout;
+        match young {
+            _ if self.call == Call::Ready => Verdict::Wait(None),
+            _ if now < limit => Verdict::Wait(Some(limit)),
+            Some(_) => Verdict::LastError,
+            // The last error is too old to be handed out. The caller waits for a fresh one, though not for ever.
+            None if now < own_limit && !held => Verdict::Wait(Some(own_limit)),
+            None => Verdict::TimedOut,
+        }
+    }
+}
+
+/// No caller gets an older error.
+const ERROR_AGE: Duration = Duration::from_secs(30);
+/// The largest share of a lifetime that every refresh gives.
+const LASTING_SHARE: f64 = 0.9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refresh::clock::Session;
+
+    const LIMIT: Duration = secs(30);
+    const LIFETIME: Duration = secs(1000);
+    const MS: Duration = Duration::from_millis(1);
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// An attempt started at `now`; there are no credentials.
+    fn empty(now: Instant) -> Schedule {
+        let mut schedule = Schedule::new(0.60..=0.75, now);
+        schedule.attempt_started(now);
+        schedule
+    }
+
+    fn fresh(now: Instant) -> Schedule {
+        let mut schedule = empty(now);
+        schedule.succeeded(Session { since: now, lifetime: LIFETIME, dated: true }, true, 0.0);
+        schedule
+    }
+
+    /// As often as given the class failed, last at `now`, the longest delay drawn.
+    fn fail(schedule: &mut Schedule, class: Class, times: u32, now: Instant) {
+        for _ in 0..times {
+            schedule.failed(class, None, now, 0.999_999_999);
+        }
+    }
+
+    fn joined(call: Call, joined: Instant, schedule: &Schedule) -> Caller {
+        Caller { call, joined, attempt: schedule.attempts_ended() + 1, asked: false }
+    }
+
+    fn verdict(caller: &mut Caller, schedule: &mut Schedule, now: Instant) -> Verdict {
+        caller.verdict(schedule, LIMIT, now, 0.0)
+    }
+
+    /// The verdict over one who comes at `now`.
+    fn newcomer(call: Call, schedule: &mut Schedule, now: Instant) -> Verdict {
+        verdict(&mut joined(call, now, schedule), schedule, now)
+    }
+
+    #[test]
+    fn credentials_meet_a_need_until_they_end() {
+        let now = Instant::now();
+        let (schedule, deadline) = (fresh(now), now + LIFETIME);
+        let served =
+            |call, attempt, now| Caller { call, joined: now, attempt, asked: false }.served(deadline, &schedule, now);
+        assert!(served(Call::Credentials, 9, deadline + secs(1)), "whoever serves expired ones has checked that");
+        for call in [Call::Ready, Call::Refresh, Call::ValidFor(Duration::ZERO)] {
+            assert!(served(call, 1, deadline - MS), "{call:?}");
+            assert!(!served(call, 1, deadline), "{call:?}");
+            assert!(!served(call, 1, deadline + MS), "{call:?}");
+        }
+        assert!(served(Call::ValidFor(secs(600)), 9, deadline - secs(600)));
+        assert!(!served(Call::ValidFor(secs(600) + MS), 1, deadline - secs(600)));
+        assert!(!served(Call::Refresh, 2, now), "its attempt has not ended");
+    }
+
+    #[test]
+    fn last_failuretempt_gives_nothing_newer() {
+        let now = Instant::now();
+        let mut schedule = fresh(now);
+        fail(&mut schedule, Class::Transient, 1, now);
+        let caller = Caller { call: Call::Refresh, joined: now, attempt: 2, asked: true };
+        assert!(!caller.served(now + LIFETIME, &schedule, now));
+    }
+
+    #[test]
+    fn wish_is_heard_once() {
+        let start = Instant::now();
+        let now = start + secs(100);
+        for (mut schedule, later) in [(fresh(start), secs(500)), (outage(start, now), secs(8))] {
+            let before = schedule.due();
+            let mut caller = joined(Call::Refresh, now, &schedule);
+            caller.asked = true;
+            verdict(&mut caller, &mut schedule, now);
+            assert_eq!((schedule.due(), before >= now + later), (before, true));
+            assert_eq!(newcomer(Call::Refresh, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
+            assert_eq!(schedule.due(), now, "at once");
+        }
+    }
+
+    /// With nothing valid, an outage since `start` that has just been seen again.
+    fn outage(start: Instant, now: Instant) -> Schedule {
+        let mut schedule = empty(start);
+        fail(&mut schedule, Class::Config, 1, start);
+        fail(&mut schedule, Class::Transient, 9, now);
+        schedule
+    }
+
+    #[test]
+    fn caller_does_not_shorten_an_outage() {
+        let start = Instant::now();
+        let now = start + secs(100);
+        let mut schedule = outage(start, now);
+        let before = schedule.due();
+        assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
+        assert_eq!(schedule.due(), before);
+    }
+
+    #[test]
+    fn nine_tenths_of_a_lifetime_can_be_had() {
+        let start = Instant::now();
+        let now = start + secs(200);
+        let most = secs(900);
+        let mut schedule = fresh(start);
+        let verdict = newcomer(Call::ValidFor(most + MS), &mut schedule, now);
+        assert_eq!(verdict, Verdict::NeverThatLong { at_least: most + MS, lifetime: LIFETIME, most });
+        assert_eq!(schedule.due(), start + secs(600), "no attempt is made for it");
+        assert_eq!(newcomer(Call::ValidFor(most), &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
+        assert_eq!(schedule.due(), now);
+    }
+
+    #[test]
+    fn own_attempt_answers_a_wish() {
+        let start = Instant::now();
+        for call in [Call::Refresh, Call::ValidFor(secs(900))] {
+            let mut schedule = fresh(start);
+            fail(&mut schedule, Class::Transient, 1, start);
+            let mut caller = joined(call, start, &schedule);
+            let waits = Verdict::Wait(Some(start + LIMIT));
+            assert_eq!(verdict(&mut caller, &mut schedule, start), waits, "an error of the same moment, of another");
+            assert_eq!(verdict(&mut caller, &mut schedule, start + LIMIT - MS), waits);
+            assert_eq!(verdict(&mut caller, &mut schedule, start + LIMIT), Verdict::TimedOut);
+            fail(&mut schedule, Class::Transient, 1, start + secs(5));
+            assert_eq!(verdict(&mut caller, &mut schedule, start + secs(5)), Verdict::LastError);
+        }
+    }
+
+    #[test]
+    fn wish_beyond_throttling_ends_at_once() {
+        let now = Instant::now();
+        for (asked, expected) in [(29, Verdict::Wait(Some(now + LIMIT))), (30, Verdict::TimedOut)] {
+            let mut schedule = fresh(now);
+            schedule.failed(Class::Throttled, Some(secs(asked)), now, 0.0);
+            assert_eq!(schedule.due(), now + secs(asked));
+            assert_eq!(newcomer(Call::Refresh, &mut schedule, now), expected);
+        }
+    }
+
+    #[test]
+    fn denial_is_handed_out_for_thirty_seconds() {
+        let start = Instant::now();
+        let mut schedule = empty(start);
+        schedule.failed(Class::Config, Some(secs(60)), start, 0.0);
+        let mut first = joined(Call::Credentials, start, &schedule);
+        for now in [start, start + secs(30) - MS] {
+            assert_eq!(verdict(&mut first, &mut schedule, now), Verdict::LastError);
+            assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::LastError);
+            assert_eq!(newcomer(Call::Ready, &mut schedule, now), Verdict::LastError);
+        }
+        let now = start + secs(30);
+        assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
+    }
+
+    #[test]
+    fn denial_from_before_answers_no_wish() {
+        let start = Instant::now();
+        let mut schedule = empty(start);
+        let mut before = joined(Call::Refresh, start, &schedule);
+        fail(&mut schedule, Class::Config, 1, start + secs(1));
+        let now = start + secs(1) + MS;
+        assert_eq!(verdict(&mut before, &mut schedule, now), Verdict::LastError);
+        assert_eq!(newcomer(Call::Refresh, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
+    }
+
+    #[test]
+    fn denial_that_stands_no_more_is_tried_again() {
+        let start = Instant::now();
+        let mut schedule = empty(start);
+        let mut before = joined(Call::Credentials, start, &schedule);
+        fail(&mut schedule, Class::Config, 1, start);
+        let now = start + secs(2);
+        assert_eq!(verdict(&mut before, &mut schedule, now), Verdict::LastError, "its own attempt");
+        assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
+    }
+
+    #[test]
+    fn callers_share_the_time_of_attempts() {
+        let start = Instant::now();
+        let (mut schedule, end) = (empty(start), start + LIMIT);
+        for now in [start, end - MS] {
+            assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::Wait(Some(end)));
+        }
+        fail(&mut schedule, Class::Transient, 1, end - secs(1));
+        assert_eq!(newcomer(Call::Credentials, &mut schedule, end - MS), Verdict::Wait(Some(end)));
+        for now in [end, end + MS] {
+            assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::LastError);
+            assert_eq!(newcomer(Call::Ready, &mut schedule, now), Verdict::Wait(None), "it has no limit");
+        }
+    }
+
+    #[test]
+    fn caller_without_error_waits_its_own_time() {
+        let start = Instant::now();
+        let mut schedule = empty(start);
+        let mut caller = joined(Call::Credentials, start + secs(10), &schedule);
+        let end = start + secs(40);
+        for now in [start + LIMIT, end - MS] {
+            assert_eq!(verdict(&mut caller, &mut schedule, now), Verdict::Wait(Some(end)));
+        }
+        for now in [end, end + MS] {
+            assert_eq!(verdict(&mut caller, &mut schedule, now), Verdict::TimedOut);
+        }
+    }
+
+    #[test]
+    fn caller_beyond_throttling_ends_at_once() {
+        let start = Instant::now();
+        let now = start + secs(30);
+        for (asked, expected) in [(59, Verdict::Wait(Some(now + LIMIT))), (60, Verdict::TimedOut)] {
+            let mut schedule = empty(start);
+            schedule.failed(Class::Throttled, Some(secs(asked)), start, 0.0);
+            assert_eq!(schedule.due(), start + secs(asked));
+            assert_eq!(newcomer(Call::Credentials, &mut schedule, now), expected);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The situations of AWS's coming cross-SDK refresh behaviour, and what a caller gets here. Where we differ, the row says
+//! why. "At once" means that no time passes for the caller.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::rig::{HOUR, Reply, Rig, seconds};
+use crate::error::ErrorKind;
+use crate::refresh::Class;
+
+#[derive(Clone, Copy, Debug)]
+enum When {
+    /// No credentials as yet.
+    Never,
+    /// 700 s left of an hour: AWS's advisory window.
+    Advisory,
+    /// 30 s left: AWS's mandatory window, where its callers wait.
+    Mandatory,
+    /// Ended a second ago.
+    Expired,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Gets {
+    /// The credentials of before, at once.
+    Old,
+    /// New ones, at once: they were renewed beside the requests.
+    New,
+    /// The first ones, as soon as they come.
+    First,
+    /// An error at once.
+    Error(ErrorKind),
+    /// An error when the wait is over, 30 s after the flight began.
+    LateError(ErrorKind),
+}
+
+fn rows() -> Vec<(When, Reply, Gets, &'static str)> {
+    use ErrorKind::{RoleDenied, ServiceUnavailable, Throttled, TimedOut, Unexpected};
+    use Gets::{Error, First, LateError, New, Old};
+    use When::{Advisory, Expired, Mandatory, Never};
+    let grant = || Reply::Grant(HOUR);
+    let fails = Reply::Fail;
+    vec![
+        (Never, grant(), First, "the same, and 50 callers cost one call where AWS's cost 50"),
+        (Never, fails(Class::Transient), LateError(ServiceUnavailable), "an outage is waited for, not handed out"),
+        (Never, fails(Class::Throttled), LateError(Throttled), "as above"),
+        (Never, fails(Class::Config), Error(RoleDenied), "the same"),
+        (Never, Reply::Expired, LateError(Unexpected), "AWS compares with the local clock and fails if that is wrong"),
+        (Never, Reply::Hang, LateError(TimedOut), "AWS's load dies with the request's own timeout"),
+        (Advisory, grant(), New, "AWS lets one request wait for the exchange; here none does"),
+        (Advisory, fails(Class::Transient), Old, "the same, but tried again in seconds, not in 300 s to 600 s"),
+        (Advisory, fails(Class::Throttled), Old, "the same"),
+        (Advisory, fails(Class::Config), Old, "AWS raises, and so withholds credentials that are valid: P2"),
+        (Advisory, Reply::Expired, Old, "the same"),
+        (Advisory, Reply::Hang, Old, "AWS lets one request hang with it: P1"),
+        (Mandatory, grant(), New, "AWS lets all requests wait"),
+        (Mandatory, fails(Class::Transient), Old, "AWS lets all requests wait first: P1"),
+        (Mandatory, fails(Class::Throttled), Old, "as above"),
+        (Mandatory, fails(Class::Config), Old, "AWS raises: P2"),
+        (Mandatory, Reply::Expired, Old, "the same"),
+        (Mandatory, Reply::Hang, Old, "AWS lets all requests hang with it: P1"),
+        (Expired, grant(), New, "the same"),
+        (
+            Expired,
+            fails(Class::Transient),
+            LateError(ServiceUnavailable),
+            "AWS serves what services refuse; see ExpiredPolicy",
+        ),
+        (Expired, fails(Class::Throttled), LateError(Throttled), "as above"),
+        (Expired, fails(Class::Config), Error(RoleDenied), "the same"),
+        (Expired, Reply::Expired, LateError(Unexpected), "AWS serves what it has"),
+        (Expired, Reply::Hang, LateError(TimedOut), "as above"),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn situations_of_the_coming_behaviour_end_well() {
+    for (when, reply, expected, why) in rows() {
+        let rig = Rig::new(reply.clone());
+        let passes = match when {
+            When::Never => None,
+            When::Advisory => Some(seconds(2900)),
+            When::Mandatory => Some(seconds(3570)),
+            When::Expired => Some(seconds(3601)),
+        };
+        if let Some(passes) = passes {
+            rig.source.then(Reply::Grant(HOUR));
+            rig.engine.credentials().await.unwrap();
+            sleep(passes).await;
+        }
+        let asked = Instant::now();
+        let outcome = rig.engine.credentials().await;
+        let waited = asked.elapsed();
+        let gets = match outcome {
+            Ok(credentials) if passes.is_none() => {
+                assert_eq!(credentials.access_key_id(), "KEY1");
+                Gets::First
+            }
+            Ok(credentials) if credentials.access_key_id() == "KEY1" => Gets::Old,
+            Ok(_) => Gets::New,
+            Err(error) if waited < seconds(20) => Gets::Error(error.kind()),
+            Err(error) => Gets::LateError(error.kind()),
+        };
+        assert_eq!(gets, expected, "{when:?}, {reply:?} ({why})");
+        match gets {
+            Gets::Old | Gets::New => assert_eq!(waited, Duration::ZERO, "{when:?}, {reply:?}"),
+            Gets::LateError(_) => assert!(waited <= seconds(31), "{when:?}, {reply:?}: {waited:?}"),
+            _ => assert!(waited <= seconds(1), "{when:?}, {reply:?}: {waited:?}"),
+        }
+    }
+}

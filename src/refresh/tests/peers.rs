@@ -1,0 +1,194 @@
+//! Three providers in a world of seconds: this crate's schedule as it is, and two peers as models of their sources.
+//!
+//! `LazyCache`, the SDK's default: it refreshes 5 s to 10 s before the expiry and drops what it has before it loads. AWS's
+//! coming cross-SDK behaviour: it refreshes 5, 15 or 60 min before the expiry by session length. After a failure it serves
+//! what it has, even expired, and tries again after 300 s to 600 s. An `AccessDenied` it raises at once, and tries again
+//! after 1 s to 5 s. With nothing to serve each request tries again, in both; one load at a time. A load is three tries of
+//! the SDK's client, unless the failure is one that the client does not retry.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::refresh::clock::Session;
+use crate::refresh::schedule::Schedule;
+use crate::refresh::source::{Change, Class};
+
+/// A provider whose exchanges take no time. Its first is due when it starts.
+pub(crate) trait Provider {
+    /// When the next attempt is due, if a request comes at each second.
+    fn due(&self) -> f64;
+    fn succeeded(&mut self, at: f64, random: &mut Rng);
+    fn failed(&mut self, at: f64, random: &mut Rng);
+    /// The fault is over, and what caused it has changed.
+    fn cleared(&mut self, _at: f64) {}
+}
+
+pub(crate) struct Ours {
+    origin: Instant,
+    schedule: Schedule,
+    lifetime: f64,
+    /// Of its failures.
+    class: Class,
+}
+
+impl Ours {
+    pub(crate) fn starting(at: f64, lifetime: f64, class: Class) -> Self {
+        let origin = Instant::now();
+        let starts = origin + Duration::from_secs_f64(at);
+        Self { origin, schedule: Schedule::new(0.60..=0.75, starts), lifetime, class }
+    }
+
+    fn at(&self, seconds: f64) -> Instant {
+        self.origin + Duration::from_secs_f64(seconds)
+    }
+}
+
+impl Provider for Ours {
+    fn due(&self) -> f64 {
+        (self.schedule.due() - self.origin).as_secs_f64()
+    }
+
+    fn succeeded(&mut self, at: f64, random: &mut Rng) {
+        let now = self.at(at);
+        self.schedule.attempt_started(now);
+        let session = Session { since: now, lifetime: Duration::from_secs_f64(self.lifetime), dated: true };
+        self.schedule.succeeded(session, true, random.f64());
+    }
+
+    fn failed(&mut self, at: f64, random: &mut Rng) {
+        let now = self.at(at);
+        let expires = at + self.schedule.remaining(now).as_secs_f64();
+        self.schedule.attempt_started(now);
+        self.schedule.failed(self.class, None, now, random.f64());
+        // The requests of each second until the next attempt, once nothing is usable.
+        let mut request = expires.ceil();
+        while request < self.due() {
+            self.schedule.caller_waits(self.at(request));
+            request += 1.0;
+        }
+    }
+
+    fn cleared(&mut self, at: f64) {
+        if self.class == Class::Blocked {
+            let now = self.at(at);
+            self.schedule.changed(Change::Content, !self.schedule.valid(now), now, 1.0);
+        }
+    }
+}
+
+/// The SDK's STS client: three tries a load, full jitter from 1 s on, and a quota of retries. Where answers come at once a
+/// load ends before its time limit of 5 s.
+struct Client {
+    /// It retries failures of this class.
+    retries: bool,
+    tried: i32,
+    quota: u32,
+}
+
+impl Client {
+    const QUOTA: u32 = 500;
+    const COST: u32 = 5;
+
+    fn new(class: Class) -> Self {
+        Self { retries: matches!(class, Class::Transient | Class::Throttled), tried: 0, quota: Self::QUOTA }
+    }
+
+    fn succeeded(&mut self) {
+        if std::mem::take(&mut self.tried) > 0 {
+            self.quota = (self.quota + Self::COST).min(Self::QUOTA);
+        }
+    }
+
+    /// The wait before the next try, unless the load has failed.
+    fn failed(&mut self, random: &mut Rng) -> Option<f64> {
+        if !self.retries || self.tried == 2 || self.quota < Self::COST {
+            self.tried = 0;
+            return None;
+        }
+        self.quota -= Self::COST;
+        self.tried += 1;
+        Some(random.f64() * 2.0_f64.powi(self.tried - 1).min(20.0))
+    }
+}
+
+pub(crate) struct Lazy {
+    due: f64,
+    starts: f64,
+    lifetime: f64,
+    client: Client,
+}
+
+impl Lazy {
+    pub(crate) fn starting(at: f64, lifetime: f64, class: Class) -> Self {
+        Self { due: at, starts: at, lifetime, client: Client::new(class) }
+    }
+}
+
+impl Provider for Lazy {
+    fn due(&self) -> f64 {
+        self.due
+    }
+
+    fn succeeded(&mut self, at: f64, random: &mut Rng) {
+        self.client.succeeded();
+        self.due = at + self.lifetime - 10.0 + 5.0 * random.f64();
+    }
+
+    fn failed(&mut self, at: f64, random: &mut Rng) {
+        self.due = self.client.failed(random).map_or_else(|| next_request(at, self.starts), |wait| at + wait);
+    }
+}
+
+pub(crate) struct Coming {
+    due: f64,
+    starts: f64,
+    lifetime: f64,
+    /// It has something to serve.
+    serves: bool,
+    /// Its failures are ones that it raises.
+    raises: bool,
+    client: Client,
+}
+
+impl Coming {
+    pub(crate) fn starting(at: f64, lifetime: f64, class: Class) -> Self {
+        let raises = class == Class::Config;
+        Self { due: at, starts: at, lifetime, serves: false, raises, client: Client::new(class) }
+    }
+}
+
+impl Provider for Coming {
+    fn due(&self) -> f64 {
+        self.due
+    }
+
+    fn succeeded(&mut self, at: f64, _: &mut Rng) {
+        self.client.succeeded();
+        self.serves = true;
+        self.due = at + self.lifetime - advisory_window(self.lifetime);
+    }
+
+    fn failed(&mut self, at: f64, random: &mut Rng) {
+        self.due = match self.client.failed(random) {
+            Some(wait) => at + wait,
+            None if self.raises => at + 1.0 + 4.0 * random.f64(),
+            None if self.serves => at + 300.0 + 300.0 * random.f64(),
+            None => next_request(at, self.starts),
+        }
+    }
+}
+
+/// Of requests that come once a second.
+fn next_request(at: f64, starts: f64) -> f64 {
+    starts + (at - starts).floor() + 1.0
+}
+
+pub(crate) fn advisory_window(lifetime: f64) -> f64 {
+    match lifetime {
+        ..=1200.0 => 300.0,
+        ..5400.0 => 900.0,
+        _ => 3600.0,
+    }
+}

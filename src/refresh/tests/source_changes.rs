@@ -1,0 +1,83 @@
+//! A change of what an exchange rests on.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::rig::{HOUR, Reply, Rig, seconds};
+use crate::refresh::{Change, Class};
+
+#[tokio::test(start_paused = true)]
+async fn blocked_exchange_waits_for_a_change() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.source.then(Reply::Fail(Class::Blocked));
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.credentials().await });
+    rig.pass(seconds(14)).await;
+    assert_eq!(rig.source.calls(), 1, "nothing is sent while nothing changes");
+    let before = Instant::now();
+    rig.source.change(Change::Content);
+    assert_eq!(caller.await.unwrap().unwrap().access_key_id(), "KEY1");
+    assert!(before.elapsed() < Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocked_exchange_is_probed_each_minute() {
+    let rig = Rig::new(Reply::Fail(Class::Blocked));
+    rig.engine.credentials().await.unwrap_err();
+    rig.pass(seconds(600)).await;
+    assert!((11..=21).contains(&rig.source.calls()), "{}", rig.source.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_of_blocked_exchange_causes_a_probe() {
+    let rig = Rig::new(Reply::Fail(Class::Blocked));
+    rig.engine.credentials().await.unwrap_err();
+    let calls = rig.source.calls();
+    for _ in 0..600 {
+        let before = Instant::now();
+        rig.engine.credentials().await.unwrap_err();
+        assert_eq!(before.elapsed(), Duration::ZERO, "the last error is young enough");
+        rig.pass(seconds(1)).await;
+    }
+    for pair in rig.source.call_times()[calls - 1..].windows(2) {
+        assert!((15.0..=30.1).contains(&(pair[1] - pair[0]).as_secs_f64()), "{:?}", pair[1] - pair[0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn restless_source_is_no_storm() {
+    let rig = Rig::new(Reply::Fail(Class::Blocked));
+    rig.engine.credentials().await.unwrap_err();
+    let calls = rig.source.calls();
+    for _ in 0..1000 {
+        rig.source.change(Change::Content);
+        rig.pass(Duration::from_millis(10)).await;
+    }
+    assert!(rig.source.calls() - calls <= 12, "{}", rig.source.calls() - calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotation_alone_causes_no_exchange() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.source.change(Change::Content);
+    rig.pass(seconds(600)).await;
+    assert_eq!(rig.source.calls(), 1);
+    rig.source.change(Change::Identity);
+    rig.pass(seconds(3)).await;
+    assert_eq!(rig.source.calls(), 2, "somebody else's token is another matter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotation_ends_a_failing_state() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Config));
+    rig.engine.credentials().await.unwrap();
+    while rig.source.calls() < 2 {
+        rig.pass(seconds(1)).await;
+    }
+    rig.source.change(Change::Content);
+    rig.pass(seconds(3)).await;
+    assert_eq!(rig.key().as_deref(), Some("KEY2"));
+}

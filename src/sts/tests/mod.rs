@@ -1,4 +1,0 @@
-//! What is read from answers, and what standbys are good for.
-
-mod answers;
-mod outage;
