@@ -1,16 +1,16 @@
 //! The engine: keeps the credentials of one source fresh, so that a request reads them without waiting.
 //!
-//! The engine knows neither tokens nor STS. Of this crate it imports `error` alone. It keeps these invariants, and the file
-//! that keeps an invariant explains it:
+//! The engine knows neither tokens nor STS. It imports only `error` from this crate. It keeps these invariants. The file that
+//! keeps an invariant explains it:
 //!
-//! - **A. A read of valid credentials takes no lock and writes to no shared memory.** [`snapshot`]
+//! - **A. A read of valid credentials takes no lock, and busy threads rarely share its reference count.** [`snapshot`]
 //! - **B. The snapshot follows the state.** One function publishes, before the state's lock is released. [`state`]
 //! - **C. A provider has one task, and its end closes the provider.** [`task`]
 //! - **D. A caller never owns an exchange.** Callers share its outcome; a caller who gives up cancels nothing. [`callers`]
 //! - **E. The task wakes all callers**, for news and for their deadlines. [`callers`]
 //! - **F. The last handle ends the task.** The task holds no handle. [`supervisor`]
 //! - **G. Decisions are pure functions** of state, time and a random number. [`schedule`]
-//! - **H. Foreign code runs without our locks, and its panic costs one attempt.** [`panics`]
+//! - **H. Foreign code runs without our locks, and its panic costs one attempt or a pause.** [`panics`]
 
 mod backoff;
 mod callers;

@@ -143,7 +143,7 @@ fn grains(text: &str) -> Vec<(Range<usize>, u128)> {
 
 /// Places where a secret is usually written: after `Bearer`, `password=` or `"token":`, and before the `@` of a URL.
 fn labelled(text: &str) -> Vec<Range<usize>> {
-    // Of the same length, so that a place in the one is a place in the other.
+    // ASCII only, so that both texts have the same length and places.
     let lower = text.to_ascii_lowercase();
     let value = |start: usize, ends: &[char]| {
         let rest = &text[start..];
@@ -155,7 +155,7 @@ fn labelled(text: &str) -> Vec<Range<usize>> {
             lower.match_indices(scheme).map(|(at, _)| value(at + scheme.len(), &['"', '\'', '<', ',', ';', '&', ')'])),
         );
     }
-    // Words of a sentence are no keys.
+    // After `bearer` or `basic` in a sentence comes a plain word, which is no key.
     let odd = |byte: u8| !byte.is_ascii_lowercase() && !matches!(byte, b'.' | b':' | b'-');
     found.retain(|given| text[given.clone()].bytes().skip(1).any(odd));
     for label in ["password", "passwd", "secret", "token", "accesskey", "access_key", "apikey", "api_key"] {
@@ -194,9 +194,9 @@ fn by_form(text: &str) -> Vec<Range<usize>> {
                 at += word.len() + 1;
             }
         }
-        // A part that is too short to be redacted continues a token nevertheless.
+        // The next part belongs to the token even if this one is too short to be redacted.
         let in_token = of_token || found.last().is_some_and(|last| last.end == end);
-        // The parts of a JWT after the first one, and of a Vault token.
+        // A dot joins the parts of a JWT, and the two parts of a Vault token.
         of_token = between == "." && (in_token || VAULT.iter().any(|name| path.ends_with(name)));
         wrapped = in_token && between.contains('\n') && between.trim().is_empty();
         start = end + between.len();
@@ -215,7 +215,7 @@ fn in_path(c: char) -> bool {
 
 /// `word` has no slash. `of_token`: the word continues a token.
 fn is_secret(word: &str, of_token: bool) -> bool {
-    // `{"` in base64. Within a word, as in `token-eyJ…`, it may be a coincidence, unless the word is long.
+    // `eyJ` is `{"` in base64. Inside a short word, as in `apiKeyJson`, it is a coincidence.
     let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
     let issued = word.len() >= 20 && PREFIXES.iter().any(|prefix| word.contains(prefix));
     word.len() > LONGEST_NAME && !is_name(word) || word.len() >= 8 && (jwt || of_token) || issued
@@ -251,7 +251,7 @@ fn changes(letters: &[u8]) -> (usize, usize) {
 fn one_line(text: &str) -> String {
     let mut marks = 0;
     let visible = |c: char| {
-        // `Debug` escapes what has no shape of its own: controls, formats, and marks on the letter before.
+        // `Debug` escapes characters without a shape of their own: controls, formats, and marks on the letter before.
         let shaped = c.is_ascii_graphic() || c.is_alphanumeric() && c.escape_debug().len() == 1;
         marks = if shaped { 0 } else { marks + 1 };
         if (shaped || c.is_alphanumeric() && marks <= MOST_MARKS) && !BLANK.contains(&c) { c } else { ' ' }

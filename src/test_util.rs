@@ -1,30 +1,40 @@
-//! AWS and a cluster on loopback, to test a service against.
+//! A test kit: AWS and a Kubernetes cluster on loopback, to test your own service against.
 //!
-//! Everything is real but the cloud: HTTP over loopback sockets, signed tokens, an STS that checks them against the
-//! issuer's published keys and refuses in AWS's own words, and signatures that are checked. So a service can be tested
-//! from the token to the signed request, with its failures. Nothing leaves loopback, whatever proxy variables say.
+//! [`TestAws`] starts all of it in one call:
 //!
-//! | you want | use |
+//! - [`OidcIssuer`] is the cluster's issuer. It signs service-account tokens and publishes its keys.
+//! - [`ProjectedVolume`] is the pod's volume. It holds the token, and replaces it as the kubelet does.
+//! - [`MockSts`] is AWS STS. It checks tokens against the issuer's published keys, gives credentials, and refuses bad
+//!   requests with the codes, statuses and messages of AWS.
+//! - [`MockSts::verify`] tells your own fake of S3 or SQS who signed a request.
+//!
+//! HTTP, tokens and signatures are real. So a test covers your service from the token to the signed request. Nothing leaves
+//! loopback, also when proxy variables are set.
+//!
+//! # What to use for which test
+//!
+//! | to test | use |
 //! |---|---|
-//! | all of it in one call | [`TestAws`] |
-//! | the kubelet: a new token, an expired one, one of another service account | [`TestAws::rotate`], [`TestAws::rotate_to`] with a [`TokenSpec`] |
-//! | an outage, throttling, a refusal | [`MockSts::fail_next`], [`MockSts::set_fault`] with a [`Fault`] |
+//! | the usual case | [`TestAws::start`], [`TestAws::builder`] |
+//! | a new token | [`TestAws::rotate`] |
+//! | an expired token, or the token of another service account | [`TestAws::rotate_to`] with a [`TokenSpec`] |
+//! | an outage, throttling, a refusal, a broken connection | [`MockSts::set_fault`] or [`MockSts::fail_next`] with a [`Fault`] |
 //! | a slow STS | [`MockSts::set_latency`] |
-//! | sessions of seconds | [`MockSts::set_session_length`] |
-//! | an STS whose clock is wrong | [`MockSts::set_clock_offset`] |
-//! | a trust policy that changes | [`MockSts::set_role`] with a [`TrustedRole`] |
-//! | a role that is assumed with another's credentials | [`MockStsBuilder::assumable_role`] with an [`AssumableRole`] |
+//! | several refreshes within seconds | [`MockSts::set_session_length`] |
+//! | clock skew between AWS and the pod | [`MockSts::set_clock_offset`] |
+//! | a changed trust policy | [`MockSts::set_role`] with a [`TrustedRole`] |
+//! | a chained role | [`MockStsBuilder::assumable_role`] with an [`AssumableRole`] |
 //! | a second region | [`MockSts::another_region`] |
-//! | a session that is revoked | [`MockSts::reject_key`] |
-//! | what STS was asked | [`MockSts::calls`], [`MockSts::wait_for_calls`] |
-//! | who signed a request to your own fake service | [`MockSts::verify`] |
-//! | a new signing key, an issuer that is away | [`OidcIssuer::rotate_key`], [`OidcIssuer::set_available`] |
-//! | a token file without the rest | [`ProjectedVolume`] |
+//! | a revoked session | [`MockSts::reject_key`] |
+//! | the requests that STS received | [`MockSts::calls`], [`MockSts::wait_for_calls`] |
+//! | the signer of a request to your own fake | [`MockSts::verify`] |
+//! | a new signing key, or an issuer that is down | [`OidcIssuer::rotate_key`], [`OidcIssuer::set_available`] |
+//! | a token file alone | [`ProjectedVolume`] |
 //!
 //! # A complete test
 //!
-//! The service has one handler, which stores a receipt in S3. Its test has a fake S3 of 15 lines. The fake asks the kit
-//! who signed each request.
+//! The service has one handler, which stores a receipt in S3. Its test has a fake S3 of 15 lines. The fake asks the kit who
+//! signed each request.
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -35,8 +45,9 @@
 //!
 //! # Limits
 //!
-//! The kit's sockets want real time: do not use it under a paused Tokio clock. [`MockSts::set_session_length`] makes time
-//! short instead. [`TestAws`] and [`ProjectedVolume`] are for Unix: they need symbolic links.
+//! - The kit uses real sockets, so that it does not work under a paused Tokio clock. Use short sessions instead:
+//!   [`MockSts::set_session_length`].
+//! - [`TestAws`] and [`ProjectedVolume`] exist on Unix only, because they need symbolic links.
 
 mod http_client;
 mod http_server;

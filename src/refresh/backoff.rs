@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use Class::{Blocked, Config, Lagging, Throttled, Transient};
 
-    /// As near to 1 as `[0, 1)` comes.
+    /// The largest number in `[0, 1)`, nearly.
     const TOP: f64 = 0.999_999_999;
 
     fn failed(class: Class, before: u32) -> FailedAttempt {
@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    /// The least and the longest delay, in ms.
+    /// The shortest and the longest delay, in milliseconds.
     fn range(attempt: FailedAttempt, delay: impl Fn(&FailedAttempt) -> Duration) -> (u128, u128) {
         let at = |random| (delay(&FailedAttempt { random, ..attempt }) + Duration::from_micros(500)).as_millis();
         (at(0.0), at(TOP))
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_the_least_wait() {
+    fn retry_after_is_the_shortest_delay() {
         for class in [Transient, Throttled, Config, Blocked, Lagging] {
             let rows = [
                 // remaining, asked (in s), delay (in ms)

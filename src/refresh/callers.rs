@@ -78,7 +78,7 @@ impl<'a> Waiting<'a> {
         waiting
     }
 
-    /// What the caller gets. `None`: it waits on.
+    /// The caller's credentials or error. `None`: it goes on waiting.
     fn outcome<T>(
         &mut self,
         take: impl Fn(&Snapshot) -> T,
@@ -266,7 +266,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// An attempt started at `now`; there are no credentials.
+    /// A schedule without credentials, with an attempt that started at `now`.
     fn empty(now: Instant) -> Schedule {
         let mut schedule = Schedule::new(0.60..=0.75, now);
         schedule.attempt_started(now);
@@ -279,7 +279,7 @@ mod tests {
         schedule
     }
 
-    /// As often as given the class failed, last at `now`, the longest delay drawn.
+    /// Fails this many times at `now`, each with the longest retry delay.
     fn fail(schedule: &mut Schedule, class: Class, times: u32, now: Instant) {
         for _ in 0..times {
             schedule.failed(class, None, now, 0.999_999_999);
@@ -294,18 +294,18 @@ mod tests {
         caller.verdict(schedule, LIMIT, now, 0.0)
     }
 
-    /// The verdict over one who comes at `now`.
+    /// The verdict for a caller who comes at `now`.
     fn newcomer(call: Call, schedule: &mut Schedule, now: Instant) -> Verdict {
         verdict(&mut joined(call, now, schedule), schedule, now)
     }
 
     #[test]
-    fn credentials_meet_a_need_until_they_end() {
+    fn credentials_serve_a_call_until_they_expire() {
         let now = Instant::now();
         let (schedule, deadline) = (fresh(now), now + LIFETIME);
         let served =
             |call, attempt, now| Caller { call, joined: now, attempt, asked: false }.served(deadline, &schedule, now);
-        assert!(served(Call::Credentials, 9, deadline + secs(1)), "whoever serves expired ones has checked that");
+        assert!(served(Call::Credentials, 9, deadline + secs(1)), "the policy decides about expired credentials");
         for call in [Call::Ready, Call::Refresh, Call::ValidFor(Duration::ZERO)] {
             assert!(served(call, 1, deadline - MS), "{call:?}");
             assert!(!served(call, 1, deadline), "{call:?}");
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn last_failuretempt_gives_nothing_newer() {
+    fn failed_attempt_gives_nothing_newer() {
         let now = Instant::now();
         let mut schedule = fresh(now);
         fail(&mut schedule, Class::Transient, 1, now);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn wish_is_heard_once() {
+    fn refresh_call_is_heard_once() {
         let start = Instant::now();
         let now = start + secs(100);
         for (mut schedule, later) in [(fresh(start), secs(500)), (outage(start, now), secs(8))] {
@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    /// With nothing valid, an outage since `start` that has just been seen again.
+    /// An outage since `start` with nothing valid, whose last attempt failed at `now`.
     fn outage(start: Instant, now: Instant) -> Schedule {
         let mut schedule = empty(start);
         fail(&mut schedule, Class::Config, 1, start);
@@ -359,27 +359,27 @@ mod tests {
     }
 
     #[test]
-    fn nine_tenths_of_a_lifetime_can_be_had() {
+    fn nine_tenths_of_a_lifetime_are_possible() {
         let start = Instant::now();
         let now = start + secs(200);
         let most = secs(900);
         let mut schedule = fresh(start);
         let verdict = newcomer(Call::ValidFor(most + MS), &mut schedule, now);
         assert_eq!(verdict, Verdict::NeverThatLong { at_least: most + MS, lifetime: LIFETIME, most });
-        assert_eq!(schedule.due(), start + secs(600), "no attempt is made for it");
+        assert_eq!(schedule.due(), start + secs(600), "it causes no attempt");
         assert_eq!(newcomer(Call::ValidFor(most), &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
         assert_eq!(schedule.due(), now);
     }
 
     #[test]
-    fn own_attempt_answers_a_wish() {
+    fn own_attempt_answers_a_call() {
         let start = Instant::now();
         for call in [Call::Refresh, Call::ValidFor(secs(900))] {
             let mut schedule = fresh(start);
             fail(&mut schedule, Class::Transient, 1, start);
             let mut caller = joined(call, start, &schedule);
             let waits = Verdict::Wait(Some(start + LIMIT));
-            assert_eq!(verdict(&mut caller, &mut schedule, start), waits, "an error of the same moment, of another");
+            assert_eq!(verdict(&mut caller, &mut schedule, start), waits, "the error is of an earlier attempt");
             assert_eq!(verdict(&mut caller, &mut schedule, start + LIMIT - MS), waits);
             assert_eq!(verdict(&mut caller, &mut schedule, start + LIMIT), Verdict::TimedOut);
             fail(&mut schedule, Class::Transient, 1, start + secs(5));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn wish_beyond_throttling_ends_at_once() {
+    fn call_that_throttling_outlasts_ends_at_once() {
         let now = Instant::now();
         for (asked, expected) in [(29, Verdict::Wait(Some(now + LIMIT))), (30, Verdict::TimedOut)] {
             let mut schedule = fresh(now);
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn denial_is_handed_out_for_thirty_seconds() {
+    fn denial_is_returned_for_thirty_seconds() {
         let start = Instant::now();
         let mut schedule = empty(start);
         schedule.failed(Class::Config, Some(secs(60)), start, 0.0);
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn denial_from_before_answers_no_wish() {
+    fn older_denial_does_not_answer_refresh() {
         let start = Instant::now();
         let mut schedule = empty(start);
         let mut before = joined(Call::Refresh, start, &schedule);
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn denial_that_stands_no_more_is_tried_again() {
+    fn old_denial_is_tried_again() {
         let start = Instant::now();
         let mut schedule = empty(start);
         let mut before = joined(Call::Credentials, start, &schedule);
@@ -446,7 +446,7 @@ mod tests {
         assert_eq!(newcomer(Call::Credentials, &mut schedule, end - MS), Verdict::Wait(Some(end)));
         for now in [end, end + MS] {
             assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::LastError);
-            assert_eq!(newcomer(Call::Ready, &mut schedule, now), Verdict::Wait(None), "it has no limit");
+            assert_eq!(newcomer(Call::Ready, &mut schedule, now), Verdict::Wait(None), "ready() has no limit");
         }
     }
 
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn caller_beyond_throttling_ends_at_once() {
+    fn caller_that_throttling_outlasts_ends_at_once() {
         let start = Instant::now();
         let now = start + secs(30);
         for (asked, expected) in [(59, Verdict::Wait(Some(now + LIMIT))), (60, Verdict::TimedOut)] {

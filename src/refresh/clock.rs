@@ -64,7 +64,7 @@ pub(crate) struct ClockReading {
 }
 
 impl ClockReading {
-    /// What the wall clock shows at `then`, if nobody sets it.
+    /// The wall clock at `then`, if nobody sets it.
     pub(crate) fn wall_at(&self, then: Instant) -> SystemTime {
         let shown = match then.checked_duration_since(self.mono) {
             Some(ahead) => self.wall.checked_add(ahead),
@@ -83,9 +83,9 @@ impl ClockReading {
 
     /// Start of a session, requested at `sent`, on the present monotonic clock.
     ///
-    /// A `date` shows the beginning of a second, and services count a session from there. If the request was sent in that
-    /// second of the local clock, the session began before the request, by the part of the second that had passed. If the
-    /// local clock shows another second, it cannot tell.
+    /// A `date` shows the beginning of a second, and services count a session from there. The request may have been sent in
+    /// that second of the local clock. Then the session began before the request, by the part of the second that had passed.
+    /// If the local clock shows another second, it cannot tell.
     fn session_start(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
         let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
         let asked = self.mono_of(sent);

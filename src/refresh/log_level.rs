@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::source::Class;
 use crate::error::ErrorKind;
 
-/// What the log has told since the last success.
+/// The failures that the log has told since the last success.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
     /// Failures by kind and class. Alternating kinds do not reset each other's counters.
@@ -64,16 +64,16 @@ mod tests {
     const DEBUG: bool = false;
 
     #[test]
-    fn three_failures_that_are_alike_are_loud_and_the_next_ones_quiet() {
+    fn first_three_failures_of_a_kind_warn() {
         let mut story = Story::new();
         assert_eq!(story.outages(6), [WARN, WARN, WARN, DEBUG, DEBUG, DEBUG]);
-        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), WARN, "another sort is news");
-        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), WARN, "of another consequence, too");
-        assert_eq!(story.outages(1), [DEBUG], "the first sort is not");
+        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), WARN, "another kind warns");
+        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), WARN, "another class warns, too");
+        assert_eq!(story.outages(1), [DEBUG], "the first kind does not");
     }
 
     #[test]
-    fn sorts_that_take_turns_fall_silent() {
+    fn alternating_kinds_stop_warning() {
         let mut story = Story::new();
         let told = (0..20).map(|turn| {
             let kind = if turn % 2 == 0 { ErrorKind::TimedOut } else { ErrorKind::ServiceUnavailable };
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mark_of_the_remaining_validity_is_loud_once() {
+    fn each_mark_of_the_remaining_time_warns_once() {
         let mut story = Story::new();
         story.outages(5);
         let told = [51, 50, 49, 26, 25, 24, 11, 10, 9, 0, 0].map(|percent| story.outage_at(percent));
@@ -91,23 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn several_marks_passed_at_once_are_told_together() {
+    fn marks_passed_together_warn_once() {
         let mut story = Story::new();
         story.outages(5);
         assert_eq!([story.outage_at(5), story.outage_at(4)], [WARN, DEBUG]);
     }
 
     #[test]
-    fn without_credentials_there_are_no_marks() {
+    fn no_marks_before_the_first_credentials() {
         let mut story = Story::new();
         let mut fail = || story.log.warns(ErrorKind::TimedOut, Class::Transient, None, story.now);
         assert_eq!([fail(), fail(), fail(), fail()], [WARN, WARN, WARN, DEBUG]);
     }
 
     #[test]
-    fn a_success_says_how_long_it_took_and_starts_anew() {
+    fn success_ends_the_run_of_failures() {
         let mut story = Story::new();
-        assert_eq!(story.log.succeeded(story.now), None, "nothing had failed");
+        assert_eq!(story.log.succeeded(story.now), None, "no failure yet");
         story.outages(4);
         story.now += Duration::from_secs(90);
         assert_eq!(story.log.succeeded(story.now), Some(Duration::from_secs(90)));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_is_told_once_until_the_next_success() {
+    fn expiry_is_told_once_until_next_success() {
         let mut story = Story::new();
         assert_eq!([story.log.tells_expiry(), story.log.tells_expiry()], [true, false]);
         story.log.succeeded(story.now);
@@ -123,24 +123,24 @@ mod tests {
     }
 
     proptest! {
-        /// However long and mixed a run of failures is, it stays short in the log, and no news is kept back.
+        /// A run of failures warns a bounded number of times, and each new kind warns.
         #[test]
-        fn a_run_of_failures_is_loud_a_bounded_number_of_times(
+        fn run_of_failures_warns_a_bounded_number_of_times(
             run in prop::collection::vec((0_usize..4, 0_usize..6, 0_u32..=100), 1..200),
         ) {
             const KINDS: [ErrorKind; 4] =
                 [ErrorKind::TimedOut, ErrorKind::ServiceUnavailable, ErrorKind::RoleDenied, ErrorKind::Throttled];
             let mut story = Story::new();
             let mut seen = std::collections::BTreeMap::new();
-            let mut loud = 0;
+            let mut warnings = 0;
             for (kind, class, percent) in run {
                 let told = story.fail(KINDS[kind], Class::ALL[class], percent);
                 let times = seen.entry((kind, class)).or_insert(0);
                 *times += 1;
-                prop_assert!(*times > 3 || told == WARN, "number {} of its sort", times);
-                loud += usize::from(told == WARN);
+                prop_assert!(*times > 3 || told == WARN, "number {} of its kind", times);
+                warnings += usize::from(told == WARN);
             }
-            prop_assert!(loud <= 3 * seen.len() + MARKS.len());
+            prop_assert!(warnings <= 3 * seen.len() + MARKS.len());
         }
     }
 

@@ -1,8 +1,9 @@
 //! Panics of code that is not ours: sources, HTTP clients, observers, subscribers and the user's futures.
 //!
-//! **H. Foreign code runs without our locks, and its panic costs one attempt.** Foreign code may call the provider back;
-//! under a lock that call would wait for itself. A panic that ended the task would end the refresh for good. So each call
-//! of foreign code goes through this file, outside [`SharedState::locked`](super::state::SharedState::locked).
+//! **H. Foreign code runs without our locks, and its panic costs one attempt or a pause.** Foreign code may call the provider
+//! back. Under a lock, that call would wait for itself. So [`SharedState::locked`](super::state::SharedState::locked) calls
+//! no foreign code. A panic that ended the task would end the refresh for good. So the task calls foreign code through
+//! [`caught`] and [`ignored`].
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

@@ -15,15 +15,15 @@ pub(crate) struct Policy {
     pub(crate) expired: ExpiredPolicy,
 }
 
-/// What a caller gets after the credentials have expired because no refresh succeeded.
+/// The answer to a caller after the credentials have expired because no refresh succeeded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ExpiredPolicy {
     /// The caller waits for the attempt under way and gets its error, which names the cause.
     #[default]
     Never,
-    /// The caller gets the expired credentials at once. This ends when a service rejects them, when a failure is neither an
-    /// outage nor throttling, and at the latest min(lifetime, 1 h) after the expiry.
+    /// The caller gets the expired credentials at once, for up to min(lifetime, 1 h) after the expiry. This ends sooner if a
+    /// service rejects them, or if a failure is neither an outage nor throttling.
     ///
     /// Use this only with the [interceptor](crate::BackgroundCredentialsProvider::interceptor): without it the provider
     /// hears of no rejection. With rare exceptions, services reject expired credentials.

@@ -1,7 +1,7 @@
 //! The delay between a service's rejection and the refresh that it causes.
 //!
-//! The first rejection causes a refresh within 5 s. Further ones act 30 s, 60 s, 120 s … after the one before: a key that no
-//! service ever accepts must not cause a storm of exchanges.
+//! The first rejection causes a refresh within 5 s. Further rejections cause one 30 s, 60 s, 120 s … after the one before. So
+//! a key that no service ever accepts causes no storm of exchanges.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::backoff::doubled;
 
+/// The rejections so far.
 #[derive(Debug, Default)]
 pub(super) struct Rejections {
     /// Generations rejected in a row.
@@ -73,7 +74,7 @@ mod tests {
             rejections.attempted_at(at);
             waits.push((at - now).as_secs());
             assert!(rejections.named(generation) && !rejections.named(generation + 1));
-            // Each request hears of it until the next generation is there.
+            // Each request is rejected until the next generation comes.
             while now < at {
                 now = at.min(now + Duration::from_secs(300));
                 rejections.hear(generation, now);

@@ -1,8 +1,8 @@
 //! The time of the next attempt.
 //!
-//! **G. Decisions are pure functions.** This file, `backoff`, `rejections`, `log_level`, and the decisions of `callers` and
-//! `clock` get the time and a random number in `[0, 1)` as arguments. So tests cover each number of the policy in no time,
-//! and a simulation can run days of faults. A decision that read the clock itself could be tested only by waiting.
+//! **G. Decisions are pure functions.** They get the time and a random number in `[0, 1)` as arguments. This holds for this
+//! file, `backoff`, `rejections`, `log_level`, and the decisions of `callers` and `clock`. So tests check each number of the
+//! policy at once, and simulate days of faults. A decision that reads the clock could be tested only by waiting.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -336,7 +336,7 @@ const CLOCK_SPACING: Duration = Duration::from_secs(300);
 mod tests {
     use super::*;
 
-    /// `U(0.5, 1)` at its upper end, as near as `[0, 1)` comes.
+    /// The largest number in `[0, 1)`, nearly.
     const TOP: f64 = 0.999_999_999;
     const HOUR: Duration = secs(3600);
 
@@ -352,7 +352,7 @@ mod tests {
         Session { since, lifetime, dated: true }
     }
 
-    /// With credentials that were got at `now`.
+    /// A schedule with credentials since `now`.
     fn fresh(now: Instant, lifetime: Duration) -> Schedule {
         let mut schedule = schedule(now);
         schedule.attempt_started(now);
@@ -367,7 +367,7 @@ mod tests {
         schedule
     }
 
-    /// In ms, with what floating point lost.
+    /// In milliseconds, rounded.
     fn ms(duration: Duration) -> u128 {
         (duration + Duration::from_micros(500)).as_millis()
     }
@@ -390,7 +390,7 @@ mod tests {
             schedule.attempt_started(now);
             let class = schedule.failed(Class::Lagging, None, now, TOP);
             assert_eq!(class, if attempt <= 3 { Class::Transient } else { Class::Config }, "{attempt}");
-            assert_eq!(schedule.run_started().is_some(), attempt <= 3, "callers get the error of attempt 4");
+            assert_eq!(schedule.run_started().is_some(), attempt <= 3, "callers get the error of the fourth attempt");
             let due = schedule.due();
             schedule.caller_waits(now);
             let on_demand = attempt > 14;
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn outage_of_minutes_is_asked_less() {
+    fn long_outage_causes_fewer_calls() {
         let start = Instant::now();
         let mut schedule = schedule(start);
         schedule.failed(Class::Transient, None, start, TOP);
@@ -456,7 +456,7 @@ mod tests {
         assert!(schedule.denial_stands(now + Duration::from_millis(900)));
         schedule.caller_waits(now + Duration::from_millis(900));
         assert_eq!(ms(schedule.due() - now), 1000);
-        assert_eq!(schedule.run_started(), None, "this caller has its error");
+        assert_eq!(schedule.run_started(), None, "this caller gets the error");
         assert!(!schedule.denial_stands(now + secs(1)));
     }
 
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_asks_for_time_gets_it() {
+    fn retry_after_is_kept() {
         let start = Instant::now();
         for class in [Class::Transient, Class::Throttled, Class::Config, Class::Blocked, Class::Unclear, Class::Lagging]
         {
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn throttled_wait_is_kept() {
+    fn throttled_retry_delay_is_kept() {
         let now = Instant::now();
         let mut schedule = fresh(now, HOUR);
         schedule.failed(Class::Throttled, None, now, TOP);
@@ -514,11 +514,11 @@ mod tests {
         assert_eq!(schedule.due(), due);
         assert!(schedule.throttled(now) && !schedule.throttled(due));
         schedule.changed(Change::Identity, false, now, 0.0);
-        assert!(schedule.due() < due, "another identity is another matter");
+        assert!(schedule.due() < due, "another identity causes an attempt");
     }
 
-    /// When `wish` causes attempts, with a call of it at each second; all fail. In whole seconds.
-    fn wished(schedule: &mut Schedule, start: Instant, wish: impl Fn(&mut Schedule, Instant)) -> Vec<u64> {
+    /// The seconds of the attempts, if `request` is called each second and all attempts fail.
+    fn requested(schedule: &mut Schedule, start: Instant, request: impl Fn(&mut Schedule, Instant)) -> Vec<u64> {
         let mut attempts = Vec::new();
         for second in 0..300 {
             let now = start + secs(second);
@@ -527,13 +527,13 @@ mod tests {
                 schedule.attempt_started(now);
                 schedule.failed(Class::Config, None, now, TOP);
             }
-            wish(schedule, now);
+            request(schedule, now);
         }
         attempts
     }
 
     #[test]
-    fn wishes_in_outage_back_off() {
+    fn requests_in_outage_back_off() {
         let start = Instant::now();
         let expected = [51, 60, 80, 120, 180, 240];
         for longer in [false, true] {
@@ -541,7 +541,7 @@ mod tests {
             for _ in 0..10 {
                 schedule.failed(Class::Config, None, start, TOP);
             }
-            let attempts = wished(&mut schedule, start + secs(50), |schedule, now| {
+            let attempts = requested(&mut schedule, start + secs(50), |schedule, now| {
                 if longer { schedule.longer_requested(now, 0.0) } else { schedule.refresh_requested(now, 0.0) }
             });
             assert_eq!(attempts.iter().map(|second| second + 50).collect::<Vec<_>>()[..6], expected);
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn wish_delay_has_jitter() {
+    fn delay_between_requests_has_jitter() {
         let now = Instant::now();
         let mut schedule = fresh(now, HOUR);
         schedule.longer_requested(now + secs(5), TOP);
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_of_one_moment_count_once() {
+    fn requests_of_one_moment_count_once() {
         let now = Instant::now();
         for mut schedule in [fresh(now, HOUR), failing(now, Class::Config)] {
             for _ in 0..3 {
@@ -568,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn wish_while_well_is_fulfilled_at_once() {
+    fn request_without_failures_acts_at_once() {
         let start = Instant::now();
         let mut schedule = fresh(start, HOUR);
         for second in 1..5 {
@@ -579,7 +579,7 @@ mod tests {
             schedule.succeeded(session(now, HOUR), true, 0.0);
         }
         schedule.longer_requested(start + secs(5), 0.0);
-        assert_eq!(schedule.due(), start + secs(14), "longer ones: 10 s after the last wish");
+        assert_eq!(schedule.due(), start + secs(14), "10 s after the last request");
     }
 
     #[test]

@@ -1,17 +1,23 @@
-//! The published snapshot: each request reads it, each exchange replaces it.
+//! The published snapshot: each request reads it, and each exchange replaces it.
 //!
-//! **A. A read of valid credentials takes no lock and writes to no shared memory.** A lock-free pointer alone does not
-//! achieve that: a clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for
-//! each other. So a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones from one of them. If
-//! a read took a lock, a reader that loses its core would stop the engine thread and all other readers.
+//! **A. A read of valid credentials takes no lock, and busy threads rarely share its reference count.** A reader that loses
+//! its core while it holds a lock would stop the engine thread and all other readers. A lock-free pointer alone is not
+//! enough: a clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for each
+//! other. So a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones one of them.
 //!
-//! The costs are instructions of one read through the SDK's trait, measured by `benches/read_path`. The SDK's default needs
-//! 2,310.
-//! - 478: cloning an `Identity`. With a `RwLock` or a `watch` around it 512, with an arc-swap guard 554. With one thread the
-//!   cell hardly matters. None of these scales: two cores pass the identity's counts to and fro.
-//! - 595: a read here. The guard, the clock (41) and the stripe add to the clone. A read needs the clock, since the engine
-//!   thread may be late, and a forked child has none.
-//! - A copy for each thread would need no guard, but would keep the secrets of dropped providers in idle threads.
+//! `benches/read_path` counts the instructions of one read through the SDK's trait:
+//!
+//! | read | instructions |
+//! |---|---|
+//! | the SDK's default cache | 2,310 |
+//! | clone of an `Identity` alone | 478 |
+//! | the same behind a `RwLock` or a `watch` | 512 |
+//! | the same behind an arc-swap guard | 554 |
+//! | this file: the guard, the clock (41) and the stripe | 595 |
+//!
+//! The middle rows do not scale, since all cores share one reference count. A read needs the clock, since the engine thread
+//! may be late and a forked child has none. A copy for each thread would need no guard, but idle threads would keep the
+//! secrets of dropped providers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

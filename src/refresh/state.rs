@@ -1,11 +1,12 @@
 //! The state that the handles, the callers and the task of one provider share.
 //!
 //! **B. The snapshot follows the state.** [`SharedState::locked`] is the only way to the state. Before it releases the lock,
-//! it makes the snapshot anew from the state, if the state says something new. Credentials, deadline, shown expiry and grace
-//! are swapped together. If they were set one by one, a request could be signed with credentials whose end is unknown.
-//! Only [`State::succeeded`] sets credentials, so no failure replaces or hides valid ones.
+//! it publishes a new snapshot if the state has changed. Credentials, identity, deadline and shown expiry are swapped
+//! together. If they were set one by one, a request could be signed with new credentials under an old deadline. Only
+//! [`State::succeeded`] sets credentials, so no failure replaces or hides valid ones.
 //!
-//! The state's lock is the only lock, and nothing is awaited, called back or logged under it (H).
+//! The state's lock is the engine's only lock, except for that of the engine thread. Nothing is awaited, called back or
+//! logged under it (H).
 
 use std::collections::VecDeque;
 use std::process;
@@ -158,7 +159,7 @@ impl SharedState {
     }
 }
 
-/// What the task does next.
+/// The next step of the task.
 pub(super) struct Step {
     /// An attempt to be made now.
     pub(super) attempt: Option<Attempt>,

@@ -39,7 +39,7 @@ impl Phase {
     }
 }
 
-/// The engine's state at one moment, all of it from under one lock.
+/// The engine's state at one moment. `State::status` makes it under the lock, so its parts agree.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineStatus {
     pub(crate) phase: Phase,
@@ -51,11 +51,11 @@ pub(crate) struct EngineStatus {
     /// The endpoint that answered last.
     pub(crate) endpoint: Option<String>,
     pub(crate) principal: Option<Arc<Principal>>,
-    /// A request gets credentials at once.
+    /// A request gets credentials without waiting.
     pub(crate) usable: bool,
 }
 
-/// Tells of each new generation of credentials. Each listener has one of its own, which keeps no provider alive.
+/// Tells of each new generation of credentials. It keeps no provider alive.
 ///
 /// ```no_run
 /// # async fn example(provider: aws_web_identity::WebIdentityCredentialsProvider) {

@@ -172,7 +172,7 @@ impl Supervisor {
         Updates::new(news, shared.closed.clone(), shared.locked(|state| state.generation()))
     }
 
-    /// What the attempt under way waits for.
+    /// The reason why the exchange under way was not sent yet.
     pub(crate) fn obstacle(&self) -> Option<Error> {
         (self.0.obstacle)()
     }

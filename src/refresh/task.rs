@@ -1,7 +1,7 @@
 //! The task of a provider: it waits, makes an attempt, publishes the outcome, and waits again.
 //!
-//! **C. A provider has one task, and its end closes the provider.** `SharedState::claim_task` lets one caller start the task,
-//! and the drop of [`Task`] closes the provider. So there is one exchange at a time. With two tasks there would be two
+//! **C. A provider has one task, and its end closes the provider.** `SharedState::claim_task` lets one caller start the task.
+//! The drop of [`Task`] closes the provider. So there is one exchange at a time. With two tasks there would be two
 //! exchanges, and an older answer could replace a newer one. A forked child has no task and claims its own.
 //!
 //! Nothing that a source, a subscriber or an observer does ends the task (H).

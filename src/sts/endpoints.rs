@@ -18,7 +18,8 @@ use super::standby_order::{HOME, Outcome, StandbyOrder};
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{Attempt, Grant};
 
-/// The endpoints of one provider. It makes one exchange at a time: the endpoint depends on how the exchanges before ended.
+/// Home and standbys of one provider. The caller makes one exchange at a time, since the next endpoint depends on the last
+/// outcome.
 pub(crate) struct Endpoints {
     /// Home first.
     clients: Vec<StsClient>,
@@ -48,9 +49,9 @@ impl Endpoints {
         self.clients[HOME].attempt_timeout
     }
 
-    /// Waits for the permit of one exchange, with the endpoint that is most likely to succeed.
+    /// Waits for the permit to make one exchange with the next endpoint.
     ///
-    /// The wait has no limit. Read the token after the wait, so that it is not old. Cancel safe.
+    /// The wait has no time limit. Read the token after the wait: a token from before may be old. Cancel safe.
     pub(crate) async fn permit(&self, attempt: Attempt) -> ExchangePermit<'_> {
         let mut order = lock(&self.order).clone();
         let endpoint = order.next(attempt.usable);
@@ -130,7 +131,7 @@ impl fmt::Debug for Endpoints {
 
 fn outcome(result: &Result<Grant, Box<ExchangeFailure>>) -> Outcome {
     match result {
-        // Nobody can use the credentials. Such a clock is wrong at this server alone.
+        // These credentials have ended already. Another server has another clock.
         Ok(grant) if answer_times::judge(grant) == DateVerdict::Ended => Outcome::Outage,
         Ok(_) => Outcome::Answered,
         Err(failure) if failure.reason == Reason::RegionDisabled => Outcome::Disabled,

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    /// Code, status, message, what was sent; class, kind, `is_transient`.
+    /// Code, status, message, proof in the request; class, kind, `is_transient`.
     type Row = (&'static str, u16, &'static str, SentWith, Class, ErrorKind, bool);
 
     #[rustfmt::skip]
@@ -173,10 +173,10 @@ mod tests {
         ("NobodyKnows", 400, "", Token, Class::Unclear, ErrorKind::Unexpected, true),
         ("InvalidClientTokenId", 403, "", Token, Class::Transient, ErrorKind::TokenRejected, true),
         ("InvalidAccessKeyId", 403, "", Token, Class::Transient, ErrorKind::TokenRejected, true),
-        // Ceph's gateway says no more when it cannot read the issuer's keys.
+        // Ceph's gateway sends no message when it cannot read the issuer's keys.
         ("InvalidArgument", 400, "", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("InvalidArgument", 400, "Authorization", Token, Class::Unclear, ErrorKind::Unexpected, true),
-        // MinIO's only code for tokens and fields, with the texts of Go's libraries.
+        // MinIO has one code for tokens and fields, and the texts of Go's libraries.
         ("InvalidParameterValue", 400, "Token used before issued", Token, Class::Transient, ErrorKind::TokenRejected, true),
         ("InvalidParameterValue", 400, "token has invalid claims: token is not valid yet", Token, Class::Transient, ErrorKind::TokenRejected, true),
         ("InvalidParameterValue", 400, "Token is expired", Token, Class::Blocked, ErrorKind::TokenRejected, true),
@@ -190,19 +190,19 @@ mod tests {
         ("InvalidParameterValue", 400, "Get \"https://issuer.example.com/jwks\": dial tcp: i/o timeout", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
         ("InvalidParameterValue", 400, "Role arn:minio:iam:::role/app does not exist", Token, Class::Unclear, ErrorKind::Unexpected, true),
         ("InvalidParameterValue", 400, "", Token, Class::Unclear, ErrorKind::Unexpected, true),
-        // Codes that nobody knows, by the same texts.
+        // Unknown codes with the same texts.
         ("InvalidToken", 400, "the token's signature is wrong", Token, Class::Config, ErrorKind::TokenRejected, false),
         ("NobodyKnows", 400, "wrong audience", Token, Class::Config, ErrorKind::TokenRejected, false),
         ("NobodyKnows", 400, "we are kidding", Token, Class::Unclear, ErrorKind::Unexpected, true),
         ("NobodyKnows", 500, "wrong audience", Token, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        // The token is not valid yet, by the message or by the server's clock.
+        // The token is not valid yet, as the message or the server's clock shows.
         ("InvalidIdentityToken", 400, "The token is not yet valid", Token, Class::Transient, ErrorKind::TokenRejected, true),
         ("AccessDenied", 403, "token used before issued", Token, Class::Transient, ErrorKind::TokenRejected, true),
         ("AccessDenied", 403, "", EarlyToken, Class::Transient, ErrorKind::TokenRejected, true),
         ("IDPRejectedClaim", 403, "", EarlyToken, Class::Transient, ErrorKind::TokenRejected, true),
         ("Throttling", 400, "Rate exceeded", EarlyToken, Class::Throttled, ErrorKind::Throttled, true),
         ("InternalFailure", 500, "", EarlyToken, Class::Transient, ErrorKind::ServiceUnavailable, true),
-        // No token was sent: what is said of keys is said of those that signed.
+        // The request has no token, so codes about keys mean the key that signed.
         ("ExpiredToken", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
         ("ExpiredTokenException", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),
         ("InvalidToken", 403, "", Signature, Class::Transient, ErrorKind::TokenRejected, true),

@@ -36,7 +36,7 @@ impl StsClient {
         let capture = AnswerCapture::default();
         let exchanged = async {
             let sent = authentication.send(&self.client, session, &capture).await;
-            // With an answer, an error of the SDK says nothing: the SDK has got an empty body.
+            // If there is an answer, the SDK's error is ignored: the SDK got an empty body.
             match capture.take_answer() {
                 Some(response) => Ok(Answer::read(response, self.time.now()).await),
                 None => Err(sent.err().unwrap_or((Reason::NoAnswer, None))),
@@ -75,7 +75,7 @@ pub(crate) struct ExchangeFailure {
     pub(crate) reason: Reason,
     /// Names the failure, the endpoint, the role and the cause.
     pub(crate) message: String,
-    /// Address of the request. Name of the region if there is no request.
+    /// URL of the request. If nothing was sent, the configured URL or region.
     pub(super) endpoint: String,
     region: String,
     pub(crate) code: Option<String>,
@@ -379,7 +379,7 @@ mod tests {
 
     #[tokio::test]
     async fn ceph_answer_becomes_a_grant() {
-        // Ceph: no namespace, no metadata, nine digits, no account, no Date.
+        // Ceph sends no namespace, no metadata, nine decimals, no account, and no Date.
         let body = format!(
             r#"<?xml version="1.0" encoding="UTF-8"?><AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><SubjectFromWebIdentityToken>system:serviceaccount:ns:app</SubjectFromWebIdentityToken><Audience>sts.amazonaws.com</Audience><AssumedRoleUser><Arn>arn:aws:sts:::assumed-role/app/pod-1</Arn><AssumeRoleId>x:pod-1</AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>KEY</AccessKeyId><Expiration>2030-01-01T01:00:00.123456789Z</Expiration><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>{SESSION}</SessionToken></Credentials><Provider>issuer.example.com</Provider><PackedPolicySize>0</PackedPolicySize></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"#
         );
@@ -587,7 +587,7 @@ mod tests {
             .err()
             .unwrap();
         assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable));
-        assert!(failure.message.contains("onnection failure"), "{}", failure.message);
+        assert!(failure.message.contains("onnection refused"), "{}", failure.message);
         assert_eq!(failure.endpoint, format!("http://{closed}"));
 
         let server = Server::start("", Then::Reset).await;
@@ -595,7 +595,7 @@ mod tests {
             StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
         assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", failure.message);
 
-        // No TLS at the other end.
+        // The server does not speak TLS.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
         let failure =
@@ -624,7 +624,7 @@ mod tests {
             "no answer from STS at https://sts.example.com for arn:aws:iam::123456789012:role/app: invalid peer \
              certificate: UnknownIssuer"
         );
-        // The words of the SDK's orchestrator.
+        // The text of the SDK's orchestrator.
         let error = || ConnectorError::other("No HTTP client was available to send this request. Enable".into(), None);
         let failure = with_error(error).await;
         assert_eq!((failure.reason, failure.reason.kind()), (Reason::NoHttpClient, ErrorKind::InvalidConfiguration));
@@ -653,7 +653,7 @@ mod tests {
             let mut config = config(&server.url);
             config.attempt_timeout = Duration::from_millis(200);
             let sts = StsClient::of(&config);
-            // A test that would hang fails.
+            // The test must fail, not hang.
             let exchange = tokio::time::timeout(
                 Duration::from_secs(60),
                 sts.exchange(&session(ROLE), &token(None), Instant::now() + config.attempt_timeout),
@@ -661,7 +661,7 @@ mod tests {
             .await;
             let failure = exchange.expect("given up").err().unwrap();
             assert_eq!((failure.reason, failure.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
-            // One of the SDK's timeouts or ours: they are equal.
+            // The SDK's timeout and ours are equal, so either may come first.
             let start = format!("no answer from STS at {} for {ROLE}", server.url);
             assert!(failure.message.starts_with(&start), "{reply:?}: {}", failure.message);
         }
@@ -712,7 +712,7 @@ mod tests {
             }
         }
         drop(guard);
-        // The SDK prints the headers of an answer before we see them: these are not ours to hide there.
+        // Headers are tested without the log: the SDK logs them before this crate sees them.
         let header = format!("Content-Type: {JWT}\r\nx-amzn-requestid: {JWT}\r\n");
         log.add(&format!("{:?}", failure(http(400, &header, "")).await));
         let log = log.text();
@@ -723,7 +723,7 @@ mod tests {
         }
     }
 
-    /// Anything, and STS's own answers with something done to them.
+    /// Random bytes, STS's own answers with changed or missing bytes, and sequences of tags.
     fn bodies() -> impl Strategy<Value = Vec<u8>> {
         let error = || xml("", 400, "AccessDenied", "No").split_once("\r\n\r\n").unwrap().1.to_owned();
         let whole = prop_oneof![Just(success()), Just(error())].prop_map(String::into_bytes);

@@ -68,7 +68,7 @@ struct LazyConnector {
 #[derive(Debug, Default)]
 struct Shared {
     connector: OnceCell<Connector>,
-    /// Outlives an attempt that is given up, so that certificates on a hanging file system cost one thread.
+    /// Kept when an attempt ends without it. So certificates on a hanging file system cost one thread, not one per attempt.
     setting_up: Mutex<Option<JoinHandle<Result<Connector, BoxError>>>>,
     addresses: AddressRotation,
 }
@@ -144,7 +144,7 @@ impl Default for AddressRotation {
 }
 
 impl AddressRotation {
-    /// The turn of a request. The next request has another turn, unless this request is answered.
+    /// Number of the address to try first. Each call moves to the next address; `stay` takes that back after an answer.
     fn next(&self) -> usize {
         self.0.fetch_add(1, Ordering::Relaxed)
     }

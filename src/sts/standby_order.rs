@@ -7,20 +7,20 @@ pub(super) struct StandbyOrder {
     excluded: Vec<bool>,
     /// The endpoint of the last exchange.
     at: usize,
-    /// Failures in a row that a standby may mend.
+    /// Number of outages in a row.
     outages: u32,
 }
 
 /// Meaning of an exchange for its endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
-    /// STS answered, with success or an error. Every endpoint would answer so.
+    /// STS answered, with credentials or an error. Another endpoint would answer the same.
     Answered,
     /// The endpoint cannot be reached, or fails.
     Outage,
-    /// STS does not know the token's issuer. At a standby this may be true for its region alone.
+    /// STS does not know the token's issuer. At a standby this counts as an outage, since another region may know the issuer.
     UnknownIssuer,
-    /// STS is not activated for the account. This standby is not asked again.
+    /// STS is not activated for the account. A standby is not asked again after this.
     Disabled,
 }
 

@@ -15,7 +15,7 @@ async fn save(State(s3): State<Client>, Path(id): Path<String>, receipt: Bytes) 
     }
 }
 
-// The fake S3. It takes what this role has signed for S3, and refuses all else in AWS's words.
+// The fake S3. It accepts requests that this role signed for S3, and refuses others as AWS does.
 async fn fake_s3(State(sts): State<MockSts>, request: Request) -> (StatusCode, String) {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
@@ -32,7 +32,7 @@ async fn fake_s3(State(sts): State<MockSts>, request: Request) -> (StatusCode, S
     }
 }
 
-// In a program of yours this is a `#[tokio::test]`.
+// In your own crate this is a `#[tokio::test]`.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let aws = TestAws::start().await;
@@ -47,19 +47,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let post = || save(State(s3.clone()), Path("1".to_owned()), Bytes::from_static(b"bread"));
     assert_eq!(post().await, StatusCode::CREATED);
 
-    // The kubelet replaces the token. The next exchange takes the new one.
+    // The kubelet replaces the token. The next exchange sends the new token.
     aws.rotate();
     identity.refresh().await?;
     assert_eq!(post().await, StatusCode::CREATED);
 
-    // STS is away. The credentials are valid for an hour, and no request fails.
+    // STS is down. The credentials stay valid for an hour, so that no request fails.
     aws.sts().set_fault(Fault::ServiceUnavailable);
     let error = identity.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
     assert_eq!(post().await, StatusCode::CREATED);
     aws.sts().set_fault(None);
 
-    // A second pod finds an expired token, and its error says so. It starts once the kubelet has replaced the token.
+    // A second pod finds an expired token: its error says so. With a new token the pod starts.
     let expired = aws.token_spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600));
     aws.rotate_to(expired);
     let error = aws.builder().wait_timeout(Duration::from_secs(1)).connect().await.unwrap_err();
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     aws.rotate();
     aws.builder().connect().await?;
 
-    // A request that this role did not sign: the fake refuses it, and the service says so.
+    // Another AWS gave the key of this request. The fake refuses the request, and the service reports the failure.
     let stranger = TestAws::start().await;
     let theirs = stranger.builder().connect().await?;
     let config = s3.config().to_builder().credentials_provider(theirs).build();

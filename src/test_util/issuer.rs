@@ -21,10 +21,10 @@ use self::token_spec::Signer;
 use super::http_server::{Reply, Server, listen, response};
 use super::lock;
 
-/// The OIDC issuer of a cluster, on loopback, until its last handle is dropped.
+/// The OIDC issuer of a cluster.
 ///
-/// It serves `/.well-known/openid-configuration` and `/openid/v1/jwks`, and [mints](Self::mint) what a kubelet would
-/// put into a pod.
+/// It [mints](Self::mint) service-account tokens, and serves the pages `/.well-known/openid-configuration` and
+/// `/openid/v1/jwks` on loopback. Clones are handles to the same issuer. Its server ends when the last handle is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -36,7 +36,7 @@ use super::lock;
 /// let spec = TokenSpec::service_account("shop", "checkout").lifetime(Duration::from_secs(600));
 /// let before = issuer.mint(spec.clone());
 ///
-/// // Both are good: the old key stays published until it is retired.
+/// // Both tokens verify: the old key stays published until it is retired.
 /// issuer.rotate_key();
 /// let after = issuer.mint(spec);
 /// # assert_ne!(before, after);
@@ -64,7 +64,7 @@ struct State {
 }
 
 impl OidcIssuer {
-    /// Starts an issuer with a key of its own.
+    /// Starts an issuer with a new key.
     ///
     /// # Panics
     ///
@@ -90,12 +90,12 @@ impl OidcIssuer {
         Self { shared, _server: Arc::new(server) }
     }
 
-    /// Its URL: the `iss` of its tokens.
+    /// The URL of the issuer, which is the `iss` of its tokens.
     pub fn url(&self) -> &str {
         &self.shared.url
     }
 
-    /// A token with the claims of a kubelet's.
+    /// Makes a token with the claims that an API server writes.
     pub fn mint(&self, spec: TokenSpec) -> String {
         let key = lock(&self.shared.state).signing_key(spec.algorithm);
         let header = match spec.signer {
@@ -113,7 +113,9 @@ impl OidcIssuer {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// Signs with a new key from now on. The old one stays published until [`retire_old_keys`](Self::retire_old_keys).
+    /// Signs with a new key from now on.
+    ///
+    /// The old key stays published, so that older tokens verify, until [`retire_old_keys`](Self::retire_old_keys).
     pub fn rotate_key(&self) {
         let mut state = lock(&self.shared.state);
         let old = std::mem::take(&mut state.signing);
@@ -122,7 +124,7 @@ impl OidcIssuer {
         }
     }
 
-    /// Publishes only the keys that sign now, so that older tokens no longer verify.
+    /// Publishes only the keys that sign now. Older tokens no longer verify.
     pub fn retire_old_keys(&self) {
         let mut state = lock(&self.shared.state);
         let State { signing, published, held_back, .. } = &mut *state;
@@ -131,8 +133,9 @@ impl OidcIssuer {
         }
     }
 
-    /// While on, new keys sign but are not published, as where the published pages are uploaded by hand. When turned
-    /// off, they are published.
+    /// Keeps new keys off the published page while `on`. Turning it off publishes them.
+    ///
+    /// This is the state of a self-managed cluster whose copy of the keys, in a bucket, is out of date.
     pub fn hold_back_keys(&self, on: bool) {
         let mut state = lock(&self.shared.state);
         state.hold_back = on;
@@ -142,7 +145,7 @@ impl OidcIssuer {
         }
     }
 
-    /// While not available, both pages answer 503. Minting goes on.
+    /// Lets both pages answer 503 while not `available`. The issuer still mints tokens.
     pub fn set_available(&self, available: bool) {
         lock(&self.shared.state).available = available;
     }
@@ -184,7 +187,7 @@ impl Shared {
 }
 
 impl State {
-    /// The key that signs; a new one if none does.
+    /// The key that signs with this algorithm. The first use and a rotation make a new key.
     fn signing_key(&mut self, algorithm: Algorithm) -> Arc<SigningKey> {
         if let Some(key) = self.signing.iter().find(|key| key.algorithm() == algorithm) {
             return Arc::clone(key);

@@ -1,4 +1,4 @@
-//! An STS that checks what AWS checks, answers as AWS answers, and fails on demand.
+//! An STS that checks requests as AWS does, answers as AWS does, and fails on demand.
 
 mod account;
 mod answer;
@@ -38,13 +38,18 @@ use super::http_client::LoopbackClient;
 use super::http_server::{Server, listen};
 use super::lock;
 
-/// AWS, as far as web identity goes, on loopback, until its last handle is dropped.
+/// AWS STS for one account and region, on loopback.
 ///
-/// `AssumeRoleWithWebIdentity` fetches the issuer's keys anew each time, checks the token's signature, issuer,
-/// audience, subject and time, the role's trust and the parameters, and refuses with AWS's codes, statuses and texts.
-/// `AssumeRole` takes credentials that it gave before, for the roles that trust theirs, an hour at most.
-/// `GetCallerIdentity` recomputes the request's signature with the secret that it once gave, presigned or not. Faults
-/// and latency are for exchanges only, of either kind. All settings take effect at once.
+/// - `AssumeRoleWithWebIdentity` checks the parameters, the token's issuer, audience, subject, signature and times, and the
+///   role's trust policy. It fetches the issuer's keys for each request.
+/// - `AssumeRole` checks the request's signature, and whether the role trusts the caller's role. Sessions last one hour at
+///   most.
+/// - `GetCallerIdentity` checks the request's signature, in headers or in a presigned URL.
+///
+/// Refusals have AWS's codes, statuses and messages. [Faults](Fault) and latency affect exchanges only: the first two
+/// actions. Settings take effect with the next request.
+///
+/// Clones are handles to the same mock. Its server ends when the last handle is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,7 +68,7 @@ use super::lock;
 /// sts.set_latency(Duration::from_millis(50));
 /// sts.fail_next(2, Fault::ServiceUnavailable);
 /// sts.fail_next(1, Fault::ConnectionReset);
-/// let config = sts.sdk_config(); // no credentials yet: that is what the exchange is for
+/// let config = sts.sdk_config();
 /// # assert!(config.credentials_provider().is_none());
 /// # Ok(()) }
 /// ```
@@ -74,13 +79,15 @@ pub struct MockSts {
 }
 
 impl MockSts {
-    /// An STS that trusts nobody yet.
+    /// A builder for an STS. It trusts nobody until an issuer and a role are added.
     pub fn builder() -> MockStsBuilder {
         MockStsBuilder::default()
     }
 
-    /// Starts the same AWS in another region: it knows the same providers and roles, and the sessions that either gave.
-    /// Faults, latency, clock and calls are its own.
+    /// Starts an STS of the same account in another region.
+    ///
+    /// Both regions share OIDC providers, roles and sessions. Each has its own faults, latency, clock, calls and
+    /// rejected keys.
     ///
     /// # Panics
     ///
@@ -90,22 +97,20 @@ impl MockSts {
         Self::serve(account.clone(), sessions.clone(), self.shared.settings().session_length).await
     }
 
-    /// Its URL, for `AWS_ENDPOINT_URL_STS`.
+    /// The URL of the mock, for `AWS_ENDPOINT_URL_STS`.
     pub fn endpoint_url(&self) -> &str {
         &self.shared.endpoint_url
     }
 
-    /// What a program would have loaded from its environment: region `eu-central-1`, this mock as the endpoint of STS
-    /// and of nothing else, and no credentials.
+    /// An SDK configuration for this mock: region `eu-central-1`, this mock as the endpoint of STS, and no credentials.
     ///
-    /// Its HTTP client speaks plain HTTP to loopback only, and heeds no proxy. So a client of another service is to be
-    /// given the `endpoint_url` of a fake on loopback; without one its requests are errors that say so, and leave
-    /// nothing.
+    /// Its HTTP client speaks plain HTTP to loopback only, and ignores proxies. Give clients of other services the
+    /// `endpoint_url` of a fake on loopback. Their requests to any other host are errors, and are not sent.
     pub fn sdk_config(&self) -> SdkConfig {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-central-1"))
-            // Otherwise a provider asks the environment.
+            // Without these two, a provider would read them from the environment.
             .use_fips(false)
             .use_dual_stack(false)
             .http_client(LoopbackClient::default())
@@ -115,14 +120,14 @@ impl MockSts {
             .build()
     }
 
-    /// Says who signed a request to any service, for a fake of that service.
+    /// Tells who signed a request to any service. Call it in your own fake of that service.
     ///
-    /// It recomputes the signature (SigV4, in headers or in a presigned URL) with the secret that this STS, or one of
-    /// [another region](Self::another_region), gave for the access key. The session must still last by the clock of
-    /// this STS, and [`reject_key`](Self::reject_key) holds here, too.
+    /// The mock recomputes the signature (SigV4, in headers or in a presigned URL) with the secret of the access key. This
+    /// STS, or its twin in [another region](Self::another_region), must have given the key. The session must be valid by
+    /// this STS's clock, and the key must not be [rejected](Self::reject_key).
     ///
-    /// Give it the request as it came: method, path, query, all headers and the whole body. The body is not checked
-    /// where `x-amz-content-sha256` is not its hash: `UNSIGNED-PAYLOAD`, or `STREAMING-…` for a body in chunks.
+    /// Pass the request as received: method, path, query, all headers and the whole body. The body is not checked if
+    /// `x-amz-content-sha256` is `UNSIGNED-PAYLOAD` or `STREAMING-…` instead of a hash.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -135,75 +140,80 @@ impl MockSts {
     ///
     /// # Errors
     ///
-    /// In AWS's words: `MissingAuthenticationToken` (not signed), `IncompleteSignature` (not SigV4),
-    /// `InvalidClientTokenId` (a key that was not given here, or another session token), `ExpiredToken`,
-    /// `SignatureDoesNotMatch` (also one that is older than 15 minutes or than `X-Amz-Expires`),
-    /// `XAmzContentSHA256Mismatch` (another body), or the code of [`reject_key`](Self::reject_key).
+    /// The refusal that AWS would answer with:
+    ///
+    /// | code | cause |
+    /// |---|---|
+    /// | `MissingAuthenticationToken` | the request is not signed |
+    /// | `IncompleteSignature` | the signature is not SigV4 |
+    /// | `InvalidClientTokenId` | this STS did not give the key, or the session token is wrong |
+    /// | `ExpiredToken` | the session has expired |
+    /// | `SignatureDoesNotMatch` | another secret, a changed request, or older than 15 minutes or `X-Amz-Expires` |
+    /// | `XAmzContentSHA256Mismatch` | the body does not match its hash |
+    /// | the code of [`reject_key`](Self::reject_key) | the key is rejected |
     pub fn verify(&self, request: &http::Request<impl AsRef<[u8]>>) -> Result<Caller, Refusal> {
         self.shared.caller(request)
     }
 
-    /// All requests so far, in the order of their coming, but for those that it was told to
-    /// [forget](Self::forget_before).
+    /// All requests so far, in the order of arrival, except [forgotten](Self::forget_before) ones.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.kept.iter().cloned().collect()
     }
 
-    /// Forgets the requests that came before `at`, by this machine's clock, and the sessions, of all regions, that had
-    /// ended by then: to a key of those it answers `InvalidClientTokenId` from now on, no longer `ExpiredToken`.
+    /// Forgets the requests that came before `at` (by this machine's clock) and the sessions that had ended by then.
     ///
-    /// For runs of hours, because a mock remembers every request. [`wait_for_calls`](Self::wait_for_calls) goes on
-    /// counting those that are forgotten, and keys that it was told to [reject](Self::reject_key) stay rejected.
+    /// A mock remembers every request and session, so that tests of hours need this. A key of a forgotten session gets
+    /// `InvalidClientTokenId` instead of `ExpiredToken`, in all regions. [Rejected](Self::reject_key) keys stay rejected,
+    /// and [`wait_for_calls`](Self::wait_for_calls) still counts forgotten requests.
     pub fn forget_before(&self, at: SystemTime) {
         self.shared.forget_before(at);
     }
 
-    /// Waits until this many requests have come, from the start of the mock. They need not be answered yet.
+    /// Waits until `count` requests have come since the start of the mock. They may still be without an answer.
     ///
     /// # Cancel safety
     ///
-    /// It only looks: nothing is lost when it is dropped.
+    /// Dropping the future loses nothing.
     pub async fn wait_for_calls(&self, count: usize) {
         let mut arrivals = self.shared.arrivals.subscribe();
-        // The sender is in `self`, so that there is no error to get.
+        // Fails only if the sender is gone, and `self` holds the sender.
         let _arrived = arrivals.wait_for(|&arrived| arrived >= count).await;
     }
 
-    /// The largest number of exchanges that were under way at the same time.
+    /// Largest number of exchanges that were under way at the same time.
     pub fn most_at_once(&self) -> usize {
         self.state().most_at_once
     }
 
-    /// Lets this fault happen to the next `count` exchanges, after those that were asked for before.
+    /// Fails the next `count` exchanges with this fault. Faults of earlier calls come first.
     pub fn fail_next(&self, count: usize, fault: Fault) {
         self.state().next_faults.extend(std::iter::repeat_n(fault, count));
     }
 
-    /// Lets this fault happen to every exchange until `None` is set. Those of [`fail_next`](Self::fail_next) come
-    /// first.
+    /// Fails every exchange with this fault until it is set to `None`. Faults of [`fail_next`](Self::fail_next) come first.
     pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
         self.state().settings.fault = fault.into();
     }
 
-    /// The same for `AssumeRole` alone, before any other fault.
+    /// Fails every `AssumeRole` with this fault until it is set to `None`. It comes before any other fault.
     pub fn set_chain_fault(&self, fault: impl Into<Option<Fault>>) {
         self.state().settings.chain_fault = fault.into();
     }
 
-    /// How long an exchange takes.
+    /// Sets how long the mock waits before it answers an exchange. Default: zero.
     pub fn set_latency(&self, latency: Duration) {
         self.state().settings.latency = latency;
     }
 
-    /// Sets the mock's clock ahead of ours by so many seconds, or behind: `Date`, `Expiration` and all checks of time.
+    /// Sets the mock's clock this many seconds ahead of this machine's clock, or behind if negative.
     ///
-    /// To a clock that is behind, a token that was just issued is not valid yet: mint it with an earlier
-    /// [`issued_at`](super::TokenSpec::issued_at).
+    /// The mock's clock decides `Date`, `Expiration` and all checks of times. If it is behind, a new token is not yet valid:
+    /// mint it with an earlier [`issued_at`](super::TokenSpec::issued_at).
     pub fn set_clock_offset(&self, seconds: i64) {
         self.state().settings.clock_offset = seconds;
     }
 
-    /// Whether answers have a `Date` header, as those of AWS do.
+    /// Sets whether answers have a `Date` header. Default: `true`, as with AWS.
     pub fn set_send_date(&self, send: bool) {
         self.state().settings.without_date = !send;
     }
@@ -213,18 +223,21 @@ impl MockSts {
         self.state().settings.retry_after = after.into();
     }
 
-    /// Grants sessions of this length from now on, whatever is asked for: seconds, for tests that live through several.
-    /// With `None`, as at first, the length is what is asked for, or an hour.
+    /// Sets the length of new sessions, whatever requests ask for. A length of seconds lets a test see several refreshes.
+    ///
+    /// Default: `None`. A session then has the length that the request asks for, or one hour.
     pub fn set_session_length(&self, length: impl Into<Option<Duration>>) {
         self.state().settings.session_length = length.into();
     }
 
-    /// Edits the role of this ARN, its trust for one, or adds it. What it has already given stays good.
+    /// Adds the role, or replaces the role of the same ARN. Sessions of the role stay valid.
     pub fn set_role(&self, role: TrustedRole) {
         self.shared.account.set_role(role);
     }
 
-    /// Lets services refuse this access key from now on, with this code: `ExpiredToken`, `InvalidClientTokenId`.
+    /// Rejects this access key from now on, with a code such as `ExpiredToken` or `InvalidClientTokenId`.
+    ///
+    /// The rejection holds for this STS's own actions and for [`verify`](Self::verify).
     pub fn reject_key(&self, access_key_id: impl Into<String>, code: impl Into<String>) {
         self.state().rejected.insert(access_key_id.into(), code.into());
     }
@@ -265,7 +278,7 @@ impl fmt::Debug for MockSts {
     }
 }
 
-/// The part of a shared configuration that names an endpoint for one service.
+/// The part of a shared configuration that gives STS its own endpoint.
 #[derive(Debug)]
 struct StsEndpoint(String);
 

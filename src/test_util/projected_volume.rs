@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
 use aws_smithy_types::date_time::{DateTime, Format};
 
-/// A projected volume with a service-account token in it, written as a kubelet writes it, system call for system call.
+/// A projected volume with a service-account token. It makes the same system calls in the same order as the kubelet.
 ///
 /// ```text
-/// ..2026_11_23_22_37_36.591186970/token    the file; each rotation has a directory of its own
-/// ..data -> ..2026_11_23_22_37_36.591186970    replaced by a rename: the moment of publication
-/// token -> ..data/token    made once
+/// ..2026_11_23_22_37_36.591186970/token        the token; each rotation makes a new directory
+/// ..data -> ..2026_11_23_22_37_36.591186970    replaced by a rename, which publishes the token
+/// token -> ..data/token                        made once
 /// ```
 ///
 /// ```
@@ -32,12 +32,13 @@ pub struct ProjectedVolume {
 }
 
 impl ProjectedVolume {
-    /// In this directory, which is made if it is missing, with the mode of a volume (1777). There is no token in it before the
-    /// first [`write`](Self::write).
+    /// Uses this directory as the volume. It holds no token before the first [`write`](Self::write).
+    ///
+    /// A missing directory is made, with the mode of a volume (1777).
     ///
     /// # Errors
     ///
-    /// The directory cannot be made.
+    /// When the directory cannot be made.
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         if !directory.is_dir() {
@@ -47,12 +48,14 @@ impl ProjectedVolume {
         Ok(Self { directory })
     }
 
-    /// One rotation, in the order of a kubelet since Kubernetes 1.23: `..data` is there before `token` is. Nothing is written
-    /// if the token is the one that is there; a link that is missing is made again, as kubelets do since 1.30.
+    /// Replaces the token, as the kubelet does.
+    ///
+    /// The order is that of Kubernetes 1.23 and later: `..data` exists before `token`. The same token again writes nothing,
+    /// except that a missing link `token` is made again, as in Kubernetes 1.30 and later.
     ///
     /// # Errors
     ///
-    /// What the file system says. A rotation that failed half-way is not undone.
+    /// When the file system fails. A rotation that failed half-way is not undone.
     pub fn write(&self, token: impl AsRef<str>) -> io::Result<()> {
         let token = token.as_ref().as_bytes();
         let data = self.directory.join("..data");
@@ -79,12 +82,12 @@ impl ProjectedVolume {
         }
     }
 
-    /// The path to give to a provider.
+    /// The path of the token file, for a provider.
     pub fn token_path(&self) -> PathBuf {
         self.directory.join(NAME)
     }
 
-    /// What the user of the volume sees, if it is not there yet.
+    /// Makes the link `token` unless it exists.
     fn link(&self) -> io::Result<()> {
         match fs::read_link(self.token_path()) {
             Ok(_) => Ok(()),
@@ -110,7 +113,7 @@ impl ProjectedVolume {
     }
 }
 
-/// Walks and reads the old directory, which is all that a kubelet does every minute while nothing changes.
+/// Walks and reads the old directory. The kubelet does so every minute, also when nothing has changed.
 fn is_current(old: &Path, token: &[u8]) -> io::Result<bool> {
     for entry in fs::read_dir(old)? {
         entry?.metadata()?;
@@ -124,7 +127,7 @@ fn is_current(old: &Path, token: &[u8]) -> io::Result<bool> {
 
 const NAME: &str = "token";
 
-/// Kubelets write 0600 for containers that share one `runAsUser`.
+/// Mode of the token file. The kubelet writes 0600 instead if all containers of the pod have the same `runAsUser`.
 const MODE: u32 = 0o644;
 
 #[cfg(test)]
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_volume_looks_as_a_kubelet_leaves_it() {
+    fn volume_has_the_layout_of_the_kubelet() {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path().join("serviceaccount")).unwrap();
         volume.write("first").unwrap();
@@ -141,11 +144,11 @@ mod tests {
 
         assert_eq!(fs::read_to_string(volume.token_path()).unwrap(), "second");
         assert_eq!(fs::read_link(volume.token_path()).unwrap(), Path::new("..data/token"));
-        assert_ne!(data(&volume), first, "a rotation has a directory of its own");
+        assert_ne!(data(&volume), first, "each rotation makes a new directory");
         assert_eq!(
             names(&volume),
             ["..data", &data(&volume), "token"].map(str::to_owned),
-            "and the old one is removed"
+            "the old directory is removed"
         );
 
         let timestamped = data(&volume);
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_was_removed_is_made_again() {
+    fn missing_link_is_made_again() {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path()).unwrap();
         volume.write("token").unwrap();
@@ -165,13 +168,13 @@ mod tests {
         fs::remove_file(volume.token_path()).unwrap();
         volume.write("token").unwrap();
         assert_eq!(fs::read_to_string(volume.token_path()).unwrap(), "token");
-        assert_eq!(data(&volume), before, "nothing else was written");
+        assert_eq!(data(&volume), before, "nothing else is written");
     }
 
-    /// The order as a trace of the real writer shows it. Reads are left out, for the kernel merges those.
+    /// The expected order is from a trace of the kubelet. Read events are left out, because the kernel merges them.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_rotation_gives_the_events_of_a_kubelets_in_their_order() {
+    fn rotation_gives_the_file_events_of_the_kubelet() {
         use notify::event::{CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode};
         use notify::{EventKind, RecursiveMode, Watcher};
 
@@ -201,7 +204,7 @@ mod tests {
                 });
             }
             old = Some(new);
-            // The last event of all.
+            // Marks the end of this rotation's events.
             fs::create_dir(directory.path().join("fence")).unwrap();
             fs::remove_dir(directory.path().join("fence")).unwrap();
             let mut seen = Vec::new();
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_is_whole_and_has_its_mode() {
+    fn published_token_is_whole_and_has_its_mode() {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path()).unwrap();
         volume.write("0".repeat(1000)).unwrap();
@@ -228,7 +231,7 @@ mod tests {
             let writer =
                 scope.spawn(|| (0..300).for_each(|n| volume.write((n % 10).to_string().repeat(1000)).unwrap()));
             while !writer.is_finished() {
-                // A reader whose directory is removed between two steps of the kernel finds nothing: so it is with kubelets.
+                // The old directory can go while the kernel follows the links: the open fails, as on a real volume.
                 let Ok(mut file) = fs::File::open(volume.token_path()) else { continue };
                 let mut token = String::new();
                 io::Read::read_to_string(&mut file, &mut token).unwrap();
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_token_is_not_written_again() {
+    fn same_token_is_not_written_again() {
         let directory = tempfile::tempdir().unwrap();
         let volume = ProjectedVolume::new(directory.path()).unwrap();
         volume.write("token").unwrap();

@@ -1,4 +1,4 @@
-//! The whole kit in one call.
+//! The whole kit in one call: issuer, STS and a pod's volume.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -10,9 +10,10 @@ use aws_types::SdkConfig;
 use super::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
 use crate::{Builder, WebIdentityCredentialsProvider};
 
-/// A cluster's issuer, a pod's volume with a good token in it, and an STS that trusts the issuer.
+/// A cluster's issuer, a pod's volume with a valid token, and an STS that trusts the issuer.
 ///
-/// All of it is on loopback and in one directory of [`std::env::temp_dir`], and ends when this value is dropped.
+/// The servers listen on loopback. The volume is a new directory in [`std::env::temp_dir`]. Dropping this value ends the
+/// servers and removes the directory.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,13 +39,13 @@ impl TestAws {
     /// The role of [`start`](Self::start) and of [`builder`](Self::builder).
     pub const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 
-    /// Starts an issuer and an STS. The STS knows one role, [`ROLE`](Self::ROLE), which trusts the service account
-    /// `checkout` of the namespace `shop`.
+    /// Starts an issuer and an STS, and writes a first token.
+    ///
+    /// The STS has one role, [`ROLE`](Self::ROLE). It trusts the service account `checkout` of the namespace `shop`.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime, when loopback has no free port, or when the system's directory for temporary files
-    /// cannot be written to.
+    /// Outside a Tokio runtime, when loopback has no free port, or when the directory for temporary files is not writable.
     pub async fn start() -> Self {
         let issuer = OidcIssuer::start().await;
         let role = TrustedRole::new(Self::ROLE).subject("system:serviceaccount:shop:checkout");
@@ -52,8 +53,9 @@ impl TestAws {
         Self::from_parts(issuer, sts)
     }
 
-    /// Makes a volume beside an issuer and an STS that you have started: with other roles, say, or as a second pod of
-    /// the same cluster.
+    /// Makes a volume with a first token for an issuer and an STS that you have started.
+    ///
+    /// Use this for other roles, or for a second pod of the same cluster.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,7 +79,7 @@ impl TestAws {
     ///
     /// # Panics
     ///
-    /// When the system's directory for temporary files cannot be written to.
+    /// When the directory for temporary files is not writable.
     #[expect(clippy::expect_used, reason = "a machine without temporary files cannot run a test of this kind")]
     pub fn from_parts(issuer: OidcIssuer, sts: MockSts) -> Self {
         let directory = Directory::new().expect("a temporary directory can be made");
@@ -87,8 +89,8 @@ impl TestAws {
         aws
     }
 
-    /// A builder that knows all that a pod's environment would say: role, token file, session name `checkout-0`, region
-    /// and STS. So no variable of the test's own environment has a say.
+    /// A builder with every setting that a pod's environment would give: role, token file, session name `checkout-0`,
+    /// region and STS endpoint. The test's own environment variables have no effect.
     pub fn builder(&self) -> Builder {
         WebIdentityCredentialsProvider::builder()
             .configure(&self.sdk_config())
@@ -97,32 +99,33 @@ impl TestAws {
             .session_name("checkout-0")
     }
 
-    /// The configuration for the clients of all services: see [`MockSts::sdk_config`].
+    /// The SDK configuration for clients of any service: see [`MockSts::sdk_config`].
     pub fn sdk_config(&self) -> SdkConfig {
         self.sts.sdk_config()
     }
 
-    /// Replaces the token in the volume by a new one, as the kubelet does well before the old one expires.
+    /// Replaces the token in the volume with a new one. The kubelet does so well before the old token expires.
     ///
     /// # Panics
     ///
-    /// When the volume cannot be written to.
+    /// When the volume is not writable.
     pub fn rotate(&self) {
         self.rotate_to(self.token_spec());
     }
 
-    /// Replaces the token in the volume by one with these claims: an expired one, or one of another service account.
+    /// Replaces the token in the volume with a token of your choice: an expired one, or one of another service account.
     ///
     /// # Panics
     ///
-    /// When the volume cannot be written to.
-    #[expect(clippy::expect_used, reason = "a volume that was removed cannot be tested with")]
+    /// When the volume is not writable.
+    #[expect(clippy::expect_used, reason = "a test that removed the volume cannot go on")]
     pub fn rotate_to(&self, spec: TokenSpec) {
         self.volume.write(self.issuer.mint(spec)).expect("the volume can be written to");
     }
 
-    /// The claims of [`rotate`](Self::rotate), to be changed for [`rotate_to`](Self::rotate_to): a token of the service
-    /// account `checkout` of the namespace `shop`, good for an hour.
+    /// The token that [`rotate`](Self::rotate) writes: one hour for the service account `checkout` of the namespace `shop`.
+    ///
+    /// Change it for [`rotate_to`](Self::rotate_to).
     pub fn token_spec(&self) -> TokenSpec {
         TokenSpec::service_account("shop", "checkout")
     }
@@ -132,18 +135,18 @@ impl TestAws {
         &self.issuer
     }
 
-    /// The STS: it fails on demand, and knows who signed a request.
+    /// The STS. It fails on demand, and tells who signed a request.
     pub fn sts(&self) -> &MockSts {
         &self.sts
     }
 
-    /// The pod's volume with the token.
+    /// The pod's volume with the token file.
     pub fn volume(&self) -> &ProjectedVolume {
         &self.volume
     }
 }
 
-/// A directory that nobody else may enter, for as long as this lives.
+/// A directory that only this user can enter. It is removed on drop.
 #[derive(Debug)]
 struct Directory(PathBuf);
 
@@ -157,7 +160,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // A test that has removed it is not to fail for that.
+        // A test may have removed the directory already.
         let _removed = fs::remove_dir_all(&self.0);
     }
 }

@@ -7,10 +7,10 @@
 //! review what changed. Each world names phrases, the cause and the remedy, that no blessing can lose.
 //! `WORLD=part-of-a-name` runs some of the worlds.
 
+mod misconfigured_pods;
 mod pod;
 mod servers;
 mod snapshot;
-mod worlds;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use crate::rig::skipped;
 async fn each_world_names_its_cause_and_remedy() {
     let chosen = std::env::var("WORLD").unwrap_or_default();
     let mut running = JoinSet::new();
-    for world in worlds::all().await {
+    for world in misconfigured_pods::all().await {
         if !world.pod.is_possible() {
             skipped(format_args!("{} cannot be set up on this machine", world.name));
         } else if world.name.contains(&chosen) {
@@ -32,7 +32,7 @@ async fn each_world_names_its_cause_and_remedy() {
     }
     let mut faults: Vec<_> = running.join_all().await.into_iter().flatten().collect();
     if chosen.is_empty() {
-        faults.extend(snapshot::strangers(worlds::NAMES));
+        faults.extend(snapshot::strangers(misconfigured_pods::NAMES));
     }
     faults.sort();
     assert!(faults.is_empty(), "{}", faults.join("\n"));

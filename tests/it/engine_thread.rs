@@ -15,9 +15,10 @@ use aws_web_identity::token_source::{ProvideToken, Token, future};
 use aws_web_identity::{ErrorKind, Phase, WebIdentityCredentialsProvider};
 use tokio::runtime::Runtime;
 
-use crate::held::Held;
 use crate::isolated::Isolated;
 use crate::rig::{Rig, block_on, eventually, key, soon, spec};
+use crate::support::own_process::in_own_process;
+use crate::support::process_resources::engine_threads;
 
 /// The rig's servers run in a runtime of their own, which the caller keeps.
 fn world() -> (Runtime, Rig) {
@@ -223,16 +224,16 @@ fn token_source_may_call_its_own_provider() {
 #[test]
 fn last_provider_ends_the_thread() {
     let test = concat!(module_path!(), "::last_provider_ends_the_thread");
-    if !(Isolated { test, wrapper: &["env"], uid: None }).is_here() {
+    if !in_own_process(test) {
         return;
     }
     let (_world, rig) = world();
-    let ends = || block_thread_until(|| Held::engine_threads() == 0);
-    assert_eq!(Held::engine_threads(), 0);
+    let ends = || block_thread_until(|| engine_threads() == 0);
+    assert_eq!(engine_threads(), 0);
     let providers: Vec<_> = (0..5).map(|_| rig.builder().build().unwrap()).collect();
-    assert_eq!(Held::engine_threads(), 0, "building starts nothing");
+    assert_eq!(engine_threads(), 0, "building starts nothing");
     providers.iter().for_each(|provider| block_on(provider.ready()).unwrap());
-    assert_eq!(Held::engine_threads(), 1, "one for all");
+    assert_eq!(engine_threads(), 1, "one for all");
     drop(providers);
     ends();
 
@@ -280,7 +281,7 @@ fn block_thread_until(mut holds: impl FnMut() -> bool) {
 #[test]
 fn process_exits_in_the_middle_of_an_exchange() {
     let test = concat!(module_path!(), "::process_exits_in_the_middle_of_an_exchange");
-    if !(Isolated { test, wrapper: &["env"], uid: None }).is_here() {
+    if !in_own_process(test) {
         return;
     }
     let (world, rig) = world();
@@ -327,7 +328,7 @@ fn process_without_threads_says_so_and_recovers() {
 #[test]
 fn forked_child_starts_a_thread_of_its_own() {
     let test = concat!(module_path!(), "::forked_child_starts_a_thread_of_its_own");
-    if !(Isolated { test, wrapper: &["env"], uid: None }).is_here() {
+    if !in_own_process(test) {
         return;
     }
     let (_world, rig) = world();

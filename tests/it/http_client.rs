@@ -14,8 +14,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-use crate::isolated::Isolated;
-use crate::rig::{ClosedPort, ROLE, Rig, eventually, soon};
+use crate::rig::{ClosedPort, ROLE, Rig, eventually, failure, soon};
+use crate::support::own_process::{DEAD_PROXIES, in_process_of};
 
 /// Without an `SdkConfig`, and so without an HTTP client of the user.
 fn builder(rig: &Rig, endpoint: &str) -> Builder {
@@ -28,25 +28,22 @@ fn builder(rig: &Rig, endpoint: &str) -> Builder {
 }
 
 async fn refused(rig: &Rig, endpoint: &str) -> Error {
-    soon(builder(rig, endpoint).wait_timeout(Duration::from_secs(1)).connect()).await.unwrap_err()
+    failure(builder(rig, endpoint).wait_timeout(Duration::from_millis(500))).await
 }
 
 /// A name of two hosts, one of which lets each packet vanish.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_address_does_not_block_every_attempt() {
-    let isolated = Isolated {
-        test: concat!(module_path!(), "::dead_address_does_not_block_every_attempt"),
-        wrapper: &[
-            "sh",
-            "-c",
-            r#"unshare -Urm true || exit 97
+    let test = concat!(module_path!(), "::dead_address_does_not_block_every_attempt");
+    let wrapper = &[
+        "sh",
+        "-c",
+        r#"unshare -Urm true || exit 97
                hosts=$(mktemp) && printf '127.0.0.1 localhost\n127.0.0.2 sts.test\n127.0.0.3 sts.test\n' >$hosts
                exec unshare -Urm sh -c 'mount --bind "$0" /etc/hosts || exit 97; exec "$@"' "$hosts" "$0" "$@""#,
-        ],
-        uid: None,
-    };
-    if !isolated.is_here() {
+    ];
+    if !in_process_of(test, wrapper) {
         return;
     }
     let rig = Rig::start().await;
@@ -84,21 +81,8 @@ async fn silent(at: SocketAddr) -> (u16, impl Sized) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loopback_endpoint_never_goes_through_a_proxy() {
-    // Nobody listens there.
-    let isolated = Isolated {
-        test: concat!(module_path!(), "::loopback_endpoint_never_goes_through_a_proxy"),
-        wrapper: &[
-            "env",
-            "-u",
-            "NO_PROXY",
-            "-u",
-            "no_proxy",
-            "HTTP_PROXY=http://127.0.0.1:9",
-            "http_proxy=http://127.0.0.1:9",
-        ],
-        uid: None,
-    };
-    if !isolated.is_here() {
+    let test = concat!(module_path!(), "::loopback_endpoint_never_goes_through_a_proxy");
+    if !in_process_of(test, DEAD_PROXIES) {
         return;
     }
     let rig = Rig::start().await;
@@ -111,12 +95,9 @@ async fn loopback_endpoint_never_goes_through_a_proxy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_certificates_are_an_error_of_https_only() {
-    let isolated = Isolated {
-        test: concat!(module_path!(), "::missing_certificates_are_an_error_of_https_only"),
-        wrapper: &["env", "SSL_CERT_FILE=/nowhere", "SSL_CERT_DIR=/nowhere"],
-        uid: None,
-    };
-    if !isolated.is_here() {
+    let test = concat!(module_path!(), "::missing_certificates_are_an_error_of_https_only");
+    let wrapper = &["env", "SSL_CERT_FILE=/nowhere", "SSL_CERT_DIR=/nowhere"];
+    if !in_process_of(test, wrapper) {
         return;
     }
     let rig = Rig::start().await;
@@ -132,16 +113,13 @@ async fn missing_certificates_are_an_error_of_https_only() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn hung_certificates_cost_one_thread() {
-    let isolated = Isolated {
-        test: concat!(module_path!(), "::hung_certificates_cost_one_thread"),
-        wrapper: &[
-            "sh",
-            "-c",
-            r#"export SSL_CERT_FILE=$(mktemp -u); unset SSL_CERT_DIR; mkfifo "$SSL_CERT_FILE" || exit 97; exec "$0" "$@""#,
-        ],
-        uid: None,
-    };
-    if !isolated.is_here() {
+    let test = concat!(module_path!(), "::hung_certificates_cost_one_thread");
+    let wrapper = &[
+        "sh",
+        "-c",
+        r#"export SSL_CERT_FILE=$(mktemp -u); unset SSL_CERT_DIR; mkfifo "$SSL_CERT_FILE" || exit 97; exec "$0" "$@""#,
+    ];
+    if !in_process_of(test, wrapper) {
         return;
     }
     let rig = Rig::start().await;
@@ -163,12 +141,9 @@ async fn hung_certificates_cost_one_thread() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_failure_names_its_cause() {
-    let isolated = Isolated {
-        test: concat!(module_path!(), "::tls_failure_names_its_cause"),
-        wrapper: &["sh", "-c", r#"export SSL_CERT_FILE=$(mktemp); unset SSL_CERT_DIR; exec "$0" "$@""#],
-        uid: None,
-    };
-    if !isolated.is_here() {
+    let test = concat!(module_path!(), "::tls_failure_names_its_cause");
+    let wrapper = &["sh", "-c", r#"export SSL_CERT_FILE=$(mktemp); unset SSL_CERT_DIR; exec "$0" "$@""#];
+    if !in_process_of(test, wrapper) {
         return;
     }
     let rig = Rig::start().await;

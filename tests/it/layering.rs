@@ -1,4 +1,4 @@
-//! The rooms of the crate: each imports from those below it only, and time comes in through one door.
+//! The rooms of `src`: each imports only from rooms below it, adapters do not import each other, and one file reads the clocks.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,21 @@
-//! Nothing leaks (P10): who keeps the task alive, what ends it, and what is left then.
+//! A provider's life (P10): first use, last handle, `shutdown` and `shutdown_when`; nothing leaks.
+//!
+//! Through the kit's STS and real SDK clients. Threads and descriptors are counted in a process of its own.
 
+use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
-use aws_web_identity::{Builder, Closed, ErrorKind, Phase};
+use aws_web_identity::{BackgroundCredentialsProvider, Builder, Closed, ErrorKind, Phase, Registry};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
-use crate::held::{Held, settled};
-use crate::isolated::Isolated;
-use crate::rig::{ARN, Rig, eventually, key, soon, spec, who};
+use crate::rig::{ARN, CHAINED_ROLE, OTHER_ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::own_process::in_own_process;
+use crate::support::process_resources::ProcessResources;
 
 #[test]
 fn building_needs_no_runtime_and_sends_nothing() {
@@ -87,7 +93,7 @@ async fn p10_shutdown_ends_an_exchange_and_all_who_wait() {
 #[test]
 fn p10_threads_and_descriptors_are_given_back() {
     let test = concat!(module_path!(), "::p10_threads_and_descriptors_are_given_back");
-    if !(Isolated { test, wrapper: &["env"], uid: None }).is_here() {
+    if !in_own_process(test) {
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -95,7 +101,7 @@ fn p10_threads_and_descriptors_are_given_back() {
         let rig = Rig::start().await;
         // What the process keeps from the first use on is no leak.
         drop(rig.connect().await);
-        let before = settled().await;
+        let before = ProcessResources::settled().await;
         for _ in 0..3 {
             let mut providers = Vec::new();
             for _ in 0..8 {
@@ -107,11 +113,12 @@ fn p10_threads_and_descriptors_are_given_back() {
                 assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN);
                 providers.push((provider, directory));
             }
-            eventually(|| Held::now().inotify == 8).await;
+            eventually(|| ProcessResources::now().inotify == 8).await;
             providers[0].0.shutdown().await;
             drop(providers);
-            let given_back = |now: Held| now.inotify == 0 && now.threads <= before.threads && now.files <= before.files;
-            eventually(|| given_back(Held::now())).await;
+            let given_back =
+                |now: ProcessResources| now.inotify == 0 && now.threads <= before.threads && now.files <= before.files;
+            eventually(|| given_back(ProcessResources::now())).await;
         }
     });
 }
@@ -120,4 +127,91 @@ fn p10_threads_and_descriptors_are_given_back() {
 fn short_lived(rig: &Rig) -> Builder {
     rig.sts.set_session_length(Duration::from_secs(4));
     rig.builder().refresh_window(0.25..=0.40)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resolved_future_shuts_down_its_provider_only() {
+    let rig = Rig::start().await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let identity = rig.builder().shutdown_when(async { drop(stopped.await) }).connect().await.unwrap();
+    let other = identity.to_builder().role_arn(OTHER_ROLE).connect().await.unwrap();
+    let chained = identity.assume_role(CHAINED_ROLE).connect().await.unwrap();
+    let mut updates = identity.updates();
+    assert_eq!(identity.status().phase, Phase::Fresh);
+
+    stop.send(()).unwrap();
+    soon(updates.changed()).await.unwrap_err();
+    assert_eq!(identity.status().phase, Phase::Closed);
+    assert!(identity.current().is_some(), "valid credentials stay readable");
+    for phase in [other.status().phase, chained.status().phase] {
+        assert_eq!(phase, Phase::Fresh);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chained_and_wrapped_providers_have_futures_too() {
+    let rig = Rig::start().await;
+    let identity = rig.connect().await;
+    let stops: [_; 2] = std::array::from_fn(|_| oneshot::channel::<()>());
+    let [(stop, stopped), (stop_wrapped, stopped_wrapped)] = stops;
+    let chained = identity.assume_role(CHAINED_ROLE).shutdown_when(async { drop(stopped.await) });
+    let chained = chained.connect().await.unwrap();
+    let wrapped = BackgroundCredentialsProvider::builder(identity.clone());
+    let wrapped = wrapped.shutdown_when(async { drop(stopped_wrapped.await) }).connect().await.unwrap();
+
+    stop.send(()).unwrap();
+    eventually(|| chained.status().phase == Phase::Closed).await;
+    assert_eq!(wrapped.status().phase, Phase::Fresh);
+    stop_wrapped.send(()).unwrap();
+    eventually(|| wrapped.status().phase == Phase::Closed).await;
+    assert_eq!(identity.status().phase, Phase::Fresh);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn future_is_polled_from_first_use_to_last_handle() {
+    let rig = Rig::start().await;
+    let polled = Arc::new(AtomicBool::new(false));
+    drop(rig.builder().shutdown_when(watched(&polled)).build().unwrap());
+    assert!(!polled.load(Ordering::Relaxed), "the provider was never used");
+    assert_eq!(Arc::strong_count(&polled), 1, "the future is dropped");
+
+    let identity = rig.builder().shutdown_when(watched(&polled)).connect().await.unwrap();
+    assert!(polled.load(Ordering::Relaxed));
+    drop(identity);
+    eventually(|| Arc::strong_count(&polled) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registry_keeps_the_first_future_only() {
+    let rig = Rig::start().await;
+    let registry = Registry::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let first = registry.build(rig.builder().shutdown_when(async { drop(stopped.await) })).unwrap();
+    let polled = Arc::new(AtomicBool::new(false));
+    let second = registry.connect(rig.builder().shutdown_when(watched(&polled))).await.unwrap();
+    assert_eq!((polled.load(Ordering::Relaxed), Arc::strong_count(&polled)), (false, 1));
+    stop.send(()).unwrap();
+    eventually(|| second.status().phase == Phase::Closed).await;
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_of_the_future_leaves_provider_open() {
+    let rig = Rig::start().await;
+    let identity = rig.builder().shutdown_when(async { panic!("a bug of the user's") }).connect().await.unwrap();
+    soon(identity.refresh()).await.unwrap();
+    assert_eq!(identity.status().phase, Phase::Fresh);
+}
+
+/// Never resolves. Tells whether it was polled, and holds `held` until it is dropped.
+fn watched(held: &Arc<AtomicBool>) -> impl Future<Output = ()> + Send + use<> {
+    let polled = Arc::clone(held);
+    async move {
+        poll_fn(|_| {
+            polled.store(true, Ordering::Relaxed);
+            std::task::Poll::Ready(())
+        })
+        .await;
+        pending().await
+    }
 }

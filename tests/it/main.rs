@@ -1,37 +1,36 @@
 //! One binary for all integration tests: it links once.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod any_provider;
 mod autotraits;
-mod bad_input;
-#[cfg(target_os = "linux")]
-mod bare_worlds;
+mod aws_config_chain;
+mod background_provider;
 mod ceph_rgw;
-mod chained;
-mod chains;
+mod chained_role;
+mod clock_skew;
 #[cfg(target_os = "linux")]
 mod diagnosis;
+mod docs_pages;
 mod engine_thread;
-mod example;
+mod error_texts;
+#[cfg(target_os = "linux")]
+mod example_bare_machines;
 #[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
-mod examples;
+mod example_object_storage;
+mod example_pod_identity;
+mod example_whoami;
 mod exchange;
-mod expired_token;
 mod fault_list;
-mod faults;
-mod federation;
-mod field_bugs;
-mod held;
 #[cfg(feature = "default-https-client")]
 mod http_client;
 #[cfg(target_os = "linux")]
-mod hung_token;
+mod hung_token_file;
 #[path = "../../src/web_identity/testing/isolated.rs"]
 mod isolated;
+mod issuer_and_trust_changes;
+mod kubernetes_manifests;
 mod layering;
 mod lifecycle;
-mod log;
-mod manifests;
+mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod moto;
@@ -39,34 +38,27 @@ mod moto;
 mod object_store;
 #[cfg(feature = "reqsign-core-3")]
 mod opendal;
-mod operations;
-mod pod_identity;
-mod read_path;
-mod readme;
-mod recipes;
+mod reads;
 mod rejection;
-mod rig;
-mod roles;
-mod rotation_matrix;
-mod rotation_stress;
 #[path = "../../src/web_identity/testing/rotations.rs"]
 mod rotations;
 mod sdk_client;
 mod secrets;
-mod shutdown_when;
 mod standby;
-mod status;
+mod status_and_updates;
 #[cfg_attr(
     not(all(feature = "object_store-0_14", feature = "reqsign-core-3")),
     expect(dead_code, reason = "parts are for the signers' tests")
 )]
 mod storage;
+mod sts_faults;
+mod support;
 mod test_kit;
+mod token_rotation;
 mod token_source;
-mod troubleshooting;
-mod whoami;
-mod wrapped;
 
+use support as rig;
+use support::example_program as example;
 // For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;
 

@@ -86,6 +86,7 @@ async fn a_chain_judges_refusals_of_its_base_by_the_same_list() {
         rig.sts.reject_key(&first, code);
         rig.sts.set_clock_offset(wrong_by);
         let lake = base.assume_role(CHAINED_ROLE).wait_timeout(Duration::from_secs(1)).build().unwrap();
+        eventually(|| lake.status().last_error.is_some()).await;
         let outcome = soon(lake.refresh()).await;
         if renewed {
             eventually(|| key(&base) != first).await;

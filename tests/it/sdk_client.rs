@@ -1,7 +1,7 @@
 //! Real SDK clients: whoever builds them in whatever way signs with this provider's newest key, and with no other's.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_credential_types::Credentials;
@@ -9,18 +9,11 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Config;
 use aws_smithy_runtime::client::identity::IdentityCache;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::identity::{
-    IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
-};
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
 use aws_web_identity::WebIdentityCredentialsProvider;
 use tokio::task::JoinSet;
 
 use crate::rig::{ARN, CHAINED_ROLE, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+use crate::support::sdk_hooks::{HookedCache, LastHeader};
 
 /// Who drops what `install` returns uses no provider.
 #[tokio::test]
@@ -114,7 +107,7 @@ async fn two_roles_on_one_cache_never_get_each_others_keys() {
         for (number, (client, provider, arn, newest)) in clients.iter().enumerate() {
             assert_eq!(who(client).await, *arn, "client {number}, round {round}");
             if *newest {
-                assert_eq!(rig.last_signed_with(), key(provider), "client {number}, round {round}");
+                assert_eq!(rig.last_signed_with(), key(*provider), "client {number}, round {round}");
             }
         }
         // The one role alone, then the other alone, then both.
@@ -183,8 +176,12 @@ async fn a_tuned_identity_cache_is_kept_for_others() {
     let rig = Rig::start().await;
     let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
     let asked = Arc::new(AtomicUsize::new(0));
-    let tuned = Counting { asked: Arc::clone(&asked), inner: IdentityCache::lazy().build() };
-    let config = rig.config().into_builder().identity_cache(SharedIdentityCache::new(tuned)).build();
+    let counter = Arc::clone(&asked);
+    let tuned = HookedCache::shared(IdentityCache::lazy().build(), move |identity| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        identity
+    });
+    let config = rig.config().into_builder().identity_cache(tuned).build();
     let config = one.install(config);
 
     assert_eq!(who(&Client::new(&config)).await, ARN);
@@ -217,24 +214,6 @@ async fn follows(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &
     assert_eq!(rig.last_signed_with(), key(provider));
 }
 
-#[derive(Debug)]
-struct Counting {
-    asked: Arc<AtomicUsize>,
-    inner: SharedIdentityCache,
-}
-
-impl ResolveCachedIdentity for Counting {
-    fn resolve_cached_identity<'a>(
-        &'a self,
-        resolver: SharedIdentityResolver,
-        runtime_components: &'a RuntimeComponents,
-        config_bag: &'a ConfigBag,
-    ) -> IdentityFuture<'a> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.resolve_cached_identity(resolver, runtime_components, config_bag)
-    }
-}
-
 /// How the credentials were obtained, by the SDK's table: k is AssumeRoleWithWebIdentity, i is AssumeRole.
 #[tokio::test(flavor = "multi_thread")]
 async fn user_agent_says_how_credentials_were_obtained() {
@@ -249,33 +228,21 @@ async fn user_agent_says_how_credentials_were_obtained() {
         (own.build(), [false, false]),
     ] {
         soon(identity.refresh()).await.unwrap();
-        let agent = UserAgent::default();
+        let agent = LastHeader::new("x-amz-user-agent");
         let config = Config::from(&config).to_builder().interceptor(agent.clone()).build();
         drop(soon(Client::from_conf(config).get_caller_identity().send()).await);
-        let agent = agent.0.lock().unwrap().clone();
+        let agent = agent.get();
         let features = agent.split(' ').find_map(|part| part.strip_prefix("m/")).unwrap_or_default();
         let has = ["k", "i"].map(|mark| features.split(',').any(|feature| feature == mark));
         assert_eq!(has, marks, "{agent}");
     }
 }
 
-#[derive(Clone, Debug, Default)]
-struct UserAgent(Arc<Mutex<String>>);
-
-#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for UserAgent {
-    fn name(&self) -> &'static str {
-        "UserAgent"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let headers = context.request().headers();
-        *self.0.lock().unwrap() = headers.get("x-amz-user-agent").unwrap_or_default().to_owned();
-        Ok(())
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_operation_is_given_is_its_own() {
+    // The provider beside a config that knows nothing of it: plainly a credentials provider.
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    let config = Config::from(&rig.config()).to_builder().credentials_provider(provider);
+    assert_eq!(who(&Client::from_conf(config.build())).await, ARN);
 }

@@ -5,7 +5,7 @@ mod audit;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use self::audit::{Audit, Wire, audited, chain};
 use crate::autotraits::public_types;
 use crate::fault_list;
-use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, expired_token, key, soon, spec, who};
 use crate::test_kit::signed;
 
 #[test]
@@ -116,7 +116,7 @@ fn p9_no_secret_is_told_of_a_token_that_sts_refuses_or_a_key_that_a_service_does
         eventually(|| provider.status().generation == 2).await;
         everything(&provider, &rig, &audit);
 
-        audit.secret(&rig.rotate(spec().issued_at(SystemTime::now() - Duration::from_secs(7200))));
+        audit.secret(&rig.rotate(expired_token()));
         let error = soon(provider.refresh()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TokenRejected);
         audit.tell(&error);
@@ -270,6 +270,7 @@ fn p9_what_a_client_panics_with_is_withheld() {
         let builder = WebIdentityCredentialsProvider::builder().configure(&config).role_arn(ROLE);
         let builder = builder.token_file(rig.volume.token_path()).wait_timeout(Duration::from_millis(300));
         let provider = builder.build().unwrap();
+        eventually(|| provider.status().last_error.is_some()).await;
         let error = soon(provider.provide_credentials()).await.unwrap_err();
         assert!(chain(&error).contains("panicked"), "{error:?}");
         assert!(spilled.lock().unwrap().contains(&token), "it was given the token");

@@ -1,18 +1,22 @@
-//! Standbys: STS at home is away, in each way in which it can be, and nobody notices.
+//! Standby endpoints: an outage of the home STS, in each way in which it can fail, fails no request (P1, P2).
+//!
+//! Two regions of the kit's STS; a relay before the home region can refuse connections.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_sts::Client;
+use aws_smithy_async::time::TimeSource;
 use aws_web_identity::test_util::{Fault, MockSts};
-use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
+use aws_web_identity::{Builder, ErrorKind, Status, WebIdentityCredentialsProvider};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::fault_list;
-use crate::log::Log;
 use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, key, soon, who};
+use crate::support::captured_log::Log;
+use crate::support::stepped_clock::SteppedClock;
 
 /// Two regions of one AWS, and a door before the one that is home.
 struct Regions {
@@ -110,20 +114,31 @@ async fn relay(listener: TcpListener, to: String) {
     }
 }
 
-/// Requests without a pause until all is as it should be; each must succeed, with credentials that were there.
-async fn request_until(provider: &WebIdentityCredentialsProvider, client: &Client, mut holds: impl FnMut() -> bool) {
-    tokio::time::timeout(Duration::from_secs(90), async {
-        while !holds() {
-            assert!(provider.current().is_some(), "nobody waits: {:?}", provider.status());
-            assert_eq!(who(client).await, ARN);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+/// The provider, a client, and the clock that only their requests move.
+struct Traffic {
+    clock: SteppedClock,
+    provider: WebIdentityCredentialsProvider,
+    client: Client,
+}
+
+impl Traffic {
+    /// Sends requests until it holds: each must succeed, with credentials that were there. Each takes 100 ms.
+    async fn until(&self, regions: &Regions, mut holds: impl FnMut(&Status) -> bool) {
+        for _ in 0..900 {
+            let status = self.provider.status();
+            if holds(&status) {
+                return;
+            }
+            assert!(self.provider.current().is_some(), "nobody waits: {status:?}");
+            assert_eq!(who(&self.client).await, ARN);
+            self.clock.advance(Duration::from_millis(100), &[&regions.home.sts, &regions.standby]).await;
         }
-    })
-    .await
-    .unwrap_or_else(|_| panic!("in vain: {:?}", provider.status()));
+        panic!("in vain: {:?}", self.provider.status());
+    }
 }
 
 async fn outlives(away: Away) {
+    let clock = SteppedClock::start();
     let mut regions = Regions::start().await;
     for sts in [&regions.home.sts, &regions.standby] {
         sts.set_session_length(Duration::from_secs(12));
@@ -135,46 +150,61 @@ async fn outlives(away: Away) {
         // A name server may let us wait.
         Away::Unresolvable => Duration::from_millis(500),
     };
-    let builder = regions.builder(away).refresh_window(0.10..=0.12).attempt_timeout(attempt);
-    let provider = builder.connect().await.unwrap();
+    let builder = clock.drive(regions.builder(away)).refresh_window(0.10..=0.12).attempt_timeout(attempt);
+    let provider = builder.build().unwrap();
+    clock.finish(provider.ready(), &provider, &[&regions.home.sts, &regions.standby]).await.unwrap();
     // A service takes what either gave.
     let client = Client::new(&provider.install(regions.standby.sdk_config()));
+    let traffic = Traffic { clock, provider, client };
+    let provider = &traffic.provider;
     let home = regions.door.url.clone();
     let standby = regions.standby.endpoint_url().to_owned();
-    let answered = || provider.status().endpoint.unwrap();
-    assert_eq!(answered(), if away == Away::Unresolvable { &*standby } else { &*home }, "{away:?}");
+    let answered = provider.status().endpoint.unwrap();
+    assert_eq!(answered, if away == Away::Unresolvable { &*standby } else { &*home }, "{away:?}");
 
     regions.go(away);
-    let (first, expiry) = (key(&provider), provider.status().expiry.unwrap());
-    let generation = provider.status().generation;
-    request_until(&provider, &client, || {
-        SystemTime::now() > expiry && provider.status().generation >= generation + 2 && answered() == standby
-    })
-    .await;
-    assert_ne!(key(&provider), first);
+    let (first, before) = (key(provider), provider.status());
+    traffic
+        .until(&regions, |status| {
+            traffic.clock.now() > before.expiry.unwrap()
+                && status.generation >= before.generation + 2
+                && status.endpoint.as_ref() == Some(&standby)
+        })
+        .await;
+    assert_ne!(key(provider), first);
     if away == Away::Unresolvable {
         return;
     }
     regions.come_back();
-    request_until(&provider, &client, || answered() == home).await;
+    traffic.until(&regions, |status| status.endpoint.as_ref() == Some(&home)).await;
     // And from then on there alone.
     let (calls, generation) = (exchanges(&regions.standby), provider.status().generation);
-    request_until(&provider, &client, || provider.status().generation > generation).await;
-    assert_eq!((exchanges(&regions.standby), answered()), (calls, home), "{away:?}");
+    traffic.until(&regions, |status| status.generation > generation).await;
+    assert_eq!((exchanges(&regions.standby), provider.status().endpoint), (calls, Some(home)), "{away:?}");
 }
 
 fn exchanges(sts: &MockSts) -> usize {
     sts.calls().iter().filter(|call| call.action == "AssumeRoleWithWebIdentity").count()
 }
 
-/// Each longer than a session, all at once, so that the test lasts not much longer than one.
-#[tokio::test(flavor = "multi_thread")]
-async fn p1_p2_an_outage_at_home_that_outlives_a_session_fails_no_request_and_home_is_used_again() {
-    let mut outages = JoinSet::new();
-    for away in [Away::Refuses, Away::Hangs, Away::Answers503, Away::Unresolvable] {
-        outages.spawn(outlives(away));
-    }
-    outages.join_all().await;
+#[tokio::test(start_paused = true)]
+async fn p1_p2_home_that_refuses_for_longer_than_a_session_fails_no_request() {
+    outlives(Away::Refuses).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p1_p2_home_that_hangs_for_longer_than_a_session_fails_no_request() {
+    outlives(Away::Hangs).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p1_p2_home_that_answers_503_for_longer_than_a_session_fails_no_request() {
+    outlives(Away::Answers503).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p1_p2_home_without_an_address_fails_no_request() {
+    outlives(Away::Unresolvable).await;
 }
 
 /// With the timeouts as they are without being set: 8 s for an attempt, 30 s for who waits.
@@ -196,8 +226,9 @@ async fn with_nothing_usable_the_first_credentials_come_through_the_standby_whil
     starts.join_all().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn an_answer_of_sts_sends_nobody_to_a_standby() {
+    let clock = SteppedClock::start();
     for (fault, kind) in [
         (Fault::Throttled, ErrorKind::Throttled),
         (fault_list::VERIFICATION_KEY_UNREACHABLE, ErrorKind::ServiceUnavailable),
@@ -210,11 +241,12 @@ async fn an_answer_of_sts_sends_nobody_to_a_standby() {
     ] {
         let regions = Regions::start().await;
         regions.home.sts.set_fault(fault);
-        let builder = regions.builder(Away::Answers503).wait_timeout(Duration::from_millis(1500));
+        let builder = clock.drive(regions.builder(Away::Answers503)).wait_timeout(Duration::from_millis(1500));
         let provider = builder.build().unwrap();
-        let error = soon(provider.refresh()).await.unwrap_err();
+        let servers = [&regions.home.sts, &regions.standby];
+        let error = clock.finish(provider.refresh(), &provider, &servers).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{fault:?}");
-        soon(provider.refresh()).await.unwrap_err();
+        clock.finish(provider.refresh(), &provider, &servers).await.unwrap_err();
         assert!(regions.standby.calls().is_empty(), "{fault:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! The situations of AWS's coming cross-SDK refresh behaviour, and what a caller gets here. Where we differ, the row says
-//! why. "At once" means that no time passes for the caller.
+//! The situations of AWS's coming cross-SDK refresh behaviour, and what a caller gets in each. If this crate differs, the
+//! row says why. "At once" means that no time passes for the caller.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use crate::refresh::Class;
 
 #[derive(Clone, Copy, Debug)]
 enum When {
-    /// No credentials as yet.
+    /// Before the first credentials.
     Never,
-    /// 700 s left of an hour: AWS's advisory window.
+    /// 700 s of an hour remain: AWS's advisory window.
     Advisory,
-    /// 30 s left: AWS's mandatory window, where its callers wait.
+    /// 30 s remain: AWS's mandatory window, in which its callers wait.
     Mandatory,
-    /// Ended a second ago.
+    /// One second after the expiry.
     Expired,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Gets {
-    /// The credentials of before, at once.
+    /// The old credentials, at once.
     Old,
-    /// New ones, at once: they were renewed beside the requests.
+    /// New credentials, at once: they were refreshed in the background.
     New,
-    /// The first ones, as soon as they come.
+    /// The first credentials, as soon as they come.
     First,
     /// An error at once.
     Error(ErrorKind),
-    /// An error when the wait is over, 30 s after the flight began.
+    /// An error 30 s after the run of attempts began.
     LateError(ErrorKind),
 }
 
@@ -43,29 +43,29 @@ fn rows() -> Vec<(When, Reply, Gets, &'static str)> {
     let fails = Reply::Fail;
     vec![
         (Never, grant(), First, "the same, and 50 callers cost one call where AWS's cost 50"),
-        (Never, fails(Class::Transient), LateError(ServiceUnavailable), "an outage is waited for, not handed out"),
+        (Never, fails(Class::Transient), LateError(ServiceUnavailable), "callers wait for the end of an outage"),
         (Never, fails(Class::Throttled), LateError(Throttled), "as above"),
         (Never, fails(Class::Config), Error(RoleDenied), "the same"),
-        (Never, Reply::Expired, LateError(Unexpected), "AWS compares with the local clock and fails if that is wrong"),
-        (Never, Reply::Hang, LateError(TimedOut), "AWS's load dies with the request's own timeout"),
-        (Advisory, grant(), New, "AWS lets one request wait for the exchange; here none does"),
+        (Never, Reply::Expired, LateError(Unexpected), "AWS trusts the local clock and fails if it is wrong"),
+        (Never, Reply::Hang, LateError(TimedOut), "AWS's load ends with the request's own timeout"),
+        (Advisory, grant(), New, "AWS lets one request wait for the exchange; here none waits"),
         (Advisory, fails(Class::Transient), Old, "the same, but tried again in seconds, not in 300 s to 600 s"),
         (Advisory, fails(Class::Throttled), Old, "the same"),
-        (Advisory, fails(Class::Config), Old, "AWS raises, and so withholds credentials that are valid: P2"),
+        (Advisory, fails(Class::Config), Old, "AWS raises, and so withholds valid credentials: P2"),
         (Advisory, Reply::Expired, Old, "the same"),
-        (Advisory, Reply::Hang, Old, "AWS lets one request hang with it: P1"),
+        (Advisory, Reply::Hang, Old, "AWS lets one request hang: P1"),
         (Mandatory, grant(), New, "AWS lets all requests wait"),
         (Mandatory, fails(Class::Transient), Old, "AWS lets all requests wait first: P1"),
         (Mandatory, fails(Class::Throttled), Old, "as above"),
         (Mandatory, fails(Class::Config), Old, "AWS raises: P2"),
         (Mandatory, Reply::Expired, Old, "the same"),
-        (Mandatory, Reply::Hang, Old, "AWS lets all requests hang with it: P1"),
+        (Mandatory, Reply::Hang, Old, "AWS lets all requests hang: P1"),
         (Expired, grant(), New, "the same"),
         (
             Expired,
             fails(Class::Transient),
             LateError(ServiceUnavailable),
-            "AWS serves what services refuse; see ExpiredPolicy",
+            "AWS serves credentials that services reject; see ExpiredPolicy",
         ),
         (Expired, fails(Class::Throttled), LateError(Throttled), "as above"),
         (Expired, fails(Class::Config), Error(RoleDenied), "the same"),
@@ -75,7 +75,7 @@ fn rows() -> Vec<(When, Reply, Gets, &'static str)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn situations_of_the_coming_behaviour_end_well() {
+async fn callers_get_what_each_situation_allows() {
     for (when, reply, expected, why) in rows() {
         let rig = Rig::new(reply.clone());
         let passes = match when {

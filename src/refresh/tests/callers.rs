@@ -1,4 +1,4 @@
-//! What a caller gets, and how long it waits for it.
+//! Callers: what each gets, and how long it waits.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 use crate::refresh::{Class, ExpiredPolicy, Phase};
 
 #[tokio::test(start_paused = true)]
-async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_hangs() {
+async fn p1_read_does_not_wait_for_a_hanging_exchange() {
     let rig = Rig::new(Reply::Hang);
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
@@ -21,7 +21,7 @@ async fn p1_a_read_with_valid_credentials_never_waits_even_while_an_exchange_han
     assert_eq!(Instant::now(), before, "no time passed");
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "valid to the last second");
     rig.pass(seconds(1)).await;
-    assert_eq!(rig.key(), None, "and not longer");
+    assert_eq!(rig.key(), None, "not after their expiry");
 }
 
 #[tokio::test(start_paused = true)]
@@ -38,7 +38,7 @@ async fn p3_five_hundred_first_callers_cost_one_exchange() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p3_fifty_callers_of_a_failing_first_load_share_one_error() {
+async fn p3_callers_share_the_error_of_one_exchange() {
     let rig = Rig::new(Reply::Fail(Class::Config).after(seconds(1)));
     let before = Instant::now();
     let mut callers = tokio::task::JoinSet::new();
@@ -48,11 +48,11 @@ async fn p3_fifty_callers_of_a_failing_first_load_share_one_error() {
     }
     assert!(callers.join_all().await.into_iter().all(|kind| kind == ErrorKind::RoleDenied));
     assert_eq!(rig.source.calls(), 1);
-    assert!(before.elapsed() < seconds(2), "no convoy: {:?}", before.elapsed());
+    assert!(before.elapsed() < seconds(2), "each waits for one exchange: {:?}", before.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn p3_caller_timeout_leaves_flight_running() {
+async fn p3_cancelled_caller_leaves_exchange_running() {
     let rig = Rig::new(Reply::Grant(HOUR).after(seconds(2)));
     for _ in 0..10 {
         assert!(timeout(Duration::from_millis(100), rig.engine.credentials()).await.is_err());
@@ -63,7 +63,7 @@ async fn p3_caller_timeout_leaves_flight_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn identical_credentials_do_not_bump_generation() {
+async fn same_access_key_keeps_the_generation() {
     let rig = Rig::new(Reply::SameKey(HOUR));
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
@@ -73,7 +73,7 @@ async fn identical_credentials_do_not_bump_generation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_gets_the_outcome_of_its_own_exchange_good_or_bad() {
+async fn refresh_returns_the_outcome_of_its_own_exchange() {
     let rig = Rig::new(Reply::Grant(HOUR));
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY2");
@@ -85,7 +85,7 @@ async fn refresh_gets_the_outcome_of_its_own_exchange_good_or_bad() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_credentials_for_presigning_last_as_long_as_asked() {
+async fn valid_for_returns_credentials_that_last_long_enough() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     assert_eq!(rig.engine.valid_for(seconds(3000)).await.unwrap().access_key_id(), "KEY1");
@@ -98,17 +98,17 @@ async fn p1_credentials_for_presigning_last_as_long_as_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_key_is_replaced_at_once_and_a_key_that_is_never_accepted_is_no_storm() {
+async fn rejected_keys_are_replaced_without_a_storm() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
-    rig.engine.rejected("SOMEBODYS", Duration::ZERO);
+    rig.engine.rejected("FOREIGN", Duration::ZERO);
     rig.pass(seconds(5)).await;
     assert_eq!(rig.source.calls(), 1);
     rig.engine.rejected("KEY1", seconds(30));
     rig.pass(seconds(5)).await;
-    assert_eq!(rig.source.calls(), 1, "too young to be refused for good");
+    assert_eq!(rig.source.calls(), 1, "the key may be too new to be known");
     rig.engine.rejected("KEY1", Duration::ZERO);
-    assert_eq!(rig.key().as_deref(), Some("KEY1"), "readable until replaced");
+    assert_eq!(rig.key().as_deref(), Some("KEY1"), "readable until it is replaced");
     rig.pass(seconds(5)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY2"));
     for _ in 0..7200 {
@@ -131,13 +131,13 @@ async fn last_256_keys_are_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for() {
+async fn until_rejected_policy_serves_expired_credentials() {
     let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(1000)).await;
     assert_eq!(rig.key().as_deref(), Some("KEY1"));
-    assert!(rig.engine.current().is_none(), "valid they are not");
+    assert!(rig.engine.current().is_none(), "they are not valid");
     assert_eq!(rig.engine.status().phase, Phase::Expired);
     rig.engine.rejected("KEY1", Duration::ZERO);
     assert_eq!(rig.key(), None);
@@ -146,11 +146,11 @@ async fn expired_credentials_are_served_until_rejected_where_that_is_asked_for()
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(1801)).await;
-    assert_eq!(rig.key(), None, "not longer than a lifetime");
+    assert_eq!(rig.key(), None, "no longer than one lifetime");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_phase_says_how_things_stand() {
+async fn phase_follows_each_attempt() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     assert_eq!(rig.engine.status().phase, Phase::Empty);
     rig.source.then(Reply::Grant(QUARTER));
@@ -168,7 +168,7 @@ async fn the_phase_says_how_things_stand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn updates_tell_of_each_generation_and_of_the_end() {
+async fn updates_tell_each_generation_and_the_end() {
     let rig = Rig::new(Reply::Grant(HOUR));
     let mut updates = rig.engine.updates();
     assert_eq!(updates.last(), 0);
@@ -177,12 +177,12 @@ async fn updates_tell_of_each_generation_and_of_the_end() {
     assert_eq!(updates.changed().await.unwrap(), 2);
     rig.engine.refresh().await.unwrap();
     rig.engine.shutdown().await;
-    assert_eq!(updates.changed().await.unwrap(), 3, "what came before the end is told first");
+    assert_eq!(updates.changed().await.unwrap(), 3, "generations before the end are told first");
     assert!(updates.changed().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_waits_for_its_own_exchange_although_an_older_denial_still_stands() {
+async fn refresh_ignores_a_denial_from_before_its_call() {
     let rig = Rig::new(Reply::Fail(Class::Config));
     while rig.source.calls() < 8 {
         rig.engine.credentials().await.unwrap_err();
@@ -197,7 +197,7 @@ async fn refresh_waits_for_its_own_exchange_although_an_older_denial_still_stand
 }
 
 #[tokio::test(start_paused = true)]
-async fn p12_who_wanted_newer_credentials_in_vain_is_not_told_that_there_are_none() {
+async fn p12_timed_out_call_names_what_it_wanted() {
     let rig = Rig::new(Reply::Hang);
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();

@@ -1,4 +1,4 @@
-//! When the refresh comes, and clocks that are wrong, set, or asleep.
+//! The refresh point, and clocks that are wrong, set, or suspended.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -18,11 +18,11 @@ async fn refresh_point_is_drawn_anew_each_time() {
     assert!(shares.len() > 40);
     assert!(shares.iter().all(|share| (0.599..0.752).contains(share)), "{shares:?}");
     let spread = shares.iter().fold(0.0_f64, |a, &b| a.max(b)) - shares.iter().fold(1.0_f64, |a, &b| a.min(b));
-    assert!(spread > 0.1, "drawn afresh each time: {shares:?}");
+    assert!(spread > 0.1, "drawn anew each time: {shares:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn clock_two_hours_off_does_no_harm() {
+async fn wrong_clock_does_no_harm() {
     for off in [7200, -7200] {
         let rig = Rig::new(Reply::Grant(HOUR));
         rig.clock.set_by(off);
@@ -60,16 +60,16 @@ async fn shown_expiry_follows_a_clock_step() {
     rig.pass(seconds(2)).await;
     let after = rig.engine.current().unwrap().expiry().unwrap();
     assert_eq!(before.duration_since(after).unwrap().as_secs(), 1000);
-    assert_eq!(rig.source.calls(), 1, "a step back moves nothing else");
+    assert_eq!(rig.source.calls(), 1, "a step back causes no exchange");
     assert_eq!(rig.engine.status().generation, 1);
 
     rig.clock.set_by(2000);
     rig.pass(seconds(31)).await;
-    assert_eq!(rig.source.calls(), 2, "a step ahead is a reason to check");
+    assert_eq!(rig.source.calls(), 2, "a step ahead causes an exchange");
 }
 
 #[tokio::test(start_paused = true)]
-async fn restless_clock_is_no_storm() {
+async fn changing_clock_causes_no_storm() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     for _ in 0..120 {
@@ -86,11 +86,15 @@ async fn suspend_ends_credentials_sooner() {
     rig.engine.credentials().await.unwrap();
     rig.clock.suspend(2 * HOUR);
     rig.pass(seconds(31)).await;
-    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY2", "the old ones ended in the sleep");
+    assert_eq!(
+        rig.engine.credentials().await.unwrap().access_key_id(),
+        "KEY2",
+        "the old ones ended during the suspend"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspend_during_an_exchange_counts() {
+async fn suspend_during_exchange_shortens_its_session() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Late(HOUR, seconds(4)));
     let engine = rig.engine.clone();
@@ -99,7 +103,7 @@ async fn suspend_during_an_exchange_counts() {
     rig.clock.suspend(seconds(1800));
     caller.await.unwrap();
     let left = rig.engine.current().unwrap().expiry().unwrap().duration_since(rig.clock.true_time()).unwrap();
-    assert!(left <= seconds(1800), "the server gave an hour, half of which we slept: {left:?}");
+    assert!(left <= seconds(1800), "half of the hour passed during the suspend: {left:?}");
 
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Late(HOUR, seconds(4)));
@@ -107,11 +111,11 @@ async fn suspend_during_an_exchange_counts() {
     let caller = tokio::spawn(async move { engine.credentials().await.unwrap() });
     rig.pass(seconds(1)).await;
     rig.clock.suspend(2 * HOUR);
-    assert_eq!(caller.await.unwrap().access_key_id(), "KEY2", "the first ones ended in the sleep");
+    assert_eq!(caller.await.unwrap().access_key_id(), "KEY2", "the first ones ended during the suspend");
 }
 
 #[tokio::test(start_paused = true)]
-async fn error_from_before_a_suspend_is_old() {
+async fn error_from_before_suspend_is_not_returned() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     rig.engine.credentials().await.unwrap_err();
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
@@ -125,11 +129,11 @@ async fn error_from_before_a_suspend_is_old() {
     }
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
     rig.clock.suspend(HOUR);
-    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1", "nor does a denial stand so long");
+    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1", "a denial is too old as well");
 }
 
 #[tokio::test(start_paused = true)]
-async fn restless_machine_is_no_storm() {
+async fn repeated_suspends_cause_no_storm() {
     let rig = Rig::new(Reply::Grant(12 * HOUR));
     rig.engine.credentials().await.unwrap();
     for _ in 0..120 {
@@ -140,18 +144,18 @@ async fn restless_machine_is_no_storm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn boot_clock_alone_ends_nothing() {
+async fn boot_clock_alone_is_no_suspend() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     rig.clock.suspend(2 * HOUR);
     rig.clock.set_by(-7200);
     rig.pass(seconds(31)).await;
-    assert_eq!(rig.key().as_deref(), Some("KEY1"), "59 min are left by wall and monotonic clock");
+    assert_eq!(rig.key().as_deref(), Some("KEY1"), "59 min remain by the wall and monotonic clocks");
 }
 
 #[tokio::test(start_paused = true)]
-async fn clock_ahead_without_date_is_no_storm() {
+async fn clock_ahead_without_date_causes_no_storm() {
     let rig = Rig::new(Reply::Undated(HOUR));
     rig.clock.set_by(3590);
     for _ in 0..3600 {

@@ -1,4 +1,4 @@
-//! What fails, when it is tried again, and who hears of it.
+//! Failed attempts: their retry delays, and the callers' errors.
 
 use std::time::Duration;
 
@@ -29,11 +29,11 @@ async fn callers_wait_out_an_outage_until_their_limit() {
     let error = rig.engine.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
     assert_eq!(before.elapsed().as_secs(), 30);
-    assert!(rig.source.calls() > 3, "the flight went on: {}", rig.source.calls());
+    assert!(rig.source.calls() > 3, "the attempts went on: {}", rig.source.calls());
 
     let before = Instant::now();
     rig.engine.credentials().await.unwrap_err();
-    assert!(before.elapsed() < seconds(1), "those who come later get the error at once");
+    assert!(before.elapsed() < seconds(1), "a later caller gets the error at once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,7 @@ async fn denied_role_costs_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn denied_role_is_tried_without_callers() {
+async fn denied_role_is_retried_without_callers() {
     let rig = Rig::new(Reply::Fail(Class::Config));
     rig.engine.credentials().await.unwrap_err();
     rig.pass(HOUR).await;
@@ -67,7 +67,7 @@ async fn denied_role_is_tried_without_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_role_is_tried_before_and_after_its_error() {
+async fn new_role_is_retried_before_and_after_its_error() {
     let rig = Rig::new(Reply::Fail(Class::Lagging));
     let before = Instant::now();
     rig.engine.credentials().await.unwrap_err();
@@ -75,7 +75,7 @@ async fn new_role_is_tried_before_and_after_its_error() {
     assert!((3.5..=7.1).contains(&before.elapsed().as_secs_f64()), "{:?}", before.elapsed());
     rig.source.always(Reply::Grant(HOUR));
     rig.pass(seconds(8)).await;
-    assert_eq!(rig.key().as_deref(), Some("KEY1"), "it is tried on");
+    assert_eq!(rig.key().as_deref(), Some("KEY1"), "the attempts go on");
 
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Fail(Class::Lagging)).then(Reply::Fail(Class::Lagging));
@@ -84,14 +84,14 @@ async fn new_role_is_tried_before_and_after_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unclear_answer_is_tried_twice_more() {
+async fn unclear_answer_is_retried_twice() {
     let rig = Rig::new(Reply::Fail(Class::Unclear));
     assert_eq!(rig.engine.credentials().await.unwrap_err().kind(), ErrorKind::Unexpected);
     assert_eq!(rig.source.calls(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_response_backs_off() {
+async fn expired_credentials_in_answers_back_off() {
     let rig = Rig::new(Reply::Expired);
     rig.engine.credentials().await.unwrap_err();
     rig.pass(HOUR).await;
@@ -99,7 +99,7 @@ async fn expired_response_backs_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_lasts_as_the_server_says() {
+async fn retry_after_of_the_server_is_kept() {
     let rig = Rig::new(Reply::Throttle(seconds(200)));
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
@@ -113,11 +113,11 @@ async fn throttling_lasts_as_the_server_says() {
     let error = rig.engine.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert!(before.elapsed() <= seconds(30));
-    assert!(rig.source.calls() <= calls + 1, "refresh() breaks no throttled wait");
+    assert!(rig.source.calls() <= calls + 1, "refresh() keeps the retry delay");
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_of_seconds_make_no_tight_loop() {
+async fn short_sessions_cause_no_storm() {
     let rig = Rig::new(Reply::Grant(Duration::from_millis(300)));
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(60)).await;
@@ -125,7 +125,7 @@ async fn sessions_of_seconds_make_no_tight_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_answer_says_that_credentials_ended() {
+async fn late_answer_says_that_credentials_expired() {
     let rig = Rig::new(Reply::Late(seconds(5), seconds(6)));
     let error = rig.engine.credentials().await.unwrap_err();
     assert!(error.to_string().contains("expired on arrival"), "{error}");
@@ -133,7 +133,7 @@ async fn late_answer_says_that_credentials_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_of_short_sessions_make_no_loop() {
+async fn callers_of_short_sessions_cause_no_storm() {
     let rig = Rig::new(Reply::Grant(Duration::from_millis(300)));
     for _ in 0..600 {
         rig.engine.credentials().await.unwrap();
@@ -144,18 +144,18 @@ async fn callers_of_short_sessions_make_no_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn source_hears_whether_somebody_waits() {
+async fn source_hears_if_valid_credentials_are_left() {
     let rig = Rig::new(Reply::Fail(Class::Transient));
     rig.source.then(Reply::Fail(Class::Transient)).then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     rig.pass(2 * QUARTER).await;
     let usable: Vec<bool> = rig.source.attempts().iter().map(|attempt| attempt.usable).collect();
     let expired = rig.source.call_times().iter().position(|&at| at >= rig.source.call_times()[1] + QUARTER).unwrap();
-    assert_eq!(usable[..2], [false, false], "before there are any");
+    assert_eq!(usable[..2], [false, false], "before the first credentials");
     assert!(expired > 4 && usable[2..expired].iter().all(|usable| *usable), "{usable:?}");
     assert!(
         usable.len() > expired && usable[expired..].iter().all(|usable| !*usable),
-        "at the expiry, too: {usable:?}"
+        "from the expiry on: {usable:?}"
     );
 }
 
@@ -182,27 +182,27 @@ async fn shorter_session_replaces_a_rejected_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wishes_in_an_outage_cost_few_calls() {
-    for wish in ["valid_for", "refresh"] {
+async fn callers_in_an_outage_cause_few_exchanges() {
+    for call in ["valid_for", "refresh"] {
         let rig = Rig::new(Reply::Fail(Class::Transient));
         rig.source.then(Reply::Grant(12 * HOUR));
         rig.engine.credentials().await.unwrap();
         rig.pass(9 * HOUR).await;
         let calls = rig.source.calls();
         for _ in 0..3000 {
-            match wish {
+            match call {
                 "valid_for" => drop(timeout(seconds(1), rig.engine.valid_for(10 * HOUR)).await),
                 _ => drop(timeout(seconds(1), rig.engine.refresh()).await),
             }
             rig.pass(seconds(1)).await;
         }
         let calls = rig.source.calls() - calls;
-        assert!((40..=120).contains(&calls), "{wish}: {calls} calls");
+        assert!((40..=120).contains(&calls), "{call}: {calls} calls");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_credentials_are_served_for_an_hour() {
+async fn expired_credentials_are_served_for_one_hour() {
     let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
     rig.source.then(Reply::Grant(12 * HOUR));
     rig.engine.credentials().await.unwrap();

@@ -1,4 +1,4 @@
-//! A time source that panics, or asks us back: somebody else's code, of which the engine calls more than of any other's.
+//! A time source that panics, or calls the engine back. The engine calls no foreign code more often.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::refresh::status::EngineStatus;
 use crate::refresh::{Class, Observer};
 
-/// Whom the engine reads the clock for once more when its task ends.
-struct Anybody;
+/// With an observer, the engine reads the clock once more when its task ends.
+struct Silent;
 
-impl Observer for Anybody {
+impl Observer for Silent {
     fn status(&self, _: &EngineStatus) {}
 
     fn exchanged(&self, _: Duration, _: Option<&Error>) {}
@@ -22,7 +22,7 @@ impl Observer for Anybody {
 }
 
 fn rig(always: Reply) -> Rig {
-    Rig::observed(always, |_| {}, Some(Arc::new(Anybody)))
+    Rig::observed(always, |_| {}, Some(Arc::new(Silent)))
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,9 +39,9 @@ async fn time_source_that_panics_changes_nothing() {
     rig.engine.shutdown().await;
 }
 
-/// On a thread of its own: whoever asks back under the lock waits for himself.
+/// On a thread of its own: a call under the lock would wait for itself.
 #[test]
-fn a_time_source_may_call_us() {
+fn time_source_may_call_the_engine() {
     let (done, is_done) = mpsc::channel();
     thread::spawn(move || {
         let paused = runtime();
@@ -64,5 +64,5 @@ fn a_time_source_may_call_us() {
         });
         done.send(()).unwrap();
     });
-    is_done.recv_timeout(seconds(60)).expect("it hangs, or has panicked");
+    is_done.recv_timeout(seconds(60)).expect("the engine hangs, or a check panicked");
 }

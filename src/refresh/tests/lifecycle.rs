@@ -1,4 +1,4 @@
-//! The task: who keeps it, what ends it, and what it survives.
+//! The task: its start, its end, and what it survives.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn p10_dropping_last_handle_ends_task() {
     let second = engine.clone();
     drop(engine);
     tokio::time::sleep(HOUR).await;
-    assert!(source.calls() > 1, "a handle is left");
+    assert!(source.calls() > 1, "the second handle keeps the task");
     updates.changed().await.unwrap();
     drop(second);
     assert!(updates.changed().await.is_err());
@@ -32,7 +32,7 @@ async fn p10_dropping_last_handle_ends_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p10_shutdown_ends_waiters_and_leaves_usable_credentials_readable() {
+async fn p10_shutdown_leaves_valid_credentials_readable() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     tokio::join!(rig.engine.shutdown(), rig.engine.shutdown());
@@ -58,7 +58,7 @@ async fn waiters_wake_on_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p10_loop_survives_every_class_of_failure_and_panics() {
+async fn p10_task_survives_failures_and_panics() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Panic).then(Reply::Fail(Class::Transient)).then(Reply::Panic);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
@@ -66,15 +66,15 @@ async fn p10_loop_survives_every_class_of_failure_and_panics() {
     assert_pauses(&rig).await;
 }
 
-/// What panicked a moment ago goes on after 30 s. A change is heard then, and acted on within 2 s.
+/// The task continues 30 s after its panic. It hears of a change then, and acts within 2 s.
 async fn assert_pauses(rig: &Rig) {
     rig.pass(seconds(1)).await;
     let calls = rig.source.calls();
     rig.source.change(Change::Identity);
     rig.pass(seconds(29) - Duration::from_millis(2)).await;
-    assert_eq!(rig.source.calls(), calls, "a pause");
+    assert_eq!(rig.source.calls(), calls, "the task pauses");
     rig.pass(seconds(2) + Duration::from_millis(4)).await;
-    assert_eq!(rig.source.calls(), calls + 1, "it went on");
+    assert_eq!(rig.source.calls(), calls + 1, "the task continued");
 }
 
 #[test]
@@ -144,7 +144,7 @@ async fn subscriber_that_panics_costs_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_starts_do_not_delay_the_attempt() {
+async fn failed_thread_starts_do_not_delay_the_attempt() {
     let rig = Rig::new(Reply::Grant(HOUR));
     for _ in 0..100 {
         assert!(rig.engine.shared().claim_task());
@@ -155,7 +155,7 @@ async fn failed_starts_do_not_delay_the_attempt() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// What a future gives at its first poll.
+/// The outcome of a future that is ready at its first poll.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {

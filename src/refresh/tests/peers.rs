@@ -1,10 +1,12 @@
-//! Three providers in a world of seconds: this crate's schedule as it is, and two peers as models of their sources.
+//! Three providers in whole seconds: this crate's real schedule, and models of two peers.
 //!
-//! `LazyCache`, the SDK's default: it refreshes 5 s to 10 s before the expiry and drops what it has before it loads. AWS's
-//! coming cross-SDK behaviour: it refreshes 5, 15 or 60 min before the expiry by session length. After a failure it serves
-//! what it has, even expired, and tries again after 300 s to 600 s. An `AccessDenied` it raises at once, and tries again
-//! after 1 s to 5 s. With nothing to serve each request tries again, in both; one load at a time. A load is three tries of
-//! the SDK's client, unless the failure is one that the client does not retry.
+//! - `LazyCache`, the SDK's default, refreshes 5 s to 10 s before the expiry. It drops the old credentials before it loads.
+//! - AWS's coming cross-SDK behaviour refreshes 5, 15 or 60 min before the expiry, by session length. After a failure it
+//!   serves the old credentials, even expired ones, and retries after 300 s to 600 s. It raises `AccessDenied` at once and
+//!   retries after 1 s to 5 s.
+//!
+//! If a peer has nothing to serve, each request loads again, one load at a time. A load is three tries of the SDK's client,
+//! or one try if the client does not retry the failure.
 
 use std::time::Duration;
 
@@ -15,13 +17,13 @@ use crate::refresh::clock::Session;
 use crate::refresh::schedule::Schedule;
 use crate::refresh::source::{Change, Class};
 
-/// A provider whose exchanges take no time. Its first is due when it starts.
+/// A provider whose exchanges take no time. Its first exchange is due when it starts.
 pub(crate) trait Provider {
-    /// When the next attempt is due, if a request comes at each second.
+    /// Time of the next attempt, if one request comes each second.
     fn due(&self) -> f64;
     fn succeeded(&mut self, at: f64, random: &mut Rng);
     fn failed(&mut self, at: f64, random: &mut Rng);
-    /// The fault is over, and what caused it has changed.
+    /// The fault is over, and its cause has changed.
     fn cleared(&mut self, _at: f64) {}
 }
 
@@ -29,7 +31,7 @@ pub(crate) struct Ours {
     origin: Instant,
     schedule: Schedule,
     lifetime: f64,
-    /// Of its failures.
+    /// Class of its failures.
     class: Class,
 }
 
@@ -62,7 +64,7 @@ impl Provider for Ours {
         let expires = at + self.schedule.remaining(now).as_secs_f64();
         self.schedule.attempt_started(now);
         self.schedule.failed(self.class, None, now, random.f64());
-        // The requests of each second until the next attempt, once nothing is usable.
+        // From the expiry on, one request each second until the next attempt.
         let mut request = expires.ceil();
         while request < self.due() {
             self.schedule.caller_waits(self.at(request));
@@ -78,8 +80,8 @@ impl Provider for Ours {
     }
 }
 
-/// The SDK's STS client: three tries a load, full jitter from 1 s on, and a quota of retries. Where answers come at once a
-/// load ends before its time limit of 5 s.
+/// The SDK's STS client: three tries for each load, full jitter from 1 s on, and a quota of retries. Answers come at once, so
+/// no load reaches its time limit of 5 s.
 struct Client {
     /// It retries failures of this class.
     retries: bool,
@@ -101,7 +103,7 @@ impl Client {
         }
     }
 
-    /// The wait before the next try, unless the load has failed.
+    /// The delay before the next try. `None`: the load has failed.
     fn failed(&mut self, random: &mut Rng) -> Option<f64> {
         if !self.retries || self.tried == 2 || self.quota < Self::COST {
             self.tried = 0;
@@ -145,9 +147,9 @@ pub(crate) struct Coming {
     due: f64,
     starts: f64,
     lifetime: f64,
-    /// It has something to serve.
+    /// It has credentials to serve.
     serves: bool,
-    /// Its failures are ones that it raises.
+    /// It raises failures of this class.
     raises: bool,
     client: Client,
 }
@@ -180,7 +182,7 @@ impl Provider for Coming {
     }
 }
 
-/// Of requests that come once a second.
+/// Time of the next request. One comes each second.
 fn next_request(at: f64, starts: f64) -> f64 {
     starts + (at - starts).floor() + 1.0
 }

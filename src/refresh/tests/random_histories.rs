@@ -1,4 +1,4 @@
-//! The promises against random histories.
+//! The schedule against random histories of events and answers.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ enum Event {
 #[derive(Clone, Debug)]
 struct Answer {
     after: Duration,
-    /// A lifetime, and whether the server's clock confirms it.
+    /// A lifetime, and true if it is the server's word; or a class with a `Retry-After`.
     what: Result<(Duration, bool), (Class, Option<Duration>)>,
 }
 
@@ -53,12 +53,12 @@ fn answers() -> impl Strategy<Value = Vec<Answer>> {
     let asked = prop::option::of((0_u64..100_000).prop_map(Duration::from_secs));
     let what = prop_oneof![1 => (lifetime, any::<bool>()).prop_map(Ok), 3 => (class(), asked).prop_map(Err)];
     let answer = (0_u64..8000, what).prop_map(|(ms, what)| Answer { after: Duration::from_millis(ms), what });
-    // Runs of the same answer are what outages are made of.
+    // An outage is a run of the same answer.
     prop::collection::vec((answer, 1_usize..12), 1..20)
         .prop_map(|runs| runs.into_iter().flat_map(|(answer, times)| vec![answer; times]).collect())
 }
 
-/// The schedule, driven as the task drives it, and watched.
+/// A schedule that is driven as the task drives it, with the bounds that it must keep.
 struct Model {
     schedule: Schedule,
     now: Instant,
@@ -69,22 +69,22 @@ struct Model {
     failures: u32,
     failed_last: bool,
     last_start: Option<Instant>,
-    /// The last answer asked to be left alone.
+    /// The last answer had a `Retry-After`.
     asked: bool,
-    /// The present credentials were rejected, or are somebody else's.
+    /// The present credentials were rejected, or belong to another identity.
     unwanted: bool,
-    /// Short sessions in a row by the local clock alone.
+    /// Sessions in a row that are short by the local clock alone.
     doubtful: u32,
-    /// By when the promises want the next attempt.
+    /// Latest time of the next attempt.
     latest: Option<Instant>,
     deadline: Option<Instant>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The longest `Retry-After` with nothing valid.
+/// Longest delay of a `Retry-After` with nothing valid.
 const ASKED: Duration = Duration::from_secs(75);
 
-/// The longest wait of a class, while credentials are valid for so long.
+/// Longest retry delay of a class, while credentials are valid for this long.
 fn longest(class: Class, valid: Duration) -> Duration {
     Duration::from_secs(match class {
         Class::Blocked => 60,
@@ -135,7 +135,7 @@ impl Model {
                 let failed = self.schedule.failing().is_some_and(|class| class != Class::Throttled);
                 self.schedule.changed(change, false, now, self.random.f64());
                 if unusable || failed || change == Change::Identity {
-                    // Spread over two seconds, after the second between two exchanges.
+                    // The spread of two seconds, after the second between two exchanges.
                     self.by(Duration::from_secs(2) + self.spacing().mul_f64(1.25));
                 }
                 self.unwanted |= change == Change::Identity;
@@ -143,16 +143,16 @@ impl Model {
             Event::ClockStep => self.schedule.clock_jumped(now),
             Event::Suspend(by) => {
                 self.schedule.suspended(by, now);
-                // A second went by, though the clock did not see it.
+                // Time passed, though the monotonic clock did not show it.
                 self.last_start = self.last_start.and_then(|last| last.checked_sub(by));
                 self.deadline = self.deadline.map(|end| now + end.saturating_duration_since(now).saturating_sub(by));
                 self.schedule.clock_jumped(now);
             }
         }
         if throttled && !matches!(event, Event::Rotate(_) | Event::Suspend(_)) {
-            assert_eq!(self.schedule.due(), due, "{event:?} broke a throttled wait");
+            assert_eq!(self.schedule.due(), due, "{event:?} shortened a throttled retry delay");
         }
-        assert!(self.schedule.due() <= due.max(now), "{event:?} put the attempt off");
+        assert!(self.schedule.due() <= due.max(now), "{event:?} delayed the attempt");
         self.check();
     }
 
@@ -177,7 +177,7 @@ impl Model {
         if self.doubtful < 3 { SECOND } else { Duration::from_secs(30) }
     }
 
-    /// The next attempt is to come within this.
+    /// The next attempt must come within this time.
     fn by(&mut self, within: Duration) {
         let latest = self.now + within;
         self.latest = Some(self.latest.map_or(latest, |known| known.min(latest)));
@@ -219,7 +219,7 @@ impl Model {
         let now = self.now;
         let sent = self.last_start.unwrap();
         match answer.what {
-            // As the engine has it, what has ended on arrival is a failure.
+            // The engine counts credentials that have expired on arrival as a failure.
             Ok((lifetime, _)) if sent + lifetime <= now => self.fail(Class::Transient, None),
             Ok((lifetime, dated)) => self.succeed(sent, lifetime, dated),
             Err((class, asked)) => self.fail(class, asked),
@@ -232,7 +232,7 @@ impl Model {
         self.doubtful = if dated || lifetime >= Duration::from_secs(30) { 0 } else { self.doubtful + 1 };
         let taken = self.schedule.succeeded(Session { since: sent, lifetime, dated }, true, self.random.f64());
         let longer = self.deadline.is_none_or(|end| sent + lifetime >= end);
-        assert_eq!(taken, longer || self.unwanted, "P2: the session that lives longer stays");
+        assert_eq!(taken, longer || self.unwanted, "P2: the longer session stays");
         if taken {
             self.deadline = Some(sent + lifetime);
             self.unwanted = false;
@@ -266,7 +266,7 @@ impl Model {
         assert_eq!(
             self.schedule.remaining(now),
             self.deadline.map_or(Duration::ZERO, |end| end.saturating_duration_since(now)),
-            "only a success and a suspend move the end"
+            "only a success or a suspend moves the deadline"
         );
         if self.under_way.is_some() {
             return;
@@ -278,13 +278,13 @@ impl Model {
         }
         if self.schedule.valid(now) && self.schedule.failing() != Some(Class::Blocked) {
             let end = self.deadline.unwrap().max(self.last_start.unwrap() + self.spacing().mul_f64(1.25));
-            assert!(due <= end, "no wait runs past the expiry");
+            assert!(due <= end, "no retry delay ends after the expiry");
         }
     }
 
-    /// The source is whole again: how long until there are new credentials?
+    /// The source works again. Checks the time until new credentials come.
     fn recovers(&mut self, callers: bool) {
-        // Step by step of seconds one could meet nothing but attempts, where sessions last one.
+        // With sessions of one second, steps of one second could always end during an attempt.
         while let Some((end, _)) = self.under_way {
             self.pass(end - self.now);
         }
@@ -325,7 +325,7 @@ proptest! {
         model.recovers(callers);
     }
 
-    /// Random waits have a mean; the bounds leave room for luck, none for a storm.
+    /// Retry delays are random. The bounds leave room for luck, and none for a storm.
     #[test]
     fn no_class_of_failure_becomes_a_storm(
         class in class(), lifetime in 0_u64..43_200, caller_every in prop::option::of(prop_oneof![Just(100_u64), 50_u64..60_000]),
@@ -338,7 +338,7 @@ proptest! {
         let mut model = Model::new(answers.clone(), seed);
         model.pass(Duration::ZERO);
         model.answers = vec![answers.pop().unwrap()].into_iter().cycle();
-        // To where attempts are due.
+        // Pass to the first due attempt.
         let first = model.schedule.due();
         model.pass(first - model.now);
         let failures = model.failures;
@@ -352,9 +352,9 @@ proptest! {
         let attempts = model.failures - failures;
         let bound = match class {
             Class::Transient => 280,
-            // 4 s doubling to 60 s after a success, which is 36 s in the mean.
+            // 4 s doubling to 60 s after a success: 36 s on average.
             Class::Throttled => 130,
-            // A probe for callers each 15 s to 30 s, as long as a denial stands.
+            // Callers cause an attempt each 15 s to 30 s.
             _ => 200,
         };
         prop_assert!(attempts <= bound, "{attempts} attempts in an hour");

@@ -1,6 +1,6 @@
-//! The real refresher through seeded days of faults, in paused time; the promises are checked after each step.
+//! The real engine through days of random faults, in paused time. Each step checks the promises (P1, P2, …).
 //!
-//! `SIM_SEED=7 SIM_DAYS=30 cargo test --lib simulation` runs one seed alone, for so many days.
+//! `SIM_SEED=7 SIM_DAYS=30 cargo test --lib simulation` runs one seed for 30 days.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::refresh::{Change, Class, Phase};
 const SEEDS: u64 = 250;
 const DAYS: u32 = 2;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Clocks are compared at least so often.
+/// The engine compares the clocks at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// One exchange, and what a check may add.
+/// One exchange, and one second for the check.
 const EXCHANGE: Duration = Duration::from_secs(9);
-/// What a change may take: the rest of an exchange that is under way, a second between two, and a spread of two.
+/// Longest time from a change to its exchange: the exchange under way, the spacing of 1 s, and the spread of 2 s.
 const AT_ONCE: Duration = Duration::from_secs(9 + 1 + 2);
 const AFTER_PANIC: Duration = Duration::from_secs(31);
 
@@ -49,19 +49,19 @@ struct Simulation {
     random: Rng,
     rig: Rig,
     lifetime: Duration,
-    /// When the present fault began, if there is one.
+    /// The present fault.
     fault: Option<Class>,
-    /// The longest wait after the last fault while somebody asks.
+    /// Longest time without credentials after the last fault, while callers wait.
     recovery: Duration,
     cleared: Instant,
-    /// When a clock was last set, or the machine slept.
+    /// Time of the last clock step or suspend.
     clock_moved: Option<Instant>,
-    slept: Option<Instant>,
-    /// When something last may have brought the next attempt forward.
+    suspended: Option<Instant>,
+    /// Time of the last event that may bring the next attempt forward.
     hurried: Option<Instant>,
-    /// When watching last panicked: it rests after that.
+    /// Time of the last panic in `changed`. The engine pauses after it.
     deaf: Option<Instant>,
-    /// A change that ends a failing state: when it came, and how many calls there had been.
+    /// A change that must end a run of failures: its time, and the number of calls before it.
     awaited: Option<(Instant, usize)>,
 }
 
@@ -79,7 +79,7 @@ impl Simulation {
             recovery: Duration::ZERO,
             cleared: Instant::now(),
             clock_moved: None,
-            slept: None,
+            suspended: None,
             hurried: None,
             deaf: None,
             awaited: None,
@@ -98,7 +98,7 @@ impl Simulation {
         }
         let hours = length.as_secs_f64() / 3600.0;
         let per_hour = self.rig.source.calls() as f64 / hours;
-        // What sessions of a minute need, and an outage now and then.
+        // Sessions of a minute need that many, with some outages.
         assert!(
             per_hour < 300.0 + 3600.0 / (0.6 * self.lifetime.as_secs_f64()),
             "{self}: {per_hour} calls an hour, {steps} steps"
@@ -112,12 +112,12 @@ impl Simulation {
                 self.fault = Some(class);
                 self.recovery = match class {
                     Class::Throttled => seconds(240),
-                    // A denial that stands, and a probe.
+                    // The longest time between two attempts that callers cause.
                     _ => seconds(30),
                 };
                 let reply = match self.random.u8(..4) {
                     0 if class == Class::Throttled => Reply::Throttle(seconds(self.random.u64(1..1000))),
-                    // As the real source bounds it.
+                    // The real source limits an exchange to this.
                     0 if class == Class::Transient => Reply::Fail(class).after(seconds(8)),
                     1 if class == Class::Transient => Reply::Panic,
                     _ => Reply::Fail(class),
@@ -146,7 +146,7 @@ impl Simulation {
             38 => {
                 self.rig.clock.suspend(seconds(self.random.u64(10..7200)));
                 self.clock_moved = Some(Instant::now());
-                self.slept = self.clock_moved;
+                self.suspended = self.clock_moved;
             }
             39..=41 => {
                 if let Some(key) = self.rig.key() {
@@ -174,10 +174,10 @@ impl Simulation {
         let clocks_known = self.clock_moved.is_none_or(|moved| now > moved + HEARTBEAT);
         let granted = self.rig.source.last_grant();
         if let Some(Granted { sent, sent_truly, lifetime }) = granted.filter(|_| clocks_known) {
-            let slept_since = self.clock_moved.is_some_and(|moved| moved >= sent);
+            let suspended_since = self.clock_moved.is_some_and(|moved| moved >= sent);
             if self.rig.clock.true_time() >= sent_truly + lifetime + seconds(1) {
                 assert_eq!(self.rig.key(), None, "{self}: nothing expired is served");
-            } else if !slept_since && now < sent + lifetime {
+            } else if !suspended_since && now < sent + lifetime {
                 assert!(self.rig.key().is_some(), "{self}: P2");
                 let shown = self.rig.engine.current().unwrap().expiry().unwrap();
                 let left = shown.duration_since(self.rig.clock.now()).unwrap_or_default();
@@ -186,8 +186,8 @@ impl Simulation {
             }
         }
         self.check_schedule(now);
-        // After a sleep that nothing has noticed yet a caller who asks finds out, and may wait.
-        let noticed = self.slept.is_none_or(|slept| now > slept + HEARTBEAT);
+        // If the engine has not noticed a suspend yet, a caller makes it do so, and may wait.
+        let noticed = self.suspended.is_none_or(|suspended| now > suspended + HEARTBEAT);
         let readable = noticed && self.rig.key().is_some();
         let patience = Duration::from_secs_f64(self.random.f64() * 45.0);
         match timeout(patience, self.rig.engine.credentials()).await {
@@ -196,7 +196,7 @@ impl Simulation {
                 assert!(!readable, "{self}: P2: {error}");
                 let made_now = error.source().is_some() || error.kind() == ErrorKind::TimedOut;
                 let age = self.rig.source.last_failure().map(|at| at.elapsed());
-                // A panic is a failure, too, though the source does not count it.
+                // The source does not count a panic, which is a failure as well.
                 let counted = error.kind() != ErrorKind::Unexpected;
                 assert!(
                     made_now || !counted || age.is_some_and(|age| age <= seconds(30)),
@@ -207,7 +207,7 @@ impl Simulation {
             Ok(Ok(_)) => {}
         }
         if self.fault.is_none() && !readable {
-            // Somebody asks all the time now: how long until there is an answer?
+            // From now on callers wait all the time.
             let asking = Instant::now();
             while timeout(seconds(5), self.rig.engine.credentials()).await.map_or(true, |outcome| outcome.is_err()) {
                 let waited = asking.elapsed();
@@ -220,7 +220,7 @@ impl Simulation {
         }
     }
 
-    /// When the next attempt is due, and that a change brought one.
+    /// Checks the time of the next attempt, and that a change caused one.
     fn check_schedule(&mut self, now: Instant) {
         let standing = self.rig.engine.status();
         if let Some(Granted { sent, lifetime, .. }) = self.rig.source.last_grant()
@@ -232,7 +232,7 @@ impl Simulation {
             assert!((0.599..0.751).contains(&share), "{self}: P4: {share}");
         }
         if let Some((changed, calls)) = self.awaited.filter(|(changed, _)| now > *changed + AT_ONCE) {
-            // The exchange under way may have ended the failure.
+            // The exchange under way may have succeeded.
             let answered = self.rig.source.calls() > calls || standing.last_error.is_none();
             assert!(answered, "{self}: P6: no call {:?} after the change", changed.elapsed());
             self.awaited = None;

@@ -1,4 +1,4 @@
-//! A change of what an exchange rests on.
+//! Changes of the source, such as a new token.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn caller_of_blocked_exchange_causes_a_probe() {
     for _ in 0..600 {
         let before = Instant::now();
         rig.engine.credentials().await.unwrap_err();
-        assert_eq!(before.elapsed(), Duration::ZERO, "the last error is young enough");
+        assert_eq!(before.elapsed(), Duration::ZERO, "the last error is recent enough");
         rig.pass(seconds(1)).await;
     }
     for pair in rig.source.call_times()[calls - 1..].windows(2) {
@@ -46,7 +46,7 @@ async fn caller_of_blocked_exchange_causes_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn restless_source_is_no_storm() {
+async fn changing_source_causes_no_storm() {
     let rig = Rig::new(Reply::Fail(Class::Blocked));
     rig.engine.credentials().await.unwrap_err();
     let calls = rig.source.calls();
@@ -66,11 +66,11 @@ async fn rotation_alone_causes_no_exchange() {
     assert_eq!(rig.source.calls(), 1);
     rig.source.change(Change::Identity);
     rig.pass(seconds(3)).await;
-    assert_eq!(rig.source.calls(), 2, "somebody else's token is another matter");
+    assert_eq!(rig.source.calls(), 2, "a token of another identity causes one");
 }
 
 #[tokio::test(start_paused = true)]
-async fn rotation_ends_a_failing_state() {
+async fn rotation_ends_a_run_of_failures() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Config));
     rig.engine.credentials().await.unwrap();

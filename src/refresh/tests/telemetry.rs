@@ -1,4 +1,4 @@
-//! What the engine says: one line where one is due, and nothing under its lock.
+//! Log events, spans and the observer: each event once, and none under the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,7 +21,7 @@ const PAGE: &str = include_str!("../../docs/telemetry.rs");
 const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
 
 #[tokio::test(start_paused = true)]
-async fn each_rotation_of_credentials_is_told_once() {
+async fn each_refresh_is_logged_once() {
     let (heard, _guard) = Heard::listen();
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
@@ -38,14 +38,14 @@ async fn each_rotation_of_credentials_is_told_once() {
         let next = told.field("next_attempt_seconds");
         assert!((2160.0..=2700.0).contains(&next.parse::<f64>().unwrap()));
         assert!(next.split_once('.').is_none_or(|(_, fraction)| fraction.len() <= 1), "{next}");
-        assert_eq!(told.span, None, "or a log line would hold each field twice");
+        assert_eq!(told.span, None, "a log line would show each field twice");
         assert_eq!((span["name"].as_str(), span["role"].as_str(), span["attempt"].as_str()), ("exchange", ROLE, "1"));
-        assert_eq!(span["generation"], (generation - 1).to_string(), "of those that were to be replaced");
+        assert_eq!(span["generation"], (generation - 1).to_string(), "the generation to be replaced");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_came_again_are_no_news() {
+async fn same_access_key_is_logged_at_debug() {
     let (heard, _guard) = Heard::listen();
     let rig = Rig::new(Reply::SameKey(HOUR));
     rig.source.then(Reply::Grant(HOUR));
@@ -57,9 +57,9 @@ async fn credentials_that_came_again_are_no_news() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_with_how_long_it_took() {
+async fn outage_is_logged_with_expiry_and_end() {
     let (heard, _guard) = Heard::listen();
-    // Below 50 % of the lifetime, and so far above 25 % that three attempts are made before.
+    // The refresh starts below 50 % of the lifetime, and early enough for three attempts above 25 %.
     let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.refresh_window = 0.60..=0.70);
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
@@ -70,7 +70,7 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
 
     let told = heard.all();
     let warned: Vec<_> = told.iter().filter(|told| told.level == Level::WARN).collect();
-    // The first three, at 25 % and at 10 %.
+    // The first three, one at 25 % and one at 10 %.
     assert_eq!(warned.len(), 5, "{warned:#?}");
     let valid = |index: usize| warned[index].field("valid_seconds").parse::<u64>().unwrap();
     assert!(valid(3) <= 900 && valid(4) <= 360, "{} {}", valid(3), valid(4));
@@ -84,7 +84,7 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
     assert_eq!((expired[0].field("role"), expired[0].field("kind")), (ROLE, "service_unavailable"));
 
     let quiet = told.iter().filter(|told| told.level == Level::DEBUG).count();
-    assert_eq!(u32::try_from(quiet + 5).unwrap(), failures, "each other failure is told at DEBUG");
+    assert_eq!(u32::try_from(quiet + 5).unwrap(), failures, "all other failures are logged at DEBUG");
 
     let end = told.last().unwrap();
     assert_eq!((end.level, &*end.message), (Level::INFO, "credentials refreshed after failures"));
@@ -95,7 +95,7 @@ async fn an_outage_is_told_as_long_as_it_is_news_its_expiry_once_and_its_end_wit
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_expiry_is_told_in_its_second_although_no_attempt_is_due_or_one_hangs() {
+async fn expiry_is_logged_in_its_second() {
     for last_words in [Reply::Fail(Class::Blocked), Reply::Hang] {
         let (heard, _guard) = Heard::listen();
         let rig = Rig::new(last_words.clone());
@@ -103,7 +103,7 @@ async fn the_expiry_is_told_in_its_second_although_no_attempt_is_due_or_one_hang
         rig.engine.credentials().await.unwrap();
         rig.pass(seconds(899)).await;
         assert!(heard.levels().iter().all(|level| *level != Level::ERROR));
-        // A hanging attempt is looked after every 30 s; a real one ends within 8 s.
+        // During an attempt the task wakes at the expiry or after 30 s.
         rig.pass(seconds(if matches!(last_words, Reply::Hang) { 31 } else { 1 })).await;
         rig.pass(Duration::from_millis(1)).await;
         assert_eq!(heard.levels().iter().filter(|level| **level == Level::ERROR).count(), 1, "{last_words:?}");
@@ -113,7 +113,7 @@ async fn the_expiry_is_told_in_its_second_although_no_attempt_is_due_or_one_hang
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_credentials_nothing_expires() {
+async fn nothing_expires_before_the_first_credentials() {
     let (heard, _guard) = Heard::listen();
     let rig = Rig::new(Reply::Fail(Class::Config));
     rig.engine.credentials().await.unwrap_err();
@@ -125,7 +125,7 @@ async fn without_credentials_nothing_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_span_knows_how_its_exchange_ended() {
+async fn span_records_the_outcome_of_its_exchange() {
     let (heard, _guard) = Heard::listen();
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Fail(Class::Throttled));
@@ -134,12 +134,12 @@ async fn the_span_knows_how_its_exchange_ended() {
     let ended: Vec<_> =
         spans.iter().map(|span| (span["outcome"].as_str(), span.get("kind").map(String::as_str))).collect();
     assert_eq!(ended, [("error", Some("throttled")), ("ok", None)]);
-    assert!(spans.iter().all(|span| span["parent"] == "none"), "whoever asked is not its parent");
+    assert!(spans.iter().all(|span| span["parent"] == "none"), "the caller's span is not the parent");
 }
 
-/// A subscriber may ask how things stand, for each line that it writes; so may an observer.
+/// A subscriber may call the engine for each event that it writes. An observer may, too.
 #[tokio::test(start_paused = true)]
-async fn who_listens_may_ask_back() {
+async fn subscriber_and_observer_may_call_the_engine() {
     let listener = Arc::new(Listener::default());
     let (heard, _guard) = Heard::listen();
     let rig = Rig::observed(Reply::Fail(Class::Transient), |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
@@ -161,13 +161,13 @@ async fn who_listens_may_ask_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
+async fn observer_hears_exchanges_rejections_and_status() {
     let listener = Arc::new(Listener::default());
     let rig = Rig::observed(Reply::Grant(HOUR), |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
     rig.source.then(Reply::Fail(Class::Throttled).after(seconds(2))).then(Reply::Grant(HOUR).after(seconds(1)));
     let key = rig.engine.credentials().await.unwrap();
     assert_eq!(*listener.exchanges.lock().unwrap(), [(2, Some("throttled")), (1, None)]);
-    let first = listener.standings.lock().unwrap()[0].clone();
+    let first = listener.statuses.lock().unwrap()[0].clone();
     assert_eq!((first.phase, first.generation, first.expiry), (Phase::Empty, 0, None), "before the first attempt");
     assert!(first.next_attempt.is_some());
 
@@ -177,9 +177,9 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
     assert_eq!(*listener.rejections.lock().unwrap(), 1);
     rig.pass(seconds(5)).await;
     listener.agrees_with(&rig.engine).await;
-    assert_eq!(rig.engine.status().generation, 2, "the rejected ones were replaced");
+    assert_eq!(rig.engine.status().generation, 2, "the rejected credentials were replaced");
 
-    // A step of the clock moves what is shown of time, and nothing else happens.
+    // A clock step moves the shown times alone.
     rig.pass(seconds(301)).await;
     rig.clock.set_by(-7200);
     rig.pass(seconds(30)).await;
@@ -191,13 +191,12 @@ async fn an_observer_hears_each_exchange_each_rejection_and_how_things_stand() {
         listener.agrees_with(&rig.engine).await;
     }
     rig.engine.shutdown().await;
-    let last = listener.standings.lock().unwrap().last().unwrap().clone();
+    let last = listener.statuses.lock().unwrap().last().unwrap().clone();
     assert_eq!((last.phase, last.next_attempt), (Phase::Closed, None));
 }
 
-/// Who observes cannot hurt.
 #[tokio::test(start_paused = true)]
-async fn an_observer_that_panics_changes_nothing() {
+async fn panicking_observer_changes_nothing() {
     struct Panicking;
     impl Observer for Panicking {
         fn status(&self, _: &EngineStatus) {
@@ -227,14 +226,14 @@ struct Listener {
     engine: OnceLock<Supervisor>,
     exchanges: Mutex<Vec<(u64, Option<&'static str>)>>,
     rejections: Mutex<u32>,
-    standings: Mutex<Vec<EngineStatus>>,
+    statuses: Mutex<Vec<EngineStatus>>,
 }
 
 impl Listener {
-    /// What was heard last is what holds, once the task has had its turn.
+    /// The status that the observer heard last is the present one, once the task has run.
     async fn agrees_with(&self, engine: &Supervisor) {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let heard = self.standings.lock().unwrap().last().unwrap().clone();
+        let heard = self.statuses.lock().unwrap().last().unwrap().clone();
         let holds = engine.status();
         assert_eq!(
             (heard.generation, heard.consecutive_failures, heard.expiry),
@@ -243,7 +242,7 @@ impl Listener {
         assert!(apart(heard.next_attempt, holds.next_attempt) <= Duration::from_millis(2), "{heard:?} {holds:?}");
     }
 
-    fn ask_back(&self) {
+    fn call_back(&self) {
         if let Some(engine) = self.engine.get() {
             assert_eq!(format!("{engine:?}"), format!("{engine:?}"));
             engine.issued("AKIA");
@@ -257,25 +256,25 @@ fn apart(one: Option<SystemTime>, other: Option<SystemTime>) -> Duration {
 }
 
 impl Observer for Listener {
-    fn status(&self, standing: &EngineStatus) {
-        self.ask_back();
-        self.standings.lock().unwrap().push(standing.clone());
+    fn status(&self, status: &EngineStatus) {
+        self.call_back();
+        self.statuses.lock().unwrap().push(status.clone());
     }
 
     fn exchanged(&self, took: Duration, error: Option<&Error>) {
-        self.ask_back();
+        self.call_back();
         self.exchanges.lock().unwrap().push((took.as_secs(), error.map(|error| error.kind().as_str())));
     }
 
     fn rejected(&self) {
-        self.ask_back();
+        self.call_back();
         *self.rejections.lock().unwrap() += 1;
     }
 }
 
 type Fields = BTreeMap<String, String>;
 
-/// One event of ours.
+/// One event of the engine.
 #[derive(Clone, Debug)]
 struct Told {
     level: Level,
@@ -290,14 +289,14 @@ impl Told {
     }
 }
 
-/// All that this thread is told under the stable target.
+/// All events and spans of this thread with the stable target.
 #[derive(Clone, Default)]
 struct Heard {
     told: Arc<Mutex<Vec<Told>>>,
     spans: Arc<Mutex<Vec<Fields>>>,
-    /// Messages and fields that the contract does not know.
+    /// Messages and fields that `docs::telemetry` does not list.
     unlisted: Arc<Mutex<Vec<String>>>,
-    /// To ask back, in each event.
+    /// Called back in each event.
     engine: Arc<OnceLock<Supervisor>>,
 }
 
@@ -305,7 +304,7 @@ impl Heard {
     fn listen() -> (Self, (DefaultGuard, Dispatch)) {
         let heard = Self::default();
         let subscriber = tracing_subscriber::registry().with(heard.clone());
-        // With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+        // With one dispatcher, tracing asks only the thread that first reaches a callsite, perhaps another test's thread.
         let second = Dispatch::new(tracing_subscriber::registry());
         (heard, (tracing::subscriber::set_default(subscriber), second))
     }

@@ -1,9 +1,7 @@
-//! How long there are no valid credentials once a fault has cleared, and what it costs in calls: this schedule beside the
-//! SDK's `LazyCache` and AWS's coming cross-SDK behaviour, in one run, with one request a second.
+//! Measures the time without valid credentials after a fault has cleared, and the calls during the fault.
 //!
+//! This crate's schedule runs beside the models in `peers`, with one request each second.
 //! `cargo test --lib time_without_credentials -- --nocapture` prints `name: value` lines.
-//!
-//! The peers are models: see `peers`.
 
 use fastrand::Rng;
 
@@ -28,7 +26,7 @@ impl Figures {
             provider.succeeded(0.0, &mut random);
             let begins = random.f64() * lifetime;
             let clears = begins + FAULT;
-            // A refresh before the fault starts another life; the fault's phase is random, so such a trial says nothing.
+            // A refresh before the fault would start a new session. Such a trial adds nothing, since the fault's start is random.
             if provider.due() < begins {
                 continue;
             }
@@ -40,7 +38,7 @@ impl Figures {
             provider.cleared(clears);
             figures.without.push((provider.due().max(clears) - clears.max(lifetime)).max(0.0));
         }
-        assert!(figures.without.len() > TRIALS as usize / 5, "{} trials say something", figures.without.len());
+        assert!(figures.without.len() > TRIALS as usize / 5, "{} trials count", figures.without.len());
         figures.without.sort_by(f64::total_cmp);
         figures
     }
@@ -79,7 +77,7 @@ fn credentials_return_within_the_bound_of_a_class() {
             coming.print(&format!("{class:?} {name} coming"));
             assert!(ours.longest() <= bound, "{class:?} {name}: {} s", ours.longest());
             if class == Class::Transient && name == "15min" {
-                assert!(coming.longest() > 200.0, "the model of the peer is alive: {}", coming.longest());
+                assert!(coming.longest() > 200.0, "the peer's model works: {}", coming.longest());
             }
         }
     }

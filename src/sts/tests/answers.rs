@@ -1,4 +1,4 @@
-//! Every answer that is known, as its server sends it, over a real socket.
+//! The known answers of AWS, Ceph, MinIO, SeaweedFS, emulators and proxies, each sent over a real socket.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailur
     StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, until).await
 }
 
-/// Name, reply, reason, class, kind, and a text that the reader must see in the error or in its hint.
+/// Name, reply, reason, class, kind, and a text that must be in the error or in its hint.
 type Row = (&'static str, Vec<u8>, Reason, Class, ErrorKind, &'static str);
 
 async fn check(rows: Vec<Row>) {
@@ -71,7 +71,7 @@ async fn aws_answers_are_understood() {
         // Another service of AWS at the endpoint: IAM, then API Gateway.
         ("action", says(400, "InvalidAction", "Could not find operation AssumeRoleWithWebIdentity for version 2011-06-15"), Reason::UnknownCode, Unclear, Unexpected, "AWS_ENDPOINT_URL_STS"),
         ("api gateway", json(403, r#"{"message":"Missing Authentication Token"}"#), Reason::NotSts, Unclear, Unexpected, "Missing Authentication Token"),
-        // STS itself, where something before it asks for JSON.
+        // STS answers in JSON if a proxy before it asks for JSON.
         ("json", json(400, r#"{"Error":{"Code":"ExpiredTokenException","Message":"Token expired","Type":"Sender"},"RequestId":"7c41e222"}"#), Reason::TokenExpired, Blocked, TokenRejected, "Token expired"),
         ("json protocol", json(403, r#"{"__type":"com.amazonaws.sts#AccessDeniedException","message":"No"}"#), Reason::RoleDenied, Lagging, RoleDenied, "AccessDeniedException"),
     ])
@@ -209,7 +209,7 @@ async fn foreign_servers_are_told_from_sts() {
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
         )
     };
-    // It repeats the request's head within its page.
+    // Squid repeats the head of the request within its page.
     let squid = "<!DOCTYPE html PUBLIC \"-//W3C//DTD HTML 4.01//EN\" \"http://www.w3.org/TR/html4/strict.dtd\">\n<html><head>\n<meta type=\"copyright\" content=\"Copyright (C) 1996-2020\">\n<title>ERROR: The requested URL could not be retrieved</title>\n</head><body id=ERR_ACCESS_DENIED>\n<h1>ERROR</h1><a href=\"mailto:webmaster?body=HTTP%20Request%3A%0D%0ABODYCANARY\">webmaster</a></body></html>";
     let login = "<?xml version=\"1.0\"?><!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\" \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd\"><html xmlns=\"http://www.w3.org/1999/xhtml\"><head><TITLE lang=\"en\">\n Sign in\n</TITLE></head><body>BODYCANARY</body></html>";
     let text = |status, server: &str, body: &str| {

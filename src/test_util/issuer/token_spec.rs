@@ -1,4 +1,4 @@
-//! What a minted token says, and who signs it.
+//! The content of a token, and its signer.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::test_util::{now, seconds, uuid};
 
-/// What a token shall say: a service account's, unless changed.
+/// The content of a token: see [`OidcIssuer::mint`](super::OidcIssuer::mint).
 ///
-/// Without [`audience`](Self::audience) it is for `sts.amazonaws.com`, without [`lifetime`](Self::lifetime) it lives
-/// for an hour, and it is issued when [`mint`](super::OidcIssuer::mint) is called.
+/// By default the token is valid: it has the audience `sts.amazonaws.com` and a lifetime of one hour, and it is issued when
+/// it is minted.
 #[must_use]
 #[derive(Clone, Debug)]
 pub struct TokenSpec {
@@ -27,7 +27,7 @@ pub struct TokenSpec {
 }
 
 impl TokenSpec {
-    /// The token of a pod that runs as this service account.
+    /// Describes the token of a pod that runs as this service account.
     pub fn service_account(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -44,67 +44,69 @@ impl TokenSpec {
         }
     }
 
-    /// Who the token is for. May be repeated: `aud` is a list.
+    /// Adds an audience (`aud`). May be repeated. Default: `sts.amazonaws.com`.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience.push(audience.into());
         self
     }
 
-    /// From `iat` to `exp`.
+    /// Sets the time from `iat` to `exp`. Default: one hour.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// From `iat` to `warnafter`, which an API server adds to a token that lives for longer than was asked.
+    /// Sets the time from `iat` to `warnafter`. Default: no such claim.
+    ///
+    /// An API server adds this claim to a token whose lifetime it has extended.
     pub fn warn_after(mut self, after: Duration) -> Self {
         self.warn_after = Some(after);
         self
     }
 
-    /// `iat`, and `nbf` unless that is [given](Self::not_before).
+    /// Sets `iat`, and `nbf` unless [`not_before`](Self::not_before) sets that. Default: the time of minting.
     pub fn issued_at(mut self, at: SystemTime) -> Self {
         self.issued_at = Some(at);
         self
     }
 
-    /// `nbf`.
+    /// Sets `nbf`. Default: `iat`.
     pub fn not_before(mut self, at: SystemTime) -> Self {
         self.not_before = Some(at);
         self
     }
 
-    /// `sub`, instead of `system:serviceaccount:<namespace>:<name>`.
+    /// Sets `sub`. Default: `system:serviceaccount:<namespace>:<name>`.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// `iss`, instead of the URL of the issuer that mints the token.
+    /// Sets `iss`. Default: the URL of the issuer that mints the token.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// `alg`. Unless told, [`Es256`](Algorithm::Es256).
+    /// Sets `alg`. Default: [`Es256`](Algorithm::Es256).
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// Signed with a key of somebody else, under the `kid` of the issuer's.
+    /// Signs with a stranger's key, under the `kid` of the issuer's key: the signature does not verify.
     pub fn forged(mut self) -> Self {
         self.signer = Signer::Stranger;
         self
     }
 
-    /// Not signed at all: `alg` is `none`.
+    /// Leaves the token unsigned: `alg` is `none`.
     pub fn unsigned(mut self) -> Self {
         self.signer = Signer::Nobody;
         self
     }
 
-    /// The claims, in the order and with the names of an API server's.
+    /// The claims, with the names that an API server gives them.
     pub(super) fn claims(&self, issuer: &str) -> Value {
         let issued_at = self.issued_at.unwrap_or_else(now);
         let account = format!("{}:{}", self.namespace, self.name);
@@ -131,13 +133,13 @@ impl TokenSpec {
     }
 }
 
-/// How a token is signed.
+/// The signature algorithm of a token.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Algorithm {
-    /// ECDSA over P-256. A key is made in no time.
+    /// ECDSA over P-256. Making a key takes less than a millisecond.
     Es256,
-    /// RSA with 2048 bits, as most clusters do. Its key is made when it is first used, and takes a while.
+    /// RSA with 2048 bits, as most clusters use. The first use makes the key, which takes a good part of a second.
     Rs256,
 }
 

@@ -1,9 +1,9 @@
-//! How STS says no: codes, statuses and texts.
+//! The error answers of AWS: status, code and message.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// An error answer of AWS: why [`MockSts::verify`](super::MockSts::verify) did not accept a request.
+/// The error answer of AWS to a request that [`MockSts::verify`](super::MockSts::verify) does not accept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     pub(super) status: u16,
@@ -12,7 +12,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The HTTP status that AWS answers with.
+    /// The HTTP status.
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -22,7 +22,7 @@ impl Refusal {
         &self.code
     }
 
-    /// The text that belongs to the code.
+    /// The message that goes with the code.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -35,7 +35,7 @@ impl Refusal {
         Self::new(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
     }
 
-    /// What `AssumeRole` says of a role that does not trust the caller, or is not there.
+    /// `AssumeRole` answers so if the role does not trust the caller, and if it does not exist.
     pub(super) fn not_authorized(caller_arn: &str, action: &str, role_arn: &str) -> Self {
         let message = format!("User: {caller_arn} is not authorized to perform: {action} on resource: {role_arn}");
         Self::new(403, "AccessDenied", message)
@@ -46,7 +46,7 @@ impl Refusal {
     }
 
     pub(super) fn no_verification_key() -> Self {
-        // AWS's own two spaces.
+        // The two spaces are AWS's own.
         Self::invalid_identity_token(
             "Couldn't retrieve verification key from your identity provider,  please reference \
              AssumeRoleWithWebIdentity documentation for requirements",
@@ -57,7 +57,7 @@ impl Refusal {
         Self::new(400, "ValidationError", message)
     }
 
-    /// A parameter that breaks a rule of the API's model.
+    /// A parameter is out of the bounds of the API's model.
     pub(super) fn constraint(value: Option<&str>, parameter: &str, constraint: impl fmt::Display) -> Self {
         let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
         Self::validation(format!(
@@ -66,7 +66,7 @@ impl Refusal {
         ))
     }
 
-    /// A service's refusal of a key, with the text that belongs to the code.
+    /// A service rejects a key with this code. The message follows from the code.
     pub(super) fn of_key(code: impl Into<Cow<'static, str>>) -> Self {
         let code = code.into();
         let message = match &*code {

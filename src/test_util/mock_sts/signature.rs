@@ -42,7 +42,7 @@ pub(super) struct Signed {
     date: String,
     signature: String,
     session_token: Option<String>,
-    /// Of a presigned request.
+    /// `X-Amz-Expires`. `None` if the request is not presigned.
     expires: Option<Duration>,
 }
 
@@ -82,7 +82,7 @@ impl Signed {
         })
     }
 
-    /// Whether these credentials made it, not long ago.
+    /// Checks that `credentials` made the signature, and that it has not expired.
     pub(super) fn verify(
         &self,
         request: &Request<impl AsRef<[u8]>>,
@@ -133,7 +133,7 @@ impl Signed {
         if self.expires.is_some() {
             settings.signature_location = SignatureLocation::QueryParams;
         }
-        // S3 signs a path as it is sent; all others encode it once more.
+        // S3 signs the path as sent. Other services encode it once more.
         let is_s3 = self.service.starts_with("s3");
         if is_s3 {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -155,7 +155,7 @@ impl Signed {
         let mut headers = Vec::new();
         for name in self.signed_headers.split(';') {
             match name {
-                // The signer adds them.
+                // The signer adds these two headers itself.
                 "x-amz-date" | "x-amz-security-token" => {}
                 "host" => headers.push((name, host)),
                 _ => {
@@ -180,7 +180,7 @@ impl Signed {
     }
 }
 
-/// The hash that a header names, where it names one: the body may also be unsigned, or signed in chunks.
+/// The hash of the body in `x-amz-content-sha256`. `None` if the body is unsigned, or signed in chunks.
 fn named_hash<B>(request: &Request<B>) -> Option<&str> {
     let named = request.headers().get("x-amz-content-sha256")?.to_str().ok()?;
     (named.len() == 64).then_some(named)
@@ -190,7 +190,7 @@ fn hash(request: &Request<impl AsRef<[u8]>>) -> String {
     hex(digest(&SHA256, request.body().as_ref()).as_ref())
 }
 
-/// Path and query, without what a presigner adds.
+/// Path and query without the parameters that a presigner adds.
 fn unsigned_target(uri: &Uri) -> String {
     let added = ["Algorithm", "Credential", "Date", "Expires", "Security-Token", "Signature", "SignedHeaders"];
     let is_added = |pair: &&str| {
@@ -200,7 +200,7 @@ fn unsigned_target(uri: &Uri) -> String {
     format!("{}?{}", uri.path(), query.join("&"))
 }
 
-/// `20261123T080900Z`
+/// Parses a time such as `20261123T080900Z`.
 fn parse_date(text: &str) -> Option<SystemTime> {
     let part = |from, to| text.get(from..to);
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
@@ -213,5 +213,5 @@ fn mismatch() -> Refusal {
     Refusal::of_key("SignatureDoesNotMatch")
 }
 
-/// How far a request's clock may be from AWS's.
+/// Largest difference between a request's clock and AWS's.
 const TOLERANCE: Duration = Duration::from_secs(15 * 60);

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::log::{Log, second_dispatcher};
+use crate::support::captured_log::{Log, second_dispatcher};
 
 #[derive(Clone, Default)]
 pub(super) struct Audit {

@@ -10,8 +10,8 @@ use aws_web_identity::ErrorKind;
 use aws_web_identity::test_util::{Fault, TestAws};
 
 use super::fake_service::FakeService;
-use crate::isolated::Isolated;
-use crate::rig::{eventually, key, soon, who};
+use crate::rig::{eventually, failure, key, soon, who};
+use crate::support::own_process::{DEAD_PROXIES, in_process_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_gives_a_working_pod() {
@@ -39,7 +39,7 @@ async fn one_call_gives_a_working_pod() {
 async fn other_service_accounts_are_denied() {
     let aws = TestAws::start().await;
     aws.rotate_to(aws.token_spec().subject("system:serviceaccount:shop:cart"));
-    let error = soon(aws.builder().wait_timeout(Duration::from_secs(1)).connect()).await.unwrap_err();
+    let error = failure(aws.builder().wait_timeout(Duration::from_millis(500))).await;
     assert_eq!(error.kind(), ErrorKind::RoleDenied);
 }
 
@@ -55,41 +55,26 @@ async fn temporary_directory_lives_as_long_as_the_fixture() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn environment_and_proxies_do_not_matter() {
-    let isolated = Isolated {
-        test: concat!(module_path!(), "::environment_and_proxies_do_not_matter"),
-        wrapper: &[
-            "env",
-            "-u",
-            "NO_PROXY",
-            "-u",
-            "no_proxy",
-            // Nobody listens there.
-            "HTTP_PROXY=http://127.0.0.1:9",
-            "http_proxy=http://127.0.0.1:9",
-            "HTTPS_PROXY=http://127.0.0.1:9",
-            "https_proxy=http://127.0.0.1:9",
-            "ALL_PROXY=http://127.0.0.1:9",
-            "all_proxy=http://127.0.0.1:9",
-            "SSL_CERT_FILE=/nowhere",
-            "SSL_CERT_DIR=/nowhere",
-            "AWS_ROLE_ARN=nobody",
-            "AWS_WEB_IDENTITY_TOKEN_FILE=/nowhere",
-            "AWS_ROLE_SESSION_NAME=no name",
-            "AWS_REGION=nowhere",
-            "AWS_DEFAULT_REGION=nowhere",
-            "AWS_ENDPOINT_URL=http://127.0.0.1:9",
-            "AWS_ENDPOINT_URL_STS=http://127.0.0.1:9",
-            "AWS_ENDPOINT_URL_S3=http://127.0.0.1:9",
-            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
-            "AWS_USE_FIPS_ENDPOINT=true",
-            "AWS_USE_DUALSTACK_ENDPOINT=true",
-            "AWS_ACCESS_KEY_ID=nobody",
-            "AWS_CONFIG_FILE=/nowhere",
-            "AWS_PROFILE=nobody",
-        ],
-        uid: None,
-    };
-    if !isolated.is_here() {
+    let test = concat!(module_path!(), "::environment_and_proxies_do_not_matter");
+    let variables = [
+        "SSL_CERT_FILE=/nowhere",
+        "SSL_CERT_DIR=/nowhere",
+        "AWS_ROLE_ARN=nobody",
+        "AWS_WEB_IDENTITY_TOKEN_FILE=/nowhere",
+        "AWS_ROLE_SESSION_NAME=no name",
+        "AWS_REGION=nowhere",
+        "AWS_DEFAULT_REGION=nowhere",
+        "AWS_ENDPOINT_URL=http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_STS=http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_S3=http://127.0.0.1:9",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+        "AWS_USE_FIPS_ENDPOINT=true",
+        "AWS_USE_DUALSTACK_ENDPOINT=true",
+        "AWS_ACCESS_KEY_ID=nobody",
+        "AWS_CONFIG_FILE=/nowhere",
+        "AWS_PROFILE=nobody",
+    ];
+    if !in_process_of(test, &[DEAD_PROXIES, &variables].concat()) {
         return;
     }
     let aws = TestAws::start().await;

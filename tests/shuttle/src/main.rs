@@ -1,19 +1,19 @@
-//! Checks the engine's lifecycle under Shuttle: first use, last drop, shutdown, failed thread starts, timeouts and reads
-//! race in every order that a scheduler finds.
+//! Checks the engine's lifecycle with Shuttle, a concurrency checker. First use, last drop, shutdown, failed thread starts,
+//! timeouts and reads race in the orders that a scheduler chooses.
 //!
 //! ```text
 //! cargo run --manifest-path tests/shuttle/Cargo.toml --target-dir target/shuttle -- 1000000
 //! ```
 //!
-//! runs that many schedules, shared out to the models below, half by Shuttle's random scheduler and half by its PCT one.
-//! A second argument names one model. A failure prints its schedule; with it as third argument it runs again.
+//! runs this many schedules in all. Each model gets an equal share: half by Shuttle's random scheduler, half by its PCT
+//! scheduler. A second argument names the only model to run. A failure prints its schedule; a third argument replays one.
 //!
-//! **What is real:** all of `src/refresh` and `src/error.rs`, unchanged. They are compiled in here, and `extern crate`
-//! below lets them see the stand-ins instead of `std`, `tokio`, `tokio_util`, `arc_swap` and `fastrand`.
+//! **Checked:** all of `src/refresh` and `src/error.rs`, unchanged. This crate compiles them. The `extern crate` lines below
+//! replace `std`, `tokio`, `tokio_util`, `arc_swap` and `fastrand` with the stand-ins of `stand_ins.rs`.
 //!
-//! **What is not:** `stand_ins.rs` says what each stand-in is. Inside Tokio's channels, `CancellationToken` and arc-swap
-//! nothing is explored: each of their calls is one step. Reference counts of `Arc` are no scheduling points. Memory is
-//! sequentially consistent. A fork, and two versions of the crate in one process, are not modelled.
+//! **Not checked:** the inside of Tokio's channels, of `CancellationToken` and of arc-swap. Each of their calls is one step.
+//! Reference counts of `Arc` are no scheduling points. Memory is sequentially consistent. There is no fork, and no second
+//! version of the crate in the process.
 
 extern crate stand_ins as arc_swap;
 extern crate stand_ins as fastrand;
@@ -21,7 +21,7 @@ extern crate stand_ins as std;
 extern crate stand_ins as tokio;
 extern crate stand_ins as tokio_util;
 
-/// An inline module, since a file that `#[path]` names would look for its children beside itself.
+/// Inline, because a file that `#[path]` names looks for its children beside itself.
 #[allow(dead_code, unused_imports)]
 #[path = "../../../src"]
 mod engine {
@@ -63,11 +63,11 @@ fn main() {
 fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = 0x8_0000;
-    // All memory is sequentially consistent here, as the head of this file says.
+    // The head of this file says that memory is sequentially consistent.
     config.silence_warnings = true;
     config.max_steps = MaxSteps::FailAfter(100_000);
     config
 }
 
-/// How often the PCT scheduler takes the processor from whoever has it.
+/// Number of preemptions that the PCT scheduler makes in a schedule.
 const PREEMPTIONS: usize = 4;

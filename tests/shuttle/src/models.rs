@@ -1,4 +1,4 @@
-//! What races, and what must hold in every order.
+//! The models: threads that race, and the conditions that hold in every order.
 
 use std::iter;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use crate::source::{HoldsBriefly, PATIENCE, SECOND, Scripted};
 pub(crate) struct Model {
     pub(crate) name: &'static str,
     pub(crate) holds: &'static str,
-    /// Virtual time for all of it.
+    /// Longest virtual time of a schedule.
     pub(crate) limit: Duration,
     pub(crate) run: fn(),
 }
@@ -27,13 +27,13 @@ pub(crate) struct Model {
 pub(crate) const ALL: &[Model] = &[
     Model {
         name: "first_use",
-        holds: "racing first uses start one task on one thread, and each gets its result",
+        holds: "racing first uses start one task on one thread, and each gets its outcome",
         limit: SECOND,
         run: first_use,
     },
     Model {
         name: "two_providers",
-        holds: "a provider that starts while the last other one ends gets its task run",
+        holds: "a provider that starts while the last other provider ends gets a running task",
         limit: SECOND,
         run: two_providers,
     },
@@ -45,39 +45,39 @@ pub(crate) const ALL: &[Model] = &[
     },
     Model {
         name: "last_drop",
-        holds: "the last handle ends the task, be it dropped on the engine thread",
+        holds: "the last handle ends the task, even if the engine thread drops it",
         limit: SECOND,
         run: last_drop,
     },
     Model {
         name: "failed_start",
-        holds: "who waits for a thread that cannot start gets an error; the next use starts it",
-        // Retry delays after an outage.
+        holds: "a caller gets an error if the thread cannot start, and the next use starts it",
+        // Room for the retry delays of an outage.
         limit: PATIENCE.saturating_sub(SECOND),
         run: failed_start,
     },
     Model {
         name: "timeouts",
-        holds: "a waiter is woken for its deadline, and what comes at that moment is not lost",
+        holds: "a caller is woken for its deadline, and an answer at that moment is not lost",
         limit: PATIENCE.saturating_add(SECOND),
         run: timeouts,
     },
     Model {
         name: "rejection",
-        holds: "a rejection or request that races with the task's wait is seen; reads see whole snapshots",
-        // The spacing of two exchanges, and the spread of rejections.
+        holds: "the task sees each rejection and request; reads see whole snapshots",
+        // Room for the spacing of two exchanges and the spread of rejections.
         limit: PATIENCE.saturating_sub(SECOND),
         run: rejection,
     },
     Model {
         name: "republish",
-        holds: "what a rejection changes in the old snapshot does not replace the new one",
+        holds: "a rejection of the old snapshot does not replace the new one",
         limit: PATIENCE.saturating_sub(SECOND),
         run: republish,
     },
     Model {
         name: "lost_runtime",
-        holds: "a runtime of the user's that ends closes the provider for all who wait",
+        holds: "the end of the user's runtime closes the provider for all callers",
         limit: SECOND,
         run: lost_runtime,
     },
@@ -89,7 +89,7 @@ fn first_use() {
     let waiters = [used(&engine), used(&engine)];
     let reader = with(&engine, |engine| {
         let mut updates = engine.updates();
-        // A caller that gives up after its first look.
+        // A caller that gives up at once.
         poll_once(engine.credentials());
         assert_eq!(if updates.last() == 0 { block_on(updates.changed()).unwrap() } else { 1 }, 1);
     });
@@ -192,14 +192,14 @@ fn failed_start() {
 }
 
 fn timeouts() {
-    // The answer comes never, or at the very moment when the first waiters give up.
+    // The answer never comes, or comes at the moment when the first callers give up.
     let source = Scripted::new(maybe().then_some(PATIENCE));
     let engine = source.engine();
     let began = Instant::now();
-    // Often alone: a second one would wake the task for the first, too.
+    // Often one caller alone: a second one would wake the task for the first, too.
     let more = maybe().then(|| with(&engine, |engine| block_on(engine.refresh())));
     let waiters = iter::once(used(&engine)).chain(more);
-    // So a waiter may come when the task waits already.
+    // This starts the task, so a caller may come while the task waits already.
     let reader = with(&engine, |engine| engine.start());
     for waiter in waiters {
         if let Err(error) = waiter.join().unwrap() {
@@ -226,7 +226,7 @@ fn rejection() {
         service.join().unwrap();
     }
     if let Some(caller) = caller {
-        assert_ne!(caller.join().unwrap().access_key_id(), "1", "newer ones");
+        assert_ne!(caller.join().unwrap().access_key_id(), "1", "newer credentials");
     }
     reader.join().unwrap();
     drop(engine);
@@ -238,7 +238,7 @@ fn republish() {
     let engine = source.engine();
     let mut updates = engine.updates();
     block_on(engine.credentials()).unwrap();
-    // Now the first credentials may be served after their end, until they are rejected.
+    // From now on the first credentials are readable after their expiry, until they are rejected.
     block_on(engine.refresh()).unwrap_err();
     let service = during_third_fetch(&source, &engine, |engine| engine.rejected("1", Duration::ZERO));
     let reader = during_third_fetch(&source, &engine, read_thrice);
@@ -268,7 +268,7 @@ fn read_thrice(engine: Supervisor) {
         assert_eq!(Some(credentials.access_key_id()), credentials.session_token());
         let fetch: u64 = credentials.access_key_id().parse().unwrap();
         let fetch_of_status: u64 = status.principal.unwrap().account_id.as_deref().unwrap().parse().unwrap();
-        assert!(last <= fetch_of_status && fetch_of_status <= fetch, "never back");
+        assert!(last <= fetch_of_status && fetch_of_status <= fetch, "no read goes back");
         assert_eq!(fetch_of_status == 1, status.generation == 1);
         last = fetch;
     }
@@ -320,11 +320,11 @@ fn closed_or_ok(outcome: Result<Credentials, Error>) {
     }
 }
 
-/// No handle is left: the threads end, and nothing of a task is left.
+/// No handle is left. Checks that the threads end, and that no task is left.
 fn over(sources: &[&Arc<Scripted>]) {
     world::join_threads();
     for source in sources {
         assert!(source.is_idle());
-        assert_eq!(Arc::strong_count(source), 1, "nothing of the task is left");
+        assert_eq!(Arc::strong_count(source), 1, "no task is left");
     }
 }

@@ -1,4 +1,4 @@
-//! A runtime of one thread: whoever calls `block_on` runs the tasks.
+//! A runtime of one thread: the thread that calls `block_on` runs the tasks.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -41,7 +41,7 @@ impl Runtime {
         &self.handle
     }
 
-    /// Runs the tasks until `main` is ready. What is left of them waits for the next call, or ends with the runtime.
+    /// Runs the tasks until `main` is ready. Unfinished tasks wait for the next call, or end with the runtime.
     pub fn block_on<F: Future>(&self, main: F) -> F::Output {
         let mut main = pin!(main);
         shuttle::future::block_on(poll_fn(|cx| {

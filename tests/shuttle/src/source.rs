@@ -1,4 +1,4 @@
-//! A source that does as a model says, and counts what must be one.
+//! A scripted source, which checks that there is one task.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,13 +17,13 @@ use crate::refresh::{
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// How long callers wait. The task's heartbeat comes later: it must not be what wakes them.
+/// Longest wait of callers. It is shorter than the task's heartbeat, which must not hide a lost wake-up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Scripted {
-    /// How long each fetch takes. `None`: for ever.
+    /// Duration of each fetch. `None`: for ever.
     takes: Option<Duration>,
-    /// Which fetch fails, as in an outage. 0: none.
+    /// Number of the fetch that fails as in an outage. 0: none.
     fails: usize,
     pub(crate) fetches: AtomicUsize,
     began: watch::Sender<usize>,
@@ -47,12 +47,12 @@ impl Scripted {
         })
     }
 
-    /// Whether anything of a task is left.
+    /// True if no task uses this source.
     pub(crate) fn is_idle(&self) -> bool {
         self.fetching.load(Ordering::SeqCst) == 0 && self.watching.load(Ordering::SeqCst) == 0
     }
 
-    /// Waits until a fetch of this number is under way.
+    /// Waits until this fetch is under way.
     pub(crate) fn wait_for_fetch(&self, number: usize) {
         let mut began = self.began.subscribe();
         if self.fetches.load(Ordering::SeqCst) < number {
@@ -110,7 +110,7 @@ impl Source for Scripted {
     }
 }
 
-/// There is one task, so there is one of these at a time.
+/// One use by a task. A second one at the same time is a second task.
 struct One<'a>(&'a AtomicUsize);
 
 impl<'a> One<'a> {
@@ -135,7 +135,7 @@ impl TimeSource for Wall {
     }
 }
 
-/// Takes a handle, asks it, and drops it on the thread that told something: it may be the last one.
+/// An observer that takes a handle, uses it, and drops it. This may be the last handle, dropped on the engine thread.
 pub(crate) struct HoldsBriefly(pub(crate) OnceLock<WeakSupervisor>);
 
 impl Observer for HoldsBriefly {

@@ -1,14 +1,14 @@
-//! What the engine room sees as `std`, `tokio`, `tokio_util`, `arc_swap` and `fastrand` while Shuttle drives it.
+//! The stand-ins for `std`, `tokio`, `tokio_util`, `arc_swap` and `fastrand`.
 //!
-//! Every call here that another thread could notice is a scheduling point. Between two points a call is one step.
+//! Each call here that another thread could notice has a scheduling point. The rest of the call is one step.
 //!
-//! | name | what stands in |
+//! | name | stand-in |
 //! |---|---|
 //! | `Mutex`, `AtomicBool`, threads | Shuttle's own |
 //! | `watch`, `oneshot`, `CancellationToken`, `ArcSwapOption` | the real ones, each call one step |
 //! | `Runtime` | a queue of tasks that `block_on` polls; a closed runtime drops what it is given, as Tokio does |
-//! | `Instant`, `sleep` | virtual time, which moves only when nobody can run |
-//! | `f64()` | Shuttle's randomness |
+//! | `Instant`, `sleep` | virtual time, which moves only if no thread can run |
+//! | `f64()` | Shuttle's random numbers |
 //! | the rest of `std` | the real one |
 
 #![allow(ambiguous_glob_reexports)]
@@ -33,7 +33,7 @@ pub fn f64() -> f64 {
 }
 
 pub mod fs {
-    //! There is no boot clock here: the virtual clock and the system's would disagree.
+    //! No boot clock, since the system's boot clock and the virtual time would disagree.
 
     pub fn read_to_string(_path: &str) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())

@@ -1,4 +1,4 @@
-//! Locks are Shuttle's. Channels, tokens and the lock-free pointer are the real ones, each call one step.
+//! Shuttle's locks. The channels, tokens and the lock-free pointer are real, and each call is one step.
 
 pub use shuttle::sync::{Mutex, MutexGuard};
 pub use std::sync::*;
@@ -6,7 +6,7 @@ pub use std::sync::*;
 use crate::world::point;
 
 pub mod atomic {
-    /// Others only deal stripes to readers, once in a process.
+    /// The engine uses the other atomics only to deal stripes to threads.
     pub use shuttle::sync::atomic::AtomicBool;
     pub use std::sync::atomic::*;
 }

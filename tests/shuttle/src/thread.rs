@@ -1,4 +1,4 @@
-//! Shuttle's threads. A start can fail, and the end of the model waits for each thread that was started.
+//! Shuttle's threads. A start can fail, and a model ends after all of its threads.
 
 pub use shuttle::thread::*;
 

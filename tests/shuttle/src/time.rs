@@ -1,4 +1,4 @@
-//! Virtual time. It moves when nobody can run, to the next timer: as Tokio's does while it is paused.
+//! Virtual time. Like Tokio's paused time, it moves to the next timer when no thread can run.
 
 use std::ops::{Add, Sub};
 use std::pin::Pin;
@@ -7,7 +7,7 @@ pub use std::time::{Duration, SystemTime};
 
 use crate::world;
 
-/// Since long before the model began: a moment before its beginning can be named.
+/// Time since long before the model began, so that earlier times can be expressed.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant(pub(crate) Duration);
 

@@ -12,7 +12,7 @@ use shuttle::thread::{self, JoinHandle};
 
 use crate::time::Instant;
 
-/// Everybody else may run here.
+/// A scheduling point: any other thread may run here.
 pub fn point() {
     AtomicBool::new(false).load(Ordering::SeqCst);
 }
@@ -28,7 +28,7 @@ struct World {
 
 pub(crate) const BEGINNING: Instant = Instant(Duration::from_secs(1_000_000));
 
-// All of a schedule's threads are coroutines on one thread of the system.
+// All threads of a schedule are coroutines on one thread of the system.
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
     static WORLD: RefCell<World> = RefCell::new(World::new());
@@ -51,8 +51,8 @@ fn with<T>(look: impl FnOnce(&mut World) -> T) -> T {
     WORLD.with_borrow_mut(look)
 }
 
-/// Runs one schedule of a model. In the end no timer is left. All of it within `limit`
-/// of virtual time: so a lost wake-up is not hidden by a timer that comes to look later.
+/// Runs one schedule of a model, within `limit` of virtual time. With more time, a later timer could hide a lost wake-up. At
+/// the end no timer is left.
 pub fn run(limit: Duration, model: impl FnOnce()) {
     with(|world| *world = World::new());
     let keeper = thread::spawn(move || keep_time(limit));
@@ -62,10 +62,10 @@ pub fn run(limit: Duration, model: impl FnOnce()) {
         world.over = true;
     });
     keeper.join().unwrap();
-    assert!(!PANICKED.get(), "somebody panicked");
+    assert!(!PANICKED.get(), "a thread panicked");
 }
 
-/// The engine survives a panic of an observer or a source. The model does not: Shuttle tells of a deadlock by one.
+/// Makes each panic fail the model. The engine survives panics of foreign code, but Shuttle reports a deadlock by a panic.
 pub fn hear_panics() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -74,18 +74,18 @@ pub fn hear_panics() {
     }));
 }
 
-/// Waits for the end of the threads that the engine started.
+/// Waits until the threads of the engine have ended.
 pub fn join_threads() {
     while let Some(thread) = with(|world| world.threads.pop()) {
         thread.join().unwrap();
     }
 }
 
-/// Moves time to the next timer, whenever nobody else can run.
+/// Moves time to the next timer, whenever no other thread can run.
 fn keep_time(limit: Duration) {
     while !with(|world| world.over) {
         let due = with(|world| {
-            let ((at, _), waker) = world.timers.pop_first().expect("everybody sleeps for ever");
+            let ((at, _), waker) = world.timers.pop_first().expect("all threads sleep for ever");
             world.now = world.now.max(at);
             let mut due = vec![waker];
             while let Some(entry) = world.timers.first_entry().filter(|entry| entry.key().0 <= world.now) {
@@ -93,13 +93,13 @@ fn keep_time(limit: Duration) {
             }
             due
         });
-        assert!(now() - BEGINNING <= limit, "somebody still sleeps after {limit:?}");
+        assert!(now() - BEGINNING <= limit, "a thread still sleeps after {limit:?}");
         due.into_iter().for_each(Waker::wake);
         thread::yield_now();
     }
 }
 
-/// Schedules as another scheduler does, with the keeper of time last.
+/// Another scheduler, but the thread that moves time runs only if no other can.
 pub struct TimeLast<S>(pub S);
 
 impl<S: Scheduler> Scheduler for TimeLast<S> {
@@ -108,7 +108,7 @@ impl<S: Scheduler> Scheduler for TimeLast<S> {
     }
 
     fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
-        // The first that a model starts.
+        // The first thread of each schedule.
         let keeper = TaskId::from(1);
         let others: Vec<_> = runnable.iter().copied().filter(|task| task.id() != keeper).collect();
         if others.is_empty() { Some(keeper) } else { self.0.next_task(&others, current, is_yielding) }
@@ -124,7 +124,7 @@ pub fn fail_thread_starts(times: u32) {
     with(|world| world.starts_that_fail = times);
 }
 
-/// Threads that the engine started and that `run` has not seen end.
+/// Threads that the engine started.
 pub fn threads_started() -> usize {
     with(|world| world.threads.len())
 }
@@ -157,6 +157,6 @@ pub(crate) fn set_timer(at: Instant, timer: Option<u64>, waker: Waker) -> u64 {
 }
 
 pub(crate) fn clear_timer(at: Instant, timer: u64) {
-    // Dropped without the borrow: a waker's drop may be anybody's code.
+    // The drop of a waker may run foreign code, so it comes after the borrow.
     drop(with(|world| world.timers.remove(&(at, timer))));
 }

@@ -1,4 +1,4 @@
-//! The examples, run as programs.
+//! The example programs, as the last build left them.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,19 +1,20 @@
 //! The operations page: all warnings are on it, and its manifest is one.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde_norway::Value;
+
+use super::{rust_files, squeezed, src};
 
 #[test]
 fn each_warning_is_on_the_page() {
     let page = squeezed(&page());
     let mut found = 0;
-    for file in sources(&root()) {
+    for file in rust_files(&src(), &["test_util", "tests"]) {
         let source = fs::read_to_string(&file).unwrap();
         for text in warnings(&source) {
             // What stands in front of the explanation.
-            let text = squeezed(&text);
+            let text = squeezed(&text.replace("\\\n", " "));
             let head = text.split([',', ':', ';']).next().unwrap();
             assert!(page.contains(&format!("| `{head}")), "{}: {head:?} is not on the page", file.display());
             found += 1;
@@ -42,7 +43,7 @@ fn the_manifest_of_the_page_mounts_what_it_names() {
 
 /// Without the marks of a comment.
 fn page() -> String {
-    let page = fs::read_to_string(root().join("docs/operations.rs")).unwrap();
+    let page = fs::read_to_string(src().join("docs/operations.rs")).unwrap();
     page.lines()
         .map(|line| line.trim_start_matches("//!").strip_prefix(' ').unwrap_or_default().to_owned() + "\n")
         .collect()
@@ -76,21 +77,4 @@ fn warnings(source: &str) -> Vec<String> {
         }
     }
     found
-}
-
-fn squeezed(text: &str) -> String {
-    text.replace("\\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn root() -> PathBuf {
-    Path::new(crate::ROOT).join("src")
-}
-
-fn sources(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .filter(|path| !path.ends_with("test_util") && !path.ends_with("tests"))
-        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs"))
-        .collect()
 }

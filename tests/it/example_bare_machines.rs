@@ -1,13 +1,15 @@
-//! The examples where something is missing that most machines have. They end in credentials, or in an error that says
-//! what is missing. They never panic.
+//! The examples, run as programs where something is missing: CA certificates, `/proc`, threads, DNS, a working stdout.
+//!
+//! They end in credentials or in an error that says what is missing. They never panic.
 
-use std::process::{Command, Output};
+use std::fs::File;
+use std::process::{Child, Command, Output, Stdio};
 
 use tokio::task::JoinSet;
 
-use crate::example::example_path;
+use crate::example::{example, example_path};
 use crate::isolated::skipped;
-use crate::rig::{ROLE, Rig};
+use crate::rig::{ROLE, Rig, soon};
 
 /// A machine that lacks something.
 struct World {
@@ -125,4 +127,43 @@ fn judge(world: &World, example: &str, output: &Output) -> Result<(), String> {
         Err(parts) if !output.status.success() && parts.iter().all(|part| errors.contains(part)) => Ok(()),
         _ => Err(said),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_pipe_is_no_failure_and_full_disk_is_one() {
+    let rig = Rig::start().await;
+    let arguments = |name| -> &[&str] { if name == "doctor" { &["--json"] } else { &[] } };
+    let command = |name| {
+        let mut command = example(name);
+        command
+            .args(arguments(name))
+            .env("AWS_ROLE_ARN", ROLE)
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", rig.volume.token_path())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())
+            .env("BUCKET", "shop")
+            .env("KEY", "receipt")
+            .stderr(Stdio::piped());
+        command
+    };
+    let ended =
+        async |child: Child| soon(tokio::task::spawn_blocking(|| child.wait_with_output())).await.unwrap().unwrap();
+    for name in ["whoami", "doctor", "presign", "quickstart", "roles", "service"] {
+        if name != "service" {
+            let mut child = command(name).stdout(Stdio::piped()).spawn().unwrap();
+            drop(child.stdout.take());
+            let output = ended(child).await;
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success() && !errors.contains("panicked"), "{name}: {errors}");
+        }
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = ended(command(name).stdout(full).spawn().unwrap()).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
+        assert!(errors.contains("standard output cannot be written"), "{name}: {errors}");
+    }
+    // Nobody hears the errors, either.
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let child = command("whoami").env("AWS_ROLE_ARN", "none").stdout(full()).stderr(full()).spawn().unwrap();
+    assert_eq!(ended(child).await.status.code(), Some(1));
 }

@@ -1,4 +1,6 @@
-//! A role assumed with another's credentials keeps the same promises.
+//! Chained roles: a role assumed with another role's credentials keeps the promises, in chains of any length.
+//!
+//! The kit's STS verifies the signature of each `AssumeRole` with the base's key.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -6,13 +8,13 @@ use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
-use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, TrustedRole};
+use aws_web_identity::test_util::{AssumableRole, Call, Fault, MockSts, OidcIssuer, TrustedRole};
 use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase, Registry};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::fault_list;
-use crate::rig::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, soon, spec, who};
+use crate::rig::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, spec, who};
 
 const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";
 
@@ -29,10 +31,6 @@ async fn with(role: AssumableRole) -> Rig {
 
 fn lake(rig: &Rig) -> AssumeRoleBuilder {
     rig.builder().build().unwrap().assume_role(LAKE).external_id("orders")
-}
-
-fn key(provider: &BackgroundCredentialsProvider) -> String {
-    provider.current().expect("usable credentials").access_key_id().to_owned()
 }
 
 /// The keys that the chain was given, in their order, and those that they were asked for with; `None` for a failure.
@@ -269,7 +267,8 @@ async fn p2_p12_what_the_chain_has_outlives_a_base_that_was_shut_down_and_its_er
 async fn p12_a_base_without_a_token_is_said_by_the_chain() {
     let rig = rig().await;
     let base = rig.builder().token_file("/nowhere/token").attempt_timeout(Duration::from_millis(300)).build().unwrap();
-    let lake = base.assume_role(LAKE).wait_timeout(Duration::from_secs(2)).build().unwrap();
+    let lake = base.assume_role(LAKE).wait_timeout(Duration::from_millis(500)).build().unwrap();
+    eventually(|| lake.status().last_error.is_some()).await;
     let error = soon(lake.provide_credentials()).await.unwrap_err();
     let ours: &Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!((ours.kind(), ours.is_transient()), (ErrorKind::TokenUnavailable, false), "nothing is mounted there");
@@ -323,4 +322,80 @@ async fn waiting_chains_leave_their_base_a_turn() {
     for connected in soon(chains.join_all()).await {
         connected.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_provider_begins_a_chain() {
+    let rig = chain_rig().await;
+    let identity = rig.connect().await;
+    let wrapped = BackgroundCredentialsProvider::builder(identity.clone()).configure(&rig.config()).build().unwrap();
+    let config = identity.install(rig.config());
+    let theirs = BackgroundCredentialsProvider::builder(config.credentials_provider().unwrap()).configure(&config);
+    for base in [identity.clone().into(), wrapped, theirs.build().unwrap()] {
+        let before = assumed(&rig).len();
+        let first = base.assume_role(CHAIN[0]).session_name("chain-0").build().unwrap();
+        let second = first.assume_role(CHAIN[1]).build().unwrap();
+        let third = soon(second.assume_role(CHAIN[2]).connect()).await.unwrap();
+        let client = Client::new(&third.install(rig.config()));
+        for _ in 0..2 {
+            let arn = "arn:aws:sts::410987654321:assumed-role/third/chain-0";
+            assert_eq!(who(&client).await, arn, "the session's name is handed down");
+            assert_eq!(rig.last_signed_with(), key(&third));
+            soon(third.refresh()).await.unwrap();
+        }
+        let calls = assumed(&rig).split_off(before);
+        let roles: Vec<_> = calls.iter().filter_map(|call| call.role_arn.as_deref()).collect();
+        assert_eq!(roles, [CHAIN[0], CHAIN[1], CHAIN[2], CHAIN[2], CHAIN[2]]);
+        let signed: Vec<_> = calls.iter().filter_map(|call| call.signed_with.clone()).collect();
+        let (first, second) = (key(&first), key(&second));
+        assert_eq!(signed, [key(&base), first, second.clone(), second.clone(), second]);
+    }
+    assert_eq!(rig.exchanges().len(), 1, "the token was traded once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_key_in_mid_chain_is_renewed() {
+    let rig = chain_rig().await;
+    let identity = rig.connect().await;
+    let first = soon(identity.assume_role(CHAIN[0]).connect()).await.unwrap();
+    let second = first.assume_role(CHAIN[1]).build().unwrap();
+    let old = key(&first);
+    rig.sts.reject_key(&old, "ExpiredToken");
+    soon(second.ready()).await.unwrap();
+    assert_ne!(key(&first), old);
+    assert_eq!(rig.exchanges().len(), 1, "the pod's own key is good");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_chain_ends_with_its_last_link() {
+    let rig = chain_rig().await;
+    let identity = rig.connect().await;
+    let mut updates = identity.updates();
+    let first = identity.assume_role(CHAIN[0]).build().unwrap();
+    let second = soon(first.assume_role(CHAIN[1]).connect()).await.unwrap();
+    drop((identity, first));
+    soon(second.refresh()).await.unwrap();
+    assert_eq!(rig.exchanges().len(), 1);
+    drop(second);
+    soon(async { while updates.changed().await.is_ok() {} }).await;
+}
+
+/// Each trusts the one before it, the first one the pod's.
+const CHAIN: [&str; 3] = [
+    "arn:aws:iam::210987654321:role/first",
+    "arn:aws:iam::310987654321:role/second",
+    "arn:aws:iam::410987654321:role/third",
+];
+
+async fn chain_rig() -> Rig {
+    let issuer = OidcIssuer::start().await;
+    let mut builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE));
+    for (role, principal) in CHAIN.into_iter().zip([ROLE].into_iter().chain(CHAIN)) {
+        builder = builder.assumable_role(AssumableRole::new(role).principal(principal));
+    }
+    Rig::with(&issuer, builder.start().await)
+}
+
+fn assumed(rig: &Rig) -> Vec<Call> {
+    rig.sts.calls().into_iter().filter(|call| call.action == "AssumeRole").collect()
 }

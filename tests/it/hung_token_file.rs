@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use aws_web_identity::{ErrorKind, Phase};
 
-use crate::held::settled;
-use crate::isolated::Isolated;
 use crate::rig::{OTHER_ROLE, Rig, eventually, key, skipped, soon};
+use crate::support::own_process::in_own_process;
+use crate::support::process_resources::ProcessResources;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hung_token_file_stops_nobody_else() {
     // In a process of its own: threads are counted.
     let test = concat!(module_path!(), "::hung_token_file_stops_nobody_else");
-    if !(Isolated { test, wrapper: &["env"], uid: None }).is_here() {
+    if !in_own_process(test) {
         return;
     }
     let (rig, healthy) = (Rig::start().await, Rig::start().await);
@@ -34,13 +34,13 @@ async fn hung_token_file_stops_nobody_else() {
         assert!(error.to_string().contains(part), "{error}");
     }
     assert_eq!((key(&provider), provider.status().phase), (first.clone(), Phase::Stale));
-    let threads = settled().await.threads;
+    let threads = ProcessResources::settled().await.threads;
     let other_role = builder().role_arn(OTHER_ROLE).build().unwrap();
     for _ in 0..3 {
         soon(provider.refresh()).await.unwrap_err();
         soon(other_role.refresh()).await.unwrap_err();
     }
-    assert!(settled().await.threads <= threads, "one thread hangs for a file, whoever reads it");
+    assert!(ProcessResources::settled().await.threads <= threads, "one thread hangs for a file, whoever reads it");
 
     // Others go on, and shutdown ends.
     let other = soon(healthy.connect()).await;

@@ -1,10 +1,9 @@
-//! The examples that need an S3: run as a user runs them, from the environment alone.
+//! The examples `object_store`, `opendal` and `presign`, run as programs against a real S3.
 
-use std::fs::File;
-use std::process::{Child, Output, Stdio};
+use std::process::Output;
 
 use crate::example::example;
-use crate::rig::{ROLE, Rig, soon};
+use crate::rig::soon;
 use crate::storage::{REGION, Storage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,46 +49,6 @@ async fn presigned_links_open_the_object_while_they_may() {
         assert_eq!(output.status.code(), Some(1), "no session of an hour signs for that long");
         assert!(errors.contains("3700 s"), "{errors}");
     }
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn closed_pipe_is_no_failure_and_full_disk_is_one() {
-    let rig = Rig::start().await;
-    let arguments = |name| -> &[&str] { if name == "doctor" { &["--json"] } else { &[] } };
-    let command = |name| {
-        let mut command = example(name);
-        command
-            .args(arguments(name))
-            .env("AWS_ROLE_ARN", ROLE)
-            .env("AWS_WEB_IDENTITY_TOKEN_FILE", rig.volume.token_path())
-            .env("AWS_REGION", REGION)
-            .env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())
-            .env("BUCKET", "shop")
-            .env("KEY", "receipt")
-            .stderr(Stdio::piped());
-        command
-    };
-    let ended =
-        async |child: Child| soon(tokio::task::spawn_blocking(|| child.wait_with_output())).await.unwrap().unwrap();
-    for name in ["whoami", "doctor", "presign", "quickstart", "roles", "service"] {
-        if name != "service" {
-            let mut child = command(name).stdout(Stdio::piped()).spawn().unwrap();
-            drop(child.stdout.take());
-            let output = ended(child).await;
-            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success() && !errors.contains("panicked"), "{name}: {errors}");
-        }
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let output = ended(command(name).stdout(full).spawn().unwrap()).await;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
-        assert!(errors.contains("standard output cannot be written"), "{name}: {errors}");
-    }
-    // Nobody hears the errors, either.
-    let full = || File::options().write(true).open("/dev/full").unwrap();
-    let child = command("whoami").env("AWS_ROLE_ARN", "none").stdout(full()).stderr(full()).spawn().unwrap();
-    assert_eq!(ended(child).await.status.code(), Some(1));
 }
 
 async fn run(name: &str, storage: &Storage, extra: &[(&'static str, &'static str)]) -> Output {

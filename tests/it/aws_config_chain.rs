@@ -1,4 +1,4 @@
-//! Chains of aws-config, and its profile files: once web identity is configured its failure is an error (P8).
+//! Provider chains and profile files of `aws-config` (P8): once web identity is configured, its failure is an error.
 #![expect(deprecated, reason = "the new name of the profile files is in a crate that nothing else here needs")]
 
 use std::error::Error as _;
@@ -18,7 +18,7 @@ use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
 use crate::fault_list;
-use crate::rig::{ARN, ROLE, Rig, key, soon, spec, who};
+use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
 
 /// The node's role, which nobody is to get; it counts who asks.
 #[derive(Clone, Debug, Default)]
@@ -45,12 +45,14 @@ async fn p8_a_chain_never_falls_through_a_failure_of_web_identity() {
     ] {
         let rig = Rig::start().await;
         rig.sts.set_fault(fault);
-        let mut builder = rig.builder().wait_timeout(Duration::from_secs(2));
+        let mut builder = rig.builder().wait_timeout(Duration::from_millis(500));
         if fault.is_none() {
             builder = builder.token_file("/no/such/token");
         }
         let node = Node::default();
-        let chain = CredentialsProviderChain::first_try("WebIdentity", builder.build().unwrap());
+        let provider = builder.build().unwrap();
+        eventually(|| provider.status().last_error.is_some()).await;
+        let chain = CredentialsProviderChain::first_try("WebIdentity", provider);
         let chain = chain.or_else("Node", node.clone());
         let error = soon(chain.provide_credentials()).await.unwrap_err();
         let ours: &Error = error.source().unwrap().downcast_ref().unwrap();
@@ -118,4 +120,36 @@ async fn p8_a_profiles_failure_is_an_error_in_a_chain_too() {
     let chain = CredentialsProviderChain::first_try("Profile", identity.build().unwrap()).or_else("Node", node.clone());
     soon(chain.provide_credentials()).await.unwrap_err();
     assert_eq!(node.0.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
+    let rig = Rig::start().await;
+    let nodes = || Credentials::new("AKIANODE", "secret", None, None, "node");
+    let impatient = || rig.builder().wait_timeout(Duration::from_millis(500));
+    let mut builders = vec![impatient().token_file("/nonexistent/token")];
+    let faults = [
+        Fault::AccessDenied,
+        fault_list::VALIDATION_ERROR,
+        fault_list::INTERNAL_FAILURE,
+        Fault::Throttled,
+        Fault::Hang,
+    ];
+    builders.extend(faults.iter().map(|_| impatient()));
+    for (builder, fault) in builders.into_iter().zip(std::iter::once(None).chain(faults.map(Some))) {
+        rig.sts.set_fault(fault);
+        let provider = builder.build().unwrap();
+        let chain = || CredentialsProviderChain::first_try("WebIdentity", provider.clone()).or_else("Node", nodes());
+        soon(chain().provide_credentials()).await.unwrap_err();
+
+        for config in [rig.config(), provider.install(rig.config())] {
+            let chain = SharedCredentialsProvider::new(chain());
+            let config = config.into_builder().credentials_provider(chain).build();
+            soon(Client::new(&config).get_caller_identity().send()).await.unwrap_err();
+        }
+        // Once shut down it is still the one that was configured.
+        soon(provider.shutdown()).await;
+        soon(chain().provide_credentials()).await.unwrap_err();
+    }
+    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "nothing was signed");
 }

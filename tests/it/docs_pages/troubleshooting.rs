@@ -7,20 +7,21 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
 
+use super::{rust_files, squeezed, src};
+
 #[test]
 fn each_message_is_on_the_page() {
-    let page = quoted(&fs::read_to_string(root().join("docs/troubleshooting.rs")).unwrap_or_default());
+    let page = quoted(&fs::read_to_string(src().join("docs/troubleshooting.rs")).unwrap_or_default());
     let (mut found, mut missing) = (0, BTreeSet::new());
-    for file in sources(&root()) {
+    for file in rust_files(&src(), &["docs", "fuzzing", "test_util", "testing", "tests"]) {
         for message in messages(&fs::read_to_string(&file).unwrap()) {
             let Some(head) = head(&message) else { continue };
             found += 1;
             if !page.contains(&head) {
-                missing.insert(format!("{}: `{head}`, of {message:?}", file.strip_prefix(root()).unwrap().display()));
+                missing.insert(format!("{}: `{head}`, of {message:?}", file.strip_prefix(src()).unwrap().display()));
             }
         }
     }
@@ -157,25 +158,4 @@ fn head(message: &str) -> Option<String> {
 fn quoted(page: &str) -> String {
     let text: String = page.lines().map(|line| line.trim_start_matches("//!").to_owned() + " ").collect();
     text.split('`').skip(1).step_by(2).map(|part| squeezed(part).to_lowercase() + "\n").collect()
-}
-
-fn squeezed(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn root() -> PathBuf {
-    Path::new(crate::ROOT).join("src")
-}
-
-fn sources(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let of_users = entries.filter(|path| {
-        !["docs", "fuzzing", "test_util", "testing", "tests"].contains(&path.file_stem().unwrap().to_str().unwrap())
-    });
-    let mut files: Vec<_> = of_users
-        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect();
-    files.sort();
-    files
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::rig::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, wh
 
 /// As a reader's program has them.
 #[allow(unreachable_pub, reason = "public in the reader's program")]
-#[path = "../../src/docs/recipes"]
+#[path = "../../../src/docs/recipes"]
 mod copied {
     pub(super) mod blocking;
     #[cfg(feature = "object_store-0_14")]
@@ -34,7 +34,7 @@ use copied::{blocking, one_service, other_signer, presign, service, two_accounts
 
 #[test]
 fn each_recipe_is_short_and_on_the_page() {
-    let docs = Path::new(crate::ROOT).join("src/docs");
+    let docs = super::src().join("docs");
     let page = fs::read_to_string(docs.join("recipes.rs")).unwrap();
     let files: Vec<PathBuf> = fs::read_dir(docs.join("recipes")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() > 8, "{files:?}");

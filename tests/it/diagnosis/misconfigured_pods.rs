@@ -424,12 +424,8 @@ async fn laptop_role_of_the_saml_pair() -> World {
 
 async fn laptop_token_as_json() -> World {
     let rig = Rig::start().await;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("token");
     let token = format!(r#"{{"kind":"TokenRequest","status":{{"token":"{}"}}}}"#, rig.issuer.mint(spec()));
-    fs::write(&path, token).unwrap();
-    let pod = Pod::of(rig).with("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
-    let pod = pod.called(directory.path().to_str().unwrap(), "{laptop}").keeping(directory);
+    let pod = with_token_file(rig, token);
     World::new("On a laptop. The file holds the answer of kubectl create token -o json, not the token in it.", pod)
         .whoami(&["begins with { or [, like JSON", "status.token in a TokenRequest"])
         .doctor(&["begins with { or [, like JSON", "status.token in a TokenRequest"])
@@ -437,14 +433,20 @@ async fn laptop_token_as_json() -> World {
 
 async fn laptop_token_copied_yesterday() -> World {
     let rig = Rig::start().await;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("token");
-    fs::write(&path, rig.issuer.mint(spec().issued_at(SystemTime::now() - Duration::from_secs(86_400)))).unwrap();
-    let pod = Pod::of(rig).with("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
-    let pod = pod.called(directory.path().to_str().unwrap(), "{laptop}").keeping(directory);
+    let token = rig.issuer.mint(spec().issued_at(SystemTime::now() - Duration::from_secs(86_400)));
+    let pod = with_token_file(rig, token);
     World::new("On a laptop. The token was copied from a pod yesterday.", pod).whoami(&["expired at"]).doctor(&[
         "fail     token_expiry",
         "expired",
         "a copied file must be made anew",
     ])
+}
+
+/// A laptop with a token file of this content.
+fn with_token_file(rig: Rig, content: String) -> Pod {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    fs::write(&path, content).unwrap();
+    let pod = Pod::of(rig).with("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
+    pod.called(directory.path().to_str().unwrap(), "{laptop}").keeping(directory)
 }

@@ -1,19 +1,23 @@
-//! What the tests stand on: an issuer, a pod's volume with a token in it, and an STS, for a provider to be built on.
+//! Helpers of all tests: the rig that a provider is built on, waiting, and in the files below what some tests need.
+
+pub(crate) mod captured_log;
+pub(crate) mod example_program;
+pub(crate) mod own_process;
+pub(crate) mod process_resources;
+pub(crate) mod sdk_hooks;
+pub(crate) mod stepped_clock;
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::interceptors::BeforeTransmitInterceptorContextRef;
-use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_sts::error::BoxError;
 use aws_types::SdkConfig;
 use aws_web_identity::test_util::{
     AssumableRole, MockSts, OidcIssuer, ProjectedVolume, TestAws, TokenSpec, TrustedRole,
 };
-use aws_web_identity::{Builder, WebIdentityCredentialsProvider};
+use aws_web_identity::{BackgroundCredentialsProvider, Builder, Error, WebIdentityCredentialsProvider};
 use tokio::runtime::Handle;
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
@@ -24,6 +28,7 @@ pub(crate) const OTHER_ARN: &str = "arn:aws:sts::123456789012:assumed-role/billi
 /// In another account, for those that `ROLE` gave.
 pub(crate) const CHAINED_ROLE: &str = "arn:aws:iam::210987654321:role/lake";
 
+/// A test rig: an OIDC issuer, a pod's volume with a token, and an STS that trusts the issuer.
 pub(crate) struct Rig {
     pub(crate) issuer: OidcIssuer,
     pub(crate) volume: ProjectedVolume,
@@ -102,8 +107,13 @@ pub(crate) fn spec() -> TokenSpec {
     TokenSpec::service_account("shop", "checkout")
 }
 
-pub(crate) fn key(provider: &WebIdentityCredentialsProvider) -> String {
-    provider.current().expect("usable credentials").access_key_id().to_owned()
+/// Issued two hours ago, for an hour.
+pub(crate) fn expired_token() -> TokenSpec {
+    spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600))
+}
+
+pub(crate) fn key(provider: &(impl Clone + Into<BackgroundCredentialsProvider>)) -> String {
+    provider.clone().into().current().expect("valid credentials").access_key_id().to_owned()
 }
 
 /// Who AWS says that the client is.
@@ -113,10 +123,10 @@ pub(crate) async fn who(client: &Client) -> String {
 
 /// Somebody else's credentials, kept fresh in the background.
 #[cfg(any(feature = "object_store-0_14", feature = "reqsign-core-3"))]
-pub(crate) async fn theirs() -> aws_web_identity::BackgroundCredentialsProvider {
-    let expiry = std::time::SystemTime::now() + Duration::from_secs(3600);
+pub(crate) async fn theirs() -> BackgroundCredentialsProvider {
+    let expiry = SystemTime::now() + Duration::from_secs(3600);
     let credentials = aws_credential_types::Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
-    soon(aws_web_identity::BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()
+    soon(BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()
 }
 
 /// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped.
@@ -183,6 +193,13 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
 }
 
+/// The error of a provider that cannot work. An attempt has failed before the wait begins, so a busy machine changes nothing.
+pub(crate) async fn failure(builder: Builder) -> Error {
+    let provider = builder.build().unwrap();
+    eventually(|| provider.status().last_error.is_some()).await;
+    soon(provider.refresh()).await.unwrap_err()
+}
+
 pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
     soon(async {
         while !holds() {
@@ -190,33 +207,4 @@ pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
         }
     })
     .await;
-}
-
-/// Notes the key that a client's last request was signed with.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeyUsed(Arc<Mutex<String>>);
-
-impl KeyUsed {
-    pub(crate) fn get(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for KeyUsed {
-    fn name(&self) -> &'static str {
-        "KeyUsed"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let header = context.request().headers().get("authorization").ok_or("not signed")?;
-        let (_, credential) = header.split_once("Credential=").ok_or("no credential")?;
-        *self.0.lock().unwrap() = credential.split('/').next().unwrap_or_default().to_owned();
-        Ok(())
-    }
 }

@@ -1,13 +1,15 @@
-//! The status, field by field, at each edge.
+//! `Status` and `Updates`: each field at each change of phase, and each generation announced in order.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
-use aws_web_identity::{Builder, ErrorKind, ExpiredPolicy, Phase, Status};
+use aws_web_identity::{ErrorKind, ExpiredPolicy, Phase, Status};
 
 use crate::fault_list;
 use crate::rig::{ARN, Rig, eventually, soon, spec};
+use crate::support::stepped_clock::SteppedClock;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_first_answer_nothing_is_known() {
@@ -32,18 +34,30 @@ async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
         (fault_list::HTML_ERROR, true),
     ] {
         rig.sts.set_fault(fault);
-        let provider = short(&rig, fault).build().unwrap();
+        let attempt = Duration::from_secs(if fault == Fault::Hang { 1 } else { 8 });
+        let builder = rig.builder().attempt_timeout(attempt).wait_timeout(Duration::from_secs(1));
+        let provider = builder.build().unwrap();
+        eventually(|| provider.status().last_error.is_some()).await;
         soon(provider.provide_credentials()).await.unwrap_err();
         let status = provider.status();
         assert_eq!(status.endpoint.as_deref(), answered.then(|| rig.sts.endpoint_url()), "{fault:?}");
         assert_eq!(status.assumed_role_arn, None, "{fault:?}");
     }
-    // Silence takes nothing back.
-    rig.sts.set_fault(None);
-    let provider = short(&rig, Fault::Hang).connect().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_of_sts_keeps_the_last_endpoint() {
+    let clock = SteppedClock::start();
+    let rig = Rig::start().await;
+    let provider = clock.drive(rig.builder()).connect().await.unwrap();
     rig.sts.set_fault(Fault::Hang);
-    let error = soon(provider.refresh()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let (refreshed, ()) = tokio::join!(provider.refresh(), async {
+        // Attempts start at least a second apart, and last 8 s at most.
+        clock.advance(Duration::from_secs(1), &[&rig.sts]).await;
+        rig.sts.wait_for_calls(2).await;
+        clock.advance(Duration::from_secs(9), &[&rig.sts]).await;
+    });
+    assert_eq!(refreshed.unwrap_err().kind(), ErrorKind::TimedOut);
     assert_eq!(provider.status().endpoint.as_deref(), Some(rig.sts.endpoint_url()));
 }
 
@@ -164,8 +178,24 @@ async fn a_listener_that_comes_late_hears_of_what_comes_after_it() {
     assert_eq!(updates.last(), 2, "and remembers");
 }
 
-/// Impatient only where an attempt is to end by its timeout.
-fn short(rig: &Rig, fault: Fault) -> Builder {
-    let attempt = if fault == Fault::Hang { 1 } else { 8 };
-    rig.builder().attempt_timeout(Duration::from_secs(attempt)).wait_timeout(Duration::from_secs(2))
+#[tokio::test(flavor = "multi_thread")]
+async fn each_update_is_told_in_order() {
+    let rig = Rig::start().await;
+    let provider = rig.builder().build().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let listening = tokio::spawn({
+        let (mut updates, seen) = (provider.updates(), Arc::clone(&seen));
+        async move {
+            while let Ok(generation) = updates.changed().await {
+                seen.lock().unwrap().push(generation);
+            }
+        }
+    });
+    for expected in 1..=3 {
+        soon(provider.refresh()).await.unwrap();
+        eventually(|| seen.lock().unwrap().last() == Some(&expected)).await;
+    }
+    soon(provider.shutdown()).await;
+    soon(listening).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [1, 2, 3]);
 }

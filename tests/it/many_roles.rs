@@ -8,7 +8,7 @@ use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TrustedRole};
 use aws_web_identity::{Phase, Registry};
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, OTHER_ARN, OTHER_ROLE, Rig, eventually, key, soon, spec, who};
+use crate::rig::{ARN, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_role_is_made_from_the_first_and_lives_its_own_life() {
@@ -30,20 +30,6 @@ async fn a_second_role_is_made_from_the_first_and_lives_its_own_life() {
     drop(one);
     soon(other.refresh()).await.unwrap();
     assert_eq!(who(&others).await, OTHER_ARN);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_each_of_many_roles_sees_the_rotation() {
-    let rig = Rig::start().await;
-    let one = rig.connect().await;
-    let other = one.to_builder().role_arn(OTHER_ROLE).connect().await.unwrap();
-    rig.sts.set_fault(Fault::ExpiredToken);
-    for provider in [&one, &other] {
-        soon(provider.refresh()).await.unwrap_err();
-    }
-    rig.sts.set_fault(None);
-    rig.rotate(spec());
-    eventually(|| [&one, &other].iter().all(|provider| provider.status().generation == 2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

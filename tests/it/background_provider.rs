@@ -1,4 +1,6 @@
-//! Any provider behind the engine keeps the same promises.
+//! `BackgroundCredentialsProvider`: any provider behind the engine keeps the promises, and so does each converted handle.
+//!
+//! A scripted provider stands for somebody else's. The handle of a web identity converts into the same type.
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
@@ -7,13 +9,15 @@ use std::time::{Duration, SystemTime};
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
-use aws_web_identity::{BackgroundBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase};
+use aws_web_identity::{
+    BackgroundBuilder, BackgroundCredentialsProvider, Error, ErrorKind, Phase, Registry, WebIdentityCredentialsProvider,
+};
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, Rig, at_once, eventually, soon, who};
+use crate::rig::{ARN, CHAINED_ROLE, Rig, at_once, eventually, key, soon, who};
 
 /// A provider of somebody else's, that does as it is told.
 #[derive(Clone, Debug)]
@@ -107,10 +111,6 @@ impl ProvideCredentials for Theirs {
 
 fn builder(theirs: &Theirs) -> BackgroundBuilder {
     BackgroundCredentialsProvider::builder(theirs.clone()).name("their provider")
-}
-
-fn key(provider: &BackgroundCredentialsProvider) -> String {
-    provider.current().expect("usable credentials").access_key_id().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,4 +287,64 @@ async fn a_provider_that_hands_on_what_it_keeps_is_asked_until_it_gives_new() {
     eventually(|| provider.status().generation == 2).await;
     let left = provider.status().expiry.unwrap().duration_since(SystemTime::now()).unwrap();
     assert!(left > Duration::from_secs(3000), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn general_handle_is_of_the_same_engine() {
+    let rig = Rig::start().await;
+    let identity = rig.connect().await;
+    let general: BackgroundCredentialsProvider = identity.clone().into();
+    soon(general.refresh()).await.unwrap();
+    assert_eq!(key(&general), key(&identity));
+    assert_eq!(rig.exchanges().len(), 2);
+    let status = general.status();
+    assert_eq!(status.generation, 2);
+    assert_eq!(status.token.unwrap().subject, identity.status().token.unwrap().subject);
+    // The cache of the one knows the other's partition.
+    let config = identity.install(rig.config()).into_builder();
+    let config = config.credentials_provider(general.credentials_provider()).build();
+    let client = Client::new(&config);
+    who(&client).await;
+    soon(identity.refresh()).await.unwrap();
+    who(&client).await;
+    assert_eq!(rig.last_signed_with(), key(&identity));
+    drop((identity, client, config));
+    soon(general.refresh()).await.unwrap();
+    soon(general.shutdown()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registry_finds_a_provider_by_its_general_handle() {
+    let rig = Rig::start().await;
+    let registry = Registry::default();
+    let general: BackgroundCredentialsProvider = registry.connect(rig.builder()).await.unwrap().into();
+    let again = registry.connect(rig.builder()).await.unwrap();
+    assert_eq!(key(&again), key(&general));
+    let chained = soon(again.assume_role(CHAINED_ROLE).connect()).await.unwrap();
+    drop((general, again));
+    registry.connect(rig.builder()).await.unwrap();
+    assert_eq!(rig.exchanges().len(), 1, "the chain keeps it");
+    drop(chained);
+    eventually(|| registry.build(rig.builder()).unwrap().current().is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_handle_is_a_provider_of_the_sdk() {
+    fn provider<T>(handle: &T) -> SharedCredentialsProvider
+    where
+        T: ProvideCredentials + Clone + std::fmt::Debug + 'static,
+    {
+        SharedCredentialsProvider::new(handle.clone())
+    }
+    let rig = Rig::start().await;
+    let identity: WebIdentityCredentialsProvider = rig.connect().await;
+    let general = BackgroundCredentialsProvider::from(identity.clone());
+    for provider in [provider(&identity), provider(&general)] {
+        assert_eq!(provider.provide_credentials().await.unwrap().access_key_id(), key(&identity));
+    }
+    assert!(
+        format!("{identity:?}").starts_with("WebIdentityCredentialsProvider { of: \"arn:aws:iam::"),
+        "{identity:?}"
+    );
+    assert!(format!("{general:?}").starts_with("BackgroundCredentialsProvider { of: \"arn:aws:iam::"), "{general:?}");
 }
