@@ -180,8 +180,9 @@
 //! ## `the token … expired at …`
 //!
 //! The token has expired by the clock of STS, so it is not sent. `the file was last written at …` says how long nobody has
-//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: the source must ask for a
-//! new token. Otherwise `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
+//! replaced it. `the file is a subPath mount`: mount the directory. `the source returned an expired token`: the source must
+//! request a new token. Otherwise `check in turn`: `(1) this pod is not terminating`; (2) the mount has no `subPath`; (3) the
+//! kubelet is healthy.
 //!
 //! # STS cannot be reached
 //!

@@ -1,5 +1,6 @@
 //! The hints of errors about a token: what the reader does next. From the known facts to a text, without I/O.
 
+use super::expired_token::WHY_NOT_REPLACED;
 use super::trust_policy::{issuer_faults, provider_name, trust_statement};
 use super::{TokenClaims, TokenOrigin};
 use crate::error::date;
@@ -39,9 +40,7 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
             context.expired()
         ),
         (Reason::TokenExpired, _) => format!(
-            "the token {from}{} and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token \
-             of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of \
-             this node is healthy. A new token is used at once",
+            "the token {from}{} and was not replaced. Check in turn: {WHY_NOT_REPLACED}. A new token is used at once",
             context.expired()
         ),
         (Reason::TooEarly, _) => {
@@ -159,7 +158,7 @@ fn role_denied(context: &HintContext<'_>) -> String {
 
 /// True if the claims can stand in a statement that people paste. Odd or very long claims cannot.
 fn is_printable(claims: &TokenClaims) -> bool {
-    let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party()];
+    let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party.as_deref()];
     let named = named.into_iter().flatten().chain(claims.audience.iter().map(String::as_str));
     claims.audience.len() <= MAX_AUDIENCES && named.into_iter().all(|claim| plain(claim, MAX_CLAIM) == claim)
 }
@@ -190,7 +189,7 @@ impl HintContext<'_> {
                 self.audience()
             );
         }
-        match self.claims.and_then(TokenClaims::authorized_party) {
+        match self.claims.and_then(|claims| claims.authorized_party.as_deref()) {
             Some(client) => format!("the token's azp ({})", plain(client, MAX_CLAIM)),
             None => format!("the token's audience ({})", self.audience()),
         }
@@ -198,7 +197,7 @@ impl HintContext<'_> {
 
     /// The id of the signing key after `before`. Empty if the token does not name its key.
     fn key(&self, before: &str) -> String {
-        let key = self.claims.and_then(TokenClaims::key_id);
+        let key = self.claims.and_then(|claims| claims.key_id.as_deref());
         key.map_or_else(String::new, |key| format!("{before}{}", plain(key, MAX_CLAIM)))
     }
 
@@ -502,7 +501,7 @@ mod tests {
         let payload = jwt(&payload);
         let header = aws_smithy_types::base64::encode(format!(r#"{{"kid":"{strange}"}}"#));
         let claims = TokenClaims::parse(&format!("{header}.{}", payload.split_once('.').unwrap().1)).unwrap();
-        assert!(claims.key_id().is_some());
+        assert!(claims.key_id.is_some());
         let session = session(ROLE);
         let reasons = HINTS.iter().map(|(reason, _)| *reason);
         for reason in reasons {

@@ -19,7 +19,7 @@ use super::token_format::{self, MAX_BYTES, NotAToken};
 use crate::error::Error;
 use crate::refresh::Failure;
 
-/// Reads the token file within `limit`. Tries again for up to [`PATIENCE`] if the cause may pass by itself: a kubelet replaces
+/// Reads the token file within `limit`. Tries again for up to [`PATIENCE`] if the cause may pass by itself. A kubelet replaces
 /// the file under its readers, and some kubelets set its mode only after publication. `waits_for` receives the error for a
 /// caller who gives up meanwhile.
 pub(super) async fn read(path: &Path, limit: Duration, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
@@ -100,11 +100,11 @@ mod tests {
         let other = home.read_content("sekret").await.unwrap();
 
         assert_eq!(wrapped.expose(), "secret");
-        assert_eq!(wrapped.digest(), bare.digest());
-        assert_ne!(other.digest(), bare.digest());
+        assert_eq!(wrapped.digest, bare.digest);
+        assert_ne!(other.digest, bare.digest);
         assert!(bare.claims().is_none(), "what is not a JWT is a token nevertheless");
-        assert!(bare.modified().is_some());
-        assert!(!bare.is_orphan());
+        assert!(bare.modified.is_some());
+        assert!(!bare.is_orphan);
     }
 
     #[tokio::test]

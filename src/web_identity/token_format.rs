@@ -1,4 +1,4 @@
-//! The format of a token: what is certainly no token is refused by name, such as quotes, JSON or a byte-order mark.
+//! The format of a token. Content that is certainly not a token is refused and named: quotes, JSON, a byte-order mark.
 //!
 //! A token need not be a JWT: Login with Amazon and Facebook issue opaque tokens, and an STS other than AWS's may accept
 //! others.

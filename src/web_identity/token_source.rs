@@ -104,9 +104,9 @@ impl Token {
     /// Takes the token, without the white space around it.
     ///
     /// # Errors
-    /// Refuses text that is certainly not a token: under 4 or over 20 000 bytes (the limits of STS), characters other than
-    /// visible ASCII, or an encrypted token. Also refuses a token within other text, such as JSON, a header or quotes. An
-    /// opaque token is accepted. The error describes the text and does not repeat it.
+    /// Refuses text that is certainly not a token. It has under 4 or over 20 000 bytes (the limits of STS), has characters
+    /// other than visible ASCII, or is an encrypted token. Also refuses a token within other text, such as JSON, a header or
+    /// quotes. An opaque token is accepted. The error describes the text and does not repeat it.
     pub fn new(text: impl Into<String>) -> Result<Self, TokenError> {
         let whole = Zeroizing::new(text.into());
         match token_format::parse(whole.as_bytes()) {

@@ -57,7 +57,7 @@ impl TokenClaims {
 pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims, actions: &[&str]) -> Option<String> {
     let issuer = claims.issuer.as_deref()?;
     let subject = claims.subject.as_deref()?;
-    let audience: Vec<_> = match claims.authorized_party().filter(|_| is_aws(role_arn)) {
+    let audience: Vec<_> = match claims.authorized_party.as_deref().filter(|_| is_aws(role_arn)) {
         Some(client) => vec![client],
         None => claims.audiences().collect(),
     };

@@ -40,7 +40,7 @@ impl SourceClient {
             Ok(Ok(token)) => {
                 let token = LoadedToken::from_source(token.into_text());
                 let mut last = self.last();
-                last.digest = Some(token.digest());
+                last.digest = Some(token.digest);
                 last.claims = token.claims().cloned();
                 Ok(token)
             }
@@ -79,7 +79,7 @@ impl SourceClient {
             // Only the token itself shows whether its identity is another.
             let token = self.token().await.ok();
             self.last().changed = false;
-            if token.as_ref().is_some_and(|token| digest == Some(token.digest())) {
+            if token.as_ref().is_some_and(|token| digest == Some(token.digest)) {
                 continue;
             }
             let new_claims = token.as_ref().and_then(LoadedToken::claims);

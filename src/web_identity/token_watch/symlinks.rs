@@ -71,7 +71,7 @@ impl WatchedPath {
 }
 
 /// The parent of the file, the parent of its symlink's target, and so on. A symlink to a name that begins with `..` ends the
-/// search, because it is the kubelet's own: it stays in the directory, and its target lives for one rotation only.
+/// search. Such a symlink is the kubelet's: it stays in the directory, and its target lives for one rotation only.
 fn directories(file: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut file = file.to_owned();

@@ -96,9 +96,9 @@ impl Warnings {
     }
 
     fn mount(&mut self, file: &Path, token: &LoadedToken) {
-        let digest = token.digest();
+        let digest = token.digest;
         self.subpath_mount = match self.subpath_mount {
-            _ if !token.is_orphan() => SubPathMount::No,
+            _ if !token.is_orphan => SubPathMount::No,
             SubPathMount::Logged => SubPathMount::Logged,
             SubPathMount::Suspected(before) if before == digest => {
                 tracing::warn!(
@@ -120,8 +120,8 @@ impl Warnings {
         }
         let file = file.display();
         let shown = |time: Option<SystemTime>| time.map(date).map(display);
-        let (changed_at, expires_at) = (shown(token.modified()), shown(claims.expires_at));
-        let unchanged = token.modified().and_then(|modified| now.duration_since(modified).ok());
+        let (changed_at, expires_at) = (shown(token.modified), shown(claims.expires_at));
+        let unchanged = token.modified.and_then(|modified| now.duration_since(modified).ok());
         let unchanged_seconds = unchanged.map(|unchanged| unchanged.as_secs());
         let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
         let overdue = claims.rotation_due().and_then(|due| due.checked_add(GRACE)).is_some_and(|due| due <= now);
