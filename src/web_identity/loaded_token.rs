@@ -1,4 +1,4 @@
-//! A token in memory, with what is known about it.
+//! A token in memory, with its claims and the facts about its file.
 
 use std::fmt;
 use std::fs::Metadata;

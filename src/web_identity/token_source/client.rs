@@ -1,4 +1,4 @@
-//! The crate's side of a token source: requests with a time limit, and what a new token changes.
+//! The crate's side of a token source: requests tokens with a time limit, and detects changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::web_identity::claims::TokenClaims;
 use crate::web_identity::config::SourceConfig;
 use crate::web_identity::loaded_token::{Digest, LoadedToken};
 
-/// One token source, and what is known of its last token.
+/// One token source, with the facts about its last token.
 pub(in crate::web_identity) struct SourceClient {
     config: SourceConfig,
     timeout: Duration,
@@ -24,7 +24,7 @@ struct LastToken {
     claims: Option<TokenClaims>,
     /// The source has reported a change, and has not been asked for the new token yet.
     changed: bool,
-    /// Earliest time to listen for the next change, because a source may report one always.
+    /// Earliest time to listen for the next change. Limits a source that reports changes without end.
     listen_at: Option<Instant>,
 }
 
