@@ -52,8 +52,8 @@
 //! | `remove the quotes and blanks around it` | remove the quotes in the manifest or env file |
 //! | `its placeholder was not replaced` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
-//! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
-//! | `this is a session of the role` | use the ARN of the role, with its path |
+//! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
+//! | `this is a session of the role` | use the role's own ARN, with its path |
 //! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
 //! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
