@@ -1,4 +1,4 @@
-//! The documentation agrees with the code: README links, and the pages `operations`, `troubleshooting` and `recipes`.
+//! The documentation agrees with the code: README links and the pages `operations`, `troubleshooting` and `recipes`.
 
 mod operations;
 mod recipes;
@@ -11,7 +11,7 @@ use regex_lite::Regex;
 
 /// Relative links and pictures are resolved through `repository` of Cargo.toml, so they must name what is in it.
 #[test]
-fn each_link_of_the_readme_leads_somewhere() {
+fn readme_links_lead_somewhere() {
     let root = Path::new(crate::ROOT);
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let link = Regex::new(r"\]\(([^)]+)\)").unwrap();
