@@ -131,12 +131,12 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `its directory is missing` | the volume is not mounted | mount the projected volume there |
-//! | `its directory is there` | `path` in `serviceAccountToken` differs | compare the last part of both paths |
-//! | `it is a link whose target is missing` | the volume is not mounted at the link's target | mount it there |
-//! | `… belongs to …:… with mode … and we run as …`, `we run as …`, `the user that we run as may not read it` | the file belongs to another user | `set the pod's securityContext.fsGroup`, or run as the owner |
-//! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
-//! | `its network file system has replaced it` | NFS | nothing: it is read again |
+//! | `its directory is missing` | the volume is not mounted | `check that the projected volume is mounted at …` |
+//! | `its directory is there` | the volume has another file | compare the file name with `path` of the volume's `serviceAccountToken` |
+//! | `it is a symlink whose target is missing` | the volume is not mounted where the symlink leads | mount it there |
+//! | `… belongs to …:… with mode …`, `this process runs as …`, `the user of this process may not read the file` | only another user may read the file | `set the pod's securityContext.fsGroup`, or run as the owner |
+//! | `check the network or FUSE file system that holds the file`, `check the volume or the file system that holds the file` | the file system hangs or fails | repair it, or use a projected volume |
+//! | `its network file system has replaced the file` | NFS | nothing: the file is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
 //! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
@@ -154,22 +154,22 @@
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | is empty, `is shorter than 4 bytes` | `whoever writes it has not finished`, or has failed: look there |
-//! | `is longer than 20000 bytes` | STS takes no more: `name the file of the token itself` |
-//! | `is not text` | `it must hold one token and nothing else` |
-//! | `has several lines` | `write one token without line breaks or blanks in it` |
-//! | `begins with { or [` | the content is JSON or a template: `write the token alone`, such as `status.token` |
-//! | `begins with a quotation mark` | `write the token without quotes around it` |
-//! | `begins as an HTTP header does` | write it without `Bearer` |
-//! | `begins with a name` | `write the value of the token alone` |
-//! | `begins with a URL`, `begins with a variable that nobody has replaced` | `write the token itself` |
-//! | `begins with <, as HTML` | `see what writes it`: it wrote an HTML page |
+//! | is empty, `is shorter than 4 bytes` | `its writer has not finished`, or has failed: check the writer |
+//! | `is longer than 20000 bytes` | STS accepts no more: `name the file that holds only the token` |
+//! | `is not text` | `write one token and nothing else` |
+//! | `has several lines` | `write one token without line breaks or blanks` |
+//! | `begins with { or [` | JSON or a template: `write only the token`, such as `status.token` |
+//! | `begins with a quotation mark` | `write the token without quotes` |
+//! | `begins like an HTTP header` | `write only the token`, without `Bearer` |
+//! | `begins with a name` | `write only the value`, which is the token |
+//! | `begins with a URL`, `begins with a variable that nothing has replaced` | `write the token itself` |
+//! | `begins with <, like HTML` | `check its writer`, which wrote no token |
 //! | `begins with a byte-order mark` | `write it as UTF-8 without that mark` |
 //! | `begins with a byte-order mark of UTF-16`, `has NUL bytes in it` | `write it as plain ASCII` |
 //! | `is a token in base64` | `decode it once` |
-//! | `begins as a key or certificate in PEM does` | `give the token`, not the key that signs it |
-//! | `is an encrypted token` | `STS reads signed tokens`: let the issuer sign it without encryption |
-//! | `begins as a JWT does and has characters that no JWT has` | `look for a quotation mark`, comma or percent sign at its end |
+//! | `begins like a key or certificate in PEM` | `write the token`, not the key that signs it |
+//! | `is an encrypted token` | `STS reads only signed tokens`: let the issuer sign the token and not encrypt it |
+//! | `begins like a JWT and has characters that no JWT has` | `look for a quotation mark`, comma or percent sign at its end |
 //!
 //! ## `the token source … gave no token`
 //!
@@ -180,8 +180,9 @@
 //! ## `the token … expired at …`
 //!
 //! The token has expired by the clock of STS, so it is not sent. `the file was last written at …` says how long nobody has
-//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: the source must ask for a
-//! new token. Otherwise `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
+//! replaced it. `the file is a subPath mount`: mount the directory. `the source returned an expired token`: the source must
+//! request a new token. Otherwise `check in turn`: `(1) this pod is not terminating`; (2) the mount has no `subPath`; (3) the
+//! kubelet is healthy.
 //!
 //! # STS cannot be reached
 //!
@@ -262,15 +263,16 @@
 //!
 //! ## Couldn't `retrieve verification key` from your identity provider
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First check that the JWKS
-//! has the token's key (`, which names the key`). Publish a new signing key before tokens are signed with it. Then check that both pages are public,
-//! fast, and not rate-limited. The exchange is retried.
+//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the JWKS:
+//! a new signing key must be published before it signs. Then check that both pages are public, fast, and not rate-limited. The
+//! exchange is tried again.
 //!
 //! ## Incorrect token audience
 //!
-//! `the audience of the token …` is no client ID of the provider. `first ask whether this audience is meant`, or `first ask whether
-//! the audience … is meant`. `… if not, correct it …`, `in audience of the volume's serviceAccountToken` or `where the source asks for
-//! the token`. `if so, add it to the client IDs of the provider`, or `add it there`.
+//! `the OIDC provider … does not list the audience of the token …` as a client ID. `add it to the client IDs`, or request the token
+//! for an audience that is listed. If the audience is unusual, first decide `whether this audience is intended`. If it is not,
+//! correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token`. `if it is, add it to the
+//! client IDs`.
 //!
 //! - `the token … is for the API server`: the variable names the default token of every pod. Mount another token, and never trust this
 //!   audience.
@@ -278,30 +280,31 @@
 //!
 //! ## Token expired
 //!
-//! `the token ……, and nobody replaced it`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a
-//! copied file. `the token ……. The source must give a token that is still valid`: check the token source. Other servers say
-//! `token too old` or `before use time`.
+//! `the token …… and was not replaced`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a file that
+//! was copied by hand. `the token ……. The source must return a token that is still valid`: check the token source. Other servers
+//! say `token too old` or `before use time`.
 //!
 //! ## The token `is not valid yet`
 //!
-//! `the token … … by the clock of STS at …`: it `is valid from …`, which is still ahead on STS's clock. Compare the clocks of the control
-//! plane and of STS. The token is sent again within seconds. Other servers say `not valid yet`, `not yet valid` or `used before issued`.
+//! `the token … is … by the clock of STS at …`: it is `not valid yet`, or `valid only from …`. Compare the clocks of the control
+//! plane and of STS. The token is sent again within seconds. Other servers say `not yet valid` or `used before issued`.
 //!
 //! ## `… rejected the token …`
 //!
-//! `IDPRejectedClaim`: the pod or the service account may have been deleted. A new token is sent at once.
+//! `IDPRejectedClaim`: check that the pod and the service account still exist. A new token is used at once.
 //!
 //! ## The signature
 //!
-//! `the keys that … publishes did not sign the token ……`: the published keys are old, or another cluster uses the same issuer URL.
+//! `no key that … publishes has signed the token ……`: the published keys are old, or another cluster has the same issuer URL. The
+//! text may go on `, which names the kid`.
 //! `the certificate of … has changed`: update the provider's thumbprint. Other servers say `key is invalid` or `key is of invalid
 //! type`.
 //!
 //! ## The token is `not a valid JWT`
 //!
-//! `the token … is not one that STS can read`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source
-//! must give a JWT`. STS takes RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`,
-//! `failed to parse` or `invalid token format`. `it is no JWT` means that the text cannot show its claims.
+//! `STS cannot read the token …`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source must return a
+//! JWT`. STS accepts RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`, `failed to
+//! parse` or `invalid token format`. `not a JWT` means that the claims of the token could not be shown.
 //!
 //! ## `compare the token …`
 //!
@@ -322,11 +325,11 @@
 //!
 //! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
 //!
-//! STS gives the same answer for a role that does not exist and for a role that does not trust this token. First `check that … exists`. Its
-//! trust policy must contain the statement in the text: paste it. `run the pod under the service account that the role
-//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last check for further conditions, and for
-//! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
-//! be read, so the text cannot show the statement.
+//! STS answers the same for a role that does not exist and for one that does not trust this token. First `check that … exists`.
+//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a service
+//! account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience …` that
+//! is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service control
+//! and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
 //!
 //! ## Settings that STS refuses
 //!
@@ -410,8 +413,8 @@
 //! | `credentials refreshed after failures` | nothing; the failure is over |
 //! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
-//! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
-//! | `the token file changed and its watch did not say so` | nothing; the file is polled |
+//! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced just before it could be watched`, `the watcher has failed and is not started again`: raise the limit, or use `watch_token(false)` |
+//! | `the token file changed without a file event` | nothing: the file is polled |
 //! | `STS is asked over plain http` | use https |
 //! | `a proxy is set for plain http` | use https, or add the endpoint's host to `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate STS there, or use another standby |

@@ -73,7 +73,7 @@ fn p7_time_comes_from_the_clock_only() {
             // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends turns.
             let by_tokios = [
                 "web_identity/token_source/client.rs",
-                "web_identity/expired.rs",
+                "web_identity/expired_token.rs",
                 "web_identity/token_file.rs",
                 "web_identity/token_watch.rs",
                 "sts/endpoints.rs",

@@ -162,12 +162,12 @@ async fn eks_trust_policy_names_another_account() -> World {
         .whoami(&[
             "AccessDenied",
             "system:serviceaccount:shop:default",
-            "run the pod under the service account that the role names",
+            "run the pod under a service account that the policy names",
         ])
         .doctor(&[
             "AccessDenied",
             "system:serviceaccount:shop:default",
-            "run the pod under the service account that the role names",
+            "run the pod under a service account that the policy names",
         ])
 }
 
@@ -209,8 +209,8 @@ async fn own_audience_not_listed() -> World {
     let statement =
         "On a cluster of one's own. The volume's audience is vault; IAM's provider lists sts.amazonaws.com.";
     World::new(statement, Pod::of(rig))
-        .whoami(&["(vault) is no client ID", "correct it in `audience` of the volume's serviceAccountToken"])
-        .doctor(&["(vault) is no client ID", "correct it in `audience` of the volume's serviceAccountToken"])
+        .whoami(&["(vault) as a client ID", "correct it in `audience` of the volume's serviceAccountToken"])
+        .doctor(&["(vault) as a client ID", "correct it in `audience` of the volume's serviceAccountToken"])
 }
 
 async fn own_certificate_of_another_host() -> World {
@@ -323,7 +323,7 @@ async fn own_signing_key_not_published() -> World {
     let statement = "On a cluster of one's own. The API server has a new signing key; the copy of its keys that the issuer's \
                      bucket publishes is the old one.";
     World::new(statement, Pod::of(rig))
-        .whoami(&["Couldn't retrieve verification key", "(kid {kid})", "not published yet"])
+        .whoami(&["Couldn't retrieve verification key", "kid {kid}", "not published yet"])
         .doctor(&["fail     signing_key", "is not among the 1 key", "/openid/v1/jwks"])
 }
 
@@ -347,7 +347,7 @@ async fn own_token_early() -> World {
     let statement =
         "On a cluster of one's own. The clock of the control plane is ten minutes ahead, and so are its tokens.";
     World::new(statement, Pod::of(rig))
-        .whoami(&["Token is not valid yet", "Compare the clock of http://{issuer}"])
+        .whoami(&["Token is not valid yet", "Compare the clocks of http://{issuer}"])
         .doctor(&["fail     token_expiry", "issued", "set the clocks of the control plane"])
 }
 
@@ -427,8 +427,8 @@ async fn laptop_token_as_json() -> World {
     let token = format!(r#"{{"kind":"TokenRequest","status":{{"token":"{}"}}}}"#, rig.issuer.mint(spec()));
     let pod = with_token_file(rig, token);
     World::new("On a laptop. The file holds the answer of kubectl create token -o json, not the token in it.", pod)
-        .whoami(&["begins with { or [, as JSON", "status.token in a TokenRequest"])
-        .doctor(&["begins with { or [, as JSON", "status.token in a TokenRequest"])
+        .whoami(&["begins with { or [, like JSON", "status.token in a TokenRequest"])
+        .doctor(&["begins with { or [, like JSON", "status.token in a TokenRequest"])
 }
 
 async fn laptop_token_copied_yesterday() -> World {
