@@ -30,10 +30,10 @@
 //! ## `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set`
 //!
 //! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
-//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`: the webhook changes only
+//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod`: the webhook changes only
 //!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
 //! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or take the pod identity association away and annotate the service account
+//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and annotate the service account
 //!   with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
 //!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
@@ -41,40 +41,40 @@
 //! ## `… is set but … is not`
 //!
 //! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set it to …`, or call the method
-//! that the text names. `if the EKS webhook should have set both`, remove the variable from the manifest: the webhook changes
-//! nothing if it finds one of them. `… is set, but web_identity_token_file in a profile is not read here`: set the variables as well.
+//! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
+//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the variables as well.
 //!
 //! ## `…, which is no role's ARN`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `write it whole and without blanks` | write `arn:aws:iam::123456789012:role/NAME` |
-//! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
-//! | `nothing has replaced the placeholder in it` | the template was not filled in |
+//! | `remove the quotes and blanks around it` | remove the quotes in the manifest or env file |
+//! | `its placeholder was not replaced` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
-//! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
-//! | `this is a session of the role` | use the role's own ARN, with its path |
+//! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
+//! | `this is a session of the role` | use the ARN of the role, with its path |
 //! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
-//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
-//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
+//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
+//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
+//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
 //!
-//! ## `…, which is no path of a file`
+//! ## `…, which is not the path of a file`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `give the path of the projected token` | the variable is empty: set it |
 //! | `write the path alone` | the value is a URL: use a path |
 //! | `no shell replaces ~ here` | write the whole path, from the first `/` |
-//! | `nothing has replaced the variable in it` | write the whole path, or let the manifest fill it in |
+//! | `its variable was not replaced` | write the whole path, or let the manifest fill it in |
 //! | `this is a directory` | add the name of the file |
-//! | `take the control characters out` | type the value again |
+//! | `remove the control characters` | type the value again |
 //! | `a token itself`, `a token (not shown)`, `give the path of the file that holds it` | the variable holds the token: give the path of its file, and treat the token as leaked |
 //!
 //! ## `there is no region`
 //!
-//! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the one that this runs in`.
+//! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the region that this program runs in`.
 //!
 //! ## `…, which is no region`
 //!
@@ -87,31 +87,31 @@
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `without a host` | `write it as https`, with the host |
-//! | `with a user name in it` | `STS is asked with the token alone`: remove the part before the @ |
-//! | `with a query or fragment` | `give scheme, host`, port and path only |
-//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `take the endpoint out`, or switch FIPS or dual stack off |
+//! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `which has no host or an invalid port` | `write it as https`, with the host |
+//! | `which has a user name` | `STS needs only the token`: remove the part before the @ |
+//! | `which has a query or fragment` | `give scheme, host`, port and path only |
+//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or switch FIPS or dual stack off |
 //! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
-//! | `…, which is where STS is asked in the first place` | `name another, or none`: a standby must differ from home |
+//! | `…, which is the STS at home` | `name another standby`, or none: a standby must differ from home |
 //! | `name each once` | remove the duplicate standby |
-//! | `…, of partition …, but …` | `credentials of one partition are not good in another`: name a region of the same partition |
-//! | `…, a region of AWS` | `the token would be sent to another STS than that`: name the standby by its URL |
+//! | `…, of partition …, but the home region … is of partition …` | `credentials are valid in one partition only`: name a region of the same partition |
+//! | `…, a region of AWS` | `the token would go to another STS`: name the standby by its URL |
 //!
 //! ## Session, policies, limits
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or remove it to use the pod's name |
+//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -` | change it, or remove it to use the pod's name |
 //! | `STS takes whole seconds from 900` | choose 15 min to 12 h, at most the role's `MaxSessionDuration` |
 //! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions, let the role trust the token itself |
-//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the role's trust policy |
+//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -` | compare it with the role's trust policy |
 //! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
-//! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
+//! | `a key must not be empty`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
 //! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | remove other characters, or encode them |
-//! | `AWS keeps what begins with aws` | use another beginning |
-//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key only once |
-//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these keys can be transitive |
+//! | `AWS reserves the prefix aws` | use another beginning |
+//! | `two tags with the keys … and …`, `STS ignores the case of a key` | give each key only once |
+//! | `…, which is not a key of AssumeRoleBuilder` | `name only keys of tags`: only these keys can be transitive |
 //! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
@@ -119,8 +119,8 @@
 //! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
-//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
-//! | `… is not UTF-8` | `write it anew as plain text` |
+//! | `this limits one exchange with STS`, `this limits one connection to STS`, `this limits one call of the provider`, `30s by default` | choose a time within the limits that the text names |
+//! | `… is not UTF-8` | `write it again as plain text` |
 //! | `set it to true or false` | correct the value |
 //!
 //! # No token
@@ -244,7 +244,7 @@
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
-//! `compare the clock of this machine and that of the server with a time server`. The exchange is retried.
+//! `check the clocks of this machine and of the server against a time server`. The exchange is retried.
 //!
 //! # STS refuses the token
 //!
@@ -252,7 +252,7 @@
 //!
 //! The text names the error code, the HTTP status and the role, and quotes the message of STS. Search below for that message.
 //!
-//! ## `No OpenIDConnect provider` found in your account
+//! ## `No OpenIDConnect provider found in your account`
 //!
 //! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
 //! `provider registered for issuer` or `invalid token issuer`.
@@ -261,7 +261,7 @@
 //!   not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
-//! ## Couldn't `retrieve verification key` from your identity provider
+//! ## `Couldn't retrieve verification key from your identity provider`
 //!
 //! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the JWKS:
 //! a new signing key must be published before it signs. Then check that both pages are public, fast, and not rate-limited. The
@@ -323,7 +323,7 @@
 //!
 //! # STS refuses the role
 //!
-//! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
+//! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
 //! STS answers the same for a role that does not exist and for one that does not trust this token. First `check that … exists`.
 //! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a service
@@ -379,15 +379,15 @@
 //! | the text | what to do |
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the base's own error below` |
-//! | `… has no credentials yet` | `the base goes on trying`: its `status()` has the last error |
+//! | `… has no credentials yet` | `the base keeps trying`: its `status()` has the last error |
 //! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
-//! | `STS refused the credentials of … that signed` | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
+//! | `STS rejected the credentials of …`, which signed the request | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
-//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `check what it calls`, `correct its configuration as the text says` |
-//! | `it found no credentials to load` | give the wrapped provider a source of credentials |
-//! | `… gave no credentials within …` | `check what it calls`; raise `attempt_timeout` |
-//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: check its log |
-//! | `the credentials that … gave had expired on arrival` | `either it hands out old credentials from a cache`, or the clock is wrong |
+//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct its configuration as the text says` |
+//! | `the provider found no credentials to load` | give the wrapped provider a source of credentials |
+//! | `… gave no credentials within …` | `check what the provider calls`; raise `attempt_timeout` |
+//! | `… gave credentials without an access key or without a secret key` | `the provider received an incomplete answer`: check its log |
+//! | `the credentials that … gave had expired on arrival` | `either the provider returns old credentials from a cache`, or the clock is wrong |
 //!
 //! # Services reject the credentials
 //!
@@ -415,7 +415,7 @@
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced just before it could be watched`, `the watcher has failed and is not started again`: raise the limit, or use `watch_token(false)` |
 //! | `the token file changed without a file event` | nothing: the file is polled |
-//! | `STS is asked over plain http` | use https |
+//! | `requests to STS use plain http` | use https |
 //! | `a proxy is set for plain http` | use https, or add the endpoint's host to `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate STS there, or use another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |
