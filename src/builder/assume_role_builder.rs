@@ -250,8 +250,9 @@ const BUILDER: &str = "AssumeRoleBuilder";
 const SESSION_RULES: SessionRules = SessionRules {
     builder: BUILDER,
     longest_seconds: 3600,
-    about_length: "a chained session lasts whole seconds from 900 (15 min) to 3600, whatever the role's MaxSessionDuration is; for \
-                   longer ones let the role trust the token's issuer, and assume it without a chain",
+    about_length: "a chained session lasts whole seconds from 900 (15 min) to 3600, whatever the role's \
+                   MaxSessionDuration is; for longer ones let the role trust the token's issuer, and assume it \
+                   without a chain",
 };
 
 fn external_id(id: String) -> Result<String, BuildError> {
@@ -295,9 +296,9 @@ mod tests {
             assert_eq!(
                 refusal(with(seconds)),
                 format!(
-                    "AssumeRoleBuilder::session_length is {seconds}s: a chained session lasts whole seconds from 900 (15 min) \
-                     to 3600, whatever the role's MaxSessionDuration is; for longer ones let the role trust the token's \
-                     issuer, and assume it without a chain"
+                    "AssumeRoleBuilder::session_length is {seconds}s: a chained session lasts whole seconds from 900 \
+                     (15 min) to 3600, whatever the role's MaxSessionDuration is; for longer ones let the role trust \
+                     the token's issuer, and assume it without a chain"
                 )
                 .replace("is 0s", "is 0ns")
             );
@@ -307,7 +308,7 @@ mod tests {
     #[test]
     fn p12_values_that_sts_refuses_are_refused() {
         let builder = || base().assume_role(ROLE);
-        assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is no role's ARN"));
+        assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is not a role's ARN"));
         assert!(refusal(builder().session_name("a b")).contains("AssumeRoleBuilder::session_name is \"a b\""));
         assert!(refusal(builder().external_id("x")).contains("AssumeRoleBuilder::external_id is \"x\""));
         assert!(refusal(builder().external_id("a b")).contains("2 to 1224"));

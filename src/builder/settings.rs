@@ -575,13 +575,17 @@ mod tests {
     fn other_servers_have_their_own_role_names() {
         let urn = || Builder::default().role_arn("urn:ecs:iam::s3:role/x");
 
-        assert!(refuse(urn(), &[]).contains("which is no role's ARN"));
+        assert!(refuse(urn(), &[]).contains("which is not a role's ARN"));
         assert_eq!(
             resolve(urn().endpoint_url("https://ecs.example"), &[]).config.session.role_arn,
             "urn:ecs:iam::s3:role/x"
         );
         let vpc = "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com";
-        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "a VPC endpoint is AWS, too");
+        assert!(
+            refuse(urn().endpoint_url(vpc), &[]).contains("which is not a role's ARN"),
+            "a VPC endpoint is AWS, \
+                                                                                             too"
+        );
     }
 
     #[test]
