@@ -168,7 +168,10 @@ mod tests {
         let too_long = format!("{longest}x");
         for arn in ["app", "arn:x:iam::a:role/a", &too_long] {
             assert!(
-                role(arn, false).err().unwrap().contains(": STS takes 20 to 2048 characters; at AWS write the whole ARN")
+                role(arn, false)
+                    .err()
+                    .unwrap()
+                    .contains(": STS takes 20 to 2048 characters; at AWS write the whole ARN")
             );
         }
     }
