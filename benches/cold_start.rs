@@ -1,8 +1,8 @@
-//! What it costs to begin: from nothing to the first signed request, and what depending on this crate adds to a
-//! program. Beside us stand aws-config's web-identity provider and its default chain.
+//! The cost of a start: time and memory until the first signed request, and what this crate adds to a program as a
+//! dependency. Compares with aws-config's web-identity provider and with its default chain.
 //!
-//! `cargo bench --bench cold_start --features test-util`. It builds four small programs from nothing, which takes
-//! minutes and wants the package registry for what aws-config's default features bring; `-- --short` leaves that out.
+//! `cargo bench --bench cold_start --features test-util` builds four small programs from nothing. That takes minutes,
+//! and needs the package registry for aws-config's default features. `-- --short` leaves it out.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[path = "cold_start/first_request.rs"]

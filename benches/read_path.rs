@@ -1,9 +1,9 @@
-//! What one read of the credentials costs, ours beside the SDK's caches and beside other cells: instructions
-//! (callgrind), allocations, and reads per second with 1 to 8 threads, without and with a writer.
+//! The cost of one read of the credentials, beside the SDK's caches and beside other kinds of cells. Counts
+//! instructions and allocations, and measures reads per second with 1 to 8 threads, with and without a writer.
 //!
-//! `cargo bench --bench read_path --features test-util`; with `-- --short` a glance. Instructions and allocations (both
-//! by callgrind) repeat, also on a busy machine. Rates are medians of the passes in which no thread lost its core to
-//! somebody else, and are to be read as ratios of one run.
+//! `cargo bench --bench read_path --features test-util`; `-- --short` gives a quick look. Callgrind counts instructions
+//! and allocations, which repeat on a busy machine. Rates are medians of the passes in which every thread kept its
+//! core. Compare them with other rates of the same run only.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[path = "read_path/instructions.rs"]

@@ -1,5 +1,5 @@
-//! From nothing to the first signed request, each time in a process of its own: settings from the environment, STS and
-//! token real, over loopback.
+//! Time and allocations until the first signed request. Each measurement runs in its own process, with settings from
+//! the environment, a real token, and an STS on loopback.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,7 +18,7 @@ use super::support::{milliseconds, quantile, report, short};
 const CHILD: &str = "--first-request";
 const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 
-/// How a program comes to its credentials.
+/// The way in which a program gets its credentials.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Way {
     Ours,
@@ -42,16 +42,16 @@ impl Way {
         Self::ALL.into_iter().find(|way| way.name() == name)
     }
 
-    /// In the child: one first request, and what it cost.
+    /// Runs in the child process: makes the first request and prints its cost.
     pub(crate) fn run_here(self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut time = Duration::ZERO;
-        // Of this thread, which drives everything but reading files.
+        // Counts this thread, which does everything except reading files.
         let allocated = allocation_counter::measure(|| time = runtime.block_on(self.first_request()));
         println!("{} {} {}", time.as_nanos(), allocated.count_total, allocated.bytes_total);
     }
 
-    /// How long it takes until the answer is there.
+    /// Returns the time until the answer.
     async fn first_request(self) -> Duration {
         let began = Instant::now();
         let client = match self {
@@ -93,7 +93,7 @@ pub(crate) fn report_all() {
 
     let runs = if short() { 3 } else { 60 };
     let mut costs: BTreeMap<Way, Vec<Cost>> = BTreeMap::new();
-    // In turn: what else the machine does meets all alike.
+    // The ways take turns, so that other load on the machine meets all of them.
     for _ in 0..runs {
         for way in Way::ALL {
             let mut child = Command::new(env::current_exe().unwrap());

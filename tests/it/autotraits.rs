@@ -1,4 +1,4 @@
-//! What callers may do with the public types across threads and panics is part of the interface.
+//! Auto traits of the public types: their behaviour across threads and panics is part of the API.
 
 use std::fs;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -90,18 +90,18 @@ fn no_public_type_is_left_out() {
     let pinned = fs::read_to_string(Path::new(crate::ROOT).join("tests/it/autotraits.rs")).unwrap();
     let pinned: Vec<_> = pinned.split(|c: char| !c.is_alphanumeric()).collect();
     let types = public_types(&Path::new(crate::ROOT).join("src"));
-    assert!(types.len() > 25, "the types are found: {types:?}");
+    assert!(types.len() > 25, "too few types found: {types:?}");
     let left_out: Vec<_> = types.iter().filter(|name| !pinned.contains(&name.as_str())).collect();
     assert!(left_out.is_empty(), "{left_out:?}");
 }
 
-/// The lint `unreachable_pub` sees to it that `pub` without more is what a user can name.
+/// The lint `unreachable_pub` ensures that each plain `pub` type is reachable for users.
 pub(crate) fn public_types(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.ends_with("docs") {
-            // Recipes are users' code.
+            // Recipes are code of users.
         } else if path.is_dir() {
             found.extend(public_types(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {

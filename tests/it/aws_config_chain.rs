@@ -1,4 +1,5 @@
-//! Provider chains and profile files of `aws-config` (P8): once web identity is configured, its failure is an error.
+//! Provider chains and profile files of `aws-config` (P8): a failure of web identity is an error, never the next
+//! provider.
 #![expect(deprecated, reason = "the new name of the profile files is in a crate that nothing else here needs")]
 
 use std::error::Error as _;
@@ -18,9 +19,9 @@ use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
 use crate::fault_list;
-use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
-/// The node's role, which nobody is to get; it counts who asks.
+/// Credentials of the node's role. It counts requests, which must stay zero.
 #[derive(Clone, Debug, Default)]
 struct Node(Arc<AtomicUsize>);
 
@@ -35,7 +36,7 @@ impl ProvideCredentials for Node {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p8_a_chain_never_falls_through_a_failure_of_web_identity() {
+async fn p8_failure_of_web_identity_stops_the_chain() {
     for (fault, kind) in [
         (Some(Fault::AccessDenied), ErrorKind::RoleDenied),
         (Some(Fault::ServiceUnavailable), ErrorKind::ServiceUnavailable),
@@ -62,7 +63,7 @@ async fn p8_a_chain_never_falls_through_a_failure_of_web_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_chain_installed_beside_our_cache_signs_with_the_newest_key() {
+async fn p1_client_of_a_chain_signs_with_newest_key() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let chain = CredentialsProviderChain::first_try("WebIdentity", provider.clone()).or_else("Node", Node::default());
@@ -70,46 +71,35 @@ async fn p1_a_chain_installed_beside_our_cache_signs_with_the_newest_key() {
     let chain = SharedCredentialsProvider::new(chain);
     let client = Client::new(&config.credentials_provider(chain).build());
     for _ in 0..3 {
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(&provider));
         soon(provider.refresh()).await.unwrap();
     }
 }
 
-/// A profile as people write it, which names the token's file.
-fn profile(rig: &Rig) -> ProfileFiles {
-    let (file, endpoint) = (rig.volume.token_path().display().to_string(), rig.sts.endpoint_url());
-    let text = format!(
-        "[profile pod]\nrole_arn = {ROLE}\nrole_session_name = checkout-0\nweb_identity_token_file = {file}\n\
-         region = eu-central-1\nservices = local\n\n[services local]\nsts =\n  endpoint_url = {endpoint}\n"
-    );
-    ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build()
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_that_names_the_token_file_is_refreshed_by_the_engine() {
+async fn profile_with_token_file_is_refreshed_in_background() {
     let rig = Rig::start().await;
     let base =
         aws_config::defaults(BehaviorVersion::latest()).profile_files(profile(&rig)).profile_name("pod").load().await;
-    // The whole chain that aws-config has built from the profile, as one provider.
     let chain = base.credentials_provider().unwrap();
     let identity = BackgroundCredentialsProvider::builder(chain).name("profile pod");
     let identity = identity.connect().await.unwrap();
     let client = Client::new(&identity.install(rig.config()));
     for _ in 0..2 {
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), identity.current().unwrap().access_key_id());
         soon(identity.refresh()).await.unwrap();
     }
     assert_eq!(rig.exchanges().len(), 3);
-    // What is valid stays, whatever becomes of the token.
+    // A token that STS rejects takes no valid credentials away.
     rig.rotate(spec().audience("nobody"));
     soon(identity.refresh()).await.unwrap_err();
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p8_a_profiles_failure_is_an_error_in_a_chain_too() {
+async fn p8_failure_of_a_profile_stops_the_chain() {
     let rig = Rig::start().await;
     rig.rotate(spec().audience("nobody"));
     let config = ProviderConfig::without_region();
@@ -123,7 +113,7 @@ async fn p8_a_profiles_failure_is_an_error_in_a_chain_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
+async fn p8_clients_sign_nothing_while_web_identity_fails() {
     let rig = Rig::start().await;
     let nodes = || Credentials::new("AKIANODE", "secret", None, None, "node");
     let impatient = || rig.builder().wait_timeout(Duration::from_millis(500));
@@ -147,9 +137,19 @@ async fn p8_a_failing_provider_in_a_chain_is_never_passed_over() {
             let config = config.into_builder().credentials_provider(chain).build();
             soon(Client::new(&config).get_caller_identity().send()).await.unwrap_err();
         }
-        // Once shut down it is still the one that was configured.
+        // After its shutdown the provider still stops the chain.
         soon(provider.shutdown()).await;
         soon(chain().provide_credentials()).await.unwrap_err();
     }
-    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "nothing was signed");
+    assert!(rig.sts.calls().iter().all(|call| call.action != "GetCallerIdentity"), "no request may be signed");
+}
+
+/// A typical profile that names the token file.
+fn profile(rig: &Rig) -> ProfileFiles {
+    let (file, endpoint) = (rig.volume.token_path().display().to_string(), rig.sts.endpoint_url());
+    let text = format!(
+        "[profile pod]\nrole_arn = {ROLE}\nrole_session_name = checkout-0\nweb_identity_token_file = {file}\n\
+         region = eu-central-1\nservices = local\n\n[services local]\nsts =\n  endpoint_url = {endpoint}\n"
+    );
+    ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build()
 }

@@ -1,6 +1,7 @@
-//! `BackgroundCredentialsProvider`: any provider behind the engine keeps the promises, and so does each converted handle.
+//! `BackgroundCredentialsProvider` keeps the promises around any provider.
 //!
-//! A scripted provider stands for somebody else's. The handle of a web identity converts into the same type.
+//! A scripted provider stands for that of another project. `WebIdentityCredentialsProvider` converts into the same
+//! type.
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
@@ -17,9 +18,9 @@ use aws_web_identity::{
 };
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, CHAINED_ROLE, Rig, at_once, eventually, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE, Rig, at_once, caller_arn, eventually, key, soon};
 
-/// A provider of somebody else's, that does as it is told.
+/// A provider that follows a script.
 #[derive(Clone, Debug)]
 struct Theirs(Arc<Mutex<State>>);
 
@@ -41,7 +42,7 @@ enum Does {
     LackConfiguration,
     Hang,
     Panic,
-    /// As aws-config's does of an answer of STS without a secret.
+    /// Credentials without a secret: `aws-config` makes them of an incomplete answer.
     GiveHalf,
     GiveExpired,
 }
@@ -114,21 +115,21 @@ fn builder(theirs: &Theirs) -> BackgroundBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_signs_with_what_the_wrapped_provider_gives() {
+async fn client_signs_with_credentials_of_the_wrapped_provider() {
     let rig = Rig::start().await;
     let identity = rig.connect().await;
     let wrapped = BackgroundCredentialsProvider::builder(identity.clone()).connect().await.unwrap();
     let client = Client::new(&wrapped.install(rig.config()));
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_eq!(rig.last_signed_with(), key(&wrapped));
     soon(identity.refresh()).await.unwrap();
     soon(wrapped.refresh()).await.unwrap();
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_eq!(Some(rig.last_signed_with()), identity.current().map(|newest| newest.access_key_id().to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_p3_many_callers_cost_one_call_and_none_waits_for_the_next() {
+async fn p1_p3_callers_share_one_call_and_wait_once() {
     let theirs = Theirs::new();
     theirs.set(|state| state.latency = Duration::from_millis(100));
     let provider = builder(&theirs).build().unwrap();
@@ -145,7 +146,7 @@ async fn p1_p3_many_callers_cost_one_call_and_none_waits_for_the_next() {
         async move { provider.refresh().await }
     });
     eventually(|| theirs.asked() == 2).await;
-    // No time passes for a read, though the call hangs.
+    // The read is ready at its first poll although the call hangs.
     let read = at_once(provider.provide_credentials()).unwrap();
     assert_eq!(read.access_key_id(), "AKIA1");
     assert_eq!(provider.status().phase, Phase::Refreshing);
@@ -154,7 +155,7 @@ async fn p1_p3_many_callers_cost_one_call_and_none_waits_for_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_no_failure_takes_usable_credentials_away() {
+async fn p2_failed_refresh_keeps_valid_credentials() {
     let theirs = Theirs::new();
     for (does, kind) in [
         (Does::Fail, ErrorKind::ServiceUnavailable),
@@ -177,19 +178,19 @@ async fn p2_no_failure_takes_usable_credentials_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_the_refresh_comes_by_itself_and_early() {
+async fn p4_refresh_comes_before_expiry() {
     let theirs = Theirs::new();
     theirs.set(|state| state.lifetime = Some(Duration::from_secs(3)));
     let provider = builder(&theirs).connect().await.unwrap();
     let mut updates = provider.updates();
     while updates.last() < 3 {
         soon(updates.changed()).await.unwrap();
-        assert!(provider.current().is_some(), "never a gap");
+        assert!(provider.current().is_some(), "there must always be valid credentials");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p8_its_failure_is_an_error_and_a_chain_stops_there() {
+async fn p8_failing_wrapped_provider_stops_the_chain() {
     let theirs = Theirs::new();
     for (does, at_least) in [(Does::LackConfiguration, 1), (Does::Fail, 2)] {
         theirs.set(|state| (state.does, state.asked) = (does, 0));
@@ -204,7 +205,7 @@ async fn p8_its_failure_is_an_error_and_a_chain_stops_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_what_it_gives_is_printed_nowhere() {
+async fn p9_secrets_of_the_wrapped_provider_stay_hidden() {
     let theirs = Theirs::new();
     let provider = builder(&theirs).connect().await.unwrap();
     theirs.set(|state| state.does = Does::Fail);
@@ -216,20 +217,20 @@ async fn p9_what_it_gives_is_printed_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_the_task_ends_with_the_last_handle() {
+async fn p10_wrapped_provider_is_dropped_with_last_handle() {
     let theirs = Theirs::new();
     let held = Arc::downgrade(&theirs.0);
     let provider = builder(&theirs).connect().await.unwrap();
     drop(theirs);
     let config = provider.install(aws_types::SdkConfig::builder().build());
     drop(provider);
-    assert!(held.upgrade().is_some(), "the config is a handle");
+    assert!(held.upgrade().is_some(), "a config must keep the provider alive");
     drop(config);
     eventually(|| held.upgrade().is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_after_shutdown_what_is_valid_stays_and_nobody_is_asked() {
+async fn p10_shutdown_keeps_valid_credentials_and_asks_nobody() {
     let theirs = Theirs::new();
     let provider = builder(&theirs).connect().await.unwrap();
     soon(provider.shutdown()).await;
@@ -239,7 +240,7 @@ async fn p10_after_shutdown_what_is_valid_stays_and_nobody_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_without_an_expiry_are_usable_for_as_long_as_there_are_no_others() {
+async fn credentials_without_expiry_stay_valid() {
     let theirs = Theirs::new();
     theirs.set(|state| state.lifetime = None);
     let provider = builder(&theirs).connect().await.unwrap();
@@ -253,7 +254,7 @@ async fn credentials_without_an_expiry_are_usable_for_as_long_as_there_are_no_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expiry_in_the_year_9999_is_as_good_as_none() {
+async fn expiry_in_year_9999_is_accepted() {
     let theirs = Theirs::new();
     theirs.set(|state| state.lifetime = Some(Duration::from_secs(250_000_000_000)));
     let provider = builder(&theirs).connect().await.unwrap();
@@ -265,22 +266,22 @@ async fn an_expiry_in_the_year_9999_is_as_good_as_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_a_provider_of_this_crate_fails_as_what_it_is() {
+async fn p12_wrapped_web_identity_error_keeps_its_kind() {
     let rig = Rig::start().await;
     rig.sts.set_fault(Fault::AccessDenied);
     let wrapped = BackgroundCredentialsProvider::builder(rig.builder().build().unwrap()).build().unwrap();
-    // Without end if it were an outage.
+    // `ready` waits without end for an outage, so this error was recognised as permanent.
     let error = soon(wrapped.ready()).await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::RoleDenied, false));
     let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!((cause.kind(), cause.code()), (ErrorKind::RoleDenied, Some("AccessDenied")));
-    assert!(!error.to_string().contains(&cause.to_string()), "it is not repeated: {error}");
+    assert!(!error.to_string().contains(&cause.to_string()), "an error must not repeat its source: {error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_hands_on_what_it_keeps_is_asked_until_it_gives_new() {
+async fn wrapped_cache_is_asked_until_credentials_are_new() {
     let theirs = Theirs::new();
-    // Near its end when it comes: what remains is what counts.
+    // The first credentials are about to expire: their remaining time counts, not their lifetime.
     theirs.set(|state| state.lifetime = Some(Duration::from_millis(1500)));
     let provider = builder(&theirs).connect().await.unwrap();
     theirs.set(|state| state.lifetime = Some(Duration::from_secs(3600)));
@@ -290,7 +291,7 @@ async fn a_provider_that_hands_on_what_it_keeps_is_asked_until_it_gives_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn general_handle_is_of_the_same_engine() {
+async fn converted_handle_shares_credentials_and_cache() {
     let rig = Rig::start().await;
     let identity = rig.connect().await;
     let general: BackgroundCredentialsProvider = identity.clone().into();
@@ -300,13 +301,13 @@ async fn general_handle_is_of_the_same_engine() {
     let status = general.status();
     assert_eq!(status.generation, 2);
     assert_eq!(status.token.unwrap().subject, identity.status().token.unwrap().subject);
-    // The cache of the one knows the other's partition.
+    // The identity cache of one handle serves the credentials provider of the other.
     let config = identity.install(rig.config()).into_builder();
     let config = config.credentials_provider(general.credentials_provider()).build();
     let client = Client::new(&config);
-    who(&client).await;
+    caller_arn(&client).await;
     soon(identity.refresh()).await.unwrap();
-    who(&client).await;
+    caller_arn(&client).await;
     assert_eq!(rig.last_signed_with(), key(&identity));
     drop((identity, client, config));
     soon(general.refresh()).await.unwrap();
@@ -314,7 +315,7 @@ async fn general_handle_is_of_the_same_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn registry_finds_a_provider_by_its_general_handle() {
+async fn registry_finds_provider_held_by_converted_handle() {
     let rig = Rig::start().await;
     let registry = Registry::default();
     let general: BackgroundCredentialsProvider = registry.connect(rig.builder()).await.unwrap().into();
@@ -323,13 +324,13 @@ async fn registry_finds_a_provider_by_its_general_handle() {
     let chained = soon(again.assume_role(CHAINED_ROLE).connect()).await.unwrap();
     drop((general, again));
     registry.connect(rig.builder()).await.unwrap();
-    assert_eq!(rig.exchanges().len(), 1, "the chain keeps it");
+    assert_eq!(rig.exchanges().len(), 1, "the chained role must keep the provider alive");
     drop(chained);
     eventually(|| registry.build(rig.builder()).unwrap().current().is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_handle_is_a_provider_of_the_sdk() {
+async fn both_handles_are_sdk_credentials_providers() {
     fn provider<T>(handle: &T) -> SharedCredentialsProvider
     where
         T: ProvideCredentials + Clone + std::fmt::Debug + 'static,

@@ -1,6 +1,6 @@
-//! Chained roles: a role assumed with another role's credentials keeps the promises, in chains of any length.
+//! Chained roles keep the promises, in chains of any length.
 //!
-//! The kit's STS verifies the signature of each `AssumeRole` with the base's key.
+//! The kit's STS verifies the signature of each `AssumeRole`, which the base's key makes.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::fault_list;
-use crate::rig::{CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{CHAINED_ROLE as LAKE, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";
 
-/// The rig, with a role in another account that trusts the pod's.
+/// A rig with a role in another account that trusts the pod's role.
 async fn rig() -> Rig {
     with(AssumableRole::new(LAKE).principal(ROLE).external_id("orders")).await
 }
@@ -26,34 +26,34 @@ async fn rig() -> Rig {
 async fn with(role: AssumableRole) -> Rig {
     let issuer = OidcIssuer::start().await;
     let builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).assumable_role(role);
-    Rig::with(&issuer, builder.start().await)
+    Rig::from_parts(&issuer, builder.start().await)
 }
 
 fn lake(rig: &Rig) -> AssumeRoleBuilder {
     rig.builder().build().unwrap().assume_role(LAKE).external_id("orders")
 }
 
-/// The keys that the chain was given, in their order, and those that they were asked for with; `None` for a failure.
+/// Each `AssumeRole` call in order: the key that STS gave (`None` for a failure) and the key that signed the request.
 fn chained(rig: &Rig) -> Vec<(Option<String>, Option<String>)> {
     let calls = rig.sts.calls().into_iter().filter(|call| call.action == "AssumeRole");
     calls.map(|call| (call.access_key_id, call.signed_with)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_of_another_account_is_assumed_and_signed_with() {
+async fn client_signs_as_role_of_another_account() {
     let rig = rig().await;
     let identity = rig.connect().await;
     let lake = identity.assume_role(LAKE).external_id("orders").session_length(Duration::from_secs(900));
     let lake = lake.connect().await.unwrap();
     let client = Client::new(&lake.install(rig.config()));
     for _ in 0..2 {
-        assert_eq!(who(&client).await, LAKE_ARN);
+        assert_eq!(caller_arn(&client).await, LAKE_ARN);
         assert_eq!(rig.last_signed_with(), key(&lake));
         soon(lake.refresh()).await.unwrap();
     }
     let call = rig.sts.calls().into_iter().find(|call| call.action == "AssumeRole").unwrap();
     assert_eq!(call.role_arn.as_deref(), Some(LAKE));
-    assert_eq!(call.session_name.as_deref(), Some("checkout-0"), "the base's");
+    assert_eq!(call.session_name.as_deref(), Some("checkout-0"), "the session name must be the base's");
     assert_eq!(call.duration, Some(Duration::from_secs(900)));
     assert_eq!(call.external_id.as_deref(), Some("orders"));
     assert_eq!(call.signed_with, Some(identity.current().unwrap().access_key_id().to_owned()));
@@ -63,7 +63,7 @@ async fn a_role_of_another_account_is_assumed_and_signed_with() {
     assert_eq!(status.assumed_role_arn.as_deref(), Some(LAKE_ARN));
     assert_eq!(status.account_id.as_deref(), Some("210987654321"));
     assert!(status.token.is_none());
-    assert_eq!(rig.exchanges().len(), 1, "the base is not asked anew");
+    assert_eq!(rig.exchanges().len(), 1, "the base's credentials must be reused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn tags_and_source_identity_are_sent() {
     let rig = with(role).await;
     let lake = rig.builder().build().unwrap().assume_role(LAKE).tags([("Tenant", "blue"), ("stage", "")]);
     let lake = lake.transitive_tag_keys(["Tenant"]).source_identity("jane@example.com").connect().await.unwrap();
-    assert_eq!(who(&Client::new(&lake.install(rig.config()))).await, LAKE_ARN);
+    assert_eq!(caller_arn(&Client::new(&lake.install(rig.config()))).await, LAKE_ARN);
     soon(lake.refresh()).await.unwrap();
     let calls: Vec<_> = rig.sts.calls().into_iter().filter(|call| call.action == "AssumeRole").collect();
     assert_eq!(calls.len(), 2);
@@ -104,7 +104,7 @@ async fn denied_tag_or_identity_names_its_action() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_p3_many_requests_cost_one_call_of_each_kind_and_none_waits_for_the_next() {
+async fn p1_p3_requests_share_one_call_of_each_kind() {
     let rig = rig().await;
     rig.sts.set_latency(Duration::from_millis(100));
     let lake = lake(&rig).build().unwrap();
@@ -112,7 +112,7 @@ async fn p1_p3_many_requests_cost_one_call_of_each_kind_and_none_waits_for_the_n
     let mut requests = JoinSet::new();
     for _ in 0..40 {
         let client = Client::new(&config);
-        requests.spawn(async move { who(&client).await });
+        requests.spawn(async move { caller_arn(&client).await });
     }
     assert!(soon(requests.join_all()).await.iter().all(|arn| arn == LAKE_ARN));
     assert_eq!((rig.exchanges().len(), chained(&rig).len()), (1, 1));
@@ -124,13 +124,13 @@ async fn p1_p3_many_requests_cost_one_call_of_each_kind_and_none_waits_for_the_n
         async move { lake.refresh().await }
     });
     eventually(|| chained(&rig).len() == 2).await;
-    assert_eq!(who(&Client::new(&config)).await, LAKE_ARN, "while the exchange hangs");
+    assert_eq!(caller_arn(&Client::new(&config)).await, LAKE_ARN, "requests must succeed while the exchange hangs");
     assert_eq!(key(&lake), first);
     refresh.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_neither_an_outage_nor_a_refusal_takes_usable_credentials_away() {
+async fn p2_failed_assume_role_keeps_valid_credentials() {
     let rig = rig().await;
     let lake = lake(&rig).connect().await.unwrap();
     let first = key(&lake);
@@ -142,7 +142,7 @@ async fn p2_neither_an_outage_nor_a_refusal_takes_usable_credentials_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p8_without_the_base_there_is_the_bases_error_and_nobody_elses_credentials() {
+async fn p8_failing_base_is_the_chains_error() {
     let rig = rig().await;
     rig.sts.set_fault(Fault::AccessDenied);
     let lake = lake(&rig).build().unwrap();
@@ -151,12 +151,12 @@ async fn p8_without_the_base_there_is_the_bases_error_and_nobody_elses_credentia
     let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!(cause.code(), Some("AccessDenied"));
     assert!(error.to_string().contains(ROLE) && error.to_string().contains(LAKE), "{error}");
-    assert!(chained(&rig).is_empty(), "nothing to sign with");
+    assert!(chained(&rig).is_empty(), "no AssumeRole may be sent without base credentials");
     assert!(lake.current().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_a_role_that_does_not_trust_the_base_says_what_its_policy_must_hold() {
+async fn p12_denied_chain_shows_the_missing_trust_statement() {
     let rig = with(AssumableRole::new(LAKE).principal(ROLE).external_id("another")).await;
     let lake = lake(&rig).build().unwrap();
     let error = soon(lake.ready()).await.unwrap_err();
@@ -166,11 +166,11 @@ async fn p12_a_role_that_does_not_trust_the_base_says_what_its_policy_must_hold(
         r#"{{"Effect":"Allow","Principal":{{"AWS":"{ROLE}"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"orders"}}}}}}"#
     );
     assert!(text.contains(&statement) && text.contains(&format!("a policy of {ROLE}")), "{text}");
-    assert_eq!(chained(&rig).len(), 4, "IAM is eventually consistent: three more tries");
+    assert_eq!(chained(&rig).len(), 4, "IAM is eventually consistent, so three retries are expected");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_sts_refuses_is_renewed_by_the_base_and_ends_the_failing_state() {
+async fn base_replaces_rejected_key_and_chain_recovers() {
     let rig = rig().await;
     let identity = rig.connect().await;
     let lake = identity.assume_role(LAKE).external_id("orders").build().unwrap();
@@ -178,7 +178,7 @@ async fn a_key_that_sts_refuses_is_renewed_by_the_base_and_ends_the_failing_stat
     rig.sts.reject_key(&old, "ExpiredToken");
     soon(lake.ready()).await.unwrap();
     let new = identity.current().unwrap().access_key_id().to_owned();
-    assert_ne!(new, old, "the base heard of it");
+    assert_ne!(new, old, "the base must replace the rejected key");
     let chained = chained(&rig);
     assert_eq!(chained.first(), Some(&(None, Some(old))));
     assert_eq!(chained.last(), Some(&(Some(key(&lake)), Some(new))));
@@ -186,9 +186,9 @@ async fn a_key_that_sts_refuses_is_renewed_by_the_base_and_ends_the_failing_stat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p6_a_base_that_comes_back_ends_the_failing_state_at_once() {
+async fn p6_chain_recovers_at_once_with_its_base() {
     let rig = rig().await;
-    // A token that names nobody's role: class Config, which is retried every five minutes.
+    // A wrong audience is a misconfiguration, which is retried every five minutes only.
     rig.rotate(spec().audience("nobody"));
     let lake = lake(&rig).build().unwrap();
     soon(lake.refresh()).await.unwrap_err();
@@ -198,7 +198,7 @@ async fn p6_a_base_that_comes_back_ends_the_failing_state_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_neither_keys_nor_tokens_are_printed() {
+async fn p9_chained_role_prints_no_secret() {
     let rig = rig().await;
     let lake = lake(&rig).connect().await.unwrap();
     let secret = lake.current().unwrap().secret_access_key().to_owned();
@@ -209,7 +209,7 @@ async fn p9_neither_keys_nor_tokens_are_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_the_chain_keeps_its_base_alive_and_both_end_with_the_last_handle() {
+async fn p10_chain_keeps_base_alive_until_last_handle() {
     let rig = rig().await;
     let identity = rig.connect().await;
     let mut updates = identity.updates();
@@ -218,7 +218,7 @@ async fn p10_the_chain_keeps_its_base_alive_and_both_end_with_the_last_handle() 
     let client = Client::new(&lake.install(rig.config()));
     soon(lake.refresh()).await.unwrap();
     drop(lake);
-    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(caller_arn(&client).await, LAKE_ARN);
     let mut gone = Box::pin(async move { while updates.changed().await.is_ok() {} });
     timeout(Duration::from_millis(100), &mut gone).await.expect_err("the base still lives");
     drop(client);
@@ -226,12 +226,12 @@ async fn p10_the_chain_keeps_its_base_alive_and_both_end_with_the_last_handle() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_after_shutdown_of_either_what_is_valid_stays() {
+async fn p10_shutdown_of_base_or_chain_keeps_valid_credentials() {
     let rig = Arc::new(rig().await);
     let identity = rig.connect().await;
     let lake = identity.assume_role(LAKE).external_id("orders").connect().await.unwrap();
     let (first, mut updates) = (key(&lake), lake.updates());
-    // Its credentials are valid still, and sign.
+    // The base's credentials are still valid and sign the chain's exchange.
     soon(identity.shutdown()).await;
     soon(lake.refresh()).await.unwrap();
     assert_ne!(key(&lake), first);
@@ -242,7 +242,7 @@ async fn p10_after_shutdown_of_either_what_is_valid_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_p12_what_the_chain_has_outlives_a_base_that_was_shut_down_and_its_error_says_so() {
+async fn p2_p12_chain_outlives_base_that_was_shut_down() {
     let rig = rig().await;
     rig.sts.set_session_length(Duration::from_secs(3));
     let identity = rig.connect().await;
@@ -260,25 +260,28 @@ async fn p2_p12_what_the_chain_has_outlives_a_base_that_was_shut_down_and_its_er
     }
     assert_eq!((key(&lake), lake.status().phase), (first, Phase::Stale));
     let client = Client::new(&lake.install(rig.config()));
-    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(caller_arn(&client).await, LAKE_ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_a_base_without_a_token_is_said_by_the_chain() {
+async fn p12_chain_error_names_missing_token_of_base() {
     let rig = rig().await;
     let base = rig.builder().token_file("/nowhere/token").attempt_timeout(Duration::from_millis(300)).build().unwrap();
     let lake = base.assume_role(LAKE).wait_timeout(Duration::from_millis(500)).build().unwrap();
     eventually(|| lake.status().last_error.is_some()).await;
     let error = soon(lake.provide_credentials()).await.unwrap_err();
     let ours: &Error = error.source().unwrap().downcast_ref().unwrap();
-    assert_eq!((ours.kind(), ours.is_transient()), (ErrorKind::TokenUnavailable, false), "nothing is mounted there");
+    assert_eq!(
+        (ours.kind(), ours.is_transient()),
+        (ErrorKind::TokenUnavailable, false),
+        "a missing mount is a permanent error"
+    );
     let cause = ours.source().unwrap().to_string();
     assert!(cause.contains("/nowhere/token"), "{ours}: {cause}");
 }
 
-/// Whoever gives up, at whatever moment, leaves nothing behind.
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_callers_that_give_up_at_any_moment_harm_nobody() {
+async fn p3_cancelled_callers_disturb_no_exchange() {
     let rig = rig().await;
     rig.sts.set_latency(Duration::from_millis(20));
     let registry = Registry::default();
@@ -303,16 +306,17 @@ async fn p3_callers_that_give_up_at_any_moment_harm_nobody() {
         }
     }
     assert!(given_up > 50, "{given_up}");
-    assert_eq!(who(&client).await, LAKE_ARN);
+    assert_eq!(caller_arn(&client).await, LAKE_ARN);
     assert_eq!(rig.last_signed_with(), key(&lake));
     assert_eq!((base.status().consecutive_failures, lake.status().consecutive_failures), (0, 0));
-    assert!(rig.sts.most_at_once() <= 2, "one of each kind");
+    assert!(rig.sts.most_at_once() <= 2, "at most one exchange of each kind may run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiting_chains_leave_their_base_a_turn() {
+async fn waiting_chains_leave_base_free_to_exchange() {
     let rig = rig().await;
-    // Longer than anybody waits: a turn that is held in vain is held for good.
+    // No attempt times out within the test: a chain that held a turn while it waits for its base would block it for
+    // good.
     let base = rig.builder().attempt_timeout(Duration::from_secs(60)).build().unwrap();
     let mut chains = JoinSet::new();
     for number in 0..12 {
@@ -339,7 +343,7 @@ async fn each_kind_of_provider_begins_a_chain() {
         let client = Client::new(&third.install(rig.config()));
         for _ in 0..2 {
             let arn = "arn:aws:sts::410987654321:assumed-role/third/chain-0";
-            assert_eq!(who(&client).await, arn, "the session's name is handed down");
+            assert_eq!(caller_arn(&client).await, arn, "the session name must pass down the chain");
             assert_eq!(rig.last_signed_with(), key(&third));
             soon(third.refresh()).await.unwrap();
         }
@@ -350,11 +354,11 @@ async fn each_kind_of_provider_begins_a_chain() {
         let (first, second) = (key(&first), key(&second));
         assert_eq!(signed, [key(&base), first, second.clone(), second.clone(), second]);
     }
-    assert_eq!(rig.exchanges().len(), 1, "the token was traded once");
+    assert_eq!(rig.exchanges().len(), 1, "the token must be exchanged once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rejected_key_in_mid_chain_is_renewed() {
+async fn rejected_key_in_mid_chain_is_replaced() {
     let rig = chain_rig().await;
     let identity = rig.connect().await;
     let first = soon(identity.assume_role(CHAIN[0]).connect()).await.unwrap();
@@ -363,7 +367,7 @@ async fn rejected_key_in_mid_chain_is_renewed() {
     rig.sts.reject_key(&old, "ExpiredToken");
     soon(second.ready()).await.unwrap();
     assert_ne!(key(&first), old);
-    assert_eq!(rig.exchanges().len(), 1, "the pod's own key is good");
+    assert_eq!(rig.exchanges().len(), 1, "the pod's own key must be kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -380,7 +384,7 @@ async fn whole_chain_ends_with_its_last_link() {
     soon(async { while updates.changed().await.is_ok() {} }).await;
 }
 
-/// Each trusts the one before it, the first one the pod's.
+/// Each role trusts the one before it. The first one trusts the pod's role.
 const CHAIN: [&str; 3] = [
     "arn:aws:iam::210987654321:role/first",
     "arn:aws:iam::310987654321:role/second",
@@ -393,7 +397,7 @@ async fn chain_rig() -> Rig {
     for (role, principal) in CHAIN.into_iter().zip([ROLE].into_iter().chain(CHAIN)) {
         builder = builder.assumable_role(AssumableRole::new(role).principal(principal));
     }
-    Rig::with(&issuer, builder.start().await)
+    Rig::from_parts(&issuer, builder.start().await)
 }
 
 fn assumed(rig: &Rig) -> Vec<Call> {

@@ -1,26 +1,26 @@
-//! Clocks that differ (P7): STS is hours ahead or behind, sends no `Date`, or judges a token that we think expired.
+//! Clocks that differ (P7): STS hours ahead or behind, an answer without `Date`, and tokens that only look expired.
 
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
 use aws_web_identity::{ErrorKind, Phase};
 
-use crate::rig::{Rig, eventually, expired_token, key, soon, spec};
+use crate::support::{Rig, eventually, expired_token, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p7_a_local_clock_that_is_ahead_keeps_no_token_from_sts() {
+async fn p7_token_is_sent_though_local_clock_is_ahead() {
     let rig = Rig::start().await;
     let provider = soon(rig.builder().time_source(Ahead).connect()).await.unwrap();
     rig.rotate(spec());
     let before = key(&provider);
     soon(provider.refresh()).await.unwrap();
     assert_ne!(key(&provider), before);
-    assert_eq!(rig.exchanges().iter().flatten().count(), rig.exchanges().len(), "none failed");
+    assert_eq!(rig.exchanges().iter().flatten().count(), rig.exchanges().len(), "no exchange may fail");
 }
 
-/// Nothing is known of STS's clock, and ours may be wrong.
+/// Before the first answer STS's clock is unknown, and the local clock may be wrong.
 #[tokio::test(flavor = "multi_thread")]
-async fn p7_the_first_token_of_a_process_is_always_for_sts_to_judge() {
+async fn p7_first_token_is_sent_though_it_looks_expired() {
     let rig = Rig::start().await;
     rig.rotate(expired_token());
     let provider = rig.builder().wait_timeout(Duration::from_millis(500)).build().unwrap();
@@ -31,17 +31,8 @@ async fn p7_the_first_token_of_a_process_is_always_for_sts_to_judge() {
     soon(provider.ready()).await.unwrap();
 }
 
-#[derive(Debug)]
-struct Ahead;
-
-impl TimeSource for Ahead {
-    fn now(&self) -> SystemTime {
-        SystemTimeSource::new().now() + Duration::from_secs(24 * 3600)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn p7_an_sts_hours_ahead_or_behind_gives_whole_lifetimes_and_no_storm() {
+async fn p7_skewed_sts_gives_whole_lifetimes_with_one_exchange() {
     let rig = Rig::start().await;
     for offset in [7200_i64, -7200] {
         let before = rig.exchanges().len();
@@ -61,11 +52,20 @@ async fn p7_an_sts_hours_ahead_or_behind_gives_whole_lifetimes_and_no_storm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p7_without_the_servers_date_the_local_clock_serves() {
+async fn p7_missing_date_header_falls_back_to_local_clock() {
     let rig = Rig::start().await;
     rig.sts.set_send_date(false);
     let now = SystemTime::now();
     let provider = rig.connect().await;
     let minutes = provider.status().expiry.unwrap().duration_since(now).unwrap().as_secs() / 60;
     assert!((55..65).contains(&minutes), "{minutes}");
+}
+
+#[derive(Debug)]
+struct Ahead;
+
+impl TimeSource for Ahead {
+    fn now(&self) -> SystemTime {
+        SystemTimeSource::new().now() + Duration::from_secs(24 * 3600)
+    }
 }

@@ -1,11 +1,11 @@
-//! The diagnosis of misconfigured worlds: the whole output of `whoami` and `doctor`, one file for each world.
+//! Diagnosis of misconfigured pods: the whole output of `whoami` and `doctor`, one file for each scenario.
 //!
-//! A file in `tests/it/diagnosis` begins with a statement of its world and the environment. Then come the outputs of
-//! `whoami`, of `doctor`, and of aws-config's own chain in the same world. A plain run compares and shows what differs.
+//! A file in `tests/it/diagnosis` begins with a statement of the fault and the environment. The outputs of `whoami`, of
+//! `doctor`, and of `aws-config`'s own chain follow. A plain run compares them and shows what differs.
 //!
-//! `cargo build --workspace --all-features --bins --examples && BLESS=1 cargo test --workspace --all-features --test it diagnosis` writes the files anew;
-//! review what changed. Each world names phrases, the cause and the remedy, that no blessing can lose.
-//! `WORLD=part-of-a-name` runs some of the worlds.
+//! `cargo build --workspace --all-features --bins --examples && BLESS=1 cargo test --workspace --all-features --test it
+//! diagnosis` writes the files anew: review what changed. Each scenario names phrases, the cause and the remedy, that
+//! its output must contain even then. `SCENARIO=part-of-a-name` runs some of them.
 
 mod misconfigured_pods;
 mod pod;
@@ -15,19 +15,19 @@ mod snapshot;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::pod::World;
+use self::pod::Scenario;
 use self::snapshot::Snapshot;
-use crate::rig::skipped;
+use crate::support::skipped;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_world_names_its_cause_and_remedy() {
-    let chosen = std::env::var("WORLD").unwrap_or_default();
+async fn each_scenario_names_cause_and_remedy() {
+    let chosen = std::env::var("SCENARIO").unwrap_or_default();
     let mut running = JoinSet::new();
-    for world in misconfigured_pods::all().await {
-        if !world.pod.is_possible() {
-            skipped(format_args!("{} cannot be set up on this machine", world.name));
-        } else if world.name.contains(&chosen) {
-            running.spawn(async move { examine(&world).await });
+    for scenario in misconfigured_pods::all().await {
+        if !scenario.pod.is_possible() {
+            skipped(format_args!("{} cannot be set up on this machine", scenario.name));
+        } else if scenario.name.contains(&chosen) {
+            running.spawn(async move { examine(&scenario).await });
         }
     }
     let mut faults: Vec<_> = running.join_all().await.into_iter().flatten().collect();
@@ -38,21 +38,21 @@ async fn each_world_names_its_cause_and_remedy() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The faults that were found.
-async fn examine(world: &World) -> Vec<String> {
+/// Returns what differs from the expectation.
+async fn examine(scenario: &Scenario) -> Vec<String> {
     static TURNS: Semaphore = Semaphore::const_new(6);
-    // The first waits more than it works. The others would hardly be in time if all worked at once.
-    let (whoami, (doctor, peer)) = tokio::join!(world.pod.whoami(), async {
+    // `whoami` mostly waits. The others work, so only six run at once.
+    let (whoami, (doctor, peer)) = tokio::join!(scenario.pod.whoami(), async {
         let _turn = TURNS.acquire().await;
-        tokio::join!(world.pod.doctor(), world.pod.aws_config())
+        tokio::join!(scenario.pod.doctor(), scenario.pod.aws_config())
     });
     let mut faults = Vec::new();
-    for (program, output, phrases) in [("whoami", &whoami, world.whoami), ("doctor", &doctor, world.doctor)] {
+    for (program, output, phrases) in [("whoami", &whoami, scenario.whoami), ("doctor", &doctor, scenario.doctor)] {
         for phrase in phrases.iter().filter(|phrase| !output.contains(**phrase)) {
-            faults.push(format!("{}: {program} does not say {phrase:?}, but\n{output}", world.name));
+            faults.push(format!("{}: {program} does not say {phrase:?}, but\n{output}", scenario.name));
         }
     }
-    let text = format!("{}\n\n{whoami}\n{doctor}\n{peer}", world.head());
-    faults.extend(Snapshot { name: world.name, text }.differs());
+    let text = format!("{}\n\n{whoami}\n{doctor}\n{peer}", scenario.head());
+    faults.extend(Snapshot { name: scenario.name, text }.differs());
     faults
 }

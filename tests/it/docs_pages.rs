@@ -1,4 +1,4 @@
-//! The documentation agrees with the code: README links, and the pages `operations`, `troubleshooting` and `recipes`.
+//! The documentation agrees with the code: README links and the pages `operations`, `troubleshooting` and `recipes`.
 
 mod operations;
 mod recipes;
@@ -11,7 +11,7 @@ use regex_lite::Regex;
 
 /// Relative links and pictures are resolved through `repository` of Cargo.toml, so they must name what is in it.
 #[test]
-fn each_link_of_the_readme_leads_somewhere() {
+fn readme_links_lead_somewhere() {
     let root = Path::new(crate::ROOT);
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let link = Regex::new(r"\]\(([^)]+)\)").unwrap();
@@ -31,6 +31,20 @@ fn each_link_of_the_readme_leads_somewhere() {
         }
     }
     assert!(files > 5 && pages > 5, "{files} files, {pages} pages");
+}
+
+#[test]
+fn paths_in_the_contributors_pages_exist() {
+    let path = Regex::new(r"`((?:src|examples|benches|tests|\.ci|\.cargo)/[a-z0-9_./-]+)").unwrap();
+    let mut paths = 0;
+    for page in ["CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(Path::new(crate::ROOT).join(".github").join(page)).unwrap();
+        for path in path.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()) {
+            assert!(Path::new(crate::ROOT).join(path).exists(), "{page}: {path}");
+            paths += 1;
+        }
+    }
+    assert!(paths > 40, "{paths}");
 }
 
 const DOCS: &str = "https://docs.rs/aws-web-identity/latest/aws_web_identity/docs/";

@@ -1,4 +1,6 @@
-//! The engine thread: the background work goes on whatever the callers' threads and runtimes do.
+//! The engine thread: background work goes on whatever the callers' threads and runtimes do (P1, P3, P10).
+//!
+//! The kit's servers run in a runtime of their own. Tests that count or forbid threads run in a process of their own.
 
 use std::io::Write;
 use std::process::{self, Command, Stdio};
@@ -16,22 +18,22 @@ use aws_web_identity::{ErrorKind, Phase, WebIdentityCredentialsProvider};
 use tokio::runtime::Runtime;
 
 use crate::isolated::Isolated;
-use crate::rig::{Rig, block_on, eventually, key, soon, spec};
 use crate::support::own_process::in_own_process;
 use crate::support::process_resources::engine_threads;
+use crate::support::{Rig, block_on, eventually, key, soon, spec};
 
-/// The rig's servers run in a runtime of their own, which the caller keeps.
-fn world() -> (Runtime, Rig) {
-    let world = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let rig = world.block_on(Rig::start());
-    (world, rig)
+/// The rig, with its servers in a runtime of their own. The caller keeps that runtime.
+fn rig_with_own_servers() -> (Runtime, Rig) {
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let rig = servers.block_on(Rig::start());
+    (servers, rig)
 }
 
 #[test]
 fn each_wait_works_in_a_plain_thread() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let provider = rig.builder().build().unwrap();
-    assert!(provider.current().is_none(), "it starts the attempts");
+    assert!(provider.current().is_none(), "the first read finds nothing and starts the attempts");
     block_on(provider.ready()).unwrap();
     let mut updates = provider.updates();
     let first = key(&provider);
@@ -47,7 +49,7 @@ fn each_wait_works_in_a_plain_thread() {
 
 #[test]
 fn engine_wakes_callers_at_their_deadline() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     rig.sts.set_fault(Fault::Hang);
     let provider = rig.builder().wait_timeout(Duration::from_millis(300)).build().unwrap();
     let error = block_on(provider.refresh()).unwrap_err();
@@ -57,14 +59,14 @@ fn engine_wakes_callers_at_their_deadline() {
 
 #[test]
 fn listener_alone_starts_the_attempts() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let provider = rig.builder().build().unwrap();
     assert_eq!(block_on(provider.updates().changed()), Ok(1));
 }
 
 #[test]
-fn paused_time_of_callers_changes_nothing() {
-    let (_world, rig) = world();
+fn callers_paused_clock_changes_nothing() {
+    let (_servers, rig) = rig_with_own_servers();
     let paused = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     paused.block_on(async {
         let provider = rig.connect().await;
@@ -75,10 +77,10 @@ fn paused_time_of_callers_changes_nothing() {
     assert_eq!(rig.sts.calls().len(), 2);
 }
 
-/// The caller's runtime is blocked for 2.2 s of every 2.2 s and a little.
+/// The caller's runtime is blocked nearly all the time.
 #[test]
 fn blocked_runtime_costs_one_exchange() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     rig.sts.set_latency(Duration::from_millis(600));
     let blocked = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     blocked.block_on(async {
@@ -94,10 +96,10 @@ fn blocked_runtime_costs_one_exchange() {
     assert_eq!(rig.sts.calls().len(), 1);
 }
 
-/// As synchronous wrappers have it.
+/// Synchronous wrappers make a runtime for each call.
 #[test]
 fn runtime_per_call_costs_one_exchange_per_refresh() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     rig.sts.set_latency(Duration::from_millis(200));
     let provider = rig.builder().build().unwrap();
     for _ in 0..50 {
@@ -106,7 +108,7 @@ fn runtime_per_call_costs_one_exchange_per_refresh() {
     }
     assert_eq!(rig.sts.calls().len(), 1);
     let call = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Its runtime is gone before the exchange ends.
+    // The caller's runtime ends before the exchange does.
     drop(call.block_on(async { tokio::time::timeout(Duration::from_millis(50), provider.refresh()).await }));
     drop(call);
     block_on(async { while provider.updates().last() < 2 && provider.updates().changed().await.is_ok() {} });
@@ -114,7 +116,7 @@ fn runtime_per_call_costs_one_exchange_per_refresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rejection_is_acted_on_without_a_runtime_of_its_own() {
+async fn rejection_outside_a_runtime_replaces_credentials() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let first = key(&provider);
@@ -125,14 +127,14 @@ async fn rejection_is_acted_on_without_a_runtime_of_its_own() {
 }
 
 #[test]
-fn user_runtime_runs_the_work_and_its_end_is_an_error() {
-    let (_world, mut rig) = world();
+fn lost_user_runtime_is_an_error() {
+    let (_servers, mut rig) = rig_with_own_servers();
     let runtime = Runtime::new().unwrap();
     rig.runtime = Some(runtime.handle().clone());
     let provider = rig.builder().build().unwrap();
     block_on(provider.ready()).unwrap();
     drop(runtime);
-    assert!(provider.current().is_some(), "valid credentials stay");
+    assert!(provider.current().is_some(), "valid credentials must stay readable");
     let error = block_on(provider.refresh()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(error.to_string().contains("`runtime`"), "{error}");
@@ -140,8 +142,8 @@ fn user_runtime_runs_the_work_and_its_end_is_an_error() {
 }
 
 #[test]
-fn user_runtime_without_io_or_timers_is_an_error() {
-    let (_world, mut rig) = world();
+fn runtime_without_io_or_timers_is_an_error() {
+    let (_servers, mut rig) = rig_with_own_servers();
     let bare = |builder: &mut tokio::runtime::Builder| builder.worker_threads(1).build().unwrap();
     let without_io = bare(tokio::runtime::Builder::new_multi_thread().enable_time());
     rig.runtime = Some(without_io.handle().clone());
@@ -170,7 +172,7 @@ impl ProvideToken for HoldsProvider {
         future::ProvideToken::new(async {
             self.asked.fetch_add(1, Ordering::SeqCst);
             drop(self.provider.lock().unwrap().take());
-            // The drop has ended the attempt: there is nothing to go on with.
+            // The drop ends the attempt here.
             tokio::task::yield_now().await;
             Token::new(self.token.clone())
         })
@@ -206,12 +208,12 @@ impl ProvideToken for CallsBack {
 
 #[test]
 fn token_source_may_call_its_own_provider() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     for ends_it in [false, true] {
         let held = Arc::new(OnceLock::new());
         let (token, provider) = (rig.issuer.mint(spec()), Arc::clone(&held));
         let source = CallsBack { token, provider, ends_it, asked: AtomicUsize::new(0) };
-        let builder = WebIdentityCredentialsProvider::builder().configure(&rig.config()).role_arn(crate::rig::ROLE);
+        let builder = WebIdentityCredentialsProvider::builder().configure(&rig.config()).role_arn(crate::support::ROLE);
         let builder = builder.attempt_timeout(Duration::from_millis(500)).token_source(source);
         let provider = held.get_or_init(|| builder.build().unwrap());
         let outcome = block_on(provider.ready()).map_err(|error| error.kind());
@@ -220,31 +222,31 @@ fn token_source_may_call_its_own_provider() {
     }
 }
 
-/// In a process of its own, whose threads can be counted.
+/// Runs in a process of its own, whose threads can be counted.
 #[test]
 fn last_provider_ends_the_thread() {
     let test = concat!(module_path!(), "::last_provider_ends_the_thread");
     if !in_own_process(test) {
         return;
     }
-    let (_world, rig) = world();
-    let ends = || block_thread_until(|| engine_threads() == 0);
+    let (_servers, rig) = rig_with_own_servers();
+    let ends = || wait_until(|| engine_threads() == 0);
     assert_eq!(engine_threads(), 0);
     let providers: Vec<_> = (0..5).map(|_| rig.builder().build().unwrap()).collect();
-    assert_eq!(engine_threads(), 0, "building starts nothing");
+    assert_eq!(engine_threads(), 0, "building must start no thread");
     providers.iter().for_each(|provider| block_on(provider.ready()).unwrap());
-    assert_eq!(engine_threads(), 1, "one for all");
+    assert_eq!(engine_threads(), 1, "all providers must share one thread");
     drop(providers);
     ends();
 
-    // Again, and ended by its shutdown.
+    // A shutdown ends the thread, too.
     let provider = rig.builder().build().unwrap();
     block_on(provider.ready()).unwrap();
     block_on(provider.shutdown());
     ends();
     assert!(provider.current().is_some());
 
-    // Dropped while its exchange is under way.
+    // The provider is dropped while its exchange runs.
     rig.sts.set_fault(Fault::Hang);
     let provider = rig.builder().build().unwrap();
     let calls = rig.sts.calls().len();
@@ -253,12 +255,12 @@ fn last_provider_ends_the_thread() {
     drop(provider);
     ends();
 
-    // The last handle is dropped by the engine thread itself.
+    // The engine thread itself drops the last handle.
     rig.sts.set_fault(None);
     let (held, asked) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
     let source =
         HoldsProvider { token: rig.issuer.mint(spec()), provider: Arc::clone(&held), asked: Arc::clone(&asked) };
-    let builder = WebIdentityCredentialsProvider::builder().configure(&rig.config()).role_arn(crate::rig::ROLE);
+    let builder = WebIdentityCredentialsProvider::builder().configure(&rig.config()).role_arn(crate::support::ROLE);
     let provider = builder.token_source(source).build().unwrap();
     let mut updates = provider.updates();
     *held.lock().unwrap() = Some(provider);
@@ -267,29 +269,28 @@ fn last_provider_ends_the_thread() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
-fn block_thread_until(mut holds: impl FnMut() -> bool) {
+fn wait_until(mut holds: impl FnMut() -> bool) {
     for _ in 0..3000 {
         if holds() {
             return;
         }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("it never comes");
+    panic!("the condition did not hold within 30 s");
 }
 
-/// A process that ends while the thread works ends as if there were none.
 #[test]
 fn process_exits_in_the_middle_of_an_exchange() {
     let test = concat!(module_path!(), "::process_exits_in_the_middle_of_an_exchange");
     if !in_own_process(test) {
         return;
     }
-    let (world, rig) = world();
+    let (servers, rig) = rig_with_own_servers();
     rig.sts.set_fault(Fault::Hang);
     let provider = rig.builder().build().unwrap();
     assert!(provider.current().is_none());
     block_on(rig.sts.wait_for_calls(1));
-    std::mem::forget((world, rig, provider));
+    std::mem::forget((servers, rig, provider));
 }
 
 #[test]
@@ -298,8 +299,8 @@ fn process_without_threads_says_so_and_recovers() {
     if !(Isolated { test, wrapper: &["env"], uid: Some(65_534) }).is_here() {
         return;
     }
-    let (_world, rig) = world();
-    // Without threads there is no new process either, so the one that lifts the limit waits from now on.
+    let (_servers, rig) = rig_with_own_servers();
+    // The limit also forbids new processes, so the process that lifts it is started first and waits.
     let limit = format!("prlimit --pid={} --nproc", process::id());
     let shell = |script: String| Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
     let mut lifts = shell(format!("read line; {limit}=4096:"));
@@ -331,17 +332,17 @@ fn forked_child_starts_a_thread_of_its_own() {
     if !in_own_process(test) {
         return;
     }
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let provider = rig.builder().attempt_timeout(Duration::from_secs(2)).build().unwrap();
     block_on(provider.ready()).unwrap();
     let first = key(&provider);
-    // A lock that somebody holds at the fork stays locked in the child. At rest nobody holds one.
+    // A lock that is held at the fork stays locked in the child, so the engine thread must be idle.
     thread::sleep(Duration::from_secs(1));
     match fork::fork().unwrap() {
         fork::Fork::Child => {
             let inherited = key(&provider) == first;
             let other = rig.builder().build().unwrap();
-            // A connection that the child inherits is dead, and may cost one attempt.
+            // The child inherits a dead connection, which may cost one attempt.
             let refreshed = (0..2).any(|_| block_on(provider.refresh()).is_ok()) && key(&provider) != first;
             let works = block_on(other.ready()).is_ok();
             drop(other);
@@ -353,7 +354,7 @@ fn forked_child_starts_a_thread_of_its_own() {
             assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "the child ended with {status}");
         }
     }
-    // The parent's thread is none the worse for it.
+    // The parent's thread goes on.
     assert_eq!(key(&provider), first);
     block_on(provider.refresh()).unwrap();
     assert_ne!(key(&provider), first);
@@ -369,7 +370,7 @@ fn subscriber_of_the_builder_hears_the_thread() {
             self.0.lock().unwrap().push(event.metadata().target().to_owned());
         }
     }
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let heard = Heard::default();
     let subscriber = tracing_subscriber::registry().with(heard.clone());
     let provider = tracing::subscriber::with_default(subscriber, || rig.builder().build().unwrap());
@@ -378,10 +379,10 @@ fn subscriber_of_the_builder_hears_the_thread() {
     assert!(heard.0.lock().unwrap().iter().any(|target| target == "aws_web_identity"));
 }
 
-/// A client of the caller's that has the same HTTP client, endpoint and timeouts as the exchange.
+/// The caller's client and the exchange share an HTTP client, the endpoint and the timeouts.
 #[test]
 fn exchange_never_waits_for_a_callers_connection() {
-    let (_world, rig) = world();
+    let (_servers, rig) = rig_with_own_servers();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).read_timeout(Duration::from_secs(8));
     let theirs = aws_config::defaults(BehaviorVersion::latest()).region("eu-central-1").no_credentials();
@@ -391,14 +392,14 @@ fn exchange_never_waits_for_a_callers_connection() {
     config.set_http_client(theirs.http_client());
     let config = config.build();
     let caller = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // It leaves its connection in the pool. From here on nobody drives it.
+    // The caller leaves a connection in the pool that no runtime drives any more.
     let client = aws_sdk_sts::Client::new(&theirs);
-    let trade = client.assume_role_with_web_identity().role_arn("arn:aws:iam::1:role/r").role_session_name("s");
+    let exchange = client.assume_role_with_web_identity().role_arn("arn:aws:iam::1:role/r").role_session_name("s");
     caller.block_on(async {
-        trade.web_identity_token("token").send().await.unwrap_err();
+        exchange.web_identity_token("token").send().await.unwrap_err();
         tokio::time::sleep(Duration::from_millis(50)).await;
     });
-    // An exchange that got the connection would take its whole `attempt_timeout`.
+    // An exchange on that connection would last for its whole `attempt_timeout`.
     let provider = rig.builder().configure(&config).wait_timeout(Duration::from_secs(5)).build().unwrap();
     block_on(provider.refresh()).unwrap();
     let exchanges = rig.exchanges();

@@ -1,4 +1,4 @@
-//! Errors teach (P12): a wrong token file, setting, endpoint or answer ends in an error that names it and the remedy.
+//! Errors teach (P12): an error names the wrong token file, setting, endpoint or answer, and the remedy.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,10 +12,10 @@ use aws_web_identity::{Builder, ErrorKind};
 
 use crate::fault_list;
 use crate::isolated::Isolated;
-use crate::rig::{ClosedPort, ROLE, Rig, eventually, failure, soon};
+use crate::support::{ClosedPort, ROLE, Rig, eventually, failure, soon};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
+async fn p12_unreadable_token_file_is_named_with_remedy() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
@@ -33,12 +33,12 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
         (path("dangling"), "cannot be read", "link whose target is missing"),
         (write("empty", b""), "is empty", "has not finished, or has failed"),
         (write("blank", b"\n \n"), "is empty", "has not finished, or has failed"),
-        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "name the file of the token itself"),
-        (write("binary", &[0x80, 0xfe, 0xff, 0x80]), "is not text", "must hold one token"),
+        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "name the file that holds only the token"),
+        (write("binary", &[0x80, 0xfe, 0xff, 0x80]), "is not text", "write one token and nothing else"),
         (path("directory"), "is a directory, not a file", "name the file in it"),
         (path("fifo"), "is a FIFO, not a file", "name the file itself"),
     ];
-    // All at once, for each waits for its file.
+    // All cases run at once, since each waits for its file.
     let failures = cases.map(|(file, wrong, remedy)| {
         let builder = impatient(&rig).token_file(&file);
         (tokio::spawn(failure(builder)), file, wrong, remedy)
@@ -48,11 +48,11 @@ async fn p12_what_is_no_token_file_is_named_with_its_remedy() {
         assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
         names(&error.to_string(), &[file.to_str().unwrap(), wrong, remedy]);
     }
-    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+    assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn file_with_something_else_is_named_at_once() {
+async fn file_without_a_token_fails_at_once() {
     let rig = Rig::start().await;
     let token = fs::read_to_string(rig.volume.token_path()).unwrap().trim().to_owned();
     let directory = tempfile::tempdir().unwrap();
@@ -60,21 +60,21 @@ async fn file_with_something_else_is_named_at_once() {
     for (content, kind) in [
         (format!("\u{feff}{token}"), "begins with a byte-order mark"),
         (format!("\"{token}\""), "begins with a quotation mark"),
-        (format!("Bearer {token}"), "begins as an HTTP header does"),
+        (format!("Bearer {token}"), "begins like an HTTP header"),
         (format!("token={token}"), "begins with a name"),
         (
             format!("{{\"kind\":\"TokenRequest\",\"status\":{{\"token\":\"{token}\"}}}}"),
             "status.token in a TokenRequest",
         ),
         (aws_smithy_types::base64::encode(&token), "is a token in base64"),
-        ("-----BEGIN PUBLIC KEY-----\nMIIB\n".to_owned(), "begins as a key or certificate"),
+        ("-----BEGIN PUBLIC KEY-----\nMIIB\n".to_owned(), "begins like a key or certificate"),
         (format!("{token}\n{token}\n"), "has several lines"),
         (format!("AWS_REGION\0{token}\0"), "has NUL bytes"),
         ("<html>502 Bad Gateway</html>".to_owned(), "begins with <"),
-        ("apiVersion: v1\nkind: Config\n".to_owned(), "as a variable, a header or YAML does"),
+        ("apiVersion: v1\nkind: Config\n".to_owned(), "like a variable, a header or YAML"),
     ] {
         fs::write(&path, content).unwrap();
-        // The time limit would fail otherwise than this.
+        // The error comes long before the time limit.
         let builder = rig.builder().wait_timeout(Duration::from_secs(600)).token_file(&path);
         let error = soon(builder.connect()).await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::TokenUnavailable, false), "{error:?}");
@@ -82,11 +82,11 @@ async fn file_with_something_else_is_named_at_once() {
         let shown = format!("{error} {error:?}");
         assert!(token.split('.').all(|part| !shown.contains(part)), "{shown}");
     }
-    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+    assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn token_in_place_of_a_directory_ends_the_failure() {
+async fn token_file_that_replaces_directory_is_used() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
@@ -102,13 +102,13 @@ async fn token_in_place_of_a_directory_ends_the_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn time_limit_names_the_obstacle_of_the_moment() {
+async fn time_limit_error_names_the_current_obstacle() {
     let rig = Rig::start().await;
     let missing = rig.volume.token_path().with_file_name("missing");
     let builder = rig.builder().token_file(&missing).wait_timeout(Duration::from_millis(400));
     let error = soon(builder.connect()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    // The file is waited for half a second, so no attempt has ended by then.
+    // The first attempt waits for the file for 500 ms, longer than the limit.
     names(&error.to_string(), &["came within ", "projected volume"]);
     names(&std::error::Error::source(&error).unwrap().to_string(), &[missing.to_str().unwrap(), "cannot be read"]);
 
@@ -118,10 +118,10 @@ async fn time_limit_names_the_obstacle_of_the_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
-    // Root may read everything, so this is somebody else's work.
+async fn p12_forbidden_token_file_is_named_with_owner() {
+    // Root may read every file, so the test runs as another user.
     let nobody = 65_534;
-    let test = concat!(module_path!(), "::p12_a_token_that_may_not_be_read_is_named_with_its_owner");
+    let test = concat!(module_path!(), "::p12_forbidden_token_file_is_named_with_owner");
     if !(Isolated { test, wrapper: &["env"], uid: Some(nobody) }).is_here() {
         return;
     }
@@ -130,16 +130,16 @@ async fn p12_a_token_that_may_not_be_read_is_named_with_its_owner() {
     let error = failure(impatient(&rig)).await;
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
     let path = rig.volume.token_path().display().to_string();
-    let whose = format!("{path} belongs to {nobody}:{nobody} with mode 0000 and we run as uid {nobody}");
+    let whose = format!("{path} belongs to {nobody}:{nobody} with mode 0000, and this process runs as uid {nobody}");
     names(&error.to_string(), &["os error 13", &whose, "fsGroup"]);
-    assert!(rig.sts.calls().is_empty(), "nothing is sent without a token");
+    assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     soon(rig.builder().connect()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_what_is_no_token_at_all_is_refused_in_stss_words() {
+async fn p12_malformed_token_error_quotes_sts() {
     let rig = Rig::start().await;
     rig.volume.write("this-is-not-a-token").unwrap();
     let error = failure(impatient(&rig)).await;
@@ -149,7 +149,7 @@ async fn p12_what_is_no_token_at_all_is_refused_in_stss_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
+async fn p12_invalid_setting_is_named_before_any_call() {
     let rig = Rig::start().await;
     let seconds = Duration::from_secs;
     let cases: Vec<(Builder, &str)> = vec![
@@ -184,7 +184,7 @@ async fn p12_a_setting_that_cannot_work_is_named_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_an_answer_that_is_not_stss_is_told_from_one_that_is() {
+async fn p12_answer_of_a_proxy_is_recognised() {
     let rig = Rig::start().await;
     for fault in
         [fault_list::GARBAGE, fault_list::HTML_ERROR, fault_list::EMPTY_BODY, fault_list::REDIRECT, fault_list::JSON]
@@ -197,7 +197,7 @@ async fn p12_an_answer_that_is_not_stss_is_told_from_one_that_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_nobody_at_the_endpoint_is_told_with_its_address() {
+async fn p12_refused_connection_error_names_the_endpoint() {
     let rig = Rig::start().await;
     let closed = ClosedPort::new();
     let error = failure(impatient(&rig).endpoint_url(&*closed.url)).await;
@@ -206,7 +206,7 @@ async fn p12_nobody_at_the_endpoint_is_told_with_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_whom_the_role_does_not_trust_reads_the_statement_that_is_missing() {
+async fn p12_denied_role_error_names_subject_and_issuer() {
     let rig = Rig::start().await;
     let unknown = "arn:aws:iam::123456789012:role/unknown";
     let error = failure(impatient(&rig).role_arn(unknown)).await;
@@ -226,5 +226,5 @@ fn names(error: &str, what: &[&str]) {
     for what in what {
         assert!(error.contains(what), "no {what:?} in: {error}");
     }
-    assert!(!error.ends_with('.'), "no full stop: {error}");
+    assert!(!error.ends_with('.'), "an error must not end with a full stop: {error}");
 }

@@ -7,85 +7,84 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tokio::task::JoinSet;
 
-use crate::example::{example, example_path};
 use crate::isolated::skipped;
-use crate::rig::{ROLE, Rig, soon};
+use crate::support::example_program::{example, example_path};
+use crate::support::{ROLE, Rig, soon};
 
-/// A machine that lacks something.
-struct World {
+struct BareMachine {
     name: &'static str,
-    /// Becomes the program that follows it. 97: this machine cannot be made so.
+    /// A shell script that runs the given program on such a machine. Exit status 97: it cannot be set up here.
     wrapper: &'static str,
-    /// Instead of the rig's STS. Empty: AWS's.
+    /// Endpoint of STS. `None`: the rig's. Empty: AWS's.
     endpoint: Option<&'static str>,
-    /// `whoami` has credentials, or names all of this.
+    /// Outcome of `whoami`: success, or an error with all these phrases.
     whoami: Result<(), &'static [&'static str]>,
 }
 
-const WORLDS: [World; 7] = [
-    World {
+const MACHINES: [BareMachine; 7] = [
+    BareMachine {
         name: "no CA certificates",
         wrapper: r#"export SSL_CERT_FILE=/nowhere SSL_CERT_DIR=/nowhere; exec "$@""#,
         endpoint: Some("https://127.0.0.1:9"),
         whoami: Err(&["this machine has no CA certificates", "SSL_CERT_FILE"]),
     },
-    World {
+    BareMachine {
         name: "no /proc",
         wrapper: r#"exec unshare -Urm sh -c 'mount -t tmpfs none /proc || exit 97; exec "$@"' sh "$@""#,
         endpoint: None,
         whoami: Ok(()),
     },
-    World {
+    BareMachine {
         name: "read-only file system",
         wrapper: r#"exec unshare -Urm sh -c 'mount --rbind / / && mount -o remount,ro,bind / || exit 97; exec "$@"' sh "$@""#,
         endpoint: None,
         whoami: Ok(()),
     },
-    World {
+    BareMachine {
         name: "no threads",
-        // A user of its own: the limit counts what the user has running.
+        // The limit counts all threads of a user, so each program runs as a user of its own.
         wrapper: r#"exec prlimit --nproc=1 setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --clear-groups "$@""#,
         endpoint: None,
         whoami: Err(&["no thread", "pids.max", "RLIMIT_NPROC"]),
     },
-    World {
+    BareMachine {
         name: "no inotify",
         wrapper: r#"exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_inotify_instances || exit 97; exec "$@"' sh "$@""#,
         endpoint: None,
         whoami: Ok(()),
     },
-    World {
+    BareMachine {
         name: "no DNS",
         wrapper: r#"exec unshare -Urn "$@""#,
         endpoint: Some(""),
         whoami: Err(&["https://sts.eu-central-1.amazonaws.com", "dns error", "DNS"]),
     },
-    World { name: "closed stdout", wrapper: r#"exec "$@" >&-"#, endpoint: None, whoami: Ok(()) },
+    BareMachine { name: "closed stdout", wrapper: r#"exec "$@" >&-"#, endpoint: None, whoami: Ok(()) },
 ];
 
 const EXAMPLES: [&str; 7] = ["whoami", "doctor", "service", "presign", "object_store", "opendal", "token_source"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bare_world_ends_in_credentials_or_clear_error() {
+async fn bare_machine_gives_credentials_or_clear_error() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
-    // Another user may read this one.
+    // The programs run as other users, which must be able to read the token.
     let token_file = directory.path().join("token");
     std::fs::write(&token_file, std::fs::read(rig.volume.token_path()).unwrap()).unwrap();
     std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 
     let mut runs = JoinSet::new();
-    for world in &WORLDS {
+    for machine in &MACHINES {
         for (number, example) in EXAMPLES.into_iter().enumerate() {
-            if example == "service" && world.name == "no threads" {
-                // Its runtime has several threads: Tokio panics without them.
+            if example == "service" && machine.name == "no threads" {
+                // Tokio panics when its runtime cannot start its threads.
                 continue;
             }
-            // The service runs on, others wait for 30 s at most.
+            // The service never ends by itself. The others wait for at most 30 s.
             let seconds = if example == "service" { "3" } else { "100" };
             let mut command = Command::new("timeout");
             command
-                .args(["--preserve-status", seconds, "sh", "-c", world.wrapper, "sh"])
+                .args(["--preserve-status", seconds, "sh", "-c", machine.wrapper, "sh"])
                 .arg(example_path(example))
                 .env_clear()
                 .env("RUN_AS", (65_400 + number).to_string())
@@ -95,42 +94,28 @@ async fn bare_world_ends_in_credentials_or_clear_error() {
                 .env("AWS_REGION", "eu-central-1")
                 .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
                 .envs([("BUCKET", "receipts"), ("KEY", "may"), ("LISTEN_ADDR", "127.0.0.1:0")]);
-            match world.endpoint {
+            match machine.endpoint {
                 None => drop(command.env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())),
                 Some("") => {}
                 Some(endpoint) => drop(command.env("AWS_ENDPOINT_URL_STS", endpoint)),
             }
-            runs.spawn_blocking(move || (world, example, command.output().unwrap()));
+            runs.spawn_blocking(move || (machine, example, command.output().unwrap()));
         }
     }
     let mut failures = String::new();
     while let Some(run) = runs.join_next().await {
-        let (world, example, output) = run.unwrap();
+        let (machine, example, output) = run.unwrap();
         if output.status.code() == Some(97) {
-            skipped(world.name, "this machine cannot be made so");
-        } else if let Err(why) = judge(world, example, &output) {
-            failures += &format!("{example} in a world with {}: {why}\n", world.name);
+            skipped(machine.name, "this machine cannot be made so");
+        } else if let Err(why) = judge(machine, example, &output) {
+            failures += &format!("{example} in a machine with {}: {why}\n", machine.name);
         }
     }
     assert!(failures.is_empty(), "{failures}");
 }
 
-fn judge(world: &World, example: &str, output: &Output) -> Result<(), String> {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let said = format!("{}, {}{errors}", output.status, String::from_utf8_lossy(&output.stdout));
-    if !matches!(output.status.code(), Some(0 | 1)) || errors.contains("panicked") {
-        return Err(said);
-    }
-    match world.whoami {
-        _ if example != "whoami" => Ok(()),
-        Ok(()) if output.status.success() => Ok(()),
-        Err(parts) if !output.status.success() && parts.iter().all(|part| errors.contains(part)) => Ok(()),
-        _ => Err(said),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn closed_pipe_is_no_failure_and_full_disk_is_one() {
+async fn closed_pipe_succeeds_and_full_disk_fails() {
     let rig = Rig::start().await;
     let arguments = |name| -> &[&str] { if name == "doctor" { &["--json"] } else { &[] } };
     let command = |name| {
@@ -162,8 +147,22 @@ async fn closed_pipe_is_no_failure_and_full_disk_is_one() {
         assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
         assert!(errors.contains("standard output cannot be written"), "{name}: {errors}");
     }
-    // Nobody hears the errors, either.
+    // Standard error is full, too.
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let child = command("whoami").env("AWS_ROLE_ARN", "none").stdout(full()).stderr(full()).spawn().unwrap();
     assert_eq!(ended(child).await.status.code(), Some(1));
+}
+
+fn judge(machine: &BareMachine, example: &str, output: &Output) -> Result<(), String> {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let said = format!("{}, {}{errors}", output.status, String::from_utf8_lossy(&output.stdout));
+    if !matches!(output.status.code(), Some(0 | 1)) || errors.contains("panicked") {
+        return Err(said);
+    }
+    match machine.whoami {
+        _ if example != "whoami" => Ok(()),
+        Ok(()) if output.status.success() => Ok(()),
+        Err(parts) if !output.status.success() && parts.iter().all(|part| errors.contains(part)) => Ok(()),
+        _ => Err(said),
+    }
 }

@@ -1,13 +1,13 @@
-//! The examples `object_store`, `opendal` and `presign`, run as programs against a real S3.
+//! The programs `object_store`, `opendal` and `presign`, run against real object storage.
 
 use std::process::Output;
 
-use crate::example::example;
-use crate::rig::soon;
-use crate::storage::{REGION, Storage};
+use crate::support::example_program::example;
+use crate::support::s3_servers::{REGION, Storage};
+use crate::support::soon;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_store_and_opendal_bring_an_object_there_and_back() {
+async fn object_storage_examples_round_trip_an_object() {
     for storage in Storage::all().await {
         for example in ["object_store", "opendal"] {
             let exchanges = |storage: &Storage| storage.mock.as_ref().map(|mock| mock.calls().len());
@@ -16,18 +16,18 @@ async fn an_object_store_and_opendal_bring_an_object_there_and_back() {
             let said = String::from_utf8(output.stdout).unwrap();
             let errors = String::from_utf8(output.stderr).unwrap();
             assert!(output.status.success() && said.contains("came back"), "{example}: {said} {errors}");
-            assert_eq!(exchanges(&storage), before.map(|before| before + 1), "{example}: one exchange");
+            assert_eq!(exchanges(&storage), before.map(|before| before + 1), "{example} must make one exchange");
 
             let output = run(example, &storage, &[("BUCKET", "no-such-bucket")]).await;
             let errors = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1));
-            assert!(errors.contains("NoSuchBucket"), "{example} says why: {errors}");
+            assert!(errors.contains("NoSuchBucket"), "{example} must name the cause: {errors}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn presigned_links_open_the_object_while_they_may() {
+async fn presigned_links_open_the_object() {
     for storage in Storage::all().await {
         let key = "receipts/May 1+2.txt";
         let put = storage.s3().put_object().bucket(&storage.bucket).key(key).body(b"two apples".to_vec().into());
@@ -36,7 +36,7 @@ async fn presigned_links_open_the_object_while_they_may() {
         let links = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{errors}");
-        assert!(!errors.contains("X-Amz-"), "no link where logs go: {errors}");
+        assert!(!errors.contains("X-Amz-"), "links must not go to stderr: {errors}");
         assert_eq!(links.lines().count(), 3);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         for link in links.lines() {
@@ -46,7 +46,7 @@ async fn presigned_links_open_the_object_while_they_may() {
 
         let output = run("presign", &storage, &[("KEY", key), ("EXPIRES", "3700")]).await;
         let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "no session of an hour signs for that long");
+        assert_eq!(output.status.code(), Some(1), "a link must not outlive the session");
         assert!(errors.contains("3700 s"), "{errors}");
     }
 }

@@ -1,7 +1,7 @@
 //! The example `pod_identity`, run as a program beside an agent that speaks the protocol of EKS Pod Identity.
 //!
-//! The agent is asked with GET at `AWS_CONTAINER_CREDENTIALS_FULL_URI`. The `Authorization` header is the content of the
-//! file `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, which the kubelet replaces. Source: "Container credential provider" of the
+//! The program sends GET to `AWS_CONTAINER_CREDENTIALS_FULL_URI`. Its `Authorization` header is the content of the file
+//! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, which the kubelet replaces. Source: "Container credential provider" of the
 //! AWS SDKs and Tools Reference Guide.
 
 use std::io::{BufRead, BufReader};
@@ -21,11 +21,11 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::example::example;
-use crate::rig::{ARN, ROLE, Rig, soon, spec};
+use crate::support::example_program::example;
+use crate::support::{ARN, ROLE, Rig, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_pod_takes_what_is_injected() {
+async fn example_uses_whatever_the_pod_has_injected() {
     let rig = Rig::start().await;
     let agent = Agent::start(&rig, Duration::from_secs(3600)).await;
     let output = run(agent.pod(&rig)).await;
@@ -36,7 +36,7 @@ async fn any_pod_takes_what_is_injected() {
     let output = run(with_web_identity(agent.pod(&rig), &rig)).await;
     assert_eq!(said(&output), format!("we are {ARN}\n"));
     let exchanges = rig.exchanges().len() - before;
-    assert_eq!((exchanges, agent.asked().len()), (1, 1), "web identity comes first, as in the SDK's own chain");
+    assert_eq!((exchanges, agent.asked().len()), (1, 1), "web identity must come first, as in the SDK's default chain");
 
     let mut laptop = program(&rig);
     let keys = credentials(&rig).await;
@@ -44,17 +44,21 @@ async fn any_pod_takes_what_is_injected() {
     laptop.env("AWS_SESSION_TOKEN", keys.session_token());
     let output = run(laptop).await;
     assert_eq!(said(&output), format!("we are {ARN}\n"));
-    assert_eq!((rig.exchanges().len() - before, agent.asked().len()), (2, 1), "one of them to have the keys");
+    assert_eq!(
+        (rig.exchanges().len() - before, agent.asked().len()),
+        (2, 1),
+        "the keys from the environment must be used"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failure_never_is_the_next_ones_turn() {
+async fn failure_never_falls_through_to_next_provider() {
     let rig = Rig::start().await;
     let agent = Agent::start(&rig, Duration::from_secs(3600)).await;
     let mut pod = with_web_identity(agent.pod(&rig), &rig);
     pod.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/others");
     assert!(complaint(&run(pod).await).contains("AccessDenied"));
-    assert!(agent.asked().is_empty(), "the agent is not asked for a role that does not trust us");
+    assert!(agent.asked().is_empty(), "the agent must not stand in for a denied role");
 
     let mut pod = program(&rig);
     pod.env("KUBERNETES_SERVICE_HOST", "10.0.0.1").env("AWS_ACCESS_KEY_ID", "NODE");
@@ -64,14 +68,14 @@ async fn failure_never_is_the_next_ones_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_credentials_are_refreshed_early_with_the_new_token() {
+async fn agent_credentials_are_refreshed_with_rotated_token() {
     let rig = Rig::start().await;
     let mut agent = Agent::start(&rig, Duration::from_secs(12)).await;
     let mut watching = Watching::start(agent.pod(&rig));
     assert_eq!(watching.line().await, format!("we are {ARN}"));
     assert_eq!(agent.called().await, "first");
     agent.rotate("second");
-    // 60 to 75 % of 12 s.
+    // The refresh comes after 60 to 75 % of 12 s.
     assert_eq!(agent.called().await, "second");
     let line = watching.line().await;
     let left = line.strip_prefix("refreshed while the old credentials had ").expect(&line);
@@ -83,7 +87,7 @@ async fn agents_credentials_are_refreshed_early_with_the_new_token() {
     assert_ne!(keys[0], keys[1]);
 }
 
-/// What the agent of a node holds.
+/// An EKS Pod Identity agent.
 struct Agent {
     state: Arc<Mutex<Given>>,
     url: String,
@@ -92,12 +96,12 @@ struct Agent {
 }
 
 struct Given {
-    /// Keys that AWS knows, which the next callers get.
+    /// Valid keys for the next callers.
     keys: Vec<Credentials>,
-    /// The access keys that were given.
+    /// Access keys given so far.
     gave: Vec<String>,
     asked: Vec<String>,
-    /// What the kubelet has projected.
+    /// The token that the kubelet has projected.
     token: String,
     lifetime: Duration,
     call: mpsc::UnboundedSender<String>,
@@ -118,7 +122,7 @@ impl Agent {
         agent
     }
 
-    /// A pod of a service account with an association.
+    /// The program in a pod whose service account has a Pod Identity association.
     fn pod(&self, rig: &Rig) -> Command {
         let mut pod = program(rig);
         pod.env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
@@ -131,7 +135,7 @@ impl Agent {
         self.volume.path().join("eks-pod-identity-token")
     }
 
-    /// The old token is of no use any more.
+    /// Replaces the token. The agent refuses the old one.
     fn rotate(&self, token: &str) {
         token.clone_into(&mut self.state.lock().unwrap().token);
         let staged = self.volume.path().join("staged");
@@ -147,7 +151,7 @@ impl Agent {
         self.state.lock().unwrap().gave.clone()
     }
 
-    /// The token of the next call.
+    /// Waits for the next call and returns its token.
     async fn called(&mut self) -> String {
         soon(self.calls.recv()).await.unwrap()
     }
@@ -174,7 +178,7 @@ async fn answer(State(state): State<Arc<Mutex<Given>>>, headers: HeaderMap) -> (
     (StatusCode::OK, body.to_string())
 }
 
-/// Keys that the kit's AWS has given out.
+/// Keys that the kit's STS has given.
 async fn credentials(rig: &Rig) -> Credentials {
     let exchange = aws_sdk_sts::Client::new(&rig.config()).assume_role_with_web_identity();
     let exchange = exchange.role_arn(ROLE).role_session_name("checkout-0").web_identity_token(rig.issuer.mint(spec()));
@@ -214,7 +218,7 @@ fn complaint(output: &Output) -> String {
     errors
 }
 
-/// The program with `--watch`.
+/// The running program, with `--watch`.
 struct Watching {
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
@@ -234,7 +238,7 @@ impl Watching {
     }
 
     async fn line(&mut self) -> String {
-        soon(self.lines.recv()).await.expect("it has ended")
+        soon(self.lines.recv()).await.expect("the program ended early")
     }
 }
 

@@ -1,16 +1,16 @@
-//! The example `whoami`, run as a program.
+//! The example `whoami`, run as a program against the kit's STS.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::example::example;
 use crate::fault_list;
-use crate::rig::{ARN, ClosedPort, ROLE, Rig, soon};
+use crate::support::example_program::example;
+use crate::support::{ARN, ClosedPort, ROLE, Rig, soon};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_who_we_are_by_the_token_of_the_pod() {
+async fn identity_is_printed_as_text_and_json() {
     let rig = Rig::start().await;
     let output = run(&rig, &[]).await;
     let text = String::from_utf8(output.stdout).unwrap();
@@ -23,11 +23,11 @@ async fn it_says_who_we_are_by_the_token_of_the_pod() {
     assert_eq!(said["endpoint"], rig.sts.endpoint_url());
     assert_eq!(said["token"]["subject"], "system:serviceaccount:shop:checkout");
     assert!(said["credentials_expiry"].is_string() && said["token"]["expiry"].is_string(), "{said}");
-    assert_eq!(rig.exchanges().len(), 2, "one each");
+    assert_eq!(rig.exchanges().len(), 2, "each run must make one exchange");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_why_we_are_nobody() {
+async fn failure_is_explained_on_stderr_and_json() {
     let rig = Rig::start().await;
     rig.sts.set_fault(fault_list::VALIDATION_ERROR);
     let output = run(&rig, &[]).await;
@@ -47,7 +47,7 @@ async fn it_says_why_we_are_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_at_once_what_it_waits_for() {
+async fn obstacle_is_printed_while_it_waits() {
     let rig = Rig::start().await;
     let (closed, missing) = (ClosedPort::new(), rig.volume.token_path().with_file_name("missing"));
     for (variable, value, part) in [
@@ -68,7 +68,7 @@ async fn it_says_at_once_what_it_waits_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn directory_as_token_ends_it_at_once() {
+async fn directory_as_token_fails_at_once() {
     let rig = Rig::start().await;
     let directory = rig.volume.token_path().parent().unwrap().to_owned();
     let mut command = command(&rig);

@@ -1,4 +1,4 @@
-//! Exchanges over real sockets (P3, P9): callers share one, STS receives what was set, and its answer is used.
+//! Exchanges over real sockets (P3, P9): callers share one exchange, STS receives all settings, and its answer is used.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::fault_list;
-use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_five_hundred_first_callers_cost_one_exchange() {
+async fn p3_five_hundred_first_callers_share_one_exchange() {
     let rig = Rig::start().await;
     rig.sts.set_latency(Duration::from_millis(200));
     let provider = rig.builder().build().unwrap();
@@ -41,7 +41,7 @@ async fn p3_five_hundred_first_callers_cost_one_exchange() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_an_error_reaches_all_who_wait_and_costs_one_exchange() {
+async fn p3_waiting_callers_share_one_error() {
     let rig = Rig::start().await;
     rig.sts.set_latency(Duration::from_millis(200));
     rig.sts.set_fault(fault_list::VALIDATION_ERROR);
@@ -56,7 +56,7 @@ async fn p3_an_error_reaches_all_who_wait_and_costs_one_exchange() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_client_that_gives_up_does_not_end_the_exchange() {
+async fn p3_client_timeout_does_not_cancel_the_exchange() {
     let rig = Rig::start().await;
     rig.sts.set_latency(Duration::from_secs(2));
     let provider = rig.builder().build().unwrap();
@@ -67,15 +67,15 @@ async fn p3_a_client_that_gives_up_does_not_end_the_exchange() {
     for _ in 0..3 {
         soon(client.get_caller_identity().send()).await.unwrap_err();
     }
-    assert_eq!(provider.current().map(|_| ()), None, "the exchange is still under way");
+    assert_eq!(provider.current().map(|_| ()), None, "the exchange must still run");
     eventually(|| provider.current().is_some()).await;
     assert_eq!(rig.exchanges(), [Some(key(&provider))]);
     let patient = Client::new(&provider.install(rig.config()));
-    assert_eq!(who(&patient).await, ARN);
+    assert_eq!(caller_arn(&patient).await, ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_the_token_is_in_the_body_and_never_in_the_url() {
+async fn p9_token_is_sent_in_body_only() {
     let rig = Rig::start().await;
     let token = rig.rotate(spec());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -103,18 +103,18 @@ async fn p9_the_token_is_in_the_body_and_never_in_the_url() {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST / HTTP/1.1\r\n"), "{head}");
     assert!(!head.contains(&token) && !head.contains(token.rsplit_once('.').unwrap().1), "{head}");
-    assert!(!head.to_lowercase().contains("authorization"), "the exchange is not signed: {head}");
+    assert!(!head.to_lowercase().contains("authorization"), "the exchange must not be signed: {head}");
     assert!(body.contains(&format!("WebIdentityToken={token}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_set_arrives() {
+async fn settings_reach_sts_and_status() {
     let rig = Rig::start().await;
     let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
     let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
     let builder = rig.builder().session_length(Duration::from_secs(1800)).policy(policy).policy_arns([arn]);
     let provider = builder.connect().await.unwrap();
-    let [call] = &rig.sts.calls()[..] else { panic!("one call") };
+    let [call] = &rig.sts.calls()[..] else { panic!("expected one call") };
     assert_eq!(call.role_arn.as_deref(), Some(ROLE));
     assert_eq!(call.session_name.as_deref(), Some("checkout-0"));
     assert_eq!(call.duration, Some(Duration::from_secs(1800)));
@@ -133,15 +133,15 @@ async fn what_is_set_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_set_is_not_sent() {
+async fn unset_parameters_are_not_sent() {
     let rig = Rig::start().await;
     rig.connect().await;
-    let [call] = &rig.sts.calls()[..] else { panic!("one call") };
+    let [call] = &rig.sts.calls()[..] else { panic!("expected one call") };
     assert_eq!((call.duration, call.policy.as_deref(), call.policy_arns.len()), (None, None, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_of_another_kind_of_sts_works() {
+async fn answer_of_another_sts_is_understood() {
     let rig = Rig::start().await;
     rig.sts.set_fault(fault_list::ceph_grant(ARN));
     let provider = rig.connect().await;
@@ -149,7 +149,7 @@ async fn the_answer_of_another_kind_of_sts_works() {
     assert_eq!(key(&provider), fault_list::CEPH_KEY);
 }
 
-/// MinIO gives a session as long as the token where none was asked for.
+/// Without a requested duration, MinIO gives a session as long as the token.
 #[tokio::test(flavor = "multi_thread")]
 async fn session_longer_than_asked_is_used() {
     let rig = Rig::start().await;

@@ -1,4 +1,4 @@
-//! The faults of STS that the tests go through: errors of AWS, pages of proxies, and answers that are no good credentials.
+//! Faults of STS: errors of AWS, pages of proxies, and answers without valid credentials.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,6 @@
-//! The HTTP client of a provider that was given none: addresses, proxies, certificates.
+//! The provider's own HTTP client: several addresses, proxies, missing certificates, and TLS errors (P12).
+//!
+//! Through real sockets and TLS servers. Each test sets variables or files for a process of its own.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,10 +16,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-use crate::rig::{ClosedPort, ROLE, Rig, eventually, failure, soon};
 use crate::support::own_process::{DEAD_PROXIES, in_process_of};
+use crate::support::{ClosedPort, ROLE, Rig, eventually, failure, soon};
 
-/// Without an `SdkConfig`, and so without an HTTP client of the user.
+/// No `SdkConfig`, so the provider makes its own HTTP client.
 fn builder(rig: &Rig, endpoint: &str) -> Builder {
     WebIdentityCredentialsProvider::builder()
         .role_arn(ROLE)
@@ -31,7 +33,7 @@ async fn refused(rig: &Rig, endpoint: &str) -> Error {
     failure(builder(rig, endpoint).wait_timeout(Duration::from_millis(500))).await
 }
 
-/// A name of two hosts, one of which lets each packet vanish.
+/// The name of STS has two addresses. One of them drops each packet.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_address_does_not_block_every_attempt() {
@@ -57,26 +59,12 @@ async fn dead_address_does_not_block_every_attempt() {
         }
     });
     for _ in 0..6 {
-        // The first address is drawn: some of these begin with the dead one.
+        // The first address is random, so some of the six providers begin with the dead one.
         let provider = soon(builder(&rig, &format!("http://sts.test:{port}")).connect()).await.unwrap();
         let failures = provider.status().consecutive_failures;
         assert_eq!(failures, 0);
         provider.shutdown().await;
     }
-}
-
-/// A port whose queue is full: the system lets each further SYN vanish.
-#[cfg(target_os = "linux")]
-async fn silent(at: SocketAddr) -> (u16, impl Sized) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(at).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let at = listener.local_addr().unwrap();
-    let mut queue = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
-        queue.push(stream);
-    }
-    (at.port(), (listener, queue))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +76,7 @@ async fn loopback_endpoint_never_goes_through_a_proxy() {
     let rig = Rig::start().await;
     let provider = soon(builder(&rig, rig.sts.endpoint_url()).connect()).await.unwrap();
     assert!(provider.current().is_some());
-    // The proxy is heeded elsewhere.
+    // Other endpoints do go through the proxy.
     let error = refused(&rig, "http://sts.test").await;
     assert!(error.to_string().contains("onnection refused"), "{error}");
 }
@@ -109,7 +97,7 @@ async fn missing_certificates_are_an_error_of_https_only() {
     soon(builder(&rig, rig.sts.endpoint_url()).connect()).await.unwrap();
 }
 
-/// Nobody writes to the FIFO, so whoever reads it waits for ever.
+/// The certificates are a FIFO without a writer, so that reading them never ends.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn hung_certificates_cost_one_thread() {
@@ -135,7 +123,7 @@ async fn hung_certificates_cost_one_thread() {
         threads.push(fs::read_dir("/proc/self/task").unwrap().count());
     }
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TimedOut);
-    // One for each further attempt would be five.
+    // A thread for each further attempt would make five.
     assert!(threads[1] < threads[0] + 3, "{threads:?}");
 }
 
@@ -176,6 +164,20 @@ async fn tls_failure_names_its_cause() {
     }
 }
 
+/// A port whose accept queue is full: the kernel drops further SYN packets.
+#[cfg(target_os = "linux")]
+async fn silent(at: SocketAddr) -> (u16, impl Sized) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(at).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
+        queue.push(stream);
+    }
+    (at.port(), (listener, queue))
+}
+
 const NAME: &str = "the authority of this test";
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -187,7 +189,7 @@ fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// An endpoint at `localhost` that speaks TLS, and has the rig's STS behind it.
+/// A TLS endpoint at `localhost` that forwards to the rig's STS.
 async fn tls(rig: &Rig, authority: &Authority, params: CertificateParams) -> String {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();

@@ -1,4 +1,6 @@
-//! A file system that hangs: each `open(2)` of the token blocks, as on a network file system whose server is gone.
+//! A file system that hangs: each `open(2)` of the token blocks, as on a network file system without its server.
+//!
+//! fanotify holds the file, so the provider meets a real blocked system call.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,13 +9,13 @@ use std::time::Duration;
 
 use aws_web_identity::{ErrorKind, Phase};
 
-use crate::rig::{OTHER_ROLE, Rig, eventually, key, skipped, soon};
 use crate::support::own_process::in_own_process;
 use crate::support::process_resources::ProcessResources;
+use crate::support::{OTHER_ROLE, Rig, eventually, key, skipped, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hung_token_file_stops_nobody_else() {
-    // In a process of its own: threads are counted.
+    // Threads are counted, so the test runs in a process of its own.
     let test = concat!(module_path!(), "::hung_token_file_stops_nobody_else");
     if !in_own_process(test) {
         return;
@@ -40,25 +42,28 @@ async fn hung_token_file_stops_nobody_else() {
         soon(provider.refresh()).await.unwrap_err();
         soon(other_role.refresh()).await.unwrap_err();
     }
-    assert!(ProcessResources::settled().await.threads <= threads, "one thread hangs for a file, whoever reads it");
+    assert!(
+        ProcessResources::settled().await.threads <= threads,
+        "all readers of a hung file must share one blocked thread"
+    );
 
-    // Others go on, and shutdown ends.
+    // Other providers work, and shutdown returns.
     let other = soon(healthy.connect()).await;
     assert_ne!(key(&other), first);
     soon(other_role.shutdown()).await;
 
     drop(hang);
     eventually(|| key(&provider) != first).await;
-    let Some(_hang) = Hang::of(&rig.volume.token_path()) else { panic!("it hung before") };
+    let Some(_hang) = Hang::of(&rig.volume.token_path()) else { panic!("the file can no longer be held") };
     soon(provider.refresh()).await.unwrap_err();
     soon(provider.shutdown()).await;
 }
 
-/// Holds each `open(2)` of a file until it is dropped.
+/// Blocks each `open(2)` of a file until dropped.
 struct Hang(Child);
 
 impl Hang {
-    /// `None`: the system does not let us.
+    /// `None` if the system does not allow it.
     fn of(file: &Path) -> Option<Self> {
         let child = Command::new("python3").args(["-c", HOLD_OPEN]).arg(file).stdout(Stdio::piped()).spawn();
         let mut hang = Self(child.ok()?);
@@ -75,7 +80,7 @@ impl Drop for Hang {
     }
 }
 
-/// Asks the kernel (fanotify) whether the file may be opened, and never gives the answer.
+/// A fanotify listener that must permit each open of the file, and never does.
 const HOLD_OPEN: &str = r#"
 import ctypes, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)

@@ -1,5 +1,7 @@
-//! What befalls a federation in its life, with a service under load: no request fails while credentials are valid; when they
-//! have ended the error says what to mend; and when that is done all is well again, with nothing restarted.
+//! Changes of the issuer, the trust policy and the service account, with a service under load (P2, P12).
+//!
+//! No request fails while credentials are valid. After their expiry the error says what to change. After that change
+//! the service recovers without a restart.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,50 +13,50 @@ use aws_web_identity::test_util::TrustedRole;
 use aws_web_identity::{ErrorKind, Phase, WebIdentityCredentialsProvider};
 use tokio::task::JoinSet;
 
-use crate::rig::{ROLE, Rig, eventually, key, soon, spec};
+use crate::support::{ROLE, Rig, eventually, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_signing_key_is_rotated_and_published_late() {
+async fn late_published_signing_key_fails_no_request() {
     let late = |rig: &Rig| {
         rig.issuer.hold_back_keys(true);
         rig.issuer.rotate_key();
         rig.rotate(spec());
     };
     let published = |rig: &Rig| rig.issuer.hold_back_keys(false);
-    goes_through(late, published, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
+    fails_no_request(late, published, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
 }
 
-/// By the schedule alone: in the other tests somebody calls `refresh` lest they last as long as sessions do.
+/// Nothing but the schedule acts here. The other tests call `refresh`, so that they do not last as long as a session.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_signing_key_is_rotated_and_nobody_does_anything_about_it() {
+async fn signing_key_rotation_is_survived_by_schedule_alone() {
     let rig = Rig::start().await;
-    // A quarter of it is what is left at the latest refresh, and the longest wait after a first refusal of this kind.
+    // The latest refresh leaves 5 s, which is also the longest retry delay after the first error of this kind.
     rig.sts.set_session_length(Duration::from_secs(20));
     let provider = rig.connect().await;
     let service = Service::start(&rig, &provider);
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     let first = key(&provider);
 
     rig.issuer.hold_back_keys(true);
     rig.issuer.rotate_key();
     rig.rotate(spec());
     eventually(|| rig.exchanges().contains(&None)).await;
-    service.goes_on().await;
-    assert_eq!(key(&provider), first, "refused, and nobody noticed");
+    service.keeps_succeeding().await;
+    assert_eq!(key(&provider), first, "a failed refresh must keep the key");
 
     rig.issuer.hold_back_keys(false);
     rig.issuer.retire_old_keys();
     eventually(|| provider.current().is_some_and(|current| current.access_key_id() != first)).await;
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_old_key_is_retired_once_the_new_one_signs() {
+async fn retired_signing_key_fails_no_request() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let service = Service::start(&rig, &provider);
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     let old_token = rig.rotate(spec());
     rig.issuer.rotate_key();
     soon(provider.refresh()).await.unwrap();
@@ -62,79 +64,80 @@ async fn the_old_key_is_retired_once_the_new_one_signs() {
     soon(provider.refresh()).await.unwrap();
     rig.issuer.retire_old_keys();
     soon(provider.refresh()).await.unwrap();
-    service.goes_on().await;
+    service.keeps_succeeding().await;
 
-    // The pod whose kubelet was slow: its token is of the retired key.
-    let renewed = key(&provider);
+    // A slow kubelet leaves a pod with a token that the retired key signed.
+    let refreshed = key(&provider);
     rig.volume.write(&old_token).unwrap();
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.code(), Some("InvalidIdentityToken"), "{error}");
-    service.goes_on().await;
-    assert_eq!(key(&provider), renewed);
+    service.keeps_succeeding().await;
+    assert_eq!(key(&provider), refreshed);
     rig.rotate(spec());
     soon(provider.refresh()).await.unwrap();
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_issuer_cannot_be_reached() {
+async fn unreachable_issuer_fails_no_request() {
     let gone = |rig: &Rig| rig.issuer.set_available(false);
     let back = |rig: &Rig| rig.issuer.set_available(true);
-    goes_through(gone, back, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
+    fails_no_request(gone, back, ErrorKind::ServiceUnavailable, &["InvalidIdentityToken", "jwks_uri"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audience_of_the_projected_token_is_changed() {
+async fn wrong_token_audience_fails_no_request() {
     let other = |rig: &Rig| drop(rig.rotate(spec().audience("vault")));
     let right = |rig: &Rig| drop(rig.rotate(spec()));
-    goes_through(other, right, ErrorKind::TokenRejected, &["vault", "OIDC provider"]).await;
+    fails_no_request(other, right, ErrorKind::TokenRejected, &["vault", "OIDC provider"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_trust_of_the_role_is_edited() {
+async fn edited_trust_policy_fails_no_request() {
     let others = |rig: &Rig| rig.sts.set_role(TrustedRole::new(ROLE).subject("system:serviceaccount:shop:billing"));
     let ours = |rig: &Rig| rig.sts.set_role(TrustedRole::new(ROLE).subject("system:serviceaccount:shop:checkout"));
-    goes_through(others, ours, ErrorKind::RoleDenied, &["trust policy", "system:serviceaccount:shop:checkout"]).await;
+    fails_no_request(others, ours, ErrorKind::RoleDenied, &["trust policy", "system:serviceaccount:shop:checkout"])
+        .await;
 }
 
-/// STS does not hear of it: the last token lives on to its end, and no other comes.
+/// STS is not told of the deletion: the last token stays valid until it expires, and no other follows.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_account_is_deleted() {
+async fn deleted_service_account_fails_no_request() {
     let deleted = |rig: &Rig| {
         let ended = std::time::SystemTime::now() - Duration::from_secs(60);
         rig.rotate(spec().issued_at(ended - Duration::from_secs(3600)).lifetime(Duration::from_secs(3600)));
     };
     let made_again = |rig: &Rig| drop(rig.rotate(spec()));
-    goes_through(deleted, made_again, ErrorKind::TokenRejected, &["expired", "kubelet"]).await;
+    fails_no_request(deleted, made_again, ErrorKind::TokenRejected, &["expired", "kubelet"]).await;
 }
 
-async fn goes_through(break_it: impl Fn(&Rig), mend: impl Fn(&Rig), kind: ErrorKind, said: &[&str]) {
+async fn fails_no_request(break_trust: impl Fn(&Rig), repair: impl Fn(&Rig), kind: ErrorKind, said: &[&str]) {
     let rig = Rig::start().await;
     let builder = rig.builder().wait_timeout(Duration::from_secs(3));
     let provider = soon(builder.connect()).await.unwrap();
     let service = Service::start(&rig, &provider);
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     let first = key(&provider);
 
-    break_it(&rig);
+    break_trust(&rig);
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
-    service.goes_on().await;
+    service.keeps_succeeding().await;
     assert_eq!((key(&provider), provider.status().phase), (first.clone(), Phase::Stale));
 
-    mend(&rig);
-    renewed(&provider, &first).await;
-    service.goes_on().await;
+    repair(&rig);
+    refresh_until_success(&provider, &first).await;
+    service.keeps_succeeding().await;
     service.stop().await;
 
-    // The same again, for longer than the credentials live.
+    // The same again, until the credentials have expired.
     let last = key(&provider);
     rig.sts.set_session_length(Duration::from_millis(1500));
-    // Otherwise the longer session stays.
+    // A longer session is kept unless a service rejected it.
     provider.invalidate(&provider.current().unwrap());
-    renewed(&provider, &last).await;
-    break_it(&rig);
+    refresh_until_success(&provider, &last).await;
+    break_trust(&rig);
     eventually(|| provider.status().phase == Phase::Expired && provider.status().last_error.is_some()).await;
     let client = Client::new(&provider.install(rig.config()));
     let error = soon(client.get_caller_identity().send()).await.unwrap_err();
@@ -144,12 +147,12 @@ async fn goes_through(break_it: impl Fn(&Rig), mend: impl Fn(&Rig), kind: ErrorK
     }
 
     rig.sts.set_session_length(None);
-    mend(&rig);
+    repair(&rig);
     soon(async { while client.get_caller_identity().send().await.is_err() {} }).await;
 }
 
-/// Asks until the exchange goes well: after some refusals the engine takes its time.
-async fn renewed(provider: &WebIdentityCredentialsProvider, old: &str) {
+/// Refreshes until an exchange succeeds: after some errors the engine delays its retries.
+async fn refresh_until_success(provider: &WebIdentityCredentialsProvider, old: &str) {
     let new = soon(async {
         loop {
             if let Ok(credentials) = provider.refresh().await {
@@ -161,7 +164,7 @@ async fn renewed(provider: &WebIdentityCredentialsProvider, old: &str) {
     assert_ne!(new.await.access_key_id(), old);
 }
 
-/// Requests of a real client, one after the other and two at a time.
+/// A service under load: two SDK clients that send one request after another.
 struct Service {
     succeeded: Arc<AtomicUsize>,
     failures: Arc<Mutex<Vec<String>>>,
@@ -187,8 +190,8 @@ impl Service {
         service
     }
 
-    /// More requests go well, and none has failed.
-    async fn goes_on(&self) {
+    /// Waits for ten more successful requests. None may have failed.
+    async fn keeps_succeeding(&self) {
         let enough = self.succeeded.load(Ordering::Relaxed) + 10;
         eventually(|| self.succeeded.load(Ordering::Relaxed) >= enough || !self.failures.lock().unwrap().is_empty())
             .await;

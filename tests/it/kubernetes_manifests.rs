@@ -1,4 +1,4 @@
-//! The manifests of `examples/kubernetes`: each is what its tool takes, and all agree with each other and with the crate.
+//! The manifests of `examples/kubernetes` are valid for their tools, and agree with each other and with the crate.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ const ISSUER: &str = "https://shop-oidc-123456789012.s3.eu-central-1.amazonaws.c
 const AUDIENCE: &str = "sts.amazonaws.com";
 
 #[test]
-fn every_file_is_known_to_this_test_and_is_of_its_kind() {
+fn manifests_have_expected_kinds_and_versions() {
     let kinds = |file: &str| -> Vec<String> {
         documents(file).iter().map(|document| document["kind"].as_str().unwrap_or("template").to_owned()).collect()
     };
@@ -36,7 +36,7 @@ fn every_file_is_known_to_this_test_and_is_of_its_kind() {
     for (file, expected) in expected {
         assert_eq!(kinds(file), *expected, "{file}");
         let head = fs::read_to_string(folder().join(file)).unwrap();
-        assert!(head.starts_with("# "), "{file} says what it is");
+        assert!(head.starts_with("# "), "{file} must begin with a comment");
         assert!(!head.contains('<') && !head.contains("TODO") && !head.contains("EXAMPLE"), "{file} has a placeholder");
     }
     for document in all_of_kubernetes() {
@@ -53,7 +53,7 @@ fn every_file_is_known_to_this_test_and_is_of_its_kind() {
 }
 
 #[test]
-fn the_api_server_the_publisher_and_iam_have_one_issuer() {
+fn issuer_agrees_across_manifests() {
     let config = &documents("kubeadm-config.yaml")[0];
     assert_eq!(config["apiVersion"], "kubeadm.k8s.io/v1beta4");
     let flags = config["apiServer"]["extraArgs"].as_array().unwrap();
@@ -62,13 +62,9 @@ fn the_api_server_the_publisher_and_iam_have_one_issuer() {
         named.map(|flag| flag["value"].as_str().unwrap()).collect()
     };
     let of_kubeadm = "https://kubernetes.default.svc.cluster.local";
-    assert_eq!(values("service-account-issuer"), [ISSUER, of_kubeadm], "the first is put into tokens");
+    assert_eq!(values("service-account-issuer"), [ISSUER, of_kubeadm], "the first issuer goes into tokens");
     assert_eq!(values("service-account-jwks-uri"), [format!("{ISSUER}/openid/v1/jwks")]);
-    assert_eq!(
-        values("api-audiences"),
-        [of_kubeadm],
-        "running pods keep the API server, and AWS's tokens do not get it"
-    );
+    assert_eq!(values("api-audiences"), [of_kubeadm], "tokens for AWS must not be accepted by the API server");
     assert_eq!(values("service-account-signing-key-file"), ["/etc/kubernetes/pki/sa.key"]);
     assert_eq!(values("service-account-key-file"), ["/etc/kubernetes/pki/sa.pub"]);
 
@@ -85,7 +81,7 @@ fn the_api_server_the_publisher_and_iam_have_one_issuer() {
 }
 
 #[test]
-fn what_is_published_is_what_the_bucket_shows_and_the_role_may_write() {
+fn published_documents_match_bucket_and_role_policy() {
     let bucket = template("cloudformation-bucket.yaml");
     let name = bucket["Resources"]["DocumentBucket"]["Properties"]["BucketName"].as_str().unwrap();
     let statement = &bucket["Resources"]["DocumentPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
@@ -108,7 +104,7 @@ fn what_is_published_is_what_the_bucket_shows_and_the_role_may_write() {
     assert_eq!(variables["DESTINATION"], format!("s3://{name}/{cluster}"));
     let script = publish["args"][0].as_str().unwrap();
     let [document, keys] = objects.map(|object| script.find(&format!("$DESTINATION{object}")).unwrap());
-    assert!(keys < document, "the keys go first");
+    assert!(keys < document, "the keys must be uploaded first");
     for part in ["application/json", "application/jwk-set+json", "max-age=300"] {
         assert!(script.contains(part), "{part}");
     }
@@ -122,7 +118,7 @@ fn what_is_published_is_what_the_bucket_shows_and_the_role_may_write() {
 }
 
 #[test]
-fn the_publisher_publishes_what_it_fetched_and_nothing_that_looks_wrong() {
+fn publisher_uploads_only_documents_that_look_right() {
     let cron_job = find("discovery-publisher.yaml", "CronJob");
     let pod = &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
     let good = format!(
@@ -180,7 +176,7 @@ fn the_publisher_publishes_what_it_fetched_and_nothing_that_looks_wrong() {
 }
 
 #[test]
-fn every_pod_has_its_token_where_its_variables_say() {
+fn pods_mount_the_token_their_variables_name() {
     let mut seen = Vec::new();
     for (file, kind) in [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob")] {
         let workload = find(file, kind);
@@ -208,7 +204,7 @@ fn every_pod_has_its_token_where_its_variables_say() {
         provider.build().unwrap();
         let source = fs::read_to_string(root().join("src/environment.rs")).unwrap();
         for name in variables.keys().filter(|name| name.starts_with("AWS_")) {
-            assert!(source.contains(&format!("\"{name}\"")), "the crate reads {name}");
+            assert!(source.contains(&format!("\"{name}\"")), "the crate does not read {name}");
         }
         seen.push(variables["AWS_ROLE_ARN"].clone());
     }
@@ -222,7 +218,7 @@ fn every_pod_has_its_token_where_its_variables_say() {
 }
 
 #[tokio::test]
-async fn each_role_trusts_one_service_account_with_the_policy_that_the_crate_gives() {
+async fn roles_trust_one_service_account_each() {
     let iam = template("cloudformation-iam.yaml");
     let roles: BTreeMap<String, Value> = iam["Resources"]
         .as_object()
@@ -248,7 +244,11 @@ async fn each_role_trusts_one_service_account_with_the_policy_that_the_crate_giv
                 assert_eq!(annotations["eks.amazonaws.com/audience"], AUDIENCE);
                 assert_eq!(annotations["eks.amazonaws.com/token-expiration"], "86400");
                 let given = variables_with_config_maps(&pod_of(&workload)["containers"][0], file);
-                assert_eq!(given.keys().collect::<Vec<_>>(), ["AWS_REGION"], "the webhook sets the others");
+                assert_eq!(
+                    given.keys().collect::<Vec<_>>(),
+                    ["AWS_REGION"],
+                    "only AWS_REGION may be set: the webhook sets the others"
+                );
                 arn.to_owned()
             }
             None => variables_with_config_maps(&pod_of(&workload)["containers"][0], file)["AWS_ROLE_ARN"].clone(),
@@ -262,11 +262,11 @@ async fn each_role_trusts_one_service_account_with_the_policy_that_the_crate_giv
         served.push(role.to_owned());
     }
     served.sort();
-    assert_eq!(served, roles.into_keys().collect::<Vec<_>>(), "no role is left over");
+    assert_eq!(served, roles.into_keys().collect::<Vec<_>>(), "each role must have a service account");
 }
 
 #[test]
-fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
+fn pods_run_unprivileged_with_working_probes() {
     for (file, kind) in
         [("checkout.yaml", "Deployment"), ("discovery-publisher.yaml", "CronJob"), ("eks-webhook.yaml", "Deployment")]
     {
@@ -284,7 +284,7 @@ fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
             assert_eq!(context["readOnlyRootFilesystem"], true, "{file}");
             assert_eq!(context["capabilities"]["drop"], json!(["ALL"]), "{file}");
             let image = container["image"].as_str().unwrap();
-            assert!(image.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest"), "{image} is pinned");
+            assert!(image.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest"), "{image} must be pinned");
         }
         if kind == "Deployment" {
             let container = &pod["containers"][0];
@@ -303,11 +303,11 @@ fn pods_run_as_nobody_and_their_probes_are_those_of_the_service() {
 }
 
 #[test]
-fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
+fn image_builds_existing_files_with_minimum_rust() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (image, manifest) = (read("examples/kubernetes/Dockerfile"), read("Cargo.toml"));
     let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
-    assert!(image.contains(&format!("FROM rust:{oldest}-")), "rust-version is {oldest}");
+    assert!(image.contains(&format!("FROM rust:{oldest}-")), "the image must build with Rust {oldest}");
 
     let mut copied: Vec<_> = image
         .lines()
@@ -330,7 +330,7 @@ fn the_image_is_made_of_what_is_there_by_the_oldest_compiler_that_will_do() {
 }
 
 #[test]
-fn the_walk_names_every_file() {
+fn walkthrough_names_every_file() {
     let walk = fs::read_to_string(folder().join("README.md")).unwrap();
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -413,7 +413,7 @@ fn resolve(value: &mut Value, known: &BTreeMap<String, String>) {
         for (name, to) in known {
             text = text.replace(&format!("${{{name}}}"), to);
         }
-        assert!(!text.contains("${"), "an unknown name: {text}");
+        assert!(!text.contains("${"), "unknown parameter: {text}");
         *value = Value::from(text);
     } else if let Some(name) = value["!Ref"].as_str() {
         let to = known.get(name).cloned().unwrap_or_else(|| name.to_owned());

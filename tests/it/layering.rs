@@ -1,4 +1,4 @@
-//! The rooms of `src`: each imports only from rooms below it, adapters do not import each other, and one file reads the clocks.
+//! The rooms of `src`: imports point down, adapters do not import each other, and one file reads the clocks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,19 +16,19 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 #[test]
-fn imports_go_down_only() {
+fn imports_point_down() {
     let mut checked = 0;
     for (file, source) in sources() {
         let room = room_of(&file);
         let Some(floor) = floor_of(&room) else { continue };
-        // What this test could not follow.
+        // This test cannot follow such paths.
         for way_round in ["crate::{", "super::super::"] {
             assert!(!production(&source).contains(way_round), "{}: {way_round}", file.display());
         }
         for line in production(&source).lines() {
             for path in line.split("crate::").skip(1) {
                 let other: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                // Not a room: a type in a link of the documentation.
+                // A documentation link may name any room.
                 let Some(below) = floor_of(&other).filter(|_| !line.trim_start().starts_with("//")) else { continue };
                 assert!(
                     room == other || below > floor,
@@ -40,11 +40,11 @@ fn imports_go_down_only() {
             }
         }
     }
-    assert!(checked > 25, "the check sees the imports: {checked}");
+    assert!(checked > 25, "too few imports found: {checked}");
 }
 
 #[test]
-fn adapters_do_not_know_each_other() {
+fn adapters_do_not_import_each_other() {
     let adapters: Vec<_> = sources().into_iter().filter(|(file, _)| room_of(file) == "adapters").collect();
     assert!(adapters.len() > 4);
     for (file, source) in adapters.iter().filter(|(file, _)| !file.ends_with("src/adapters.rs")) {
@@ -55,7 +55,7 @@ fn adapters_do_not_know_each_other() {
 }
 
 #[test]
-fn every_room_has_a_floor() {
+fn every_module_has_a_layer() {
     let lib = fs::read_to_string(root().join("lib.rs")).unwrap();
     let modules =
         lib.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
@@ -64,16 +64,17 @@ fn every_room_has_a_floor() {
 }
 
 #[test]
-fn p7_time_comes_from_the_clock_only() {
+fn p7_only_the_clock_file_reads_time() {
     for (file, source) in sources() {
         let tokios = source.contains("use tokio::time::{") || source.contains("use tokio::time::Instant");
         for line in production(&source).lines() {
             let name = file.file_name().unwrap();
             assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
-            // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends turns.
+            // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends
+            // turns.
             let by_tokios = [
                 "web_identity/token_source/client.rs",
-                "web_identity/expired.rs",
+                "web_identity/expired_token.rs",
                 "web_identity/token_file.rs",
                 "web_identity/token_watch.rs",
                 "sts/endpoints.rs",
@@ -86,7 +87,7 @@ fn p7_time_comes_from_the_clock_only() {
 }
 
 #[test]
-fn nothing_is_named_that_the_public_interface_must_not_name() {
+fn internal_dependencies_stay_in_their_rooms() {
     for (file, source) in sources() {
         let room = room_of(&file);
         for (name, owners) in [("arc_swap", &["refresh", "adapters"][..]), ("notify::", &["web_identity"])] {
@@ -94,7 +95,7 @@ fn nothing_is_named_that_the_public_interface_must_not_name() {
                 let line = line.trim_start();
                 !line.starts_with("//") && line.starts_with("use ") && line.contains(name)
             });
-            assert!(!names || owners.contains(&room.as_str()), "{}: {name} is for {owners:?} alone", file.display());
+            assert!(!names || owners.contains(&room.as_str()), "{}: only {owners:?} may import {name}", file.display());
         }
     }
 }
@@ -103,7 +104,7 @@ fn root() -> PathBuf {
     Path::new(crate::ROOT).join("src")
 }
 
-/// All files of the crate but the kit's, the tests' and the recipes, which are users' code.
+/// All files of `src` except the kit, tests and recipes.
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut directories = vec![root()];
@@ -121,11 +122,11 @@ fn sources() -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(found.len() > 25, "the files are found");
+    assert!(found.len() > 25, "too few files found");
     found
 }
 
-/// Without the unit tests, which stand at the end.
+/// The source without the unit tests at its end.
 fn production(source: &str) -> &str {
     source.split("#[cfg(test)]\nmod tests {").next().unwrap_or(source)
 }

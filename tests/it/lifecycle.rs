@@ -1,4 +1,4 @@
-//! A provider's life (P10): first use, last handle, `shutdown` and `shutdown_when`; nothing leaks.
+//! A provider's life (P10): first use, last handle, `shutdown` and `shutdown_when`. Nothing leaks.
 //!
 //! Through the kit's STS and real SDK clients. Threads and descriptors are counted in a process of its own.
 
@@ -9,50 +9,51 @@ use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
-use aws_web_identity::{BackgroundCredentialsProvider, Builder, Closed, ErrorKind, Phase, Registry};
+use aws_web_identity::{BackgroundCredentialsProvider, Closed, ErrorKind, Phase, Registry};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use crate::rig::{ARN, CHAINED_ROLE, OTHER_ROLE, Rig, eventually, key, soon, spec, who};
 use crate::support::own_process::in_own_process;
 use crate::support::process_resources::ProcessResources;
+use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, CHAINED_ROLE, OTHER_ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[test]
-fn building_needs_no_runtime_and_sends_nothing() {
+fn build_needs_no_runtime_and_sends_nothing() {
     let runtime = Runtime::new().unwrap();
     let rig = runtime.block_on(Rig::start());
     let provider = rig.builder().build().unwrap();
-    assert!(format!("{provider:?}").contains("Empty"), "to print it is no use of it");
+    assert!(format!("{provider:?}").contains("Empty"), "`Debug` must not start the provider");
     drop(provider);
     assert!(rig.sts.calls().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn p10_a_client_keeps_its_provider_alive_and_the_last_one_ends_it() {
+#[tokio::test(start_paused = true)]
+async fn p10_last_client_ends_the_provider() {
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
-    let provider = short_lived(&rig).connect().await.unwrap();
+    rig.sts.set_session_length(Duration::from_secs(20));
+    let provider = clock.drive(rig.builder()).refresh_window(0.25..=0.40).connect().await.unwrap();
     let mut updates = provider.updates();
     let config = provider.install(rig.config());
     let client = Client::new(&config);
     drop((provider, config));
 
     for _ in 0..2 {
-        soon(updates.changed()).await.unwrap();
-        assert_eq!(who(&client).await, ARN);
+        clock.pass_until(updates.changed(), &[&rig.sts]).await.unwrap();
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(Some(&Some(rig.last_signed_with())), rig.exchanges().last());
     }
     drop(client);
-    // A generation that came before the end is told first.
-    soon(async { while updates.changed().await.is_ok() {} }).await;
-    assert!(soon(updates.changed()).await.is_err());
+    updates.changed().await.unwrap_err();
     let calls = rig.sts.calls().len();
-    // Longer than any refresh of so short a session would have let on to wait.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(rig.sts.calls().len(), calls, "no call after the last handle");
+    // Longer than the longest time to the next refresh.
+    clock.pass_until(tokio::time::sleep(Duration::from_secs(10)), &[&rig.sts]).await;
+    assert_eq!(rig.sts.calls().len(), calls, "no call may follow the last handle");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_after_shutdown_valid_credentials_stay_and_no_call_is_made() {
+async fn p10_shutdown_keeps_valid_credentials_and_calls_nobody() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let client = Client::new(&provider.install(rig.config()));
@@ -65,7 +66,7 @@ async fn p10_after_shutdown_valid_credentials_stay_and_no_call_is_made() {
 
     assert_eq!((provider.status().phase, provider.status().next_attempt), (Phase::Closed, None));
     let _: Closed = soon(updates.changed()).await.unwrap_err();
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     soon(provider.provide_credentials()).await.unwrap();
     assert_eq!(soon(provider.refresh()).await.unwrap_err().kind(), ErrorKind::Closed);
     provider.invalidate(&provider.current().unwrap());
@@ -73,7 +74,7 @@ async fn p10_after_shutdown_valid_credentials_stay_and_no_call_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_shutdown_ends_an_exchange_and_all_who_wait() {
+async fn p10_shutdown_ends_the_exchange_and_all_waits() {
     let rig = Rig::start().await;
     rig.sts.set_fault(aws_web_identity::test_util::Fault::Hang);
     let provider = rig.builder().build().unwrap();
@@ -89,28 +90,28 @@ async fn p10_shutdown_ends_an_exchange_and_all_who_wait() {
     assert_eq!(rig.sts.calls().len(), 1);
 }
 
-/// In a process of its own, whose threads and descriptors can be counted.
+/// Runs in a process of its own, whose threads and descriptors can be counted.
 #[test]
-fn p10_threads_and_descriptors_are_given_back() {
-    let test = concat!(module_path!(), "::p10_threads_and_descriptors_are_given_back");
+fn p10_threads_and_descriptors_are_released() {
+    let test = concat!(module_path!(), "::p10_threads_and_descriptors_are_released");
     if !in_own_process(test) {
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let rig = Rig::start().await;
-        // What the process keeps from the first use on is no leak.
+        // Some resources stay after the first use: they are no leak.
         drop(rig.connect().await);
         let before = ProcessResources::settled().await;
         for _ in 0..3 {
             let mut providers = Vec::new();
             for _ in 0..8 {
-                // A directory each, so that each has a watch.
+                // Each provider watches a directory of its own.
                 let directory = tempfile::tempdir().unwrap();
                 let file = directory.path().join("token");
                 std::fs::write(&file, rig.issuer.mint(spec())).unwrap();
                 let provider = rig.builder().token_file(file).connect().await.unwrap();
-                assert_eq!(who(&Client::new(&provider.install(rig.config()))).await, ARN);
+                assert_eq!(caller_arn(&Client::new(&provider.install(rig.config()))).await, ARN);
                 providers.push((provider, directory));
             }
             eventually(|| ProcessResources::now().inotify == 8).await;
@@ -123,14 +124,8 @@ fn p10_threads_and_descriptors_are_given_back() {
     });
 }
 
-/// Refreshed every second or two.
-fn short_lived(rig: &Rig) -> Builder {
-    rig.sts.set_session_length(Duration::from_secs(4));
-    rig.builder().refresh_window(0.25..=0.40)
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn resolved_future_shuts_down_its_provider_only() {
+async fn shutdown_future_ends_its_provider_only() {
     let rig = Rig::start().await;
     let (stop, stopped) = oneshot::channel::<()>();
     let identity = rig.builder().shutdown_when(async { drop(stopped.await) }).connect().await.unwrap();
@@ -142,14 +137,14 @@ async fn resolved_future_shuts_down_its_provider_only() {
     stop.send(()).unwrap();
     soon(updates.changed()).await.unwrap_err();
     assert_eq!(identity.status().phase, Phase::Closed);
-    assert!(identity.current().is_some(), "valid credentials stay readable");
+    assert!(identity.current().is_some(), "valid credentials must stay readable");
     for phase in [other.status().phase, chained.status().phase] {
         assert_eq!(phase, Phase::Fresh);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chained_and_wrapped_providers_have_futures_too() {
+async fn shutdown_future_works_for_chained_and_wrapped_providers() {
     let rig = Rig::start().await;
     let identity = rig.connect().await;
     let stops: [_; 2] = std::array::from_fn(|_| oneshot::channel::<()>());
@@ -168,12 +163,12 @@ async fn chained_and_wrapped_providers_have_futures_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn future_is_polled_from_first_use_to_last_handle() {
+async fn shutdown_future_lives_until_the_last_handle() {
     let rig = Rig::start().await;
     let polled = Arc::new(AtomicBool::new(false));
     drop(rig.builder().shutdown_when(watched(&polled)).build().unwrap());
-    assert!(!polled.load(Ordering::Relaxed), "the provider was never used");
-    assert_eq!(Arc::strong_count(&polled), 1, "the future is dropped");
+    assert!(!polled.load(Ordering::Relaxed), "a future must not be polled before the first use");
+    assert_eq!(Arc::strong_count(&polled), 1, "the future must be dropped");
 
     let identity = rig.builder().shutdown_when(watched(&polled)).connect().await.unwrap();
     assert!(polled.load(Ordering::Relaxed));
@@ -182,7 +177,7 @@ async fn future_is_polled_from_first_use_to_last_handle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn registry_keeps_the_first_future_only() {
+async fn registry_keeps_the_first_shutdown_future() {
     let rig = Rig::start().await;
     let registry = Registry::default();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -196,14 +191,14 @@ async fn registry_keeps_the_first_future_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn panic_of_the_future_leaves_provider_open() {
+async fn panic_in_shutdown_future_leaves_provider_open() {
     let rig = Rig::start().await;
     let identity = rig.builder().shutdown_when(async { panic!("a bug of the user's") }).connect().await.unwrap();
     soon(identity.refresh()).await.unwrap();
     assert_eq!(identity.status().phase, Phase::Fresh);
 }
 
-/// Never resolves. Tells whether it was polled, and holds `held` until it is dropped.
+/// A future that never resolves, sets the flag when polled, and holds it until dropped.
 fn watched(held: &Arc<AtomicBool>) -> impl Future<Output = ()> + Send + use<> {
     let polled = Arc::clone(held);
     async move {

@@ -1,10 +1,13 @@
 //! One binary for all integration tests: it links once.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "object_store-0_14")]
+mod adapter_object_store;
+#[cfg(feature = "reqsign-core-3")]
+mod adapter_reqsign;
 mod autotraits;
 mod aws_config_chain;
 mod background_provider;
-mod ceph_rgw;
 mod chained_role;
 mod clock_skew;
 #[cfg(target_os = "linux")]
@@ -33,12 +36,8 @@ mod lifecycle;
 mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod moto;
-#[cfg(feature = "object_store-0_14")]
-mod object_store;
-#[cfg(feature = "reqsign-core-3")]
-mod opendal;
 mod reads;
+mod real_sts_servers;
 mod rejection;
 #[path = "../../src/web_identity/testing/rotations.rs"]
 mod rotations;
@@ -46,19 +45,12 @@ mod sdk_client;
 mod secrets;
 mod standby;
 mod status_and_updates;
-#[cfg_attr(
-    not(all(feature = "object_store-0_14", feature = "reqsign-core-3")),
-    expect(dead_code, reason = "parts are for the signers' tests")
-)]
-mod storage;
 mod sts_faults;
 mod support;
 mod test_kit;
 mod token_rotation;
 mod token_source;
 
-use support as rig;
-use support::example_program as example;
 // For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;
 

@@ -1,4 +1,5 @@
-//! Many roles for one token, one provider for equal sessions, and no more calls at once than STS likes.
+//! Many roles in one process: each refreshes by itself, equal builders share one provider, and at most eight exchanges
+//! run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,32 +9,35 @@ use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TrustedRole};
 use aws_web_identity::{Phase, Registry};
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
+use crate::support::{ARN, OTHER_ARN, OTHER_ROLE, Rig, caller_arn, key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_role_is_made_from_the_first_and_lives_its_own_life() {
+async fn roles_fail_and_shut_down_independently() {
     let rig = Rig::start().await;
     let one = rig.connect().await;
     let other = one.to_builder().role_arn(OTHER_ROLE).connect().await.unwrap();
-    let (ones, others) = (Client::new(&one.install(rig.config())), Client::new(&other.install(rig.config())));
+    let (client, other_client) = (Client::new(&one.install(rig.config())), Client::new(&other.install(rig.config())));
     for _ in 0..2 {
-        assert_eq!((who(&ones).await, who(&others).await), (ARN.to_owned(), OTHER_ARN.to_owned()));
+        assert_eq!(
+            (caller_arn(&client).await, caller_arn(&other_client).await),
+            (ARN.to_owned(), OTHER_ARN.to_owned())
+        );
         soon(other.refresh()).await.unwrap();
     }
     assert_eq!((one.status().generation, other.status().generation), (1, 3));
 
-    // The one's end, and the one's failure, are not the other's.
+    // Failure and shutdown of one provider do not affect the other.
     rig.sts.fail_next(1, Fault::AccessDenied);
     soon(one.refresh()).await.unwrap_err();
     assert_eq!((one.status().phase, other.status().phase), (Phase::Stale, Phase::Fresh));
     soon(one.shutdown()).await;
     drop(one);
     soon(other.refresh()).await.unwrap();
-    assert_eq!(who(&others).await, OTHER_ARN);
+    assert_eq!(caller_arn(&other_client).await, OTHER_ARN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_those_who_build_the_same_through_a_registry_share_one_exchange() {
+async fn p3_registry_shares_one_exchange_among_equal_builders() {
     let rig = Arc::new(Rig::start().await);
     rig.sts.set_latency(Duration::from_millis(100));
     let registry = Registry::default();
@@ -47,19 +51,19 @@ async fn p3_those_who_build_the_same_through_a_registry_share_one_exchange() {
     soon(providers[3].refresh()).await.unwrap();
     assert_eq!(key(&providers[7]), key(&providers[3]));
 
-    // A config of the one with a provider of the other: still the newest key at each request.
+    // A config of one provider with the credentials provider of another signs with the newest key.
     let config = providers[0].install(rig.config());
     let mixed = config.into_builder().credentials_provider(providers[1].credentials_provider()).build();
     let client = Client::new(&mixed);
     for _ in 0..2 {
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(&providers[2]));
         soon(providers[2].refresh()).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p10_a_registry_builds_anew_once_the_last_handle_is_gone() {
+async fn p10_registry_builds_anew_after_the_last_handle() {
     let rig = Rig::start().await;
     let registry = Registry::default();
     let mut updates = registry.connect(rig.builder()).await.unwrap().updates();
@@ -69,18 +73,18 @@ async fn p10_a_registry_builds_anew_once_the_last_handle_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_has_no_more_than_eight_calls_under_way() {
+async fn at_most_eight_exchanges_run_at_once() {
     let issuer = OidcIssuer::start().await;
     let arn = |number| format!("arn:aws:iam::123456789012:role/r{number}");
     let mut builder = MockSts::builder().issuer(&issuer);
     for number in 0..30 {
         builder = builder.role(TrustedRole::new(arn(number)));
     }
-    let rig = Rig::with(&issuer, builder.start().await);
+    let rig = Rig::from_parts(&issuer, builder.start().await);
     rig.sts.set_latency(Duration::from_millis(100));
     let mut roles = JoinSet::new();
     for number in 0..30 {
-        roles.spawn(rig.builder_of(&arn(number)).connect());
+        roles.spawn(rig.builder_for(&arn(number)).connect());
     }
     for connected in soon(roles.join_all()).await {
         connected.unwrap();
@@ -91,7 +95,7 @@ async fn a_process_has_no_more_than_eight_calls_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_sts_that_hangs_takes_no_turn_from_those_who_ask_another() {
+async fn hanging_sts_does_not_block_another_endpoint() {
     let rig = Rig::start().await;
     rig.sts.set_fault(Fault::Hang);
     let waiting: Vec<_> = (0..20)

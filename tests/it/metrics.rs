@@ -1,4 +1,5 @@
-//! The metrics: exactly the names that are promised, right at each moment, and used by dashboard and alert rules.
+//! Metrics: the promised names exist, agree with the status in every phase, and are those of the dashboard and the
+//! alerts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +13,7 @@ use aws_web_identity::{BackgroundCredentialsProvider, Phase, WebIdentityCredenti
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Handle;
 
-use crate::rig::{CHAINED_ROLE, OTHER_ROLE, ROLE, Rig, eventually, soon, spec};
+use crate::support::{CHAINED_ROLE, OTHER_ROLE, ROLE, Rig, eventually, soon, spec};
 
 pub(crate) const NAMES: [&str; 10] = [
     "aws_web_identity_consecutive_failures",
@@ -35,18 +36,18 @@ pub(crate) fn names_in(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_metrics_are_those_that_are_promised_and_right_at_each_moment() {
+fn metrics_agree_with_status_in_every_phase() {
     scraped(async |scrape, rig| {
         let builder = || rig.builder().wait_timeout(Duration::from_millis(300));
         rig.sts.set_fault(Fault::AccessDenied);
         let provider = builder().build().unwrap();
-        assert_eq!(names_in(&scrape.text()), Vec::<String>::new(), "nothing is told of a provider that nobody uses");
+        assert_eq!(names_in(&scrape.text()), Vec::<String>::new(), "an unused provider must have no metrics");
         soon(provider.provide_credentials()).await.unwrap_err();
-        // The other's errors come one at a time: three more tries are made of this one.
+        // A denied role is tried three more times.
         let denied = r#"exchanges_total{role="ROLE",outcome="error",kind="role_denied"}"#;
         eventually(|| scrape.value(denied) == f64::from(provider.status().consecutive_failures)).await;
         assert!(scrape.value(denied) >= 1.0);
-        assert_eq!(scrape.of("expiry_timestamp_seconds"), 0.0, "there never were any");
+        assert_eq!(scrape.of("expiry_timestamp_seconds"), 0.0, "there were no credentials yet");
         assert_eq!(scrape.of("generation"), 0.0);
         agree(&scrape, &provider).await;
 
@@ -58,7 +59,7 @@ fn the_metrics_are_those_that_are_promised_and_right_at_each_moment() {
         assert_eq!((scrape.of("rejections_total"), scrape.of("token_rotations_total")), (0.0, 0.0));
         assert_eq!(names_in(&scrape.text()), NAMES);
         let all = scrape.value(denied) + 1.0;
-        assert_eq!(scrape.of("exchange_duration_seconds_count"), all, "failures take their time, too");
+        assert_eq!(scrape.of("exchange_duration_seconds_count"), all, "failed exchanges must count as well");
 
         rig.rotate(spec().lifetime(Duration::from_secs(3000)));
         eventually(|| scrape.of("token_rotations_total") == 1.0).await;
@@ -69,8 +70,8 @@ fn the_metrics_are_those_that_are_promised_and_right_at_each_moment() {
         eventually(|| provider.status().generation == 2).await;
         agree(&scrape, &provider).await;
 
-        // Another role has series of its own, and one that polls has no watch to be healthy.
-        let other = rig.builder_of(OTHER_ROLE).watch_token(false).connect().await.unwrap();
+        // Another role has its own series. A provider that only polls has no `watch_healthy`.
+        let other = rig.builder_for(OTHER_ROLE).watch_token(false).connect().await.unwrap();
         let others = scrape.text().lines().filter(|line| line.contains(OTHER_ROLE)).count();
         assert!(others > 8 && !scrape.text().contains(&format!("watch_healthy{{role=\"{OTHER_ROLE}\"}}")));
         drop(other);
@@ -83,7 +84,7 @@ fn the_metrics_are_those_that_are_promised_and_right_at_each_moment() {
 }
 
 #[test]
-fn a_chained_role_and_a_wrapped_provider_have_all_metrics_but_those_of_a_token() {
+fn chained_and_wrapped_providers_lack_token_metrics_only() {
     scraped(async |scrape, rig| {
         let base = rig.connect().await;
         let chained = soon(base.assume_role(CHAINED_ROLE).connect()).await.unwrap();
@@ -108,16 +109,16 @@ fn a_chained_role_and_a_wrapped_provider_have_all_metrics_but_those_of_a_token()
             let shown = provider.status().expiry.unwrap().duration_since(UNIX_EPOCH).unwrap();
             assert!((of("expiry_timestamp_seconds") - shown.as_secs_f64()).abs() < 0.5, "{role}");
 
-            assert_eq!(of("rejections_total"), 0.0, "it is there before the first");
+            assert_eq!(of("rejections_total"), 0.0, "the counter must exist before the first rejection");
             provider.invalidate(&provider.current().unwrap());
             assert_eq!(of("rejections_total"), 1.0);
         }
-        assert_eq!(scrape.of("rejections_total"), 0.0, "the base's keys were not refused");
+        assert_eq!(scrape.of("rejections_total"), 0.0, "the base's keys were not rejected");
     });
 }
 
 #[test]
-fn a_recorder_that_is_installed_late_or_never_does_no_harm() {
+fn late_metrics_recorder_receives_all_metrics() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut rig = Rig::start().await;
@@ -133,7 +134,7 @@ fn a_recorder_that_is_installed_late_or_never_does_no_harm() {
 }
 
 #[test]
-fn the_page_of_the_contract_lists_each_of_them() {
+fn telemetry_page_lists_each_metric() {
     let page = fs::read_to_string(Path::new(crate::ROOT).join("src/docs/telemetry.rs")).unwrap();
     let rows: BTreeSet<_> =
         page.lines().filter(|line| line.starts_with("//! | `aws_web_identity_")).flat_map(metrics_in).collect();
@@ -141,7 +142,7 @@ fn the_page_of_the_contract_lists_each_of_them() {
 }
 
 #[test]
-fn dashboard_and_alert_rules_know_no_other_metrics_and_each_of_these() {
+fn dashboard_and_alerts_use_the_promised_metrics() {
     let folder = Path::new(crate::ROOT).join("examples/observability");
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&read("dashboard.json")).unwrap();
@@ -155,7 +156,7 @@ fn dashboard_and_alert_rules_know_no_other_metrics_and_each_of_these() {
         assert!(metrics_in(query).count() > 0, "{query}");
         used.extend(metrics_in(query));
     }
-    assert_eq!(used.iter().map(String::as_str).collect::<Vec<_>>(), NAMES, "the dashboard shows each");
+    assert_eq!(used.iter().map(String::as_str).collect::<Vec<_>>(), NAMES, "the dashboard must show each metric");
 
     let mut alerts = 0;
     for group in rules["groups"].as_sequence().unwrap() {
@@ -180,7 +181,7 @@ fn dashboard_and_alert_rules_know_no_other_metrics_and_each_of_these() {
     assert!(alerts >= 8, "{alerts}");
 }
 
-/// All strings under this key.
+/// Collects all strings under this key.
 fn strings(value: &serde_json::Value, key: &str, found: &mut Vec<String>) {
     match value {
         serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, key, found)),
@@ -196,7 +197,7 @@ fn strings(value: &serde_json::Value, key: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The metrics that a query names; of a histogram's parts, the histogram.
+/// The metrics that a query names. Parts of a histogram count as the histogram.
 fn metrics_in(query: &str) -> impl Iterator<Item = String> {
     let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let names: Vec<_> = words.filter(|word| word.starts_with("aws_web_identity")).map(str::to_owned).collect();
@@ -206,7 +207,7 @@ fn metrics_in(query: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// What the metrics say is what the status says.
+/// Waits until the metrics agree with the status.
 async fn agree(scrape: &Scrape, provider: &WebIdentityCredentialsProvider) {
     let seconds =
         |time: Option<SystemTime>| time.map_or(0.0, |time| time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
@@ -222,7 +223,7 @@ async fn agree(scrape: &Scrape, provider: &WebIdentityCredentialsProvider) {
     .await;
 }
 
-/// What Prometheus would be told.
+/// The output of a Prometheus scrape.
 struct Scrape(metrics_exporter_prometheus::PrometheusHandle);
 
 impl Scrape {
@@ -230,7 +231,7 @@ impl Scrape {
         self.0.render()
     }
 
-    /// The series of the rig's role that has no other label; NaN if there is none.
+    /// The series with the rig's role as its only label. NaN if it is missing.
     fn of(&self, name: &str) -> f64 {
         self.value(&format!("{name}{{role=\"ROLE\"}}"))
     }
@@ -242,7 +243,7 @@ impl Scrape {
     }
 }
 
-/// On one thread, for the recorder is that thread's.
+/// Runs a test on one thread, because the recorder belongs to that thread.
 fn scraped(test: impl AsyncFnOnce(Scrape, Rig)) {
     let recorder = PrometheusBuilder::new().build_recorder();
     let scrape = Scrape(recorder.handle());

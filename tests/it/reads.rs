@@ -1,4 +1,4 @@
-//! Reads with valid credentials (P1, P2, P11): they wait for nothing, they ask STS nothing, and they allocate nothing.
+//! Reads with valid credentials (P1, P2, P11) wait for nothing, cost no exchange, and allocate nothing.
 //!
 //! Real SDK clients send requests to the kit's STS, which verifies the signatures.
 
@@ -17,9 +17,9 @@ use aws_web_identity::Phase;
 use aws_web_identity::test_util::Fault;
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, Rig, at_once, eventually, key, who};
 use crate::support::sdk_hooks::{HookedCache, LastHeader};
 use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, Rig, at_once, caller_arn, eventually, key};
 
 const READS: u64 = 1000;
 
@@ -29,7 +29,7 @@ fn allocations(read: impl Fn()) -> u64 {
 }
 
 #[tokio::test]
-async fn p11_a_read_allocates_no_more_than_the_clone_of_an_identity() {
+async fn p11_read_allocates_nothing_of_its_own() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
 
@@ -45,11 +45,11 @@ async fn p11_a_read_allocates_no_more_than_the_clone_of_an_identity() {
         let identity = at_once(cache.resolve_cached_identity(resolver.clone(), &components, &bag));
         assert!(identity.unwrap().expiration().is_some());
     };
-    assert!(allocations(through_the_sdk) <= READS, "through the SDK's trait");
+    assert!(allocations(through_the_sdk) <= READS, "a read through the SDK's trait may only allocate its boxed future");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn direct_provide_credentials_is_cached() {
+async fn valid_credentials_cost_no_exchange() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     for _ in 0..1000 {
@@ -60,7 +60,7 @@ async fn direct_provide_credentials_is_cached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
+async fn p1_requests_never_wait_across_refreshes() {
     let clock = SteppedClock::start();
     let rig = Arc::new(Rig::start().await);
     rig.sts.set_session_length(Duration::from_secs(20));
@@ -73,18 +73,18 @@ async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
         let (rig, provider, sent) = (Arc::clone(&rig), provider.clone(), Arc::clone(&sent));
         let used = LastHeader::new("authorization");
         let config = Builder::from(&config).retry_config(RetryConfig::disabled()).interceptor(used.clone());
-        // It panics if a request would have to wait for its identity.
+        // `at_once` panics if a request would have to wait for its identity.
         let cache = HookedCache::shared(provider.identity_cache(), |identity| IdentityFuture::ready(at_once(identity)));
         let client = Client::from_conf(config.identity_cache(cache).build());
         tasks.spawn(async move {
             loop {
                 let before = key(&provider);
-                assert_eq!(who(&client).await, ARN);
+                assert_eq!(caller_arn(&client).await, ARN);
                 let used = used.access_key_id();
                 if used != before {
                     let keys = rig.exchanges();
                     let place = |key: &str| keys.iter().position(|given| given.as_deref() == Some(key)).unwrap();
-                    assert!(place(&used) > place(&before), "an older key was used");
+                    assert!(place(&used) > place(&before), "a request used an older key");
                 }
                 sent[number].fetch_add(1, Ordering::Relaxed);
             }
@@ -95,14 +95,14 @@ async fn p1_no_request_waits_fails_or_gets_an_old_key_across_refreshes() {
         let before = requests();
         clock.until(|| requests() > before).await;
         assert!(tasks.try_join_next().is_none(), "a request failed");
-        clock.advance(Duration::from_millis(50), &[&rig.sts]).await;
+        clock.advance(Duration::from_millis(100), &[&rig.sts]).await;
     }
     assert!(sent.iter().all(|sent| sent.load(Ordering::Relaxed) > 5), "{sent:?}");
     assert_eq!(rig.sts.most_at_once(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_an_outage_is_not_noticed_while_credentials_are_valid() {
+async fn p2_outage_fails_no_request_while_credentials_are_valid() {
     let rig = Rig::start().await;
     rig.sts.set_session_length(Duration::from_secs(12));
     let provider = rig.builder().refresh_window(0.10..=0.11).connect().await.unwrap();
@@ -111,10 +111,10 @@ async fn p2_an_outage_is_not_noticed_while_credentials_are_valid() {
     rig.sts.set_fault(Fault::ServiceUnavailable);
     eventually(|| provider.status().consecutive_failures >= 1).await;
     assert_eq!((provider.status().phase, key(&provider)), (Phase::Stale, first.clone()));
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     rig.sts.set_fault(None);
     eventually(|| provider.status().generation == 2).await;
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_ne!(rig.last_signed_with(), first);
     assert_eq!(provider.status().consecutive_failures, 0);
 }

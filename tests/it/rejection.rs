@@ -1,4 +1,6 @@
-//! A service that refuses the key is heard, by those who asked for it.
+//! Rejected keys: a service refuses credentials that are still valid, and the interceptor has them replaced.
+//!
+//! Real SDK clients send requests to the kit's STS, which rejects a key on demand.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,70 +12,76 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
-use crate::rig::{ARN, CHAINED_ROLE, Rig, eventually, key, soon, who};
+use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, CHAINED_ROLE, Rig, caller_arn, eventually, key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_a_service_calls_expired_is_replaced() {
+async fn key_rejected_as_expired_is_replaced() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let client = listening(&rig, &provider);
     let (old, first) = (provider.current().unwrap(), key(&provider));
-    refuse(&rig, &client, &first, "ExpiredToken").await;
+    reject(&rig, &client, &first, "ExpiredToken").await;
     eventually(|| key(&provider) != first).await;
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     assert_eq!(rig.exchanges(), [Some(first.clone()), Some(key(&provider))]);
 
-    // A late refusal of the key that was replaced is of no consequence.
+    // A late rejection of the old key changes nothing.
     provider.invalidate(&old);
-    assert!(rests(&provider), "{:?}", provider.status());
+    assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn p2_a_refused_key_stays_until_it_is_replaced() {
+#[tokio::test(start_paused = true)]
+async fn p2_rejected_key_stays_until_replaced() {
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
-    let provider = rig.connect().await;
+    let provider = clock.drive(rig.builder()).connect().await.unwrap();
     let first = key(&provider);
-    rig.sts.set_latency(Duration::from_secs(1));
+    rig.sts.set_latency(Duration::from_secs(60));
     provider.invalidate(&provider.current().unwrap());
-    rig.sts.wait_for_calls(2).await;
+    // The exchange lasts longer than the attempt, so the first one cannot replace the key.
+    clock.pass_until(rig.sts.wait_for_calls(2), &[&rig.sts]).await;
     assert_eq!(key(&provider), first);
-    eventually(|| key(&provider) != first).await;
+    rig.sts.set_latency(Duration::ZERO);
+    let replaced = async { while key(&provider) == first && provider.updates().changed().await.is_ok() {} };
+    clock.pass_until(replaced, &[&rig.sts]).await;
+    assert_ne!(key(&provider), first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_about_authorization_says_nothing_of_the_key() {
+async fn authorization_error_is_no_rejection() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     for code in ["AccessDenied", "AuthFailure"] {
-        refuse(&rig, &listening(&rig, &provider), &key(&provider), code).await;
-        assert!(rests(&provider), "{code}: {:?}", provider.status());
+        reject(&rig, &listening(&rig, &provider), &key(&provider), code).await;
+        assert!(refreshes_as_scheduled(&provider), "{code}: {:?}", provider.status());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_request_is_the_keys_fault_only_with_a_right_clock() {
+async fn expired_request_is_a_rejection_if_clocks_agree() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let (client, first) = (listening(&rig, &provider), key(&provider));
-    // The mock's `Date` shows that the two clocks differ.
+    // The `Date` header shows that the clocks differ.
     for wrong in [-1200, 1200] {
         rig.sts.set_clock_offset(wrong);
-        refuse(&rig, &client, &first, "RequestExpired").await;
-        assert!(rests(&provider), "{wrong} s: {:?}", provider.status());
+        reject(&rig, &client, &first, "RequestExpired").await;
+        assert!(refreshes_as_scheduled(&provider), "{wrong} s: {:?}", provider.status());
     }
     rig.sts.set_clock_offset(0);
     rig.sts.set_send_date(false);
-    refuse(&rig, &client, &first, "RequestExpired").await;
-    assert!(rests(&provider), "nobody knows: {:?}", provider.status());
+    reject(&rig, &client, &first, "RequestExpired").await;
+    assert!(refreshes_as_scheduled(&provider), "unknown clocks are no reason to reject: {:?}", provider.status());
 
     rig.sts.set_send_date(true);
-    refuse(&rig, &client, &first, "RequestExpired").await;
+    reject(&rig, &client, &first, "RequestExpired").await;
     eventually(|| key(&provider) != first).await;
 }
 
-/// STS refuses the base's key as a service would.
+/// STS rejects the base's key, as a service may.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_judges_refusals_of_its_base_by_the_same_list() {
+async fn chained_role_rejects_its_base_by_same_rules() {
     for (code, wrong_by, renewed) in [
         ("RequestExpired", 0, true),
         ("RequestExpired", 1200, false),
@@ -92,46 +100,46 @@ async fn a_chain_judges_refusals_of_its_base_by_the_same_list() {
             eventually(|| key(&base) != first).await;
         } else {
             assert_eq!(outcome.unwrap_err().code(), Some(code));
-            assert!(rests(&base) && key(&base) == first, "{code} {wrong_by}: {:?}", base.status());
+            assert!(refreshes_as_scheduled(&base) && key(&base) == first, "{code} {wrong_by}: {:?}", base.status());
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_too_young_to_be_known_everywhere_is_given_time() {
+async fn new_key_unknown_to_a_service_is_kept() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
-    refuse(&rig, &listening(&rig, &provider), &key(&provider), "InvalidClientTokenId").await;
-    assert!(rests(&provider), "{:?}", provider.status());
+    reject(&rig, &listening(&rig, &provider), &key(&provider), "InvalidClientTokenId").await;
+    assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_interceptor_nothing_is_heard() {
+async fn client_without_interceptor_reports_no_rejection() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
-    refuse(&rig, &Client::new(&provider.install(rig.config())), &key(&provider), "ExpiredToken").await;
-    assert!(rests(&provider), "{:?}", provider.status());
+    reject(&rig, &Client::new(&provider.install(rig.config())), &key(&provider), "ExpiredToken").await;
+    assert!(refreshes_as_scheduled(&provider), "{:?}", provider.status());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_never_accepted_is_no_storm() {
+async fn endless_rejections_cost_one_exchange() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let client = listening(&rig, &provider);
     let first = key(&provider);
-    refuse(&rig, &client, &first, "ExpiredToken").await;
+    reject(&rig, &client, &first, "ExpiredToken").await;
     eventually(|| key(&provider) != first).await;
     for _ in 0..20 {
-        refuse(&rig, &client, &key(&provider), "ExpiredToken").await;
+        reject(&rig, &client, &key(&provider), "ExpiredToken").await;
     }
     let next = provider.status().next_attempt.unwrap().duration_since(SystemTime::now()).unwrap();
-    assert!(next > Duration::from_secs(10), "not at once again: {next:?}");
+    assert!(next > Duration::from_secs(10), "the next exchange must wait: {next:?}");
     assert_eq!(rig.exchanges().len(), 2);
 }
 
-/// A service that speaks Smithy's RPC v2 in CBOR, and one that once spoke the query protocol.
+/// One service speaks RPC v2 CBOR. The other one migrated from the query protocol.
 #[tokio::test(flavor = "multi_thread")]
-async fn cbor_service_and_query_header_are_heard() {
+async fn rejection_in_cbor_or_query_header_is_noticed() {
     let cbor = b"\xbf\x67Message\x64gone\x66__type\x78\x22com.amazonaws.metrics#ExpiredToken\xff";
     for (headers, body) in [
         (&[("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")][..], &cbor[..]),
@@ -148,7 +156,7 @@ async fn cbor_service_and_query_header_are_heard() {
     }
 }
 
-/// Answers each request with the same error.
+/// An HTTP client that answers each request with the same error.
 #[derive(Clone, Copy, Debug)]
 struct Canned {
     headers: &'static [(&'static str, &'static str)],
@@ -170,14 +178,14 @@ fn listening(rig: &Rig, provider: &WebIdentityCredentialsProvider) -> Client {
     Client::from_conf(config.build())
 }
 
-async fn refuse(rig: &Rig, client: &Client, key: &str, code: &str) {
+async fn reject(rig: &Rig, client: &Client, key: &str, code: &str) {
     rig.sts.reject_key(key, code);
     let error = soon(client.get_caller_identity().send()).await.unwrap_err();
     assert_eq!(error.code(), Some(code));
 }
 
-/// Whether the next exchange is still the one that the hour's session asks for.
-fn rests(provider: &WebIdentityCredentialsProvider) -> bool {
+/// True if the next exchange is still the scheduled refresh of an hour's session.
+fn refreshes_as_scheduled(provider: &WebIdentityCredentialsProvider) -> bool {
     let next = provider.status().next_attempt.unwrap();
     next.duration_since(SystemTime::now()).is_ok_and(|wait| wait > Duration::from_secs(20 * 60))
 }

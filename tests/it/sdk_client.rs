@@ -1,4 +1,6 @@
-//! Real SDK clients: whoever builds them in whatever way signs with this provider's newest key, and with no other's.
+//! SDK clients, built in every supported way: each signs with the newest key of its own provider (P1).
+//!
+//! The kit's STS verifies each signature and records the key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,13 +14,13 @@ use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_web_identity::WebIdentityCredentialsProvider;
 use tokio::task::JoinSet;
 
-use crate::rig::{ARN, CHAINED_ROLE, OTHER_ARN, OTHER_ROLE, Rig, key, soon, who};
 use crate::support::sdk_hooks::{HookedCache, LastHeader};
+use crate::support::{ARN, CHAINED_ROLE, OTHER_ARN, OTHER_ROLE, Rig, caller_arn, key, soon};
 
-/// Who drops what `install` returns uses no provider.
+/// A program that drops the result of `install` would run without the provider.
 #[tokio::test]
 #[deny(unfulfilled_lint_expectations)]
-async fn dropped_result_of_install_is_warned_of() {
+async fn install_is_must_use() {
     let rig = Rig::start().await;
     let identity = rig.builder().build().unwrap();
     #[expect(unused_must_use)]
@@ -26,13 +28,13 @@ async fn dropped_result_of_install_is_warned_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_an_installed_client_signs_with_new_credentials_at_its_next_request() {
+async fn p1_next_request_signs_with_new_credentials() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let client = Client::new(&provider.install(rig.config()));
     for generation in 1..=3 {
         assert_eq!(provider.status().generation, generation);
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         assert_eq!(rig.last_signed_with(), key(&provider));
         soon(provider.refresh()).await.unwrap();
     }
@@ -40,7 +42,7 @@ async fn p1_an_installed_client_signs_with_new_credentials_at_its_next_request()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_many_clients_and_requests_cost_one_exchange() {
+async fn p3_many_clients_share_one_exchange() {
     let rig = Rig::start().await;
     rig.sts.set_latency(std::time::Duration::from_millis(100));
     let provider = rig.builder().build().unwrap();
@@ -50,7 +52,7 @@ async fn p3_many_clients_and_requests_cost_one_exchange() {
         let client = Client::new(&config);
         for _ in 0..20 {
             let client = client.clone();
-            requests.spawn(async move { who(&client).await });
+            requests.spawn(async move { caller_arn(&client).await });
         }
     }
     for arn in soon(requests.join_all()).await {
@@ -60,33 +62,33 @@ async fn p3_many_clients_and_requests_cost_one_exchange() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_one_services_config_takes_provider_and_cache_apart() {
+async fn p1_provider_and_cache_fit_a_service_config() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let mut config = Config::from(&rig.config()).to_builder().identity_cache(provider.identity_cache());
     config.set_credentials_provider(Some(provider.credentials_provider()));
-    follows(&rig, &provider, &Client::from_conf(config.build())).await;
+    signs_with_each_new_key(&rig, &provider, &Client::from_conf(config.build())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_provider_that_the_sdk_wraps_anew_still_signs_with_the_newest_key() {
+async fn p1_rewrapped_provider_signs_with_newest_key() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     for wrapped in wrappings(&provider) {
         let config = provider.install(rig.config()).into_builder().credentials_provider(wrapped).build();
-        follows(&rig, &provider, &Client::new(&config)).await;
+        signs_with_each_new_key(&rig, &provider, &Client::new(&config)).await;
     }
-    // As a service's builder does it, with its plain setter.
+    // The setter of a service's config builder wraps the provider, too.
     let config = Config::from(&provider.install(rig.config())).to_builder().credentials_provider(provider.clone());
-    follows(&rig, &provider, &Client::from_conf(config.build())).await;
+    signs_with_each_new_key(&rig, &provider, &Client::from_conf(config.build())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_roles_on_one_cache_never_get_each_others_keys() {
+async fn roles_on_one_cache_keep_their_own_keys() {
     let rig = Rig::start().await;
     let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
     let base = rig.config();
-    // Beside each: whether the one and the other find their own cache in it. Behind another's the SDK's pins an old key.
+    // The flags say which provider finds its own cache in the config. Without it, the SDK's cache keeps an old key.
     let caches = [
         (one.install(base.clone()), [true, false]),
         (other.install(base.clone()), [false, true]),
@@ -105,12 +107,12 @@ async fn two_roles_on_one_cache_never_get_each_others_keys() {
     }
     for round in 0..3 {
         for (number, (client, provider, arn, newest)) in clients.iter().enumerate() {
-            assert_eq!(who(client).await, *arn, "client {number}, round {round}");
+            assert_eq!(caller_arn(client).await, *arn, "client {number}, round {round}");
             if *newest {
                 assert_eq!(rig.last_signed_with(), key(*provider), "client {number}, round {round}");
             }
         }
-        // The one role alone, then the other alone, then both.
+        // Round 0 refreshes the first role, round 1 the other, round 2 both.
         if round != 1 {
             soon(one.refresh()).await.unwrap();
         }
@@ -121,14 +123,14 @@ async fn two_roles_on_one_cache_never_get_each_others_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_roles_by_operation_never_get_each_others_keys() {
+async fn roles_per_operation_keep_their_own_keys() {
     let rig = Rig::start().await;
     let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
     let client = Client::new(&one.install(rig.config()));
     for round in 0..3 {
         let own = std::iter::once(other.credentials_provider());
         for credentials in own.chain(wrappings(&other)) {
-            assert_eq!(who(&client).await, ARN, "round {round}");
+            assert_eq!(caller_arn(&client).await, ARN, "round {round}");
             assert_eq!(rig.last_signed_with(), key(&one), "round {round}");
 
             let mut with = Config::builder();
@@ -136,7 +138,7 @@ async fn two_roles_by_operation_never_get_each_others_keys() {
             let arn = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
             assert_eq!(arn.arn(), Some(OTHER_ARN), "round {round}");
 
-            // The other's own cache with it: then its newest key.
+            // With its own cache the other provider signs with its newest key.
             let mut with = Config::builder().identity_cache(other.identity_cache());
             with.set_credentials_provider(Some(credentials));
             let arn = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
@@ -149,7 +151,7 @@ async fn two_roles_by_operation_never_get_each_others_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_of_a_user_are_never_replaced_by_ours() {
+async fn static_credentials_of_the_user_are_kept() {
     let rig = Rig::start().await;
     let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
     let client = Client::new(&one.install(rig.config()));
@@ -158,21 +160,21 @@ async fn credentials_of_a_user_are_never_replaced_by_ours() {
     let own = Config::from(&one.install(rig.config())).to_builder().credentials_provider(fixed.clone());
     let own = Client::from_conf(own.build());
     for _ in 0..2 {
-        assert_eq!(who(&own).await, OTHER_ARN);
+        assert_eq!(caller_arn(&own).await, OTHER_ARN);
         assert_eq!(rig.last_signed_with(), fixed_key);
 
         let with = Config::builder().credentials_provider(fixed.clone());
         let answer = client.get_caller_identity().customize().config_override(with).send().await.unwrap();
         assert_eq!(answer.arn(), Some(OTHER_ARN));
         assert_eq!(rig.last_signed_with(), fixed_key);
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         soon(other.refresh()).await.unwrap();
         soon(one.refresh()).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tuned_identity_cache_is_kept_for_others() {
+async fn users_identity_cache_serves_other_providers() {
     let rig = Rig::start().await;
     let (one, other) = (rig.connect().await, rig.connect_as(OTHER_ROLE).await);
     let asked = Arc::new(AtomicUsize::new(0));
@@ -184,37 +186,17 @@ async fn a_tuned_identity_cache_is_kept_for_others() {
     let config = rig.config().into_builder().identity_cache(tuned).build();
     let config = one.install(config);
 
-    assert_eq!(who(&Client::new(&config)).await, ARN);
-    assert_eq!(asked.load(Ordering::Relaxed), 0, "our own partition never goes there");
+    assert_eq!(caller_arn(&Client::new(&config)).await, ARN);
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "our own partition must not use the user's cache");
     let fixed = SharedCredentialsProvider::new(other.current().unwrap());
     let client = Client::new(&config.into_builder().credentials_provider(fixed).build());
     for times in 1..=2 {
-        assert_eq!(who(&client).await, OTHER_ARN);
+        assert_eq!(caller_arn(&client).await, OTHER_ARN);
         assert_eq!(asked.load(Ordering::Relaxed), times);
     }
 }
 
-/// The ways of the SDK to put a provider into a partition that nobody knows.
-fn wrappings(provider: &WebIdentityCredentialsProvider) -> [SharedCredentialsProvider; 3] {
-    [
-        SharedCredentialsProvider::new(provider.clone()),
-        SharedCredentialsProvider::new(provider.credentials_provider()),
-        SharedCredentialsProvider::new(CredentialsProviderChain::first_try("WebIdentity", provider.clone())),
-    ]
-}
-
-/// Whether the client signs with each new key of the provider.
-async fn follows(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
-    for _ in 0..2 {
-        assert_eq!(who(client).await, ARN);
-        assert_eq!(rig.last_signed_with(), key(provider));
-        soon(provider.refresh()).await.unwrap();
-    }
-    assert_eq!(who(client).await, ARN);
-    assert_eq!(rig.last_signed_with(), key(provider));
-}
-
-/// How the credentials were obtained, by the SDK's table: k is AssumeRoleWithWebIdentity, i is AssumeRole.
+/// The SDK marks how credentials were obtained: k is AssumeRoleWithWebIdentity, i is AssumeRole.
 #[tokio::test(flavor = "multi_thread")]
 async fn user_agent_says_how_credentials_were_obtained() {
     let rig = Rig::start().await;
@@ -239,10 +221,30 @@ async fn user_agent_says_how_credentials_were_obtained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_operation_is_given_is_its_own() {
-    // The provider beside a config that knows nothing of it: plainly a credentials provider.
+async fn provider_works_without_its_identity_cache() {
+    // Only the provider is installed, not its identity cache.
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let config = Config::from(&rig.config()).to_builder().credentials_provider(provider);
-    assert_eq!(who(&Client::from_conf(config.build())).await, ARN);
+    assert_eq!(caller_arn(&Client::from_conf(config.build())).await, ARN);
+}
+
+/// The SDK gives each of these wrappers a cache partition of its own.
+fn wrappings(provider: &WebIdentityCredentialsProvider) -> [SharedCredentialsProvider; 3] {
+    [
+        SharedCredentialsProvider::new(provider.clone()),
+        SharedCredentialsProvider::new(provider.credentials_provider()),
+        SharedCredentialsProvider::new(CredentialsProviderChain::first_try("WebIdentity", provider.clone())),
+    ]
+}
+
+/// Checks that the client signs with each new key of the provider.
+async fn signs_with_each_new_key(rig: &Rig, provider: &WebIdentityCredentialsProvider, client: &Client) {
+    for _ in 0..2 {
+        assert_eq!(caller_arn(client).await, ARN);
+        assert_eq!(rig.last_signed_with(), key(provider));
+        soon(provider.refresh()).await.unwrap();
+    }
+    assert_eq!(caller_arn(client).await, ARN);
+    assert_eq!(rig.last_signed_with(), key(provider));
 }

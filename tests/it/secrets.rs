@@ -1,4 +1,6 @@
-//! P9: token, secret key and session token appear nowhere, in whole or in part, whatever is printed, logged, counted or thrown.
+//! P9: no token, secret key or session token appears in any output, whole or in part.
+//!
+//! Outputs are logs of all levels, metrics, `Debug`, `Display` and errors, of the crate, the SDK and the kit.
 
 mod audit;
 
@@ -21,139 +23,139 @@ use aws_web_identity::{
 };
 use tokio::task::JoinSet;
 
-use self::audit::{Audit, Wire, audited, chain};
+use self::audit::{Audit, Wire, audited, with_causes};
 use crate::autotraits::public_types;
 use crate::fault_list;
-use crate::rig::{ARN, CHAINED_ROLE, ROLE, Rig, eventually, expired_token, key, soon, spec, who};
+use crate::support::{ARN, CHAINED_ROLE, ROLE, Rig, caller_arn, eventually, expired_token, key, soon, spec};
 use crate::test_kit::signed;
 
 #[test]
-fn p9_no_secret_is_in_any_log_metric_debug_display_or_error_whatever_sts_does() {
+fn p9_no_fault_of_sts_reveals_a_secret() {
     audited(None, async |audit| {
         let issuer = OidcIssuer::start().await;
         issuer.mint(spec());
         let mut faults = JoinSet::new();
         for &(fault, _) in fault_list::ALL {
-            let rig = Rig::of(&issuer).await;
-            faults.spawn_local(soon(through(fault, rig, audit.clone())));
+            let rig = Rig::with_issuer(&issuer).await;
+            faults.spawn_local(soon(run_fault(fault, rig, audit.clone())));
         }
         assert_eq!(faults.join_all().await.len(), fault_list::ALL.len());
         let logged = audit.logged.to_string();
         for told in [format!("assumed_role_arn=\"{ARN}\""), format!("exchange{{role=\"{ROLE}\" attempt=")] {
-            assert!(logged.contains(&told), "the log is heard: {told}");
+            assert!(logged.contains(&told), "the log lacks {told}");
         }
         for level in ["ERROR", "WARN", "INFO", "DEBUG"] {
             let heard = |after: &str| logged.contains(&format!(" {level} {after}"));
-            assert!(heard("exchange{") || heard("aws_web_identity: "), "ours at {level}");
+            assert!(heard("exchange{") || heard("aws_web_identity: "), "the log lacks our lines at {level}");
         }
-        assert!(logged.contains("TRACE "), "to the last level");
-        names_each_code(&audit);
+        assert!(logged.contains("TRACE "), "the log lacks TRACE lines");
+        printed_each_code(&audit);
     });
 }
 
-/// That errors were printed, and those of the faults.
-fn names_each_code(audit: &Audit) {
+/// Checks that the errors of all faults were printed.
+fn printed_each_code(audit: &Audit) {
     let printed = audit.printed();
     for code in fault_list::ALL.iter().filter_map(|(_, code)| *code) {
-        assert!(printed.contains(&format!("code: \"{code}\"")), "the error of {code} is printed");
+        assert!(printed.contains(&format!("code: \"{code}\"")), "the error {code} was not printed");
     }
 }
 
-/// With nothing usable, with fresh credentials, with stale ones, with expired ones, and over it.
-async fn through(fault: Fault, rig: Rig, audit: Audit) {
+/// Prints everything without credentials, with fresh, stale and expired ones, and after the recovery.
+async fn run_fault(fault: Fault, rig: Rig, audit: Audit) {
     let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
     let builder = || {
         let patient = rig.builder().attempt_timeout(Duration::from_secs(5)).wait_timeout(Duration::from_secs(10));
         patient.endpoint_url(&wire.url)
     };
-    audit.secret(&rig.rotate(spec().lifetime(Duration::from_secs(3000))));
+    audit.add_secret(&rig.rotate(spec().lifetime(Duration::from_secs(3000))));
     audit.show(&builder());
     rig.sts.set_session_length(Duration::from_secs(10));
     let provider = builder().connect().await.unwrap();
     let client = Client::new(&provider.install(rig.config()));
-    assert_eq!(who(&client).await, ARN);
-    everything(&provider, &rig, &audit);
+    assert_eq!(caller_arn(&client).await, ARN);
+    print_everything(&provider, &rig, &audit);
 
     rig.sts.set_fault(fault);
     let failing = builder().build().unwrap();
     let (first, again) = tokio::join!(failing.provide_credentials(), provider.refresh());
-    let outcomes = (first.map_err(|error| chain(&error)), again.map_err(|error| chain(&error)));
+    let outcomes = (first.map_err(|error| with_causes(&error)), again.map_err(|error| with_causes(&error)));
     assert_eq!((outcomes.0.is_ok(), outcomes.1.is_ok()), (false, false), "{fault:?}: {outcomes:?}");
     assert!(failing.status().last_error.is_some(), "{fault:?}");
     audit.print(&format!("{outcomes:?}"));
-    everything(&failing, &rig, &audit);
-    everything(&provider, &rig, &audit);
+    print_everything(&failing, &rig, &audit);
+    print_everything(&provider, &rig, &audit);
     eventually(|| provider.current().is_none()).await;
-    audit.tell(&provider.provide_credentials().await.unwrap_err());
-    audit.tell(&client.get_caller_identity().send().await.unwrap_err());
-    everything(&provider, &rig, &audit);
+    audit.print_error(&provider.provide_credentials().await.unwrap_err());
+    audit.print_error(&client.get_caller_identity().send().await.unwrap_err());
+    print_everything(&provider, &rig, &audit);
 
     rig.sts.set_fault(None);
     rig.sts.set_session_length(None);
-    audit.secret(&rig.rotate(spec().lifetime(Duration::from_secs(3100))));
+    audit.add_secret(&rig.rotate(spec().lifetime(Duration::from_secs(3100))));
     while provider.refresh().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(who(&client).await, ARN);
-    everything(&provider, &rig, &audit);
+    assert_eq!(caller_arn(&client).await, ARN);
+    print_everything(&provider, &rig, &audit);
     provider.shutdown().await;
     failing.shutdown().await;
-    everything(&provider, &rig, &audit);
+    print_everything(&provider, &rig, &audit);
 }
 
 #[test]
-fn p9_no_secret_is_told_of_a_token_that_sts_refuses_or_a_key_that_a_service_does() {
+fn p9_rejected_token_or_key_reveals_no_secret() {
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
-        audit.secret(&rig.rotate(spec().lifetime(Duration::from_secs(3000))));
+        audit.add_secret(&rig.rotate(spec().lifetime(Duration::from_secs(3000))));
         let provider = rig.builder().endpoint_url(&wire.url).connect().await.unwrap();
         let config = aws_sdk_sts::config::Builder::from(&provider.install(rig.config()));
         let client = Client::from_conf(config.interceptor(provider.interceptor()).build());
-        assert_eq!(who(&client).await, ARN);
+        assert_eq!(caller_arn(&client).await, ARN);
         rig.sts.reject_key(key(&provider), "ExpiredToken");
-        audit.tell(&soon(client.get_caller_identity().send()).await.unwrap_err());
+        audit.print_error(&soon(client.get_caller_identity().send()).await.unwrap_err());
         eventually(|| provider.status().generation == 2).await;
-        everything(&provider, &rig, &audit);
+        print_everything(&provider, &rig, &audit);
 
-        audit.secret(&rig.rotate(expired_token()));
+        audit.add_secret(&rig.rotate(expired_token()));
         let error = soon(provider.refresh()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TokenRejected);
-        audit.tell(&error);
-        audit.secret(&rig.rotate(spec().forged()));
-        audit.tell(&soon(provider.refresh()).await.unwrap_err());
-        everything(&provider, &rig, &audit);
+        audit.print_error(&error);
+        audit.add_secret(&rig.rotate(spec().forged()));
+        audit.print_error(&soon(provider.refresh()).await.unwrap_err());
+        print_everything(&provider, &rig, &audit);
     });
 }
 
 #[test]
-fn p9_no_secret_is_told_of_a_role_that_is_assumed_with_the_credentials_whatever_sts_does() {
+fn p9_chained_role_reveals_no_secret() {
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
         let base = rig.builder().endpoint_url(&wire.url).attempt_timeout(Duration::from_secs(3));
         let base = base.connect().await.unwrap();
         let chained = base.assume_role(CHAINED_ROLE).connect().await.unwrap();
-        all_of_a_chain(&chained, &rig, &audit);
+        print_chained(&chained, &rig, &audit);
         for &(fault, _) in fault_list::ALL {
             rig.sts.set_chain_fault(fault);
             let builder = base.assume_role(CHAINED_ROLE).wait_timeout(Duration::from_millis(200));
             audit.show(&builder);
             let failing = builder.build().unwrap();
-            audit.tell(&soon(failing.provide_credentials()).await.unwrap_err());
+            audit.print_error(&soon(failing.provide_credentials()).await.unwrap_err());
             eventually(|| failing.status().last_error.is_some()).await;
-            all_of_a_chain(&failing, &rig, &audit);
+            print_chained(&failing, &rig, &audit);
         }
-        names_each_code(&audit);
+        printed_each_code(&audit);
     });
 }
 
-fn all_of_a_chain(chained: &BackgroundCredentialsProvider, rig: &Rig, audit: &Audit) {
-    audit.knows(chained.current().as_ref());
+fn print_chained(chained: &BackgroundCredentialsProvider, rig: &Rig, audit: &Audit) {
+    audit.must_know(chained.current().as_ref());
     audit.show(chained);
     audit.show(&chained.status());
     if let Some(error) = chained.status().last_error {
-        audit.tell(&error);
+        audit.print_error(&error);
     }
     audit.print(&format!("{:?} {:?}", chained.current(), chained.install(rig.config())));
 }
@@ -164,11 +166,11 @@ fn p9_no_public_type_prints_a_secret() {
         let rig = Rig::start().await;
         let wire = Wire::before(rig.sts.endpoint_url(), &audit).await;
         let token = rig.rotate(spec());
-        audit.secret(&token);
+        audit.add_secret(&token);
         let builder = || rig.builder().endpoint_url(&wire.url);
         let registry = Registry::default();
         let provider = registry.connect(builder()).await.unwrap();
-        everything(&provider, &rig, &audit);
+        print_everything(&provider, &rig, &audit);
         audit.show(&registry);
         let credentials = provider.current().unwrap();
         let background = BackgroundCredentialsProvider::builder(credentials.clone());
@@ -211,11 +213,11 @@ fn p9_no_public_type_prints_a_secret() {
 
         let shown = audit.types();
         let public: BTreeSet<_> = public_types(&Path::new(crate::ROOT).join("src")).into_iter().collect();
-        assert_eq!(public.difference(&shown).collect::<Vec<_>>(), [""; 0], "not shown");
+        assert_eq!(public.difference(&shown).collect::<Vec<_>>(), [""; 0], "public types that were not printed");
     });
 }
 
-/// A source that has its token at hand, and says nothing of it, as it must.
+/// A token source whose `Debug` hides its token.
 struct Careless(String);
 
 impl std::fmt::Debug for Careless {
@@ -231,11 +233,11 @@ impl ProvideToken for Careless {
 }
 
 #[test]
-fn p9_a_token_in_the_place_of_a_setting_is_not_repeated() {
+fn p9_token_given_as_setting_is_not_repeated() {
     audited(None, async |audit| {
         let rig = Rig::start().await;
         let token = rig.rotate(spec());
-        audit.secret(&token);
+        audit.add_secret(&token);
         let settings: [fn(Builder, String) -> Builder; 8] = [
             |builder, token| builder.token_file(token),
             |builder, token| builder.role_arn(token),
@@ -248,19 +250,19 @@ fn p9_a_token_in_the_place_of_a_setting_is_not_repeated() {
         ];
         for set in settings {
             audit.show(&set(rig.builder(), token.clone()));
-            audit.tell(&set(rig.builder(), token.clone()).build().unwrap_err());
-            audit.tell(&set(rig.builder(), token.clone()).connect().await.unwrap_err());
+            audit.print_error(&set(rig.builder(), token.clone()).build().unwrap_err());
+            audit.print_error(&set(rig.builder(), token.clone()).connect().await.unwrap_err());
         }
     });
 }
 
-/// A client that panics with all that it was given: what we say of it says nothing of that. Its own panic message is not ours.
+/// The HTTP client panics with the request body. The panic hook prints it, but the crate's own texts must not.
 #[test]
-fn p9_what_a_client_panics_with_is_withheld() {
+fn p9_panic_message_of_a_client_is_withheld() {
     audited(Some("aws_web_identity"), async |audit| {
         let rig = Rig::start().await;
         let token = rig.rotate(spec());
-        audit.secret(&token);
+        audit.add_secret(&token);
         let spilled = Arc::new(Mutex::new(String::new()));
         let client = http_client_fn({
             let spilled = Arc::clone(&spilled);
@@ -272,10 +274,10 @@ fn p9_what_a_client_panics_with_is_withheld() {
         let provider = builder.build().unwrap();
         eventually(|| provider.status().last_error.is_some()).await;
         let error = soon(provider.provide_credentials()).await.unwrap_err();
-        assert!(chain(&error).contains("panicked"), "{error:?}");
-        assert!(spilled.lock().unwrap().contains(&token), "it was given the token");
-        audit.tell(&error);
-        everything(&provider, &rig, &audit);
+        assert!(with_causes(&error).contains("panicked"), "{error:?}");
+        assert!(spilled.lock().unwrap().contains(&token), "the client must have received the token");
+        audit.print_error(&error);
+        print_everything(&provider, &rig, &audit);
     });
 }
 
@@ -290,13 +292,13 @@ impl HttpConnector for Spilling {
     }
 }
 
-/// All that can be printed of a provider, and of the kit beside it.
-fn everything(provider: &WebIdentityCredentialsProvider, rig: &Rig, audit: &Audit) {
-    audit.knows(provider.current().as_ref());
+/// Prints all there is of a provider and of the kit.
+fn print_everything(provider: &WebIdentityCredentialsProvider, rig: &Rig, audit: &Audit) {
+    audit.must_know(provider.current().as_ref());
     audit.show(provider);
     audit.show(&provider.status());
     if let Some(error) = provider.status().last_error {
-        audit.tell(&error);
+        audit.print_error(&error);
     }
     audit.show(&provider.updates());
     let config = provider.install(rig.config());

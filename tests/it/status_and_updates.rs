@@ -1,31 +1,32 @@
-//! `Status` and `Updates`: each field at each change of phase, and each generation announced in order.
+//! `Status` and `Updates`: each field in each phase, and each generation announced in order.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_async::time::TimeSource;
 use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
 use aws_web_identity::{ErrorKind, ExpiredPolicy, Phase, Status};
 
 use crate::fault_list;
-use crate::rig::{ARN, Rig, eventually, soon, spec};
 use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, Rig, eventually, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_the_first_answer_nothing_is_known() {
+async fn status_is_empty_before_the_first_answer() {
     let rig = Rig::start().await;
     rig.sts.set_fault(Fault::Hang);
     let status = rig.builder().build().unwrap().status();
     let Status { phase, generation, consecutive_failures, .. } = status;
     assert_eq!((phase, generation, consecutive_failures), (Phase::Empty, 0, 0));
     assert_eq!((status.expiry, status.is_usable()), (None, false));
-    assert!(status.next_attempt.is_some(), "the question has started the attempts");
+    assert!(status.next_attempt.is_some(), "`status` must start the attempts");
     assert_eq!((status.assumed_role_arn, status.account_id, status.endpoint), (None, None, None));
     assert!(status.last_error.is_none() && status.token.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
+async fn endpoint_is_the_last_that_answered() {
     let rig = Rig::start().await;
     for (fault, answered) in [
         (Fault::ConnectionReset, false),
@@ -46,13 +47,13 @@ async fn the_endpoint_is_that_which_answered_last_be_it_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_of_sts_keeps_the_last_endpoint() {
+async fn hanging_sts_keeps_the_last_endpoint() {
     let clock = SteppedClock::start();
     let rig = Rig::start().await;
     let provider = clock.drive(rig.builder()).connect().await.unwrap();
     rig.sts.set_fault(Fault::Hang);
     let (refreshed, ()) = tokio::join!(provider.refresh(), async {
-        // Attempts start at least a second apart, and last 8 s at most.
+        // Attempts start at least a second apart and last 8 s at most.
         clock.advance(Duration::from_secs(1), &[&rig.sts]).await;
         rig.sts.wait_for_calls(2).await;
         clock.advance(Duration::from_secs(9), &[&rig.sts]).await;
@@ -61,18 +62,19 @@ async fn silence_of_sts_keeps_the_last_endpoint() {
     assert_eq!(provider.status().endpoint.as_deref(), Some(rig.sts.endpoint_url()));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_next_attempt_is_told_while_a_task_runs() {
+#[tokio::test(start_paused = true)]
+async fn next_attempt_follows_each_phase() {
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
-    let before = SystemTime::now();
-    let provider = rig.connect().await;
+    let before = clock.now();
+    let provider = clock.drive(rig.builder()).connect().await.unwrap();
     let until = |time: Option<SystemTime>| time.unwrap().duration_since(before).unwrap().as_secs();
     let fresh = provider.status();
     assert!((2160..=2760).contains(&until(fresh.next_attempt)), "{fresh:?}");
     assert!((3598..=3660).contains(&until(fresh.expiry)), "{fresh:?}");
 
     rig.sts.set_fault(fault_list::INTERNAL_FAILURE);
-    soon(provider.refresh()).await.unwrap_err();
+    clock.pass_until(provider.refresh(), &[&rig.sts]).await.unwrap_err();
     let stale = provider.status();
     assert!(until(stale.next_attempt) < 60, "{stale:?}");
     assert_eq!((stale.phase, stale.consecutive_failures, stale.generation), (Phase::Stale, 1, 1));
@@ -81,31 +83,37 @@ async fn the_next_attempt_is_told_while_a_task_runs() {
     assert_eq!(
         (stale.expiry.is_some(), stale.assumed_role_arn.as_deref()),
         (true, Some(ARN)),
-        "what is valid is told of"
+        "valid credentials must stay in the status"
     );
 
     rig.sts.set_fault(None);
     rig.sts.set_latency(Duration::from_secs(1));
-    let (outcome, under_way) = tokio::join!(soon(provider.refresh()), async {
-        eventually(|| provider.status().phase == Phase::Refreshing).await;
-        provider.status()
+    let refresh = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.refresh().await }
     });
-    outcome.unwrap();
-    assert!(until(under_way.next_attempt) < 60, "it is the one under way: {under_way:?}");
-    assert_eq!(under_way.consecutive_failures, 1, "not over yet");
-    let renewed = provider.status();
-    assert_eq!((renewed.phase, renewed.consecutive_failures, renewed.generation), (Phase::Fresh, 0, 2));
-    assert!(renewed.last_error.is_none());
+    clock.pass_until(rig.sts.wait_for_calls(3), &[&rig.sts]).await;
+    let under_way = provider.status();
+    assert_eq!(under_way.phase, Phase::Refreshing);
+    assert!(until(under_way.next_attempt) < 60, "the attempt that runs must be the next one: {under_way:?}");
+    assert_eq!(under_way.consecutive_failures, 1, "the failures count until an attempt succeeds");
+    clock.pass_until(refresh, &[&rig.sts]).await.unwrap().unwrap();
+    let refreshed = provider.status();
+    assert_eq!((refreshed.phase, refreshed.consecutive_failures, refreshed.generation), (Phase::Fresh, 0, 2));
+    assert!(refreshed.last_error.is_none());
 
     soon(provider.shutdown()).await;
     let closed = provider.status();
     assert_eq!((closed.phase, closed.next_attempt, closed.generation), (Phase::Closed, None, 2));
     assert!(closed.expiry.is_some());
-    assert!(closed.is_usable() && !closed.phase.is_usable(), "readable, and not kept fresh");
+    assert!(
+        closed.is_usable() && !closed.phase.is_usable(),
+        "credentials must stay readable, but are no longer refreshed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn usable_means_that_a_caller_gets_credentials() {
+async fn usable_means_callers_get_credentials() {
     for (policy, served) in [(ExpiredPolicy::Never, false), (ExpiredPolicy::UntilRejected, true)] {
         let rig = Rig::start().await;
         rig.sts.set_session_length(Duration::from_secs(2));
@@ -121,7 +129,7 @@ async fn usable_means_that_a_caller_gets_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_expired_is_still_told_of() {
+async fn expired_credentials_stay_in_status() {
     let rig = Rig::start().await;
     rig.sts.set_session_length(Duration::from_secs(2));
     let provider = rig.builder().wait_timeout(Duration::from_secs(2)).connect().await.unwrap();
@@ -135,7 +143,7 @@ async fn what_has_expired_is_still_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_is_the_newest_in_the_file_whether_or_not_it_was_sent() {
+async fn token_is_the_newest_in_the_file() {
     let rig = Rig::start().await;
     let issued = SystemTime::now() - Duration::from_secs(60);
     let token = || spec().issued_at(issued).lifetime(Duration::from_secs(1200));
@@ -155,7 +163,7 @@ async fn the_token_is_the_newest_in_the_file_whether_or_not_it_was_sent() {
     let calls = rig.sts.calls().len();
     rig.rotate(token().lifetime(Duration::from_secs(2400)));
     eventually(|| provider.status().token.is_some_and(|token| token.expires_at > claims.expires_at)).await;
-    assert_eq!(rig.sts.calls().len(), calls, "no exchange for that");
+    assert_eq!(rig.sts.calls().len(), calls, "a rotation must cause no exchange");
 
     rig.volume.write("opaque").unwrap();
     eventually(|| provider.status().token.is_none()).await;
@@ -165,7 +173,7 @@ async fn the_token_is_the_newest_in_the_file_whether_or_not_it_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_comes_late_hears_of_what_comes_after_it() {
+async fn late_listener_hears_later_updates_only() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let mut updates = provider.updates();
@@ -175,11 +183,11 @@ async fn a_listener_that_comes_late_hears_of_what_comes_after_it() {
     drop(provider);
     let closed = soon(updates.changed()).await.unwrap_err();
     assert!(closed.to_string().contains("closed"));
-    assert_eq!(updates.last(), 2, "and remembers");
+    assert_eq!(updates.last(), 2, "the last generation must be kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_update_is_told_in_order() {
+async fn updates_arrive_in_order() {
     let rig = Rig::start().await;
     let provider = rig.builder().build().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -1,9 +1,14 @@
-//! Helpers of all tests: the rig that a provider is built on, waiting, and in the files below what some tests need.
+//! Helpers of the tests. This file has the rig that providers are built on, and the ways to wait for something.
 
 pub(crate) mod captured_log;
 pub(crate) mod example_program;
 pub(crate) mod own_process;
 pub(crate) mod process_resources;
+#[cfg_attr(
+    not(all(feature = "object_store-0_14", feature = "reqsign-core-3")),
+    expect(dead_code, reason = "parts are for the signers' tests")
+)]
+pub(crate) mod s3_servers;
 pub(crate) mod sdk_hooks;
 pub(crate) mod stepped_clock;
 
@@ -25,7 +30,7 @@ pub(crate) const ARN: &str = "arn:aws:sts::123456789012:assumed-role/checkout/ch
 pub(crate) const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/billing";
 pub(crate) const OTHER_ARN: &str = "arn:aws:sts::123456789012:assumed-role/billing/checkout-0";
 
-/// In another account, for those that `ROLE` gave.
+/// A role in another account that trusts `ROLE`.
 pub(crate) const CHAINED_ROLE: &str = "arn:aws:iam::210987654321:role/lake";
 
 /// A test rig: an OIDC issuer, a pod's volume with a token, and an STS that trusts the issuer.
@@ -33,25 +38,25 @@ pub(crate) struct Rig {
     pub(crate) issuer: OidcIssuer,
     pub(crate) volume: ProjectedVolume,
     pub(crate) sts: MockSts,
-    /// For the providers' background work. `None`: the engine thread.
+    /// Runtime of the providers' background work. `None`: the engine thread.
     pub(crate) runtime: Option<Handle>,
     aws: TestAws,
 }
 
 impl Rig {
-    /// With a good token in the volume.
+    /// Starts with a valid token in the volume.
     pub(crate) async fn start() -> Self {
-        Self::of(&OidcIssuer::start().await).await
+        Self::with_issuer(&OidcIssuer::start().await).await
     }
 
-    pub(crate) async fn of(issuer: &OidcIssuer) -> Self {
+    pub(crate) async fn with_issuer(issuer: &OidcIssuer) -> Self {
         let builder = MockSts::builder().issuer(issuer);
         let builder = builder.role(TrustedRole::new(ROLE)).role(TrustedRole::new(OTHER_ROLE));
         let sts = builder.assumable_role(AssumableRole::new(CHAINED_ROLE).principal(ROLE)).start().await;
-        Self::with(issuer, sts)
+        Self::from_parts(issuer, sts)
     }
 
-    pub(crate) fn with(issuer: &OidcIssuer, sts: MockSts) -> Self {
+    pub(crate) fn from_parts(issuer: &OidcIssuer, sts: MockSts) -> Self {
         let aws = TestAws::from_parts(issuer.clone(), sts);
         Self { issuer: issuer.clone(), volume: aws.volume().clone(), sts: aws.sts().clone(), runtime: None, aws }
     }
@@ -63,11 +68,11 @@ impl Rig {
     }
 
     pub(crate) fn builder(&self) -> Builder {
-        self.builder_of(ROLE)
+        self.builder_for(ROLE)
     }
 
-    pub(crate) fn builder_of(&self, role: &str) -> Builder {
-        // With the HTTP client that a provider has of its own, as in production.
+    pub(crate) fn builder_for(&self, role: &str) -> Builder {
+        // Providers use their own HTTP client, as in production.
         let mut config = self.config().into_builder();
         config.set_http_client(None);
         let builder = self.aws.builder().configure(&config.build()).role_arn(role);
@@ -82,20 +87,20 @@ impl Rig {
     }
 
     pub(crate) async fn connect_as(&self, role: &str) -> WebIdentityCredentialsProvider {
-        self.builder_of(role).connect().await.unwrap()
+        self.builder_for(role).connect().await.unwrap()
     }
 
     pub(crate) fn config(&self) -> SdkConfig {
         self.aws.sdk_config()
     }
 
-    /// The access keys of the exchanges that there were, in their order; `None` for one that failed.
+    /// The access key of each exchange, in order. `None`: the exchange failed.
     pub(crate) fn exchanges(&self) -> Vec<Option<String>> {
         let calls = self.sts.calls().into_iter();
         calls.filter(|call| call.action == "AssumeRoleWithWebIdentity").map(|call| call.access_key_id).collect()
     }
 
-    /// The key that the last signed request had.
+    /// The access key that signed the last request.
     pub(crate) fn last_signed_with(&self) -> String {
         let calls = self.sts.calls().into_iter().rev();
         let mut keys = calls.filter(|call| call.action == "GetCallerIdentity").map(|call| call.signed_with);
@@ -107,7 +112,7 @@ pub(crate) fn spec() -> TokenSpec {
     TokenSpec::service_account("shop", "checkout")
 }
 
-/// Issued two hours ago, for an hour.
+/// A token that expired an hour ago.
 pub(crate) fn expired_token() -> TokenSpec {
     spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600))
 }
@@ -116,20 +121,20 @@ pub(crate) fn key(provider: &(impl Clone + Into<BackgroundCredentialsProvider>))
     provider.clone().into().current().expect("valid credentials").access_key_id().to_owned()
 }
 
-/// Who AWS says that the client is.
-pub(crate) async fn who(client: &Client) -> String {
+/// The ARN that AWS sees behind the client's requests.
+pub(crate) async fn caller_arn(client: &Client) -> String {
     client.get_caller_identity().send().await.unwrap().arn().unwrap().to_owned()
 }
 
-/// Somebody else's credentials, kept fresh in the background.
+/// A `BackgroundCredentialsProvider` around static credentials.
 #[cfg(any(feature = "object_store-0_14", feature = "reqsign-core-3"))]
-pub(crate) async fn theirs() -> BackgroundCredentialsProvider {
+pub(crate) async fn static_background_provider() -> BackgroundCredentialsProvider {
     let expiry = SystemTime::now() + Duration::from_secs(3600);
     let credentials = aws_credential_types::Credentials::new("THEIRS", "secret", None, Some(expiry), "theirs");
     soon(BackgroundCredentialsProvider::builder(credentials).name("theirs").connect()).await.unwrap()
 }
 
-/// The endpoint of a server that nobody here wrote. Without it the test says that it was skipped.
+/// The endpoint of an external server. `None`, with a note on stderr, if the variable is not set.
 pub(crate) fn server(variable: &str) -> Option<String> {
     let endpoint = std::env::var(variable).ok();
     if endpoint.is_none() {
@@ -138,12 +143,12 @@ pub(crate) fn server(variable: &str) -> Option<String> {
     endpoint
 }
 
-/// Of the test that runs here.
+/// Notes on stderr that this test was skipped.
 pub(crate) fn skipped(why: impl std::fmt::Display) {
     crate::isolated::skipped(std::thread::current().name().unwrap_or("a test"), why);
 }
 
-/// An address where nobody listens, for as long as this lives: bound, so that nobody else gets it.
+/// An address where nobody listens. The port stays bound, so that no other process takes it.
 pub(crate) struct ClosedPort {
     pub(crate) url: String,
     _bound: tokio::net::TcpSocket,
@@ -157,13 +162,15 @@ impl ClosedPort {
     }
 }
 
-/// The value of a future that has no right to wait.
+/// The value of a future that must be ready at its first poll.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
-    let Poll::Ready(value) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
+    let Poll::Ready(value) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("the future waits")
+    };
     value
 }
 
-/// Waits for a future as an executor does that is not Tokio's: on this thread, which sleeps until it is woken.
+/// A minimal executor without Tokio: the thread sleeps until it is woken.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -176,8 +183,8 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(value) => return value,
-            // A wake-up that never comes is a failure and not a hang.
-            Poll::Pending => assert!(woken(), "nobody woke the caller"),
+            // A missing wake-up fails the test instead of blocking it.
+            Poll::Pending => assert!(woken(), "the caller was not woken within 30 s"),
         }
     }
 }
@@ -188,12 +195,12 @@ fn woken() -> bool {
     began.elapsed() < Duration::from_secs(30)
 }
 
-/// A test that would hang fails.
+/// Fails a test that hangs.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("the test hangs")
 }
 
-/// The error of a provider that cannot work. An attempt has failed before the wait begins, so a busy machine changes nothing.
+/// The error of a provider that cannot work. It waits for a failed attempt first, so a busy machine changes nothing.
 pub(crate) async fn failure(builder: Builder) -> Error {
     let provider = builder.build().unwrap();
     eventually(|| provider.status().last_error.is_some()).await;

@@ -1,4 +1,4 @@
-//! The kit itself, through real SDK clients and raw sockets: what the other tests rest on.
+//! The test kit, through real SDK clients and raw sockets. The other tests rely on it.
 
 mod fake_service;
 mod fixture;
@@ -25,7 +25,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
 const SUBJECT: &str = "system:serviceaccount:shop:checkout";
 
 #[tokio::test]
-async fn an_exchange_gives_credentials_that_sign_requests() {
+async fn exchange_gives_credentials_that_sign_requests() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec().audience("sts.amazonaws.com").audience("elsewhere"));
     let answer = kit.exchange(&token).duration_seconds(900).send().await.unwrap();
@@ -70,18 +70,18 @@ async fn an_exchange_gives_credentials_that_sign_requests() {
 }
 
 #[tokio::test]
-async fn no_two_exchanges_give_the_same_credentials() {
+async fn each_exchange_gives_different_credentials() {
     let kit = Kit::start().await;
     let (first, second) = (kit.credentials().await, kit.credentials().await);
     assert_ne!(first.access_key_id(), second.access_key_id());
     assert_ne!(first.secret_access_key(), second.secret_access_key());
     assert_ne!(first.session_token(), second.session_token());
-    // The older ones stay good.
+    // The older credentials stay valid.
     kit.client_with(first).get_caller_identity().send().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_bad_token_is_refused_for_its_reason() {
+async fn bad_token_is_refused_for_its_reason() {
     let kit = Kit::start().await;
     let stranger = OidcIssuer::start().await;
     let now = SystemTime::now();
@@ -122,9 +122,9 @@ async fn a_bad_token_is_refused_for_its_reason() {
 }
 
 #[tokio::test]
-async fn a_key_is_good_for_its_own_algorithm_only() {
+async fn key_verifies_its_own_algorithm_only() {
     let kit = Kit::start().await;
-    // The header of one token, the rest of another.
+    // The header of one token with the rest of another.
     let es256 = kit.issuer.mint(spec());
     let rs256 = kit.issuer.mint(spec().algorithm(Algorithm::Rs256));
     let mixed = format!("{}.{}", es256.split_once('.').unwrap().0, rs256.split_once('.').unwrap().1);
@@ -133,7 +133,7 @@ async fn a_key_is_good_for_its_own_algorithm_only() {
 }
 
 #[tokio::test]
-async fn a_bad_parameter_is_refused_in_the_words_of_the_model() {
+async fn bad_parameter_is_refused_in_awss_words() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
     let good = kit.exchange(&token);
@@ -164,7 +164,7 @@ async fn a_bad_parameter_is_refused_in_the_words_of_the_model() {
 }
 
 #[tokio::test]
-async fn a_session_of_one_region_is_good_in_another_and_trouble_stays_where_it_is() {
+async fn sessions_hold_across_regions_and_faults_do_not() {
     let kit = Kit::start().await;
     let elsewhere = Kit { issuer: kit.issuer.clone(), sts: kit.sts.another_region().await };
     assert_ne!(elsewhere.sts.endpoint_url(), kit.sts.endpoint_url());
@@ -179,7 +179,7 @@ async fn a_session_of_one_region_is_good_in_another_and_trouble_stays_where_it_i
 }
 
 #[tokio::test]
-async fn a_role_of_another_sts_has_no_account() {
+async fn role_arn_without_account_is_accepted() {
     let issuer = OidcIssuer::start().await;
     let role = "arn:aws:iam:::role/app";
     let sts = MockSts::builder().issuer(&issuer).role(TrustedRole::new(role)).start().await;
@@ -189,7 +189,7 @@ async fn a_role_of_another_sts_has_no_account() {
 }
 
 #[tokio::test]
-async fn the_sdk_config_names_the_mock_for_sts_only() {
+async fn sdk_config_names_mock_for_sts_only() {
     let kit = Kit::start().await;
     let config = kit.sts.sdk_config();
     let load = |service, env| {
@@ -205,25 +205,25 @@ async fn the_sdk_config_names_the_mock_for_sts_only() {
 }
 
 #[tokio::test]
-async fn the_server_lives_as_long_as_a_handle_and_no_longer() {
+async fn server_ends_with_its_last_handle() {
     let kit = Kit::start().await;
     let (address, issuer) = (kit.sts.endpoint_url().to_owned(), kit.issuer.clone());
     let other = kit.sts.clone();
     drop(kit);
     post(&other, "Action=Dance").await;
     drop(other);
-    // The task that owns the socket is told, and gone as soon as the runtime gets to it.
+    // The server's task ends as soon as the runtime polls it.
     let gone = async {
         while TcpStream::connect(address.trim_start_matches("http://")).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("nobody listens");
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the server must stop");
     get(issuer.url(), "/openid/v1/jwks").await;
 }
 
 #[tokio::test]
-async fn p9_nothing_of_the_kit_prints_a_secret() {
+async fn p9_kit_prints_no_secret() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
     let answer = kit.exchange(&token).send().await.unwrap();
@@ -245,7 +245,7 @@ async fn p9_nothing_of_the_kit_prints_a_secret() {
         MockSts::builder().issuer(&kit.issuer).role(TrustedRole::new(ROLE))
     );
     for canary in [&*token, token.rsplit_once('.').unwrap().1, secret, session_token] {
-        assert!(!printed.contains(canary), "a secret in {printed}");
+        assert!(!printed.contains(canary), "secret in {printed}");
     }
     for useful in [ROLE, SUBJECT, key, kit.issuer.url(), kit.sts.endpoint_url()] {
         assert!(printed.contains(useful), "no {useful} in {printed}");
@@ -254,7 +254,7 @@ async fn p9_nothing_of_the_kit_prints_a_secret() {
 
 #[test]
 #[should_panic(expected = "is not a role's ARN")]
-fn a_role_needs_a_roles_arn() {
+fn role_needs_a_role_arn() {
     let _role = TrustedRole::new("checkout");
 }
 
@@ -328,7 +328,7 @@ async fn send(url: &str, request: &str, body: &str) -> (String, String) {
     try_send(url, request, body).await.unwrap()
 }
 
-/// Head and body of the answer, as they are on the wire.
+/// Head and body of the raw answer.
 async fn try_send(url: &str, request: &str, body: &str) -> std::io::Result<(String, String)> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await?;

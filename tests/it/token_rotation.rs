@@ -1,7 +1,7 @@
-//! Token rotation (P6): each way in which a token is replaced is noticed, by file events and by polling, and ends a failure.
+//! Token rotation (P6): each way to replace a token is noticed, by file events and by polling, and ends a failure.
 //!
-//! The tests check what a user can see: `status().token`, the exchanges that STS received, and the end of the failure. One
-//! test rotates ten thousand times in a process of its own and counts what the process holds (P10).
+//! The tests check `status().token`, the exchanges of STS, and the end of the failure. One test rotates ten thousand
+//! times in a process of its own and counts open files and threads (P10).
 
 use std::fs;
 use std::io;
@@ -19,37 +19,172 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::task::JoinSet;
 
 use crate::isolated::OWN_USER_NAMESPACE;
-use crate::rig::{OTHER_ROLE, Rig, eventually, expired_token, key, soon, spec};
 use crate::rotations::{
     InPlaceFile, Place, behind_links, in_place, late, moved_away, other_links, other_target, removed, rename_over, swap,
 };
 use crate::support::own_process::{in_own_process, in_process_of};
 use crate::support::process_resources::ProcessResources;
+use crate::support::{OTHER_ROLE, Rig, eventually, expired_token, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p6_each_rotation_is_seen_by_file_events() {
-    // Not one poll comes within the patience of `eventually`.
+async fn p6_each_way_to_rotate_is_seen_by_events() {
+    // The poll interval is longer than `eventually` waits.
     each_way(24, |builder| builder.token_poll_interval(Duration::from_secs(300))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p6_each_rotation_is_seen_by_polling_alone() {
+async fn p6_each_way_to_rotate_is_seen_by_polling() {
     each_way(7, |builder| builder.token_poll_interval(Duration::from_secs(1)).watch_token(false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p6_each_rotation_is_seen_without_an_inotify_instance() {
-    let test = concat!(module_path!(), "::p6_each_rotation_is_seen_without_an_inotify_instance");
+async fn p6_each_way_to_rotate_is_seen_without_inotify() {
+    let test = concat!(module_path!(), "::p6_each_way_to_rotate_is_seen_without_inotify");
     if !in_process_of(test, OWN_USER_NAMESPACE) {
         return;
     }
     fs::write("/proc/sys/user/max_inotify_instances", "0").unwrap();
     each_way(7, |builder| builder.token_poll_interval(Duration::from_secs(1))).await;
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    assert_eq!(open.filter(|file| file.to_string_lossy().contains("inotify")).count(), 0, "there was none to be had");
+    assert_eq!(
+        open.filter(|file| file.to_string_lossy().contains("inotify")).count(),
+        0,
+        "no inotify instance may be open"
+    );
 }
 
-/// All at once: most of the time is waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_file_events_show_each_rotation() {
+    let rig = Rig::start().await;
+    let provider = rig.builder().token_poll_interval(Duration::from_secs(300)).connect().await.unwrap();
+    // Polling at its shortest interval could not see twenty rotations within the 30 s of `soon`.
+    soon(async {
+        for minutes in 1..=20 {
+            rig.rotate(spec().lifetime(Duration::from_secs(3600 + 60 * minutes)));
+            let lifetime = || {
+                let token = provider.status().token?;
+                token.expires_at?.duration_since(token.issued_at?).ok()
+            };
+            eventually(|| lifetime() == Some(Duration::from_secs(3600 + 60 * minutes))).await;
+        }
+    })
+    .await;
+    assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_polling_shows_a_rotation_without_events() {
+    let rig = Rig::start().await;
+    let builder = rig.builder().watch_token(false).token_poll_interval(Duration::from_secs(1));
+    let provider = builder.connect().await.unwrap();
+    rig.rotate(spec().audience("sts.amazonaws.com").audience("another"));
+    eventually(|| provider.status().token.is_some_and(|token| token.audience.len() == 2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_new_token_ends_the_failure() {
+    let rig = Rig::start().await;
+    rig.rotate(expired_token());
+    let provider = rig.builder().build().unwrap();
+    let waiting = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.provide_credentials().await }
+    });
+    rig.sts.wait_for_calls(1).await;
+    eventually(|| provider.status().last_error.is_some()).await;
+    assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TokenRejected);
+    rig.rotate(spec());
+    soon(waiting).await.unwrap().unwrap();
+    assert_eq!(rig.exchanges().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_late_token_file_is_used() {
+    let rig = Rig::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = InPlaceFile::new(directory.path().join("token"));
+    let provider = rig.builder().token_file(file.token_path()).build().unwrap();
+    let ready = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.ready().await }
+    });
+    eventually(|| provider.status().last_error.is_some()).await;
+    assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TokenUnavailable);
+    file.write(rig.issuer.mint(spec())).unwrap();
+    soon(ready).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_expired_token_costs_no_call_until_replaced() {
+    let rig = Rig::start().await;
+    let provider = soon(rig.connect()).await;
+    let first = key(&provider);
+    rig.rotate(expired_token());
+    for _ in 0..3 {
+        let error = soon(provider.refresh()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, None), "{error}");
+        let text = error.to_string();
+        let path = rig.volume.token_path();
+        for part in [path.to_str().unwrap(), "expired at ", "last written at ", "s ago", "kubelet"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+    assert_eq!(key(&provider), first, "valid credentials must stay");
+    assert_eq!(rig.exchanges().len(), 1, "an expired token must not be sent");
+
+    rig.rotate(spec());
+    eventually(|| key(&provider) != first).await;
+    assert_eq!(rig.exchanges().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_is_reread_for_every_exchange() {
+    let rig = Rig::start().await;
+    let provider = rig.connect().await;
+    for _ in 0..2 {
+        rig.rotate(spec());
+        soon(provider.refresh()).await.unwrap();
+    }
+    let mut tokens: Vec<_> = rig.sts.calls().into_iter().filter_map(|call| call.token_sha256).collect();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 3, "each exchange must send the newest token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_rotation_reaches_every_role() {
+    let rig = Rig::start().await;
+    let one = rig.connect().await;
+    let other = one.to_builder().role_arn(OTHER_ROLE).connect().await.unwrap();
+    rig.sts.set_fault(Fault::ExpiredToken);
+    for provider in [&one, &other] {
+        soon(provider.refresh()).await.unwrap_err();
+    }
+    rig.sts.set_fault(None);
+    rig.rotate(spec());
+    eventually(|| [&one, &other].iter().all(|provider| provider.status().generation == 2)).await;
+}
+
+/// Runs in a process of its own, whose files and threads can be counted.
+#[test]
+fn p6_ten_thousand_rotations_leak_nothing() {
+    let test = concat!(module_path!(), "::p6_ten_thousand_rotations_leak_nothing");
+    if !in_own_process(test) {
+        return;
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // By default Tokio's blocking threads stay for 10 s.
+    let runtime = runtime.worker_threads(2).thread_keep_alive(Duration::from_millis(50)).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let rig = Rig::start().await;
+        // The first use opens what the process keeps.
+        rotate_in_runs(&rig, &[100]).await;
+        let before = ProcessResources::settled().await;
+        rotate_in_runs(&rig, &[1, 10, 9_989]).await;
+        eventually(|| ProcessResources::now() == before).await;
+    });
+}
+
+/// Runs all ways at once, since each mostly waits.
 async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
     let mut cells = JoinSet::new();
     let ways: [(&str, Way, bool); 9] = [
@@ -73,7 +208,7 @@ async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// `is_late`: nothing is there at first.
+/// `is_late`: the file does not exist at first.
 async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> Builder) {
     let rig = Rig::start().await;
     let home = tempfile::tempdir().unwrap();
@@ -91,7 +226,7 @@ async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> 
         async move { provider.ready().await }
     });
     if is_late {
-        // Until it has looked in vain.
+        // The first look must have failed.
         eventually(|| provider.status().consecutive_failures > 0).await;
         rotate(0);
     }
@@ -99,31 +234,31 @@ async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> 
 
     for number in 1..=rotations {
         if number % 5 == 4 {
-            // Its successor may overtake it.
+            // The next rotation may come before this one is noticed.
             rotate(number);
             continue;
         }
         rotate(number);
-        sees(&provider, issued_at(start, number)).await;
+        wait_until_seen(&provider, issued_at(start, number)).await;
     }
-    assert_eq!(rig.exchanges().len(), 1, "a rotation asks for no exchange while all is well");
+    assert_eq!(rig.exchanges().len(), 1, "a rotation must cause no exchange");
 
-    // Whatever failed for want of a better token goes on with the next.
+    // A new token ends a failure that the old one caused.
     rig.sts.set_fault(Fault::ExpiredToken);
     soon(provider.refresh()).await.unwrap_err();
     rig.sts.set_fault(None);
     rotate(rotations + 1);
     eventually(|| provider.status().generation == 2).await;
     assert_eq!(rig.exchanges().iter().flatten().count(), 2);
-    sees(&provider, issued_at(start, rotations + 1)).await;
+    wait_until_seen(&provider, issued_at(start, rotations + 1)).await;
     provider.shutdown().await;
 }
 
-async fn sees(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
+async fn wait_until_seen(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
     eventually(|| seen(provider) == Some(issued_at)).await;
 }
 
-/// In whole seconds, as a token tells it.
+/// In whole seconds, as in a token.
 fn issued_at(start: SystemTime, number: usize) -> SystemTime {
     let start = start.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     SystemTime::UNIX_EPOCH + Duration::from_secs(start + number as u64)
@@ -131,145 +266,14 @@ fn issued_at(start: SystemTime, number: usize) -> SystemTime {
 
 type Way = fn(&Path) -> io::Result<Place>;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_rotations_are_seen_by_file_events() {
-    let rig = Rig::start().await;
-    let provider = rig.builder().token_poll_interval(Duration::from_secs(300)).connect().await.unwrap();
-    // Polling, even as often as it ever is, could not see so many within the time that a test may hang.
-    soon(async {
-        for minutes in 1..=20 {
-            rig.rotate(spec().lifetime(Duration::from_secs(3600 + 60 * minutes)));
-            let lifetime = || {
-                let token = provider.status().token?;
-                token.expires_at?.duration_since(token.issued_at?).ok()
-            };
-            eventually(|| lifetime() == Some(Duration::from_secs(3600 + 60 * minutes))).await;
-        }
-    })
-    .await;
-    assert_eq!(rig.exchanges().len(), 1, "a rotation forces no exchange while all is well");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_without_file_events_polling_sees_a_rotation() {
-    let rig = Rig::start().await;
-    let builder = rig.builder().watch_token(false).token_poll_interval(Duration::from_secs(1));
-    let provider = builder.connect().await.unwrap();
-    rig.rotate(spec().audience("sts.amazonaws.com").audience("another"));
-    eventually(|| provider.status().token.is_some_and(|token| token.audience.len() == 2)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_a_new_token_ends_the_wait_for_it() {
-    let rig = Rig::start().await;
-    rig.rotate(expired_token());
-    let provider = rig.builder().build().unwrap();
-    let waiting = tokio::spawn({
-        let provider = provider.clone();
-        async move { provider.provide_credentials().await }
-    });
-    rig.sts.wait_for_calls(1).await;
-    eventually(|| provider.status().last_error.is_some()).await;
-    assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TokenRejected);
-    rig.rotate(spec());
-    soon(waiting).await.unwrap().unwrap();
-    assert_eq!(rig.exchanges().len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_a_token_that_comes_late_is_taken() {
-    let rig = Rig::start().await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = InPlaceFile::new(directory.path().join("token"));
-    let provider = rig.builder().token_file(file.token_path()).build().unwrap();
-    let ready = tokio::spawn({
-        let provider = provider.clone();
-        async move { provider.ready().await }
-    });
-    eventually(|| provider.status().last_error.is_some()).await;
-    assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TokenUnavailable);
-    file.write(rig.issuer.mint(spec())).unwrap();
-    soon(ready).await.unwrap().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_a_token_known_to_have_expired_costs_no_call_and_its_successor_ends_the_failure() {
-    let rig = Rig::start().await;
-    let provider = soon(rig.connect()).await;
-    let first = key(&provider);
-    rig.rotate(expired_token());
-    for _ in 0..3 {
-        let error = soon(provider.refresh()).await.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, None), "{error}");
-        let text = error.to_string();
-        let path = rig.volume.token_path();
-        for part in [path.to_str().unwrap(), "expired at ", "last written at ", "s ago", "kubelet"] {
-            assert!(text.contains(part), "{text}");
-        }
-    }
-    assert_eq!(key(&provider), first, "what is usable stays");
-    assert_eq!(rig.exchanges().len(), 1, "STS was not asked");
-
-    rig.rotate(spec());
-    eventually(|| key(&provider) != first).await;
-    assert_eq!(rig.exchanges().len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn token_is_reread_for_every_exchange() {
-    let rig = Rig::start().await;
-    let provider = rig.connect().await;
-    for _ in 0..2 {
-        rig.rotate(spec());
-        soon(provider.refresh()).await.unwrap();
-    }
-    let mut tokens: Vec<_> = rig.sts.calls().into_iter().filter_map(|call| call.token_sha256).collect();
-    tokens.dedup();
-    assert_eq!(tokens.len(), 3, "each exchange had the token of its time");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p6_each_of_many_roles_sees_the_rotation() {
-    let rig = Rig::start().await;
-    let one = rig.connect().await;
-    let other = one.to_builder().role_arn(OTHER_ROLE).connect().await.unwrap();
-    rig.sts.set_fault(Fault::ExpiredToken);
-    for provider in [&one, &other] {
-        soon(provider.refresh()).await.unwrap_err();
-    }
-    rig.sts.set_fault(None);
-    rig.rotate(spec());
-    eventually(|| [&one, &other].iter().all(|provider| provider.status().generation == 2)).await;
-}
-
-/// In a process of its own, whose files and threads can be counted.
-#[test]
-fn p6_ten_thousand_rotations_miss_nothing_leak_nothing_and_ask_sts_for_nothing() {
-    let test = concat!(module_path!(), "::p6_ten_thousand_rotations_miss_nothing_leak_nothing_and_ask_sts_for_nothing");
-    if !in_own_process(test) {
-        return;
-    }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // Else threads that have done their work stay for 10 s.
-    let runtime = runtime.worker_threads(2).thread_keep_alive(Duration::from_millis(50)).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let rig = Rig::start().await;
-        // What a process opens once and keeps.
-        stress(&rig, &[100]).await;
-        let before = ProcessResources::settled().await;
-        stress(&rig, &[1, 10, 9_989]).await;
-        eventually(|| ProcessResources::now() == before).await;
-    });
-}
-
-/// A provider's whole life, with so many rotations in a row, each time as fast as a kubelet's steps can be made.
-async fn stress(rig: &Rig, runs: &[usize]) {
+/// A provider's whole life with runs of rotations, each as fast as a kubelet's steps can be made.
+async fn rotate_in_runs(rig: &Rig, runs: &[usize]) {
     let calls = rig.exchanges().len();
-    // In memory, as a kubelet's volumes are.
+    // A kubelet's volumes are in memory.
     let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let volume = Arc::new(ProjectedVolume::new(home.path()).unwrap());
     volume.write(rig.issuer.mint(spec())).unwrap();
-    // Events alone: the next poll is minutes away.
+    // Only file events count: the next poll is minutes away.
     let builder = rig.builder().token_file(volume.token_path()).token_poll_interval(Duration::from_secs(300));
     let provider = soon(builder.connect()).await.unwrap();
     eventually(|| ProcessResources::now().inotify == 1).await;
@@ -285,9 +289,9 @@ async fn stress(rig: &Rig, runs: &[usize]) {
         number = last;
         assert_eq!(ProcessResources::now().inotify, 1);
         let held = ProcessResources::settled().await;
-        assert_eq!(*during.get_or_insert(held), held, "after {number} rotations");
+        assert_eq!(*during.get_or_insert(held), held, "resources grew after {number} rotations");
     }
-    assert_eq!(rig.exchanges().len(), calls + 1, "the first alone");
+    assert_eq!(rig.exchanges().len(), calls + 1, "rotations must cause no exchange");
     provider.shutdown().await;
     drop(provider);
     eventually(|| ProcessResources::now().inotify == 0).await;
@@ -297,7 +301,7 @@ fn seen(provider: &WebIdentityCredentialsProvider) -> Option<SystemTime> {
     provider.status().token?.issued_at
 }
 
-/// The same service account's as the first. Nobody verifies it, for no exchange is due.
+/// An unsigned token of the same service account. No exchange is due, so nobody verifies it.
 fn token(issuer: &str, number: usize) -> String {
     let issued_at = START + number as u64;
     let payload = format!(

@@ -1,4 +1,6 @@
-//! Tokens that are not in a file: asked for at each exchange, and a source's failures are an outage like another.
+//! Token sources: a token is requested for each exchange, and a failing source is retried like an outage.
+//!
+//! Through the example `token_source` and a source that follows a script.
 
 use std::error::Error as _;
 use std::fmt;
@@ -21,13 +23,14 @@ use tokio::task::JoinSet;
 
 use self::example::GithubActions;
 use crate::fault_list;
-use crate::rig::{ARN, ROLE, Rig, eventually, key, soon, spec, who};
+use crate::support::stepped_clock::SteppedClock;
+use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[path = "../../examples/token_source.rs"]
 #[expect(dead_code, reason = "its main is for itself")]
 mod example;
 
-/// A source that does as it is told.
+/// A token source that follows a script.
 #[derive(Clone)]
 struct Scripted(Arc<Script>);
 
@@ -108,7 +111,7 @@ fn builder(rig: &Rig, source: impl ProvideToken) -> Builder {
 }
 
 #[tokio::test]
-async fn the_tokens_of_a_github_actions_job_are_traded() {
+async fn github_actions_tokens_are_exchanged() {
     let rig = Rig::start().await;
     let (heard, minted) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let (issuer, hears, mints) = (rig.issuer.clone(), Arc::clone(&heard), Arc::clone(&minted));
@@ -128,12 +131,12 @@ async fn the_tokens_of_a_github_actions_job_are_traded() {
     let shown = format!("{source:?}");
     let provider = builder(&rig, source).connect().await.unwrap();
     let client = Client::new(&provider.install(rig.config()));
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
     let claims = provider.status().token.unwrap();
     assert_eq!(claims.subject.as_deref(), Some("system:serviceaccount:shop:checkout"));
     soon(provider.refresh()).await.unwrap();
     let tokens: Vec<_> = rig.sts.calls().into_iter().filter_map(|call| call.token_sha256).collect();
-    assert!(tokens.len() == 2 && tokens[0] != tokens[1], "a token for each exchange");
+    assert!(tokens.len() == 2 && tokens[0] != tokens[1], "each exchange must have a new token");
     let expected = ("api-version=2.0&audience=sts.amazonaws.com".to_owned(), "Bearer request-canary".to_owned());
     assert_eq!(*heard.lock().unwrap(), [expected.clone(), expected]);
 
@@ -142,18 +145,18 @@ async fn the_tokens_of_a_github_actions_job_are_traded() {
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
     assert!(error.source().is_some());
-    // P9.
+    // No secret is printed (P9).
     let shown = format!("{shown} {error} {error:?} {provider:?} {:?} {:?}", provider.status(), provider.to_builder());
     assert!(!shown.contains("canary"), "{shown}");
     for token in &*minted.lock().unwrap() {
         let signature = token.rsplit('.').next().unwrap();
         assert!(!shown.contains(signature), "{shown}");
     }
-    assert_eq!(who(&client).await, ARN);
+    assert_eq!(caller_arn(&client).await, ARN);
 }
 
 #[tokio::test]
-async fn p2_a_source_that_is_down_hides_nothing_and_is_asked_again_soon() {
+async fn p2_failing_source_keeps_credentials_and_is_retried() {
     let rig = Rig::start().await;
     let source = Scripted::new(&rig, Does::Fail);
     let first = builder(&rig, source.clone()).wait_timeout(Duration::from_secs(3)).build().unwrap();
@@ -167,8 +170,8 @@ async fn p2_a_source_that_is_down_hides_nothing_and_is_asked_again_soon() {
     );
     let cause = error.source().unwrap();
     assert!(cause.is::<TokenError>() && cause.to_string() == "the agent is asleep", "{cause}");
-    assert!(source.asked() > 1, "again and again: {}", source.asked());
-    assert!(rig.exchanges().is_empty(), "nothing is sent without a token");
+    assert!(source.asked() > 1, "the source must be asked repeatedly: {}", source.asked());
+    assert!(rig.exchanges().is_empty(), "no call may be sent without a token");
 
     source.set(Does::Give);
     soon(first.ready()).await.unwrap();
@@ -177,12 +180,12 @@ async fn p2_a_source_that_is_down_hides_nothing_and_is_asked_again_soon() {
     assert_eq!(soon(first.refresh()).await.unwrap_err().kind(), ErrorKind::TokenUnavailable);
     assert_eq!((key(&first), first.status().phase), (before, Phase::Stale));
     let asked = source.asked();
-    // A file's absence would be looked at again after a minute.
+    // A failing source is retried like an outage, within seconds. A missing file is retried after a minute.
     eventually(|| source.asked() > asked).await;
 }
 
 #[tokio::test]
-async fn a_source_that_hangs_or_panics_costs_one_attempt() {
+async fn hanging_or_panicking_source_costs_one_attempt() {
     let rig = Rig::start().await;
     let source = Scripted::new(&rig, Does::Hang);
     let builder = builder(&rig, source.clone()).attempt_timeout(Duration::from_millis(500));
@@ -204,14 +207,14 @@ async fn a_source_that_hangs_or_panics_costs_one_attempt() {
 }
 
 #[tokio::test]
-async fn a_token_that_sts_calls_expired_is_asked_for_anew_without_waiting_for_a_change() {
+async fn expired_token_is_requested_anew_at_once() {
     let rig = Rig::start().await;
     rig.sts.fail_next(3, Fault::ExpiredToken);
     rig.sts.fail_next(1, fault_list::IDP_REJECTED_CLAIM);
     let source = Scripted::new(&rig, Does::Give);
     let provider = soon(builder(&rig, source.clone()).connect()).await.unwrap();
     assert_eq!(source.asked(), 5);
-    // Nothing of it sends anybody to a standby.
+    // Rejected tokens are no reason to use a standby.
     let elsewhere = rig.sts.another_region().await;
     rig.sts.fail_next(3, Fault::ExpiredToken);
     let standby = builder(&rig, source.clone()).standby_endpoint_url(elsewhere.endpoint_url());
@@ -220,9 +223,9 @@ async fn a_token_that_sts_calls_expired_is_asked_for_anew_without_waiting_for_a_
     drop(provider);
 }
 
-/// The queue before STS is our own.
+/// At most eight exchanges run at once. The wait before an exchange does not count as its time.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_turn_is_not_late_and_sends_nobody_to_a_standby() {
+async fn queued_exchange_is_neither_late_nor_at_standby() {
     let rig = Rig::start().await;
     let elsewhere = rig.sts.another_region().await;
     rig.sts.set_latency(Duration::from_millis(1500));
@@ -240,19 +243,19 @@ async fn who_waits_for_a_turn_is_not_late_and_sends_nobody_to_a_standby() {
 }
 
 #[tokio::test]
-async fn p6_a_source_that_tells_of_changes_is_heard() {
+async fn p6_change_reported_by_source_is_noticed() {
     let rig = Rig::start().await;
     let source = Scripted::new(&rig, Does::Give);
     let provider = soon(builder(&rig, source.clone()).connect()).await.unwrap();
-    // While all is well only another identity is a reason for an exchange.
+    // With fresh credentials, only a token of another identity causes an exchange.
     source.change_to(|| spec().lifetime(Duration::from_secs(1234)));
     eventually(|| source.asked() == 2).await;
     source.change_to(|| spec().audience("sts.amazonaws.com").audience("another"));
     eventually(|| provider.status().generation == 2).await;
     assert_eq!(rig.exchanges().len(), 2);
-    assert_eq!(source.asked(), 4, "for two changes and two exchanges");
+    assert_eq!(source.asked(), 4, "expected one request for each change and each exchange");
 
-    // And any is, after a failure that only somebody can mend.
+    // After a permanent failure any new token causes an exchange.
     rig.sts.set_fault(fault_list::INCORRECT_AUDIENCE);
     soon(provider.refresh()).await.unwrap_err();
     rig.sts.set_fault(None);
@@ -261,8 +264,8 @@ async fn p6_a_source_that_tells_of_changes_is_heard() {
     eventually(|| key(&provider) != before).await;
 }
 
-#[tokio::test]
-async fn a_source_that_always_has_a_change_keeps_nobody_busy() {
+#[tokio::test(start_paused = true)]
+async fn endless_changes_of_a_source_are_paced() {
     #[derive(Debug)]
     struct Restless(Scripted);
     impl ProvideToken for Restless {
@@ -274,10 +277,17 @@ async fn a_source_that_always_has_a_change_keeps_nobody_busy() {
             future::Changed::new(std::future::ready(()))
         }
     }
+    let clock = SteppedClock::start();
     let rig = Rig::start().await;
     let source = Scripted::new(&rig, Does::Give);
-    let provider = soon(builder(&rig, Restless(source.clone())).connect()).await.unwrap();
-    eventually(|| source.asked() >= 4).await;
-    assert!(source.asked() < 8, "once a second at most: {}", source.asked());
+    let provider = clock.drive(builder(&rig, Restless(source.clone()))).connect().await.unwrap();
+    let before = source.asked();
+    let mut passed = Duration::ZERO;
+    while source.asked() < before + 4 {
+        passed += Duration::from_millis(100);
+        assert!(passed < Duration::from_secs(60), "the changes must be noticed");
+        clock.advance(Duration::from_millis(100), &[&rig.sts]).await;
+    }
+    assert!(passed >= Duration::from_secs(3), "at most one request per second is expected: 4 in {passed:?}");
     assert_eq!(rig.exchanges(), [Some(key(&provider))]);
 }

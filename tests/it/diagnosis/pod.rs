@@ -1,4 +1,4 @@
-//! A world: the environment of a program, and what must be alive around it.
+//! A scenario: the environment of a program, and the servers around it.
 
 use std::any::Any;
 use std::os::unix::fs::MetadataExt;
@@ -10,23 +10,22 @@ use std::time::Duration;
 use aws_credential_types::provider::ProvideCredentials;
 use regex_lite::Regex;
 
-use crate::example::example_path;
-use crate::rig::{ROLE, Rig};
+use crate::support::example_program::example_path;
+use crate::support::{ROLE, Rig};
 
-/// One way to get it wrong.
-pub(super) struct World {
-    /// The name of its file: where, and what is wrong.
+pub(super) struct Scenario {
+    /// Name of its file: the place and the fault.
     pub(super) name: &'static str,
     /// The fault, in a sentence or two.
     statement: &'static str,
     pub(super) pod: Pod,
-    /// Phrases that `whoami` must say: the cause, then the remedy.
+    /// Phrases that `whoami` must print: the cause, then the remedy.
     pub(super) whoami: &'static [&'static str],
     /// The same for `doctor`.
     pub(super) doctor: &'static [&'static str],
 }
 
-impl World {
+impl Scenario {
     pub(super) fn new(statement: &'static str, pod: Pod) -> Self {
         Self { name: "", statement, pod, whoami: &[], doctor: &[] }
     }
@@ -59,18 +58,18 @@ pub(super) struct Pod {
     variables: Vec<(&'static str, String)>,
     uid: Option<u32>,
     has_names: bool,
-    /// Texts that differ from run to run, each with the word that is shown in its place.
+    /// Texts that differ from run to run, each with its placeholder.
     placeholders: Vec<(String, &'static str)>,
     _alive: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Pod {
-    /// Nothing is set.
+    /// No variable is set.
     pub(super) fn bare() -> Self {
         Self { variables: Vec::new(), uid: None, has_names: true, placeholders: Vec::new(), _alive: Vec::new() }
     }
 
-    /// As the webhook of EKS prepares it, but for STS, which is the rig's.
+    /// A pod as the webhook of EKS prepares it, with the rig's STS.
     pub(super) fn of(rig: Rig) -> Self {
         let token = rig.volume.token_path();
         let mut pod = Self::bare()
@@ -99,7 +98,7 @@ impl Pod {
         self
     }
 
-    /// Shows this text, or the authority of this URL, as something else.
+    /// Shows this text, or the authority of this URL, as the placeholder.
     pub(super) fn called(mut self, text: &str, placeholder: &'static str) -> Self {
         let text = text.split_once("://").map_or(text, |(_, authority)| authority);
         self.placeholders.push((text.to_owned(), placeholder));
@@ -116,13 +115,13 @@ impl Pod {
         self
     }
 
-    /// No name has an address, so that nobody real is asked.
+    /// Without name resolution, so that no real server is asked.
     pub(super) fn without_names(mut self) -> Self {
         self.has_names = false;
         self
     }
 
-    /// True if the world can be set up on this machine.
+    /// True if the scenario can be set up on this machine.
     pub(super) fn is_possible(&self) -> bool {
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|us| us.uid() == 0);
         let nameless =
@@ -142,13 +141,13 @@ impl Pod {
 
     /// The outcome of aws-config's own chain here.
     pub(super) async fn aws_config(&self) -> String {
-        let (_, test) = concat!(module_path!(), "::what_aws_config_says").split_once("::").unwrap();
+        let (_, test) = concat!(module_path!(), "::print_outcome_of_aws_config_chain").split_once("::").unwrap();
         let arguments = ["--exact", test, "--nocapture", "--test-threads=1"];
         for tries in 1.. {
             let output = self.run(std::env::current_exe().unwrap(), &arguments).await;
             let text = String::from_utf8(output.stdout).unwrap();
             let said = text.split(MARK).nth(1).unwrap_or_else(|| panic!("{text}"));
-            // It gives the node's metadata service a second, which is little on a busy machine.
+            // It waits for the node's metadata service for one second, which is short on a busy machine.
             if tries == 10 || !said.contains("occurred after 1s") {
                 return format!("$ aws-config\n{}\n", self.steady(said));
             }
@@ -163,7 +162,7 @@ impl Pod {
         } else {
             command.args(WITHOUT_NAMES).arg(&program);
         }
-        // The build folder may be closed to others.
+        // Another user may not be able to read the build folder.
         let directory = tempfile::tempdir_in("/tmp").unwrap();
         if let Some(uid) = self.uid {
             std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -174,12 +173,12 @@ impl Pod {
         }
         command.args(arguments).current_dir("/").env_clear().env(VARIABLE, "yes");
         if !self.variables.iter().any(|(name, _)| *name == "AWS_EC2_METADATA_SERVICE_ENDPOINT") {
-            // The machine that we are on is in no world.
+            // The metadata service of the test machine must not answer.
             command.env("AWS_EC2_METADATA_DISABLED", "true");
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let running = tokio::task::spawn_blocking(move || command.output());
-        tokio::time::timeout(PATIENCE, running).await.expect("it hangs").unwrap().unwrap()
+        tokio::time::timeout(PATIENCE, running).await.expect("the program did not end within 60 s").unwrap().unwrap()
     }
 
     fn shown(&self, program: &str, output: &Output) -> String {
@@ -188,7 +187,7 @@ impl Pod {
         format!("$ {program}, exit status {status}\n{}\n", self.steady(&streams.concat()).trim_end())
     }
 
-    /// Without what differs from run to run.
+    /// Replaces what differs from run to run.
     fn steady(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (varying, placeholder) in &self.placeholders {
@@ -201,9 +200,9 @@ impl Pod {
     }
 }
 
-/// In the order in which they are replaced.
+/// Patterns and their placeholders, in the order of replacement.
 const VARYING: &[(&str, &str)] = &[
-    // How many it says of these depends on how busy the machine is; the last line repeats them.
+    // A busy machine prints more of these lines. The last line of the output repeats their content.
     (r"whoami: waiting up to .*\n", ""),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "{time}"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "{uuid}"),
@@ -214,12 +213,12 @@ const VARYING: &[(&str, &str)] = &[
     (r"\b\d+ (ms|s|min|h \d+ min) ago", "{span} ago"),
     (r"in \d+ min\b", "in {span}"),
     (r"\d+ min from now", "{span} from now"),
-    // To nobody's clock but those that are off does it matter on which side.
+    // A difference of a second may be on either side.
     (r"this clock is \d s (behind|ahead of)", "this clock is {span} {side}"),
     (r"this clock is \d+ s", "this clock is {span}"),
 ];
 
-/// Runs what follows with nobody to ask for addresses.
+/// A wrapper command without name resolution.
 const WITHOUT_NAMES: &[&str] = &[
     "-c",
     r#"exec unshare -Urm sh -c '
@@ -228,14 +227,14 @@ const WITHOUT_NAMES: &[&str] = &[
         mount --bind "$directory/order" /etc/nsswitch.conf && rm -r "$directory" && exec "$0" "$@"' "$0" "$@""#,
 ];
 
-/// `whoami` waits for 30 s where time may help.
+/// `whoami` waits up to 30 s for an outage to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 const MARK: &str = "=====";
-const VARIABLE: &str = "AWS_WEB_IDENTITY_DIAGNOSED_WORLD";
+const VARIABLE: &str = "AWS_WEB_IDENTITY_DIAGNOSED_SCENARIO";
 
-/// Run by itself, in a world.
+/// Run by itself, in a scenario.
 #[tokio::test]
-async fn what_aws_config_says() {
+async fn print_outcome_of_aws_config_chain() {
     if std::env::var_os(VARIABLE).is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Servers that answer where STS should.
+//! Servers that stand in for STS, a proxy, a metadata service or an agent.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Answers all requests so.
+/// A server that gives the same answer to all requests.
 pub(super) async fn answers(status: u16, content_type: &'static str, body: &'static str) -> String {
     let answer = (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, content_type)], body);
     serve(Router::new().fallback(move || async move { answer })).await
@@ -39,7 +39,7 @@ pub(super) async fn agent() -> String {
     serve(Router::new().route("/v1/credentials", get(|| async { CREDENTIALS }))).await
 }
 
-/// Speaks TLS, with a certificate for this name that no CA has signed. Gives the certificate, too.
+/// A TLS server with a self-signed certificate for this name, and that certificate.
 pub(super) async fn tls(name: &'static str) -> (String, String) {
     let (acceptor, certificate) = acceptor(name);
     let url = connections(move |stream| {
@@ -49,7 +49,7 @@ pub(super) async fn tls(name: &'static str) -> (String, String) {
     (format!("https://{}", url.await), certificate)
 }
 
-/// A proxy that opens TLS: to every name it speaks with a certificate of its own.
+/// A proxy that opens TLS with a certificate of its own.
 pub(super) async fn opening_proxy() -> String {
     let (acceptor, _) = acceptor("sts.eu-central-1.amazonaws.com");
     let address = connections(move |mut stream| {
@@ -63,7 +63,7 @@ pub(super) async fn opening_proxy() -> String {
     format!("http://{}", address.await)
 }
 
-/// A proxy that lets nobody out.
+/// A proxy that refuses each connection.
 pub(super) async fn refusing_proxy() -> String {
     let address = connections(|mut stream| async move {
         read_head(&mut stream).await;
@@ -84,7 +84,7 @@ fn acceptor(name: &str) -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), cert.pem())
 }
 
-/// Does this with each connection.
+/// Listens and hands each connection to the function.
 async fn connections<F: Future<Output = ()> + Send + 'static>(
     mut handle: impl FnMut(TcpStream) -> F + Send + 'static,
 ) -> String {

@@ -1,4 +1,4 @@
-//! A text that was reviewed, in a file.
+//! A reviewed text in a file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,15 +22,15 @@ impl Snapshot {
     }
 }
 
-/// Files of no world.
+/// Snapshot files without a scenario.
 pub(super) fn strangers(names: &[&str]) -> Vec<String> {
     let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     let texts = files.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    let of_no_world = texts.filter(|path| !names.contains(&path.file_stem().unwrap().to_str().unwrap()));
-    of_no_world.map(|path| format!("{} is of no world", path.display())).collect()
+    let of_no_scenario = texts.filter(|path| !names.contains(&path.file_stem().unwrap().to_str().unwrap()));
+    of_no_scenario.map(|path| format!("{} is of no scenario", path.display())).collect()
 }
 
-/// The lines that are in one and not in the other.
+/// The lines that only one of the texts has.
 fn diff(old: &str, new: &str) -> String {
     let only = |sign, lines: &str, others: &str| -> String {
         let others: Vec<_> = others.lines().collect();

@@ -1,4 +1,4 @@
-//! The operations page: all warnings are on it, and its manifest is one.
+//! The page `docs::operations` lists each warning, and its manifest mounts the token that it names.
 
 use std::fs;
 
@@ -13,18 +13,18 @@ fn each_warning_is_on_the_page() {
     for file in rust_files(&src(), &["test_util", "tests"]) {
         let source = fs::read_to_string(&file).unwrap();
         for text in warnings(&source) {
-            // What stands in front of the explanation.
+            // The text before the explanation.
             let text = squeezed(&text.replace("\\\n", " "));
             let head = text.split([',', ':', ';']).next().unwrap();
             assert!(page.contains(&format!("| `{head}")), "{}: {head:?} is not on the page", file.display());
             found += 1;
         }
     }
-    assert!(found > 10, "the warnings are found: {found}");
+    assert!(found > 10, "too few warnings found: {found}");
 }
 
 #[test]
-fn the_manifest_of_the_page_mounts_what_it_names() {
+fn manifest_on_page_mounts_the_token_it_names() {
     let page = page();
     let (_, rest) = page.split_once("```yaml\n").unwrap();
     let pod: Value = serde_norway::from_str(rest.split_once("```").unwrap().0).unwrap();
@@ -41,7 +41,7 @@ fn the_manifest_of_the_page_mounts_what_it_names() {
     assert_eq!(token["audience"].as_str(), Some("sts.amazonaws.com"));
 }
 
-/// Without the marks of a comment.
+/// The page without comment markers.
 fn page() -> String {
     let page = fs::read_to_string(src().join("docs/operations.rs")).unwrap();
     page.lines()
@@ -55,7 +55,7 @@ fn warnings(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for name in ["tracing::warn!(", "tracing::error!("] {
         for call in source.split(name).skip(1) {
-            // Every second part is within quotes; a call ends with the first bracket that closes more than was opened.
+            // Every second part is a literal. The call ends with its closing bracket.
             let mut depth = 1;
             let mut message = None;
             for (index, part) in call.split('"').enumerate() {
@@ -73,7 +73,7 @@ fn warnings(source: &str) -> Vec<String> {
                     break;
                 }
             }
-            found.push(message.expect("a message").to_owned());
+            found.push(message.expect("a warning has a message").to_owned());
         }
     }
     found

@@ -1,4 +1,4 @@
-//! The recipes of the documentation, run against the kit.
+//! The recipes of `docs::recipes`, compiled and run against the kit.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,9 +11,9 @@ use aws_web_identity::test_util::{AssumableRole, Fault, MockSts, OidcIssuer, Tru
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::rig::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, eventually, key, soon, who};
+use crate::support::{ARN, CHAINED_ROLE as LAKE, ROLE, Rig, caller_arn, eventually, key, soon};
 
-/// As a reader's program has them.
+/// The recipes as a reader's program has them.
 #[allow(unreachable_pub, reason = "public in the reader's program")]
 #[path = "../../../src/docs/recipes"]
 mod copied {
@@ -54,10 +54,10 @@ async fn one_service_signs_as_the_pod_alone() {
     let s3 = one_service::s3(&identity, &base);
     for _ in 0..2 {
         let link = presign::link(&identity, &s3, "shop", "receipt", Duration::from_secs(60)).await.unwrap();
-        assert!(is_signed_with(&link, &key(&identity)), "the newest key");
+        assert!(is_signed_with(&link, &key(&identity)), "the link must be signed with the newest key");
         soon(identity.refresh()).await.unwrap();
     }
-    assert!(base.credentials_provider().is_none(), "the config of the others is as it was");
+    assert!(base.credentials_provider().is_none(), "the shared config must stay unchanged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,13 +68,16 @@ async fn link_is_signed_with_keys_that_outlive_it() {
     let s3 = aws_sdk_s3::Client::new(&identity.install(rig.config()));
     let first = key(&identity);
     let link = async |lifetime| presign::link(&identity, &s3, "shop", "receipt", Duration::from_secs(lifetime)).await;
-    assert!(is_signed_with(&link(1).await.unwrap(), &first), "they last");
-    // With less than 3 s left.
+    assert!(is_signed_with(&link(1).await.unwrap(), &first), "the first credentials last long enough");
+    // Now less than 3 s remain.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let renewed = soon(link(3)).await.unwrap();
-    assert!(!is_signed_with(&renewed, &first) && renewed.contains("X-Amz-Expires=3&"), "they would not have lasted");
+    assert!(
+        !is_signed_with(&renewed, &first) && renewed.contains("X-Amz-Expires=3&"),
+        "credentials that expire too early must be replaced"
+    );
     let error = soon(link(4)).await.unwrap_err().to_string();
-    assert!(error.contains("valid for 4 s"), "no session lasts so long: {error}");
+    assert!(error.contains("valid for 4 s"), "no session lasts that long: {error}");
 }
 
 #[cfg(feature = "object_store-0_14")]
@@ -121,20 +124,20 @@ async fn probes_say_ready_once_it_is() {
     assert_eq!((get("/").await.0, get("/livez").await.0, get("/readyz").await.0), (200, 200, 503));
     eventually(|| identity.status().last_error.is_some()).await;
     let why = get("/readyz").await.1;
-    assert!(why.contains("503"), "it says why: {why}");
+    assert!(why.contains("503"), "the probe must name the cause: {why}");
     rig.sts.set_fault(None);
     soon(identity.ready()).await.unwrap();
     assert_eq!(get("/readyz").await, (200, "ready".to_owned()));
 }
 
-/// The pod, and as many tenants, of whom at most two are held.
+/// A pod and this number of tenant roles. The recipe keeps at most two clients.
 async fn tenants(number: usize) -> (Rig, Tenants) {
     let issuer = OidcIssuer::start().await;
     let mut builder = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE));
     for tenant in 0..number {
         builder = builder.assumable_role(AssumableRole::new(role_of(tenant)).principal(ROLE));
     }
-    let rig = Rig::with(&issuer, builder.start().await);
+    let rig = Rig::from_parts(&issuer, builder.start().await);
     let tenants =
         Tenants { pod: rig.connect().await, base: rig.config(), most: 2, clients: Mutex::new(HashMap::new()) };
     (rig, tenants)
@@ -144,7 +147,7 @@ fn role_of(tenant: usize) -> String {
     format!("arn:aws:iam::{tenant:012}:role/shop")
 }
 
-/// How often each tenant's role was assumed.
+/// Number of exchanges for each tenant's role.
 fn assumed(rig: &Rig, number: usize) -> Vec<usize> {
     let calls = rig.sts.calls();
     let of =
@@ -157,11 +160,11 @@ async fn callers_of_one_tenant_share_one_exchange() {
     let (rig, tenants) = tenants(2).await;
     rig.sts.set_latency(Duration::from_millis(50));
     let clients: Vec<Client> = (0..20).map(|n| tenants.client(&role_of(n % 2)).unwrap()).collect();
-    let asked = clients.into_iter().map(|client| tokio::spawn(async move { who(&client).await }));
+    let asked = clients.into_iter().map(|client| tokio::spawn(async move { caller_arn(&client).await }));
     for (number, arn) in asked.enumerate().collect::<Vec<_>>() {
         let account = format!(":{:012}:", number % 2);
         let arn = soon(arn).await.unwrap();
-        assert!(arn.contains(&account), "{number} is {arn}");
+        assert!(arn.contains(&account), "caller {number} got {arn}");
     }
     assert_eq!(assumed(&rig, 2), [1, 1]);
 }
@@ -169,9 +172,9 @@ async fn callers_of_one_tenant_share_one_exchange() {
 #[tokio::test(flavor = "multi_thread")]
 async fn longest_idle_tenant_makes_room() {
     let (rig, tenants) = tenants(3).await;
-    // The second is idle longest when the third comes.
+    // Tenant 1 is idle longest when tenant 2 comes.
     for tenant in [0, 1, 0, 2, 0, 1] {
-        soon(who(&tenants.client(&role_of(tenant)).unwrap())).await;
+        soon(caller_arn(&tenants.client(&role_of(tenant)).unwrap())).await;
         assert!(tenants.clients.lock().unwrap().len() <= 2);
     }
     assert_eq!(assumed(&rig, 3), [1, 2, 1]);
@@ -180,8 +183,8 @@ async fn longest_idle_tenant_makes_room() {
 #[tokio::test]
 async fn idle_tenant_is_forgotten() {
     let (rig, tenants) = tenants(2).await;
-    soon(who(&tenants.client(&role_of(0)).unwrap())).await;
-    // The caller's clock alone; the engine thread has another, and the kit's sockets want real time.
+    soon(caller_arn(&tenants.client(&role_of(0)).unwrap())).await;
+    // Pauses the caller's clock only. The engine thread has its own, and the kit's sockets need real time.
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(29 * 60)).await;
     tenants.client(&role_of(1)).unwrap();
@@ -199,9 +202,9 @@ async fn two_accounts_have_a_config_each() {
     let rig = Rig::start().await;
     let identity = rig.connect().await;
     let (own, lake) = two_accounts::configs(&identity, rig.config()).await.unwrap();
-    assert_eq!(who(&Client::new(&own)).await, ARN);
+    assert_eq!(caller_arn(&Client::new(&own)).await, ARN);
     let account = LAKE.split(':').nth(4).unwrap();
-    assert!(who(&Client::new(&lake)).await.contains(account));
+    assert!(caller_arn(&Client::new(&lake)).await.contains(account));
     assert_eq!(rig.exchanges().len(), 1);
 }
 
@@ -228,10 +231,10 @@ fn http_request(url: &str) -> http::Request<String> {
 fn blocking_program_has_keys_without_a_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rig = runtime.block_on(Rig::start());
-    // In no runtime: that one is the kit's.
+    // This thread is in no runtime: the one above drives the kit.
     let identity = rig.builder().build().unwrap();
     let first = blocking::keys(&identity).unwrap();
-    assert_eq!(first.access_key_id(), key(&identity), "waits for the first");
+    assert_eq!(first.access_key_id(), key(&identity), "the first call must wait for credentials");
     assert_eq!(blocking::keys(&identity).unwrap().access_key_id(), first.access_key_id());
     rig.sts.set_fault(Fault::AccessDenied);
     let error = blocking::keys(&rig.builder().build().unwrap()).unwrap_err();

@@ -1,9 +1,9 @@
-//! The troubleshooting page: each message of the crate is on it.
+//! The page `docs::troubleshooting` lists each message of the crate.
 //!
-//! A message is a string literal of three words or more in `src`. Comments, documentation, tests, the kit, and texts that no
-//! user reads (events below `warn`, panics, descriptions of metrics) are left out. So no list of functions that make
-//! messages can be incomplete; words of other servers' answers, which the crate looks for, are messages, too. The page must
-//! have the head of each message within backticks, with `…` for what is filled in.
+//! A message is a string literal of at least three words in `src`. Comments, tests, the kit, and texts that no user
+//! reads (events below `warn`, panics, descriptions of metrics) do not count. The page must quote the beginning of each
+//! message in backticks, with `…` for each placeholder. Texts of other servers that the crate looks for count as
+//! messages.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn each_message_is_on_the_page() {
     }
     let missing: Vec<_> = missing.into_iter().collect();
     assert!(missing.is_empty(), "{} of {found} are not on the page:\n{}", missing.len(), missing.join("\n"));
-    assert!(found > 100, "the messages are found: {found}");
+    assert!(found > 100, "too few messages found: {found}");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn messages_are_told_from_other_texts() {
     assert_eq!(heads, ["the first message", "is the second message", "the third \"message\" of all"]);
 }
 
-/// The string literals of a source that reach somebody, in order.
+/// The string literals of a source that a user may read, in order.
 fn messages(source: &str) -> Vec<String> {
     let token = Regex::new(TOKEN).unwrap();
     let tokens: Vec<_> =
@@ -75,7 +75,7 @@ fn messages(source: &str) -> Vec<String> {
     found
 }
 
-/// Behind the bracket that closes the one which stands here.
+/// Index behind the bracket that closes the one at `start`.
 fn group_end(tokens: &[&str], start: usize) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate().skip(start) {
@@ -91,7 +91,7 @@ fn group_end(tokens: &[&str], start: usize) -> usize {
     tokens.len()
 }
 
-/// Behind an item, which ends with its first braces or with a semicolon.
+/// Index behind an item, which ends with its first braces or with a semicolon.
 fn item_end(tokens: &[&str], start: usize) -> usize {
     let mut at = start;
     while at < tokens.len() {
@@ -105,7 +105,7 @@ fn item_end(tokens: &[&str], start: usize) -> usize {
     at
 }
 
-/// Comments, strings raw and not, characters, lifetimes, words, and marks one by one.
+/// Comments, strings, characters, lifetimes, words, and single punctuation marks.
 const TOKEN: &str = concat!(
     r##"//[^\n]*|br?"(?:[^"\\]|\\(?s:.))*"|r"[^"]*"|r#"(?s:.)*?"#|"(?:[^"\\]|\\(?s:.))*""##,
     r"|'(?:[^'\\]|\\[^']+)'|'\w+|\w+|\S",
@@ -116,7 +116,7 @@ fn is_for_tests(attribute: &str) -> bool {
     is_condition && Regex::new(r"\btest\b").unwrap().is_match(&attribute.replace("test-util", ""))
 }
 
-/// A macro or method whose text reaches no user.
+/// True for a macro or method whose text no user reads.
 fn is_unread(name: &str) -> bool {
     ["info", "debug", "trace", "panic", "unreachable", "expect"].contains(&name)
         || name.contains("assert")
@@ -141,7 +141,7 @@ fn text(literal: &str) -> Option<String> {
     Some(text)
 }
 
-/// The beginning of a message: three fixed words at least, up to a punctuation mark, with `…` for what is filled in.
+/// The beginning of a message: at least three fixed words up to a punctuation mark, with `…` for each placeholder.
 fn head(message: &str) -> Option<String> {
     let placeholder = Regex::new(r"\{[^{}]*\}").unwrap();
     let message = squeezed(&placeholder.replace_all(message, "…")).to_lowercase().replace('`', "");
@@ -154,7 +154,7 @@ fn head(message: &str) -> Option<String> {
     heads.find(|head| words(head) >= 3).map(squeezed)
 }
 
-/// The texts within backticks, a line each.
+/// The texts within backticks, one per line.
 fn quoted(page: &str) -> String {
     let text: String = page.lines().map(|line| line.trim_start_matches("//!").to_owned() + " ").collect();
     text.split('`').skip(1).step_by(2).map(|part| squeezed(part).to_lowercase() + "\n").collect()

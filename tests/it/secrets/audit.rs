@@ -1,4 +1,4 @@
-//! What was said, and what must not be in it.
+//! Collects all output, learns all secrets from the wire, and searches the output for them.
 
 use std::any::type_name;
 use std::collections::{BTreeSet, HashSet};
@@ -22,26 +22,26 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn secret(&self, secret: &str) {
+    pub(super) fn add_secret(&self, secret: &str) {
         assert!(secret.len() >= PART);
         self.secrets.lock().unwrap().insert(secret.to_owned());
     }
 
-    /// That it looks for what is secret in these, if there are any.
-    pub(super) fn knows(&self, credentials: Option<&Credentials>) {
+    /// Checks that the audit knows the secrets of these credentials.
+    pub(super) fn must_know(&self, credentials: Option<&Credentials>) {
         let Some(credentials) = credentials else { return };
         let secrets = self.secrets.lock().unwrap();
         for secret in [Some(credentials.secret_access_key()), credentials.session_token()] {
-            assert!(secrets.contains(secret.expect("a session has a token")), "the wire is read");
+            assert!(secrets.contains(secret.expect("a session has a token")), "the wire must have shown this secret");
         }
     }
 
     pub(super) fn print(&self, text: &str) {
-        assert!(!text.trim().is_empty(), "what is not there says nothing");
+        assert!(!text.trim().is_empty(), "an empty text proves nothing");
         self.printed.lock().unwrap().push_str(text);
     }
 
-    /// In both ways of printing.
+    /// Prints a value with `{:?}` and `{:#?}`.
     pub(super) fn show<T: Debug>(&self, value: &T) {
         self.print(&format!("{value:?} {value:#?}"));
         let name = type_name::<T>().split('<').next().and_then(|path| path.rsplit("::").next()).unwrap();
@@ -49,52 +49,52 @@ impl Audit {
     }
 
     /// An error with all its causes.
-    pub(super) fn tell(&self, error: &dyn Error) {
-        self.print(&chain(error));
+    pub(super) fn print_error(&self, error: &dyn Error) {
+        self.print(&with_causes(error));
     }
 
     pub(super) fn printed(&self) -> String {
         self.printed.lock().unwrap().clone()
     }
 
-    /// Of what has been shown.
+    /// The names of all types shown.
     pub(super) fn types(&self) -> BTreeSet<String> {
         self.types.lock().unwrap().clone()
     }
 
-    /// A part of any secret that is in the text.
+    /// A part of a secret in the text, if there is one.
     pub(super) fn found_in(&self, text: &str) -> Option<String> {
-        // Each token begins with the first, each session token of the kit with the second: as text, and as a list of bytes.
-        let beginnings = ["eyJhbGciOi", "IQoJb3JpZ2lu"].map(|text| [text.to_owned(), listed(text)]);
+        // Each token begins with the first text, each session token of the kit with the second.
+        let beginnings = ["eyJhbGciOi", "IQoJb3JpZ2lu"].map(|text| [text.to_owned(), byte_list(text)]);
         if let Some(beginning) = beginnings.into_iter().flatten().find(|beginning| text.contains(beginning)) {
             return Some(beginning);
         }
         let secrets = self.secrets.lock().unwrap();
         let grains: HashSet<_> = secrets.iter().flat_map(|secret| secret.as_bytes().windows(GRAIN)).collect();
-        // One in so many is enough to meet each part.
+        // This step finds each part of `PART` bytes.
         let found = text.as_bytes().windows(GRAIN).step_by(PART - GRAIN + 1).find(|window| grains.contains(window));
         found.map(|window| String::from_utf8_lossy(window).into_owned())
     }
 }
 
-/// As `Debug` has bytes.
-fn listed(text: &str) -> String {
+/// The bytes as `Debug` prints them.
+fn byte_list(text: &str) -> String {
     format!("{:?}", text.as_bytes()).trim_matches(['[', ']']).to_owned()
 }
 
-/// An error with all its causes, in all ways of printing.
-pub(super) fn chain(error: &dyn Error) -> String {
+/// An error with all its causes, in `Display` and `Debug`.
+pub(super) fn with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     causes.map(|error| format!("{error} {error:?} {error:#?}\n")).collect()
 }
 
-/// So much of a secret is found wherever it stands.
+/// A part of a secret of this length is found at any position.
 pub(super) const PART: usize = 16;
-/// Long enough to be no coincidence.
+/// Length of the pieces that are compared: long enough that a match is no coincidence.
 const GRAIN: usize = 10;
 
-/// Runs it on one thread, which one subscriber and one recorder listen to: to the provider's task, the SDK, and the kit, which
-/// logs nothing. `target`: of whose lines alone it is judged.
+/// Runs it on one thread, which one subscriber and one recorder listen to: to the provider's task, the SDK, and the
+/// kit, which logs nothing. `target`: of whose lines alone it is judged.
 pub(super) fn audited(target: Option<&'static str>, test: impl AsyncFnOnce(Audit)) {
     use tracing_subscriber::layer::SubscriberExt;
     let audit = Audit::default();
@@ -130,7 +130,7 @@ fn around(text: &str, found: &str) -> String {
     String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(300)..text.len().min(at + 100)]).into_owned()
 }
 
-/// A wire before an STS, on which each secret is read that it sends.
+/// A relay before an STS that reads each secret in its answers.
 pub(super) struct Wire {
     pub(super) url: String,
 }
@@ -156,7 +156,7 @@ impl Wire {
                         let mut buffer = [0; 16 * 1024];
                         while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
                             said.extend_from_slice(&buffer[..read]);
-                            // Before anybody can say it.
+                            // The audit must know a secret before the client does.
                             secrets_in(&String::from_utf8_lossy(&said), &audit);
                             if to_client.write_all(&buffer[..read]).await.is_err() {
                                 break;
@@ -172,25 +172,24 @@ impl Wire {
     }
 }
 
-/// Of a cut one, what came of it.
+/// Reads the secrets of an answer, also of one that is cut off.
 fn secrets_in(answer: &str, audit: &Audit) {
     for element in ["<SecretAccessKey>", "<SessionToken>"] {
         for rest in answer.split(element).skip(1) {
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
             let secret = &rest[..end.unwrap_or(rest.len())];
             if secret.len() >= PART {
-                audit.secret(secret);
+                audit.add_secret(secret);
             }
         }
     }
 }
 
-/// The check itself must be able to fail.
 #[test]
-fn a_part_of_a_secret_is_found_wherever_it_stands() {
+fn audit_finds_any_part_of_a_secret() {
     let audit = Audit::default();
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjaGVja291dCJ9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
-    audit.secret(token);
+    audit.add_secret(token);
     assert_eq!(audit.found_in("a token: (not shown), of system:serviceaccount:shop:checkout"), None);
     let part = "say: lnbmF0dXJlLW9mLX, ä";
     for shift in 0..PART {
@@ -199,5 +198,8 @@ fn a_part_of_a_secret_is_found_wherever_it_stands() {
     }
     assert!(audit.found_in("subject=eyJzdWIiOiJjaGVja291dCJ9").is_some());
     assert!(audit.found_in(&format!("{:?}", token.as_bytes())).is_some());
-    assert!(audit.found_in("session: IQoJb3JpZ2luX2Vj").is_some(), "though nobody told of it");
+    assert!(
+        audit.found_in("session: IQoJb3JpZ2luX2Vj").is_some(),
+        "the beginning of a session token must be found by itself"
+    );
 }

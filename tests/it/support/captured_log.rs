@@ -1,4 +1,4 @@
-//! What this thread logs, as text.
+//! The log of one thread, captured as text.
 
 use std::fmt;
 use std::io;
@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// All that is logged on this thread at INFO and above, until the guard is dropped.
+    /// Captures what this thread logs at INFO and above until the guard is dropped.
     pub(crate) fn listen() -> (Self, (DefaultGuard, Dispatch)) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
@@ -20,7 +20,7 @@ impl Log {
     }
 }
 
-/// With a single dispatcher, tracing asks the thread that first meets a callsite, which may be another test's.
+/// With only one dispatcher, `tracing` asks the thread that first reaches a callsite, which may belong to another test.
 pub(crate) fn second_dispatcher() -> Dispatch {
     Dispatch::new(tracing_subscriber::registry())
 }

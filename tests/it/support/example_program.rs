@@ -1,10 +1,10 @@
-//! The example programs, as the last build left them.
+//! Commands for the example programs, as the last build left them.
 
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// An example by its name, without AWS's variables of this process.
+/// A command for an example, without the AWS variables of this process.
 pub(crate) fn example(name: &str) -> Command {
     let mut command = Command::new(example_path(name));
     for (variable, _) in env::vars_os() {
@@ -15,8 +15,8 @@ pub(crate) fn example(name: &str) -> Command {
     command
 }
 
-/// The program as the last build left it. `cargo test --workspace` builds all of them before it runs a test; a run of these
-/// tests alone builds none.
+/// The program as the last build left it. `cargo test --workspace` builds all of them before it runs a test; a run of
+/// these tests alone builds none.
 pub(crate) fn example_path(name: &str) -> PathBuf {
     let tests = env::current_exe().unwrap();
     let profile = tests.parent().and_then(|deps| deps.parent()).expect("the tests are in target/PROFILE/deps");

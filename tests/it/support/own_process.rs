@@ -2,17 +2,17 @@
 
 use crate::isolated::Isolated;
 
-/// True in the process of its own, where the test is to be run. `test`: `concat!(module_path!(), "::the_test")`.
+/// Runs a test again in a process of its own. True in that process. `test` is `concat!(module_path!(), "::the_test")`.
 pub(crate) fn in_own_process(test: &str) -> bool {
     in_process_of(test, &["env"])
 }
 
-/// The same, with a command that runs the one which follows it. Exit status 97 skips the test.
+/// The same, with a wrapper command around the process. Exit status 97 of the wrapper skips the test.
 pub(crate) fn in_process_of(test: &str, wrapper: &[&str]) -> bool {
     Isolated { test, wrapper, uid: None }.is_here()
 }
 
-/// A command that names proxies at a port where nobody listens.
+/// A wrapper command that sets proxies where nobody listens.
 pub(crate) const DEAD_PROXIES: &[&str] = &[
     "env",
     "-u",

@@ -1,4 +1,4 @@
-//! Files, inotify instances and threads of this process, for tests that run in a process of their own.
+//! Counts of files, inotify instances and threads, for tests that run in a process of their own.
 
 use std::fs;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl ProcessResources {
         }
     }
 
-    /// The resources once they have not changed for 400 ms.
+    /// Waits until the resources have not changed for 400 ms.
     pub(crate) async fn settled() -> Self {
         let mut last = Self::now();
         let mut unchanged = 0;

@@ -1,4 +1,4 @@
-//! Hooks into SDK clients: the last value of a header, and an identity cache that is watched.
+//! Hooks into SDK clients: an interceptor that keeps a header, and an identity cache with a hook.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::identity::{
     IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
 };
 
-/// Keeps a header of a client's last request.
+/// An interceptor that keeps one header of the last request.
 #[derive(Clone, Debug)]
 pub(crate) struct LastHeader {
     name: &'static str,
@@ -52,7 +52,7 @@ impl Intercept for LastHeader {
     }
 }
 
-/// An identity cache whose answers pass through a function.
+/// An identity cache whose results pass through a function.
 pub(crate) struct HookedCache<F> {
     inner: SharedIdentityCache,
     hook: F,

@@ -1,6 +1,6 @@
-//! A clock that moves only when the test moves it, while sockets and files work as ever.
+//! A clock that moves only when the test moves it. Sockets and files work as usual.
 //!
-//! A test that uses it cannot fail because the machine is busy: no time passes while an exchange is on its way.
+//! A test on this clock cannot fail on a busy machine: no time passes while an exchange runs.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -13,29 +13,29 @@ use tokio::runtime::Handle;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SteppedClock {
-    /// Real times of the start.
+    /// Wall clock and monotonic clock at the start.
     start: (SystemTime, Instant),
     passed: Arc<Mutex<Duration>>,
-    /// Tokio's paused clock jumps ahead when all tasks wait, but not while a blocking task runs. Dropping this ends the task.
+    /// Ends a blocking task when dropped. Without such a task, Tokio's paused clock jumps ahead when all tasks wait.
     _blocking_task: mpsc::Sender<()>,
 }
 
 impl SteppedClock {
     /// Takes over the clock of a test with `start_paused = true`.
     ///
-    /// A clock that is paused later stands between two milliseconds, where even a sleep of no time waits for the next one.
+    /// A clock that is paused later stops between two milliseconds, and even `sleep(ZERO)` waits for the next one.
     pub(crate) fn start() -> Self {
         let (sender, receiver) = mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || receiver.recv());
         Self { start: (SystemTime::now(), Instant::now()), passed: Arc::default(), _blocking_task: sender }
     }
 
-    /// Puts a provider on the current runtime and this clock.
+    /// Runs the provider on the current runtime with this clock.
     pub(crate) fn drive(&self, builder: Builder) -> Builder {
         builder.runtime(Handle::current()).time_source(self.clone())
     }
 
-    /// Lets time pass for the runtime and for these servers.
+    /// Moves the clocks of the runtime and of these servers.
     pub(crate) async fn advance(&self, by: Duration, servers: &[&MockSts]) {
         *self.passed.lock().unwrap() += by;
         for server in servers {
@@ -44,22 +44,37 @@ impl SteppedClock {
         tokio::time::advance(by).await;
     }
 
-    /// A mock's clock is the system's with an offset: the offset takes the real time out.
+    /// A mock's clock is the system clock plus an offset, so the offset subtracts the real time that passed.
     fn set(&self, server: &MockSts) {
         let passed = self.passed.lock().unwrap().as_secs_f64();
         server.set_clock_offset((passed - self.start.1.elapsed().as_secs_f64()).floor() as i64);
     }
 
-    /// Waits in real time until it holds: timers of this runtime stand still.
+    /// Waits in real time until the condition holds, because the timers of this runtime stand still.
     pub(crate) async fn until(&self, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < Duration::from_secs(120), "it hangs");
-            tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
+            assert!(began.elapsed() < Duration::from_secs(120), "the condition did not hold within 120 s");
+            pause().await;
         }
     }
 
-    /// Lets time pass until the future ends, but none while an exchange of the provider is under way.
+    /// Lets time pass until the future ends, 50 ms in each 2 ms of real time.
+    pub(crate) async fn pass_until<T>(&self, future: impl Future<Output = T>, servers: &[&MockSts]) -> T {
+        let passing = async {
+            loop {
+                pause().await;
+                self.advance(Duration::from_millis(50), servers).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            value = future => value,
+            never = passing => never,
+        }
+    }
+
+    /// Lets time pass until the future ends. No time passes while the provider's exchange runs.
     pub(crate) async fn finish<T>(
         &self,
         future: impl Future<Output = T>,
@@ -78,6 +93,11 @@ impl SteppedClock {
             never = passing => never,
         }
     }
+}
+
+/// Gives the other tasks 2 ms of real time.
+async fn pause() {
+    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
 }
 
 impl TimeSource for SteppedClock {

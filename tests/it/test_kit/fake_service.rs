@@ -1,4 +1,4 @@
-//! A fake of a user's that asks the kit who signed a request.
+//! Signature checks for a fake service of a user.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,54 +15,54 @@ use axum::extract::Request;
 use http::HeaderValue;
 
 use super::send;
-use crate::rig::{key, soon};
+use crate::support::{key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_of_a_signed_request_is_named() {
-    let world = World::start().await;
-    world.put("1", ByteStream::from_static(b"bread")).await;
-    let caller = world.verify(&world.fake.last()).unwrap();
+    let setup = Setup::start().await;
+    setup.put("1", ByteStream::from_static(b"bread")).await;
+    let caller = setup.verify(&setup.fake.last()).unwrap();
     assert_eq!(caller.arn, "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0");
-    assert_eq!(caller.access_key_id, key(&world.identity));
+    assert_eq!(caller.access_key_id, key(&setup.identity));
     assert_eq!((&*caller.service, &*caller.region), ("s3", "eu-central-1"));
-    // Another region's STS knows the session, too.
-    assert_eq!(world.aws.sts().another_region().await.verify(&world.fake.last()).unwrap(), caller);
-    assert_eq!(world.aws.sts().calls().len(), 1, "it is no call of STS");
+    // STS of another region knows the session, too.
+    assert_eq!(setup.aws.sts().another_region().await.verify(&setup.fake.last()).unwrap(), caller);
+    assert_eq!(setup.aws.sts().calls().len(), 1, "`verify` must not count as a call");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_name_of_an_object_is_verified() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     for name in ["a b", "a+b", "ä/ö", "a//b", "a/./b/../c", "100%", "100%25", "a=b&c?d#e", "~*'()!$,;:@"] {
-        world.put(name, ByteStream::from_static(b"")).await;
-        world.verify(&world.fake.last()).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
-        let _not_xml = world.s3.list_objects_v2().bucket("receipts").prefix(name).send().await;
-        world.verify(&world.fake.last()).unwrap_or_else(|refusal| panic!("?prefix={name}: {refusal}"));
+        setup.put(name, ByteStream::from_static(b"")).await;
+        setup.verify(&setup.fake.last()).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        let _not_xml = setup.s3.list_objects_v2().bucket("receipts").prefix(name).send().await;
+        setup.verify(&setup.fake.last()).unwrap_or_else(|refusal| panic!("?prefix={name}: {refusal}"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streamed_request_is_verified_by_its_headers() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "bread").unwrap();
-    world.put("1", ByteStream::from_path(file.path()).await.unwrap()).await;
-    let request = world.fake.last();
-    // The signature of a chunk is made with that of the headers: those are all that is checked.
+    setup.put("1", ByteStream::from_path(file.path()).await.unwrap()).await;
+    let request = setup.fake.last();
+    // Chunk signatures derive from the signature of the headers, which is all that the kit checks.
     assert!(request.headers()["x-amz-content-sha256"].to_str().unwrap().starts_with("STREAMING-"));
-    world.verify(&request).unwrap();
+    setup.verify(&request).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_request_is_refused() {
-    let world = World::start().await;
-    world.put("1", ByteStream::from_static(b"bread")).await;
-    let good = world.fake.last();
-    world.verify(&good).unwrap();
+    let setup = Setup::start().await;
+    setup.put("1", ByteStream::from_static(b"bread")).await;
+    let good = setup.fake.last();
+    setup.verify(&good).unwrap();
     let refused = |change: &dyn Fn(&mut Request<Bytes>)| {
         let mut request = good.clone();
         change(&mut request);
-        let refusal = world.verify(&request).unwrap_err();
+        let refusal = setup.verify(&request).unwrap_err();
         let text = refusal.to_string();
         assert!(text.contains(refusal.code()) && text.contains(refusal.message()), "{text}");
         (refusal.status(), refusal.code().to_owned())
@@ -88,56 +88,56 @@ async fn changed_request_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn key_is_good_for_its_time_only() {
-    let world = World::start().await;
-    world.put("1", ByteStream::from_static(b"bread")).await;
-    let request = world.fake.last();
+    let setup = Setup::start().await;
+    setup.put("1", ByteStream::from_static(b"bread")).await;
+    let request = setup.fake.last();
     let stranger = TestAws::start().await;
     assert_eq!(stranger.sts().verify(&request).unwrap_err().code(), "InvalidClientTokenId");
-    world.aws.sts().set_clock_offset(16 * 60);
-    let late = world.verify(&request).unwrap_err();
+    setup.aws.sts().set_clock_offset(16 * 60);
+    let late = setup.verify(&request).unwrap_err();
     assert!(late.message().starts_with("Signature expired"), "{late}");
-    world.aws.sts().set_clock_offset(3601);
-    assert_eq!(world.verify(&request).unwrap_err().code(), "ExpiredToken");
-    world.aws.sts().set_clock_offset(0);
-    world.aws.sts().reject_key(key(&world.identity), "AccessDenied");
-    assert_eq!(world.verify(&request).unwrap_err().code(), "AccessDenied");
+    setup.aws.sts().set_clock_offset(3601);
+    assert_eq!(setup.verify(&request).unwrap_err().code(), "ExpiredToken");
+    setup.aws.sts().set_clock_offset(0);
+    setup.aws.sts().reject_key(key(&setup.identity), "AccessDenied");
+    assert_eq!(setup.verify(&request).unwrap_err().code(), "AccessDenied");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn presigned_url_is_verified() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let config = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
-    let get = world.s3.get_object().bucket("receipts").key("a b").presigned(config).await.unwrap();
-    let target = get.uri().strip_prefix(&world.fake.url("127.0.0.1")).unwrap().to_owned();
-    send(&world.fake.url("127.0.0.1"), &format!("GET {target}"), "").await;
-    assert_eq!(world.verify(&world.fake.last()).unwrap().access_key_id, key(&world.identity));
+    let get = setup.s3.get_object().bucket("receipts").key("a b").presigned(config).await.unwrap();
+    let target = get.uri().strip_prefix(&setup.fake.url("127.0.0.1")).unwrap().to_owned();
+    send(&setup.fake.url("127.0.0.1"), &format!("GET {target}"), "").await;
+    assert_eq!(setup.verify(&setup.fake.last()).unwrap().access_key_id, key(&setup.identity));
 
     let longer = target.replace("X-Amz-Expires=60", "X-Amz-Expires=61");
-    send(&world.fake.url("127.0.0.1"), &format!("GET {longer}"), "").await;
-    assert_eq!(world.verify(&world.fake.last()).unwrap_err().code(), "SignatureDoesNotMatch");
+    send(&setup.fake.url("127.0.0.1"), &format!("GET {longer}"), "").await;
+    assert_eq!(setup.verify(&setup.fake.last()).unwrap_err().code(), "SignatureDoesNotMatch");
 }
 
-/// All services but S3 encode a path twice before they sign, and hash the body without a header.
+/// Other services than S3 encode a path twice before they sign it, and send no header with the body's hash.
 #[tokio::test(flavor = "multi_thread")]
 async fn request_to_another_service_is_verified() {
-    let world = World::start().await;
-    let mut request = signed(world.identity.current().unwrap());
-    let caller = world.aws.sts().verify(&request).unwrap();
+    let setup = Setup::start().await;
+    let mut request = signed(setup.identity.current().unwrap());
+    let caller = setup.aws.sts().verify(&request).unwrap();
     assert_eq!((&*caller.service, &*caller.region), ("execute-api", "us-west-2"));
     *request.body_mut() = "[]";
-    assert_eq!(world.aws.sts().verify(&request).unwrap_err().code(), "SignatureDoesNotMatch");
+    assert_eq!(setup.aws.sts().verify(&request).unwrap_err().code(), "SignatureDoesNotMatch");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_of_unknown_credentials_is_refused() {
-    let world = World::start().await;
-    let config = world.s3.config().to_builder().credentials_provider(Credentials::for_tests()).build();
+    let setup = Setup::start().await;
+    let config = setup.s3.config().to_builder().credentials_provider(Credentials::for_tests()).build();
     let client = aws_sdk_s3::Client::from_conf(config);
     client.get_object().bucket("receipts").key("1").send().await.unwrap();
-    assert_eq!(world.verify(&world.fake.last()).unwrap_err().code(), "InvalidClientTokenId");
+    assert_eq!(setup.verify(&setup.fake.last()).unwrap_err().code(), "InvalidClientTokenId");
 }
 
-/// A request with a path that is encoded twice, and a header that stands twice.
+/// A request with a path that needs double encoding, and with a repeated header.
 pub(crate) fn signed(credentials: Credentials) -> http::Request<&'static str> {
     let identity = credentials.into();
     let params = aws_sigv4::sign::v4::SigningParams::builder()
@@ -153,20 +153,20 @@ pub(crate) fn signed(credentials: Credentials) -> http::Request<&'static str> {
     let headers = [("x-tag", "one"), ("x-tag", "two")];
     let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(b"{}")).unwrap();
     let (instructions, _) = sign(signable, &params).unwrap().into_parts();
-    // As over HTTP/2: the host is in the URI.
+    // The host is in the URI only, as over HTTP/2.
     let mut request = http::Request::post(url).header("x-tag", "one").header("x-tag", "two").body("{}").unwrap();
     instructions.apply_to_request_http1x(&mut request);
     request
 }
 
-struct World {
+struct Setup {
     aws: TestAws,
     fake: FakeService,
     identity: WebIdentityCredentialsProvider,
     s3: aws_sdk_s3::Client,
 }
 
-impl World {
+impl Setup {
     async fn start() -> Self {
         let (aws, fake) = (TestAws::start().await, FakeService::start().await);
         let identity = soon(aws.builder().connect()).await.unwrap();
@@ -184,7 +184,7 @@ impl World {
     }
 }
 
-/// Answers 200 to all that comes, and keeps the last of it.
+/// A server that answers 200 to all requests and keeps the last one.
 pub(super) struct FakeService {
     port: u16,
     last: Arc<Mutex<Option<Request<Bytes>>>>,
@@ -212,6 +212,6 @@ impl FakeService {
     }
 
     pub(super) fn last(&self) -> Request<Bytes> {
-        self.last.lock().unwrap().clone().expect("a request")
+        self.last.lock().unwrap().clone().expect("no request was received")
     }
 }

@@ -1,4 +1,4 @@
-//! The whole kit in one call, and the HTTP client of its configuration.
+//! `TestAws`: the whole kit in one call, and the HTTP client of its config.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -10,20 +10,20 @@ use aws_web_identity::ErrorKind;
 use aws_web_identity::test_util::{Fault, TestAws};
 
 use super::fake_service::FakeService;
-use crate::rig::{eventually, failure, key, soon, who};
 use crate::support::own_process::{DEAD_PROXIES, in_process_of};
+use crate::support::{caller_arn, eventually, failure, key, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_gives_a_working_pod() {
     let aws = TestAws::start().await;
     let identity = soon(aws.builder().connect()).await.unwrap();
     let client = Client::new(&identity.install(aws.sdk_config()));
-    assert_eq!(who(&client).await, "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0");
+    assert_eq!(caller_arn(&client).await, "arn:aws:sts::123456789012:assumed-role/checkout/checkout-0");
 
     let generation = identity.status().generation;
     aws.sts().set_fault(Fault::ServiceUnavailable);
     soon(identity.refresh()).await.unwrap_err();
-    who(&client).await;
+    caller_arn(&client).await;
     assert_eq!(identity.status().generation, generation);
 
     let expired = aws.token_spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600));
@@ -80,7 +80,7 @@ async fn environment_and_proxies_do_not_matter() {
     let aws = TestAws::start().await;
     let identity = soon(aws.builder().connect()).await.unwrap();
     let config = identity.install(aws.sdk_config());
-    who(&Client::new(&config)).await;
+    caller_arn(&Client::new(&config)).await;
 
     let fake = FakeService::start().await;
     let s3 = aws_sdk_s3::config::Builder::from(&config).endpoint_url(fake.url("127.0.0.1")).build();
@@ -116,7 +116,7 @@ async fn clients_of_the_config_stay_on_loopback() {
         let error = send(endpoint).await.unwrap_err();
         assert!(error.contains(host) && error.contains(refused), "{error}");
     }
-    // The name is not looked up: a bucket's name before it would not be found everywhere.
+    // Not all resolvers know names below `localhost`, so the client does not look them up.
     for host in ["127.0.0.1", "localhost"] {
         send(Some(fake.url(host))).await.unwrap();
     }

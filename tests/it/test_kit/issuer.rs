@@ -1,4 +1,4 @@
-//! The issuer: tokens, keys, and the pages that tell of them.
+//! The OIDC issuer: tokens, keys, and the documents that publish them.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Kit, SUBJECT, get, spec};
 
 #[tokio::test]
-async fn tokens_of_both_algorithms_are_accepted_by_the_mock_and_by_another_library() {
+async fn tokens_verify_with_mock_and_another_library() {
     let kit = Kit::start().await;
     for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
         let token = kit.issuer.mint(spec().algorithm(algorithm));
@@ -27,7 +27,7 @@ async fn tokens_of_both_algorithms_are_accepted_by_the_mock_and_by_another_libra
 }
 
 #[tokio::test]
-async fn a_token_has_the_claims_of_a_kubelets_and_no_others() {
+async fn token_has_exactly_a_kubelets_claims() {
     let issuer = OidcIssuer::start().await;
     let issued_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let token = issuer.mint(
@@ -61,7 +61,7 @@ async fn a_token_has_the_claims_of_a_kubelets_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_issuers_pages_are_those_of_an_api_server() {
+async fn issuer_documents_match_an_api_servers() {
     let issuer = OidcIssuer::start().await;
     issuer.mint(spec().algorithm(Algorithm::Rs256));
     let (head, discovery) = get(issuer.url(), "/.well-known/openid-configuration").await;
@@ -83,7 +83,7 @@ async fn the_issuers_pages_are_those_of_an_api_server() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_works_beside_the_old_one_until_that_is_retired() {
+async fn old_key_works_until_it_is_retired() {
     let kit = Kit::start().await;
     let old = kit.issuer.mint(spec());
     kit.issuer.rotate_key();
@@ -97,7 +97,7 @@ async fn a_rotated_key_works_beside_the_old_one_until_that_is_retired() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_held_back_works_once_it_is_published() {
+async fn held_back_key_works_once_published() {
     let kit = Kit::start().await;
     kit.issuer.hold_back_keys(true);
     kit.issuer.rotate_key();
@@ -108,7 +108,7 @@ async fn a_key_that_is_held_back_works_once_it_is_published() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_fails_or_is_gone_gives_no_key() {
+async fn failing_or_missing_issuer_gives_no_key() {
     let Kit { issuer, sts } = Kit::start().await;
     let kit = Kit { issuer: issuer.clone(), sts };
     let token = issuer.mint(spec());

@@ -1,4 +1,4 @@
-//! Signed requests: accepted with the very signature of a session that lives.
+//! Signed requests to the mock STS: it accepts the exact signature of a live session only.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use aws_web_identity::test_util::MockSts;
 use super::{Kit, post, send};
 
 #[tokio::test]
-async fn a_request_is_accepted_only_with_the_very_signature_of_its_key() {
+async fn request_needs_its_keys_own_signature() {
     let kit = Kit::start().await;
     let good = kit.credentials().await;
     let (key, secret, token) =
@@ -32,7 +32,7 @@ async fn a_request_is_accepted_only_with_the_very_signature_of_its_key() {
 }
 
 #[tokio::test]
-async fn a_signature_covers_headers_body_and_date() {
+async fn signature_covers_headers_body_and_date() {
     let kit = Kit::start().await;
     let client = kit.client_with(kit.credentials().await);
     let send = async |change: fn(&mut aws_sdk_sts::config::http::HttpRequest)| {
@@ -58,7 +58,7 @@ async fn a_signature_covers_headers_body_and_date() {
 }
 
 #[tokio::test]
-async fn a_presigned_request_is_verified_too() {
+async fn presigned_request_is_verified() {
     let kit = Kit::start().await;
     let target = presigned(&kit.sts, kit.credentials().await);
     let caller = async |target: &str| send(kit.sts.endpoint_url(), &format!("GET {target}"), "").await;
@@ -73,7 +73,7 @@ async fn a_presigned_request_is_verified_too() {
 }
 
 #[tokio::test]
-async fn a_session_ends_at_its_expiration_and_not_before() {
+async fn session_ends_exactly_at_its_expiration() {
     let kit = Kit::start().await;
     kit.sts.set_session_length(Duration::from_secs(600));
     let client = kit.client_with(kit.credentials().await);
@@ -87,7 +87,7 @@ async fn a_session_ends_at_its_expiration_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_rejected_key_is_refused_with_the_code_that_was_asked_for() {
+async fn rejected_key_is_refused_with_given_code() {
     let kit = Kit::start().await;
     for code in ["ExpiredToken", "InvalidClientTokenId", "AccessDenied"] {
         let credentials = kit.credentials().await;
@@ -97,7 +97,7 @@ async fn a_rejected_key_is_refused_with_the_code_that_was_asked_for() {
     }
 }
 
-/// Changes a request when its signature is already made.
+/// Changes a request after it was signed.
 #[derive(Debug)]
 struct AfterSigning(fn(&mut aws_sdk_sts::config::http::HttpRequest));
 
@@ -118,7 +118,7 @@ impl aws_sdk_sts::config::Intercept for AfterSigning {
     }
 }
 
-/// A `GetCallerIdentity` for a browser: path and query, good for a minute.
+/// Path and query of a presigned `GetCallerIdentity`, valid for a minute.
 fn presigned(sts: &MockSts, credentials: Credentials) -> String {
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;

@@ -1,4 +1,4 @@
-//! What is on the wire: AWS's own XML, and each fault as it says.
+//! Answers on the wire: the XML of AWS, and each fault.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +11,14 @@ use super::{Kit, element, form, header, post, raw, spec};
 use crate::fault_list;
 
 #[tokio::test]
-async fn the_mocks_clock_is_in_the_date_in_the_expiration_and_in_the_checks() {
+async fn clock_offset_moves_date_expiration_and_checks() {
     let kit = Kit::start().await;
     kit.sts.set_session_length(Duration::from_secs(5));
     let token = kit.issuer.mint(spec().lifetime(Duration::from_secs(600)));
     for offset in [0, -3, 300] {
         kit.sts.set_clock_offset(offset);
         if offset < 0 {
-            // Behind the token's `iat`.
+            // STS's clock is before the token's `iat`.
             assert_eq!(kit.exchange(&token).send().await.unwrap_err().message(), Some("Token is not valid yet"));
             continue;
         }
@@ -36,7 +36,7 @@ async fn the_mocks_clock_is_in_the_date_in_the_expiration_and_in_the_checks() {
 }
 
 #[tokio::test]
-async fn an_answer_is_in_awss_own_xml() {
+async fn answer_is_in_awss_xml() {
     let kit = Kit::start().await;
     let (head, body) = post(&kit.sts, &form(&kit.issuer.mint(spec()))).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -80,17 +80,17 @@ async fn each_fault_sends_its_answer() {
 
         kit.sts.fail_next(1, fault);
         let error = kit.exchange(&token).send().await.unwrap_err();
-        assert_eq!(error.code(), Some(code), "the SDK reads it: {error:?}");
+        assert_eq!(error.code(), Some(code), "the SDK must read the code: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_page_is_sent_as_given() {
+async fn page_is_sent_as_given() {
     let kit = Kit::start().await;
     for fault in [fault_list::JSON, fault_list::REDIRECT, fault_list::EMPTY_BODY] {
         kit.sts.fail_next(1, fault);
         let (head, sent) = post(&kit.sts, &form("token")).await;
-        let Fault::Page { status, content_type, body } = fault else { panic!("a page") };
+        let Fault::Page { status, content_type, body } = fault else { panic!("not a page") };
         assert_eq!((&head[9..12], &*sent), (&*status.to_string(), body));
         assert_eq!((header(&head, "content-type"), header(&head, "x-amzn-requestid")), (Some(content_type), None));
         let login = format!("{}/login", kit.sts.endpoint_url());
@@ -101,7 +101,7 @@ async fn a_page_is_sent_as_given() {
 }
 
 #[tokio::test]
-async fn a_fault_can_break_off_the_connection_or_never_answer() {
+async fn fault_can_break_connection_or_never_answer() {
     let kit = Kit::start().await;
     let form = form(&kit.issuer.mint(spec()));
     kit.sts.fail_next(1, Fault::ConnectionReset);
@@ -126,7 +126,7 @@ async fn a_fault_can_break_off_the_connection_or_never_answer() {
 }
 
 #[tokio::test]
-async fn faults_come_in_order_and_a_standing_one_comes_after_them() {
+async fn queued_faults_come_before_a_standing_one() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
     kit.sts.set_fault(Fault::AccessDenied);
@@ -163,7 +163,7 @@ async fn errors_carry_the_retry_after_header() {
 }
 
 #[tokio::test]
-async fn exchanges_that_overlap_are_counted() {
+async fn overlapping_exchanges_are_counted() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
     kit.exchange(&token).send().await.unwrap();
@@ -178,7 +178,7 @@ async fn exchanges_that_overlap_are_counted() {
 }
 
 #[tokio::test]
-async fn what_a_mock_forgets_is_gone_and_nothing_else_is() {
+async fn forget_before_drops_older_calls_and_sessions() {
     let kit = Kit::start().await;
     kit.sts.set_session_length(Duration::from_secs(600));
     let ended = kit.credentials().await;
@@ -187,7 +187,7 @@ async fn what_a_mock_forgets_is_gone_and_nothing_else_is() {
     kit.sts.fail_next(1, Fault::Hang);
     let hanging = tokio::spawn(kit.exchange(&kit.issuer.mint(spec())).send());
     kit.sts.wait_for_calls(3).await;
-    // By the mock's clock, in which the first session has ended.
+    // By the mock's clock the first session has ended.
     kit.sts.set_clock_offset(700);
     let client = kit.client_with(ended);
     assert_eq!(client.get_caller_identity().send().await.unwrap_err().code(), Some("ExpiredToken"));
@@ -196,13 +196,13 @@ async fn what_a_mock_forgets_is_gone_and_nothing_else_is() {
     assert!(kit.sts.calls().is_empty());
     assert_eq!(client.get_caller_identity().send().await.unwrap_err().code(), Some("InvalidClientTokenId"));
     kit.client_with(valid).get_caller_identity().send().await.unwrap();
-    assert_eq!(kit.sts.calls().len(), 2, "what comes after is remembered");
+    assert_eq!(kit.sts.calls().len(), 2, "later calls must be kept");
     kit.sts.wait_for_calls(6).await;
     hanging.abort();
 }
 
 #[tokio::test]
-async fn a_call_tells_when_it_was_answered_and_when_its_session_ends() {
+async fn call_records_answer_time_and_session_end() {
     let kit = Kit::start().await;
     kit.sts.set_clock_offset(300);
     kit.sts.set_latency(Duration::from_millis(30));
@@ -210,7 +210,7 @@ async fn a_call_tells_when_it_was_answered_and_when_its_session_ends() {
     let before_the_next = SystemTime::now();
     kit.sts.set_fault(Fault::ConnectionReset);
     kit.exchange(&kit.issuer.mint(spec())).send().await.unwrap_err();
-    let [granted, reset] = &kit.sts.calls()[..] else { panic!("two calls") };
+    let [granted, reset] = &kit.sts.calls()[..] else { panic!("expected two calls") };
     assert_eq!(granted.expiration, element(&body, "Expiration").map(date_time));
     let answered = granted.answered.unwrap();
     assert!(granted.at + Duration::from_millis(30) <= answered && answered <= before_the_next);
@@ -218,7 +218,7 @@ async fn a_call_tells_when_it_was_answered_and_when_its_session_ends() {
 }
 
 #[tokio::test]
-async fn an_exchange_whose_client_gave_up_is_no_longer_under_way() {
+async fn cancelled_exchange_no_longer_counts() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
     kit.sts.fail_next(1, Fault::Hang);
@@ -236,7 +236,7 @@ async fn an_exchange_whose_client_gave_up_is_no_longer_under_way() {
 }
 
 #[tokio::test]
-async fn a_session_is_as_long_as_asked_or_as_the_mock_is_told() {
+async fn session_length_is_requested_or_overridden() {
     let kit = Kit::start().await;
     let token = kit.issuer.mint(spec());
     for (told, asked, expected) in

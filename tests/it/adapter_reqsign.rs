@@ -1,4 +1,4 @@
-//! The adapter for `reqsign`: through OpenDAL's S3, through its signer, and in its chain.
+//! The adapter for `reqsign`, through OpenDAL's S3, through its signer, and in its chain.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, Signer};
 
 use crate::fault_list;
-use crate::rig::{Rig, eventually, key, soon, spec, theirs};
-use crate::storage::{REGION, Storage};
+use crate::support::s3_servers::{REGION, Storage};
+use crate::support::{Rig, eventually, key, soon, spec, static_background_provider};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_goes_through_opendal_and_comes_back() {
+async fn opendal_round_trips_an_object() {
     for storage in Storage::all().await {
         let operator = operator(&storage.endpoint, &storage.bucket, &storage.provider);
         soon(operator.write("receipts/1", "two apples")).await.unwrap();
@@ -29,15 +29,15 @@ async fn an_object_goes_through_opendal_and_comes_back() {
         soon(operator.delete("receipts/1")).await.unwrap();
         soon(operator.read("receipts/1")).await.unwrap_err();
         if let Some(mock) = &storage.mock {
-            assert_eq!(mock.calls().len(), 1, "one exchange for all of it");
+            assert_eq!(mock.calls().len(), 1, "one exchange must serve all requests");
         }
     }
 }
 
 #[tokio::test]
-async fn p2_a_signer_gets_what_is_usable_and_near_the_end_the_newest() {
+async fn p2_signer_gets_valid_credentials_near_expiry_the_newest() {
     let rig = Rig::start().await;
-    // Shorter than the two minutes that a signer wants to spare: it asks each time.
+    // The signer wants at least two minutes, so it asks before each request.
     rig.sts.set_session_length(Duration::from_secs(100));
     let provider = rig.connect().await;
     let signer = signer(provider.clone());
@@ -58,11 +58,11 @@ async fn p2_a_signer_gets_what_is_usable_and_near_the_end_the_newest() {
     assert_eq!(given.session_token.as_deref(), current.session_token());
     let shown = given.expires_in.unwrap().as_system_time();
     let apart = current.expiry().unwrap().duration_since(shown).unwrap();
-    assert!(apart < Duration::from_millis(1), "the true expiry, in milliseconds: {apart:?}");
+    assert!(apart < Duration::from_millis(1), "the expiry must be exact to the millisecond: {apart:?}");
 }
 
 #[tokio::test]
-async fn p8_a_failure_is_the_signers_error_with_ours_as_its_source() {
+async fn p8_signer_error_has_ours_as_source() {
     let rig = Rig::start().await;
     let token = rig.rotate(spec());
     for (fault, kind, ours, retryable) in [
@@ -73,7 +73,7 @@ async fn p8_a_failure_is_the_signers_error_with_ours_as_its_source() {
         (fault_list::INTERNAL_FAILURE, Kind::Unexpected, ErrorKind::ServiceUnavailable, true),
     ] {
         rig.sts.set_fault(fault);
-        // Some of them are tried again for as long as somebody waits.
+        // Some faults are retried for as long as a caller waits.
         let provider = rig.builder().wait_timeout(Duration::from_secs(2)).build().unwrap();
         let error = signed_with(&signer(provider.clone())).await.unwrap_err();
         let source = error.source().and_then(|source| source.downcast_ref::<Error>());
@@ -97,11 +97,11 @@ async fn p8_nobody_behind_us_in_a_chain_is_asked() {
     assert_eq!(error.kind(), Kind::CredentialInvalid, "{error:?}");
     assert!(
         error.to_string().starts_with("refreshed signing credential expires"),
-        "as our documentation says: {error}"
+        "the documentation quotes this text: {error}"
     );
     assert_eq!(provider.status().last_error.unwrap().kind(), ErrorKind::TokenRejected);
 
-    // Nor does OpenDAL send anything; the mock would note it.
+    // OpenDAL sends nothing: the mock would record it.
     let error =
         soon(operator(rig.sts.endpoint_url(), "receipts", &provider).write("1", "two apples")).await.unwrap_err();
     assert!(error.to_string().contains("sign"), "{error}");
@@ -113,8 +113,8 @@ async fn p8_nobody_behind_us_in_a_chain_is_asked() {
 }
 
 #[tokio::test]
-async fn any_provider_in_the_background_feeds_signers_as_well() {
-    let provider = theirs().await;
+async fn background_provider_feeds_signers() {
+    let provider = static_background_provider().await;
     assert_eq!(signed_with(&signer(provider.clone())).await.unwrap(), "THEIRS");
     assert_eq!(signed_with(&signer(provider.reqsign_chain())).await.unwrap(), "THEIRS");
 }
@@ -123,12 +123,12 @@ fn signer(provider: impl ProvideCredential<Credential = Credential>) -> Signer<C
     Signer::new(Context::new(), provider, RequestSigner::new("s3", REGION))
 }
 
-/// The access key under a request, or why there is none; what is not signed has no header to find it in.
+/// The access key that signs a request, or the error. An unsigned request must have no header.
 async fn signed_with(signer: &Signer<Credential>) -> reqsign_core::Result<String> {
     let (mut parts, ()) = http::Request::get("https://s3.example/receipts/1").body(()).unwrap().into_parts();
     let outcome = soon(signer.sign(&mut parts, None)).await;
     let header = parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    assert_eq!(outcome.is_ok(), header.is_some(), "signed or refused");
+    assert_eq!(outcome.is_ok(), header.is_some(), "a request must be signed or fail");
     outcome?;
     let header = header.unwrap();
     let (_, scope) = header.split_once("Credential=").unwrap();

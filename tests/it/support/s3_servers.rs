@@ -1,4 +1,4 @@
-//! S3 that nobody here wrote, with credentials that it takes: what the signers outside the SDK are tested with.
+//! Object storage of other projects, with credentials that it accepts: moto and Ceph.
 
 use std::any::Any;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use aws_types::region::Region;
 use aws_web_identity::WebIdentityCredentialsProvider;
 use aws_web_identity::test_util::MockSts;
 
-use crate::ceph_rgw::Ceph;
-use crate::rig::{ROLE, Rig, server, soon};
+use crate::real_sts_servers::Ceph;
+use crate::support::{ROLE, Rig, server, soon};
 
 pub(crate) const REGION: &str = "us-east-1";
 
@@ -24,18 +24,18 @@ pub(crate) struct Storage {
     pub(crate) sts_endpoint: String,
     pub(crate) role_arn: String,
     pub(crate) token_file: PathBuf,
-    /// Where it counts the exchanges.
+    /// The mock that counts the exchanges. `None`: the server verifies tokens itself.
     pub(crate) mock: Option<MockSts>,
     _kept_alive: Box<dyn Any>,
 }
 
 impl Storage {
-    /// All that there are, each with a bucket of its own. Those that there are not are said on stderr.
+    /// All configured servers, each with a new bucket. A note on stderr names those that are not configured.
     pub(crate) async fn all() -> Vec<Self> {
         [Self::of_moto().await, Self::of_ceph().await].into_iter().flatten().collect()
     }
 
-    /// It takes anybody's credentials, so those of the mock, too, which counts.
+    /// Moto accepts any credentials, so those of the mock STS, which counts exchanges.
     async fn of_moto() -> Option<Self> {
         let endpoint = server("MOTO_ENDPOINT")?;
         let rig = Rig::start().await;
@@ -80,7 +80,7 @@ async fn make_bucket(provider: &WebIdentityCredentialsProvider, endpoint: &str) 
     bucket
 }
 
-/// As a program would load it that has no endpoints set.
+/// The config of a program that sets no endpoints.
 pub(crate) fn sdk_config() -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -94,7 +94,7 @@ pub(crate) fn s3(provider: &WebIdentityCredentialsProvider, endpoint: &str) -> a
     let config = aws_sdk_s3::config::Builder::from(&provider.install(sdk_config()))
         .endpoint_url(endpoint)
         .force_path_style(true)
-        // Ceph 16 does not know the checksums that the SDK adds of its own accord.
+        // Ceph 16 does not know the checksums that the SDK adds by default.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     aws_sdk_s3::Client::from_conf(config.build())

@@ -1,9 +1,12 @@
-//! An STS that truly verifies tokens, and an S3 that takes what it hands out: Ceph's object gateway.
+//! STS servers of other projects: Ceph's object gateway verifies tokens, moto only checks the form of a request.
 //!
-//! Runs where `RGW_ENDPOINT` names one, with `RGW_ACCESS_KEY_ID` and `RGW_SECRET_ACCESS_KEY` of a user who may make OIDC
-//! providers, roles and role policies: `.ci/ceph-rgw` starts such a gateway and names the three. It asks our issuer, which
-//! listens at port 80 of an address of its own in 127/8, for the gateway's provider ARNs have no place for a port: so the
-//! gateway must be on this machine, and the test allowed to listen there.
+//! Each test runs if a variable names its server: `MOTO_ENDPOINT`, or `RGW_ENDPOINT` with `RGW_ACCESS_KEY_ID` and
+//! `RGW_SECRET_ACCESS_KEY` of a user who may make OIDC providers, roles and role policies. `.ci/ceph-rgw` starts a
+//! gateway and prints the variables.
+//!
+//! The gateway reads the keys of the test's issuer. Its provider ARNs cannot hold a port, so the issuer listens on port
+//! 80 of an address in 127/8. Therefore the gateway must run on this machine, and the test must be allowed to use port
+//! 80.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -15,6 +18,7 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_sdk_sts::Client;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_web_identity::test_util::{OidcIssuer, ProjectedVolume, TokenSpec};
 use aws_web_identity::{Builder, ErrorKind, Phase, WebIdentityCredentialsProvider};
@@ -26,10 +30,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::rig::{key, server, soon, spec};
-use crate::storage::{REGION, s3, sdk_config};
+use crate::support::s3_servers::{REGION, s3, sdk_config};
+use crate::support::{ROLE, Rig, key, server, soon, spec};
 
-/// A role of the gateway that trusts one subject of an issuer of ours, and a pod's volume with that subject's token.
+/// A role in the gateway that trusts one service account of a test issuer, and a volume with that account's token.
 pub(crate) struct Ceph {
     pub(crate) endpoint: String,
     issuer: Issuer,
@@ -39,10 +43,10 @@ pub(crate) struct Ceph {
 }
 
 impl Ceph {
-    /// `None` where there is no gateway, which is said.
+    /// `None`, with a note on stderr, if no gateway is configured.
     pub(crate) async fn start() -> Option<Self> {
         let endpoint = server("RGW_ENDPOINT")?;
-        // Others may do the same at the same time.
+        // Each test takes an address of its own, since tests run in parallel.
         let address = [127, fastrand::u8(64..), fastrand::u8(..), fastrand::u8(1..255)];
         let issuer = Issuer::start(address.into(), 80).await;
         let host = issuer.url.trim_start_matches("http://");
@@ -95,7 +99,7 @@ impl Ceph {
             .session_name("checkout-0")
     }
 
-    /// The gateway's own form: no account.
+    /// Role ARNs of the gateway have no account.
     pub(crate) fn role_arn(&self) -> String {
         format!("arn:aws:iam:::role/{}", self.role)
     }
@@ -109,7 +113,7 @@ impl Ceph {
     }
 }
 
-/// An issuer whose RSA key is published with its certificate. The gateway accepts no other algorithm and no other form.
+/// An issuer that publishes its RSA key with a certificate: the gateway accepts nothing else.
 struct Issuer {
     url: String,
     /// SHA-1 of the certificate, in hexadecimal digits.
@@ -163,7 +167,7 @@ impl Issuer {
 const KEY_ID: &str = "ceph";
 
 #[tokio::test]
-async fn the_issuer_publishes_its_key_with_the_certificate() {
+async fn issuer_publishes_key_with_certificate() {
     let issuer = Issuer::start(Ipv4Addr::LOCALHOST, 0).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let page = client.get(format!("{}/jwks", issuer.url)).send().await.unwrap().text().await.unwrap();
@@ -175,17 +179,17 @@ async fn the_issuer_publishes_its_key_with_the_certificate() {
     jsonwebtoken::decode::<serde_json::Value>(issuer.mint(spec()), &key, &validation).unwrap();
     let certificate = STANDARD.decode(&keys.keys[0].common.x509_chain.as_ref().unwrap()[0]).unwrap();
     let modulus = issuer.pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
-    assert!(certificate.windows(modulus.len()).any(|part| part == modulus), "it is the key's");
+    assert!(certificate.windows(modulus.len()).any(|part| part == modulus), "the certificate must hold the key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ceph_takes_our_token_and_the_credentials_that_it_gave_for_it() {
+async fn ceph_accepts_token_and_its_own_credentials() {
     let Some(ceph) = Ceph::start().await else { return };
     let provider = soon(ceph.builder().connect()).await.unwrap();
     let status = provider.status();
     let arn = format!("arn:aws:sts:::assumed-role/{}/checkout-0", ceph.role);
     assert_eq!(status.assumed_role_arn.as_deref(), Some(&*arn));
-    assert_eq!(status.account_id, None, "the ARN names none");
+    assert_eq!(status.account_id, None, "an ARN of the gateway has no account");
 
     let client = s3(&provider, &ceph.endpoint);
     let bucket = format!("receipts-{:08x}", fastrand::u32(..));
@@ -201,11 +205,11 @@ async fn ceph_takes_our_token_and_the_credentials_that_it_gave_for_it() {
     let first = key(&provider);
     soon(provider.refresh()).await.unwrap();
     assert_ne!(key(&provider), first);
-    assert_eq!(get().await, "two apples", "with the new key");
+    assert_eq!(get().await, "two apples", "the object must be readable with the new key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_ceph_refuses_a_wrong_subject_and_an_expired_token_and_the_hint_says_which() {
+async fn p12_ceph_errors_name_wrong_subject_or_expired_token() {
     let Some(ceph) = Ceph::start().await else { return };
     let provider = soon(ceph.builder().connect()).await.unwrap();
     let client = s3(&provider, &ceph.endpoint);
@@ -221,7 +225,7 @@ async fn p12_ceph_refuses_a_wrong_subject_and_an_expired_token_and_the_hint_says
     assert_eq!((provider.status().phase, key(&provider)), (Phase::Stale, first.clone()), "P2");
     soon(client.list_buckets().send()).await.unwrap();
 
-    // The gateway says AccessDenied of this one as well: the token's own claims tell the two apart.
+    // The gateway answers AccessDenied to an expired token, too. The token's claims tell the two cases apart.
     let expired_for = |seconds: u64| {
         let issued = SystemTime::now() - Duration::from_secs(3600 + seconds);
         spec().issued_at(issued).lifetime(Duration::from_secs(3600))
@@ -230,7 +234,7 @@ async fn p12_ceph_refuses_a_wrong_subject_and_an_expired_token_and_the_hint_says
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, Some("AccessDenied")), "{error}");
     assert!(error.to_string().contains("expired"), "{error}");
-    // Of this one its clock, which the first grant told, says enough.
+    // The first exchange showed the gateway's clock, so this token is not sent at all.
     ceph.rotate(expired_for(3600));
     let error = soon(provider.refresh()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::TokenRejected, None), "{error}");
@@ -243,7 +247,31 @@ async fn p12_ceph_refuses_a_wrong_subject_and_an_expired_token_and_the_hint_says
     soon(client.list_buckets().send()).await.unwrap();
 }
 
-/// One call of the gateway's IAM, which is all that a test needs of it.
+/// Moto checks the shape of a request and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_credentials_sign_requests() {
+    let Some(endpoint) = server("MOTO_ENDPOINT") else { return };
+    let rig = Rig::start().await;
+    let config = rig.config().into_builder().endpoint_url(&*endpoint).build();
+    let builder = WebIdentityCredentialsProvider::builder().configure(&config).endpoint_url(&*endpoint);
+    let builder = builder.role_arn(ROLE).token_file(rig.volume.token_path()).session_name("checkout-0");
+    let provider = soon(builder.connect()).await.unwrap();
+    let arn = provider.status().assumed_role_arn.expect("an ARN");
+    assert!(arn.contains(":assumed-role/") && arn.ends_with("/checkout-0"), "{arn}");
+    assert_eq!(provider.status().endpoint.as_deref(), Some(&*endpoint));
+
+    // The config names the mock as the endpoint of STS. This client must use moto.
+    let config = aws_sdk_sts::config::Builder::from(&provider.install(config)).endpoint_url(endpoint).build();
+    let client = Client::from_conf(config);
+    soon(client.get_caller_identity().send()).await.unwrap();
+    let first = key(&provider);
+    soon(provider.refresh()).await.unwrap();
+    assert_ne!(key(&provider), first);
+    soon(client.get_caller_identity().send()).await.unwrap();
+    assert!(rig.sts.calls().is_empty(), "the mock must not be called");
+}
+
+/// One call of the gateway's IAM.
 async fn iam(endpoint: &str, parameters: &[(&str, &str)]) {
     let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} belongs to RGW_ENDPOINT"));
     let (id, secret) = (variable("RGW_ACCESS_KEY_ID"), variable("RGW_SECRET_ACCESS_KEY"));

@@ -1,4 +1,4 @@
-//! The adapter for `object_store`, through its own S3 client and alone.
+//! The adapter for `object_store`, through its own S3 client and directly.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -9,25 +9,25 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, RetryConfig};
 
-use crate::rig::{Rig, at_once, key, soon, spec, theirs};
-use crate::storage::{REGION, Storage};
+use crate::support::s3_servers::{REGION, Storage};
+use crate::support::{Rig, at_once, key, soon, spec, static_background_provider};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_goes_through_object_store_and_comes_back() {
+async fn object_store_round_trips_an_object() {
     for storage in Storage::all().await {
         let store = store(&storage.endpoint, &storage.bucket, storage.provider.object_store_credentials());
         let path = Path::from("receipts/1");
         soon(store.put(&path, "two apples".into())).await.unwrap();
         storage.provider.refresh().await.unwrap();
         let read = soon(store.get(&path)).await.unwrap().bytes().await.unwrap();
-        assert_eq!(read, "two apples", "with the next key");
+        assert_eq!(read, "two apples", "the object must be readable with the next key");
         soon(store.delete(&path)).await.unwrap();
         soon(store.get(&path)).await.unwrap_err();
     }
 }
 
 #[tokio::test]
-async fn p1_p2_object_store_reads_the_slot_and_makes_its_copy_once() {
+async fn p1_p2_object_store_copies_credentials_once_per_generation() {
     let rig = Rig::start().await;
     let provider = rig.connect().await;
     let credentials = provider.object_store_credentials();
@@ -37,18 +37,18 @@ async fn p1_p2_object_store_reads_the_slot_and_makes_its_copy_once() {
     assert_eq!(first.key_id, current.access_key_id());
     assert_eq!(first.secret_key, current.secret_access_key());
     assert_eq!(first.token.as_deref(), current.session_token());
-    assert!(Arc::ptr_eq(&first, &read()), "made once");
+    assert!(Arc::ptr_eq(&first, &read()), "the copy must be made once per generation");
     let allocated = allocation_counter::measure(|| drop(read())).count_total;
-    assert_eq!(allocated, 1, "the future that its trait boxes, and nothing else");
+    assert_eq!(allocated, 1, "only the boxed future of the trait may allocate");
 
     rig.sts.set_fault(Fault::AccessDenied);
     soon(provider.refresh()).await.unwrap_err();
     assert!(Arc::ptr_eq(&first, &read()), "P2");
     rig.sts.set_fault(None);
     soon(provider.refresh()).await.unwrap();
-    assert_eq!(read().key_id, key(&provider), "the new ones at the next request");
+    assert_eq!(read().key_id, key(&provider), "the next request must use the new credentials");
     assert_ne!(read().key_id, first.key_id);
-    assert_eq!(first.secret_key, current.secret_access_key(), "a request under way keeps what it has");
+    assert_eq!(first.secret_key, current.secret_access_key(), "a running request must keep its credentials");
     assert_eq!(rig.exchanges().len(), 3);
 
     let printed = format!("{credentials:?}");
@@ -56,11 +56,11 @@ async fn p1_p2_object_store_reads_the_slot_and_makes_its_copy_once() {
 }
 
 #[tokio::test]
-async fn p8_a_failure_is_the_requests_error_and_nothing_goes_out_unsigned() {
+async fn p8_failure_fails_the_request_unsigned() {
     let rig = Rig::start().await;
     rig.rotate(spec().subject("system:serviceaccount:shop:nobody").audience("elsewhere"));
     let provider = rig.builder().build().unwrap();
-    // The mock notes whatever comes, for S3 as well.
+    // The mock records every request, also those for S3.
     let store = store(rig.sts.endpoint_url(), "receipts", provider.object_store_credentials());
     let error = soon(store.put(&Path::from("1"), "two apples".into())).await.unwrap_err();
     let ours = error.source().unwrap().downcast_ref::<Error>().unwrap();
@@ -70,8 +70,8 @@ async fn p8_a_failure_is_the_requests_error_and_nothing_goes_out_unsigned() {
 }
 
 #[tokio::test]
-async fn any_provider_in_the_background_feeds_object_store_as_well() {
-    let provider = theirs().await;
+async fn background_provider_feeds_object_store() {
+    let provider = static_background_provider().await;
     let given = provider.object_store_credentials().get_credential().await.unwrap();
     assert_eq!((&*given.key_id, &*given.secret_key, given.token.as_deref()), ("THEIRS", "secret", None));
 }
