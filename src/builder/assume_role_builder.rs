@@ -83,10 +83,9 @@ impl AssumeRoleBuilder {
     }
 
     /// Sets the external id that the [owner of the
-    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires: [2
-    /// to 1224 characters of
-    /// `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
-    /// Default: none.
+    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires. It
+    /// has 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`
+    /// ([`AssumeRole`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html)). Default: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.chain.external_id = Some(id.into());
         self
@@ -132,9 +131,9 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show: [2 to 64
-    /// characters of `A-Z a-z 0-9 _ + = , . @ -`, not beginning with
-    /// `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show. It has 2 to 64
+    /// characters of `A-Z a-z 0-9 _ + = , . @ -`, and does not begin with `aws:`
+    /// ([rules](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know)).
     /// Default: the source identity of the base's session, if it has one.
     ///
     /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for
