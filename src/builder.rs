@@ -14,7 +14,7 @@ mod session_settings;
 mod settings;
 mod standbys;
 mod tags;
-mod token_file;
+mod token_path;
 mod warnings;
 mod web_identity_provider;
 
