@@ -12,11 +12,11 @@ use tokio::time::timeout;
 
 use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
-use crate::key_error_codes::least_age;
+use crate::key_error_codes::least_key_age;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
 use crate::sts::{Authentication, ChainSettings, Endpoints, ExchangeFailure, Session};
 
-/// The source of a chained role: it trades credentials of the base at STS.
+/// The source of a chained role: it exchanges credentials of the base at STS.
 pub(crate) struct AssumeRole {
     /// Counts as a handle: the base lives at least as long as its chained roles.
     base: Supervisor,
@@ -24,24 +24,24 @@ pub(crate) struct AssumeRole {
     settings: ChainSettings,
     sts: Endpoints,
     /// Generation of the base that was used last, or reported as new.
-    seen: AtomicU64,
+    seen_generation: AtomicU64,
 }
 
 impl AssumeRole {
     pub(crate) fn new(base: Supervisor, session: Session, settings: ChainSettings, sts: Endpoints) -> Self {
-        Self { base, session, settings, sts, seen: AtomicU64::new(0) }
+        Self { base, session, settings, sts, seen_generation: AtomicU64::new(0) }
     }
 
-    async fn sign_with(&self) -> Result<Credentials, Failure> {
+    async fn base_credentials(&self) -> Result<Credentials, Failure> {
         // Stored before the credentials are read. A refresh in between then counts as new.
-        self.seen.fetch_max(self.base.status().generation, Ordering::Relaxed);
+        self.seen_generation.fetch_max(self.base.status().generation, Ordering::Relaxed);
         match timeout(self.sts.attempt_timeout(), self.base.credentials()).await {
-            Ok(credentials) => credentials.map_err(|error| self.without_base(error)),
-            Err(_) => Err(self.without_base(self.base_obstacle())),
+            Ok(credentials) => credentials.map_err(|error| self.base_failed(error)),
+            Err(_) => Err(self.base_failed(self.base_error())),
         }
     }
 
-    fn without_base(&self, cause: Error) -> Failure {
+    fn base_failed(&self, cause: Error) -> Failure {
         let class = Class::of(&cause);
         let (role, base) = (&self.session.role_arn, self.base.subject());
         let message = format!("{role} could not be assumed without credentials of {base}");
@@ -49,16 +49,16 @@ impl AssumeRole {
         Failure { class, error, retry_after: None }
     }
 
-    fn base_obstacle(&self) -> Error {
+    fn base_error(&self) -> Error {
         self.base.obstacle().or_else(|| self.base.status().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
                 .with_hint("the base keeps trying; its own status() has the last error")
         })
     }
 
-    fn refused(&self, failure: ExchangeFailure, signed_with: &Credentials) -> Failure {
-        if let Some(least_age) = failure.code.as_deref().and_then(|code| least_age(code, failure.clock_off)) {
-            self.base.rejected(signed_with.access_key_id(), least_age);
+    fn exchange_failed(&self, failure: ExchangeFailure, signed_with: &Credentials) -> Failure {
+        if let Some(least_key_age) = failure.code.as_deref().and_then(|code| least_key_age(code, failure.clock_off)) {
+            self.base.rejected(signed_with.access_key_id(), least_key_age);
         }
         let principal = self.base.status().principal;
         let known = Known {
@@ -75,18 +75,21 @@ impl AssumeRole {
 impl Source for AssumeRole {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         // The chained role holds no permit while it waits, because the base may need one itself.
-        self.sign_with().await?;
+        self.base_credentials().await?;
         let permit = self.sts.permit(attempt).await;
-        let credentials = self.sign_with().await?;
+        let credentials = self.base_credentials().await?;
         let authentication = Authentication::Credentials { credentials: &credentials, settings: &self.settings };
-        permit.exchange(&self.session, &authentication).await.map_err(|failure| self.refused(*failure, &credentials))
+        permit
+            .exchange(&self.session, &authentication)
+            .await
+            .map_err(|failure| self.exchange_failed(*failure, &credentials))
     }
 
     async fn changed(&self) -> Change {
         let mut updates = self.base.updates();
         loop {
             let newest = updates.last();
-            if self.seen.fetch_max(newest, Ordering::Relaxed) < newest {
+            if self.seen_generation.fetch_max(newest, Ordering::Relaxed) < newest {
                 return Change::Content;
             }
             if updates.changed().await.is_err() {
@@ -101,7 +104,7 @@ impl Source for AssumeRole {
     }
 
     fn obstacle(&self) -> Option<Error> {
-        let base = || self.base.current().is_none().then(|| self.without_base(self.base_obstacle()).error);
+        let base = || self.base.current().is_none().then(|| self.base_failed(self.base_error()).error);
         self.sts.obstacle().or_else(base)
     }
 }

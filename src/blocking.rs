@@ -8,12 +8,12 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Runs the work on a blocking thread of the current runtime. `None` if no thread can be started.
 pub(crate) fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
-    if REFUSED.load(Ordering::Relaxed) && !thread_can_start() {
+    if THREAD_FAILED.load(Ordering::Relaxed) && !thread_can_start() {
         return None;
     }
     // Tokio panics if its first blocking thread cannot be started.
     let started = catch_unwind(AssertUnwindSafe(|| spawn_blocking(work)));
-    REFUSED.store(started.is_err(), Ordering::Relaxed);
+    THREAD_FAILED.store(started.is_err(), Ordering::Relaxed);
     started.ok()
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn thread_can_start() -> bool {
 
 /// Tokio could not start a thread, and panicked. Each panic is printed, so Tokio is not asked again until a thread can
 /// start.
-static REFUSED: AtomicBool = AtomicBool::new(false);
+static THREAD_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// The remedy for a thread that cannot be started.
 pub(crate) const RAISE_LIMIT: &str = "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, \

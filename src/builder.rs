@@ -14,7 +14,7 @@ mod session_settings;
 mod settings;
 mod standbys;
 mod tags;
-mod token_file;
+mod token_path;
 mod warnings;
 mod web_identity_provider;
 
@@ -205,8 +205,7 @@ impl Builder {
         self
     }
 
-    /// Sets the URL of STS, to use another endpoint than AWS's own in the region: a VPC endpoint, a FIPS endpoint, or
-    /// another server with the same protocol.
+    /// Sets the URL of STS: a VPC endpoint, a FIPS endpoint, or another server with the same protocol.
     ///
     /// Default: the endpoint that [`configure`](Self::configure) has for STS. Without `configure`:
     /// `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true ([as in

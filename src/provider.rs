@@ -116,8 +116,8 @@ impl BackgroundCredentialsProvider {
     /// Waits without limit until there are valid credentials: for a readiness probe, or the start of a service.
     ///
     /// # Errors
-    /// The method fails when waiting cannot help: somebody must mend the cause (see [`ErrorKind`](crate::ErrorKind)),
-    /// the provider was shut down, or the engine thread cannot be started.
+    /// The method fails if waiting cannot help: a human must mend the cause (see [`ErrorKind`](crate::ErrorKind)), the
+    /// provider was shut down, or the engine thread cannot be started.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.

@@ -17,7 +17,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
 use roxmltree::Document;
 
-use crate::key_error_codes::{clock_off, least_age};
+use crate::key_error_codes::{clock_off, least_key_age};
 use crate::provider::BackgroundCredentialsProvider;
 use crate::refresh::Supervisor;
 
@@ -79,9 +79,10 @@ impl Intercept for RejectionInterceptor {
         if context.output_or_error().is_err()
             && let Some(SignedWith(key)) = config_bag.load::<SignedWith>()
             && let clock_off = clock_distance(context.response(), runtime_components)
-            && let Some(least_age) = error_codes(context.response()).find_map(|code| least_age(&code, clock_off))
+            && let Some(least_key_age) =
+                error_codes(context.response()).find_map(|code| least_key_age(&code, clock_off))
         {
-            self.0.rejected(key, least_age);
+            self.0.rejected(key, least_key_age);
         }
         Ok(())
     }
@@ -115,7 +116,7 @@ fn signing_key(authorization: &str) -> Option<&str> {
 /// The error codes of the answer, in any protocol. A service that once spoke the query protocol sends two: the code of
 /// its new protocol, and the old one in `x-amzn-query-error`.
 fn error_codes(response: &Response) -> impl Iterator<Item = String> {
-    let in_header = |name| response.headers().get(name).map(|code| bare(code).to_owned());
+    let in_header = |name| response.headers().get(name).map(|code| plain_code(code).to_owned());
     let codes = [in_header("x-amzn-errortype"), in_header("x-amzn-query-error"), code_in_body(response)];
     codes.into_iter().flatten()
 }
@@ -124,7 +125,7 @@ fn error_codes(response: &Response) -> impl Iterator<Item = String> {
 fn code_in_body(response: &Response) -> Option<String> {
     let body = response.body().bytes()?;
     if let Some(code) = cbor::error_type(body) {
-        return Some(bare(code).to_owned());
+        return Some(plain_code(code).to_owned());
     }
     let xml = std::str::from_utf8(body).ok().map(str::trim_start).filter(|text| text.starts_with('<'));
     if let Some(xml) = xml {
@@ -135,11 +136,11 @@ fn code_in_body(response: &Response) -> Option<String> {
     }
     let json: serde_json::Value = serde_json::from_slice(body).ok()?;
     let code = ["__type", "code", "Code"].iter().find_map(|name| json.get(name)?.as_str())?;
-    Some(bare(code).to_owned())
+    Some(plain_code(code).to_owned())
 }
 
 /// The code of `prefix#Code:uri` or `Code;Sender`.
-fn bare(code: &str) -> &str {
+fn plain_code(code: &str) -> &str {
     let code = code.split([':', ';']).next().unwrap_or(code);
     code.rsplit('#').next().unwrap_or(code).trim()
 }

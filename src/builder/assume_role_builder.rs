@@ -83,10 +83,9 @@ impl AssumeRoleBuilder {
     }
 
     /// Sets the external id that the [owner of the
-    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires: [2
-    /// to 1224 characters of
-    /// `A-Z a-z 0-9 _ + = , . @ : / -`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
-    /// Default: none.
+    /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires. It
+    /// has 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`
+    /// ([`AssumeRole`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html)). Default: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.chain.external_id = Some(id.into());
         self
@@ -132,9 +131,9 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show: [2 to 64
-    /// characters of `A-Z a-z 0-9 _ + = , . @ -`, not beginning with
-    /// `aws:`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know).
+    /// Sets the person or program behind the session, which CloudTrail and `aws:SourceIdentity` show. It has 2 to 64
+    /// characters of `A-Z a-z 0-9 _ + = , . @ -`, and does not begin with `aws:`
+    /// ([rules](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html#id_credentials_temp_control-access_monitor-know)).
     /// Default: the source identity of the base's session, if it has one.
     ///
     /// The role's trust policy and a policy of the base must allow `sts:SetSourceIdentity`. A source identity holds for
@@ -250,8 +249,9 @@ const BUILDER: &str = "AssumeRoleBuilder";
 const SESSION_RULES: SessionRules = SessionRules {
     builder: BUILDER,
     longest_seconds: 3600,
-    about_length: "a chained session lasts whole seconds from 900 (15 min) to 3600, whatever the role's MaxSessionDuration is; for \
-                   longer ones let the role trust the token's issuer, and assume it without a chain",
+    about_length: "a chained session lasts whole seconds from 900 (15 min) to 3600, whatever the role's \
+                   MaxSessionDuration is; for longer ones let the role trust the token's issuer, and assume it \
+                   without a chain",
 };
 
 fn external_id(id: String) -> Result<String, BuildError> {
@@ -295,9 +295,9 @@ mod tests {
             assert_eq!(
                 refusal(with(seconds)),
                 format!(
-                    "AssumeRoleBuilder::session_length is {seconds}s: a chained session lasts whole seconds from 900 (15 min) \
-                     to 3600, whatever the role's MaxSessionDuration is; for longer ones let the role trust the token's \
-                     issuer, and assume it without a chain"
+                    "AssumeRoleBuilder::session_length is {seconds}s: a chained session lasts whole seconds from 900 \
+                     (15 min) to 3600, whatever the role's MaxSessionDuration is; for longer ones let the role trust \
+                     the token's issuer, and assume it without a chain"
                 )
                 .replace("is 0s", "is 0ns")
             );
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn p12_values_that_sts_refuses_are_refused() {
         let builder = || base().assume_role(ROLE);
-        assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is no role's ARN"));
+        assert!(refusal(base().assume_role("lake")).contains("assume_role is \"lake\", which is not a role's ARN"));
         assert!(refusal(builder().session_name("a b")).contains("AssumeRoleBuilder::session_name is \"a b\""));
         assert!(refusal(builder().external_id("x")).contains("AssumeRoleBuilder::external_id is \"x\""));
         assert!(refusal(builder().external_id("a b")).contains("2 to 1224"));

@@ -31,7 +31,7 @@ fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
     } else if authority.as_str().contains('@') {
         Some(("which has a user name", "STS needs only the token; remove the part before the @"))
     } else if uri.query().is_some() || text.contains('#') {
-        Some(("which has a query or fragment", "give scheme, host, port and path alone"))
+        Some(("which has a query or fragment", "give only scheme, host, port and path"))
     } else if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
         Some(("which has no host or an invalid port", ""))
     } else {
@@ -129,7 +129,7 @@ mod tests {
             ),
             (
                 "https://sts.example/#x",
-                r#""https://sts.example/#x", which has a query or fragment: give scheme, host, port and path alone"#
+                r#""https://sts.example/#x", which has a query or fragment: give only scheme, host, port and path"#
                     .to_owned(),
             ),
         ] {

@@ -24,7 +24,7 @@ pub(super) fn parse(region: Given<String>, at_aws: bool) -> Result<String, Build
     } else {
         return Ok(region.value);
     };
-    Err(invalid_value(region.by, format_args!("{}, which is no region", quoted(name)), remedy))
+    Err(invalid_value(region.by, format_args!("{}, which is not a region", quoted(name)), remedy))
 }
 
 /// True for `AREA-DIRECTION-NUMBER`. Some partitions have one part more.
@@ -118,7 +118,7 @@ mod tests {
             ("a/b", EXAMPLE),
             ("evil.example#", EXAMPLE),
         ] {
-            assert_eq!(outcome(name, true), Err(format!("X is {name:?}, which is no region: {remedy}")));
+            assert_eq!(outcome(name, true), Err(format!("X is {name:?}, which is not a region: {remedy}")));
         }
         for name in ["default", "garage", "null", "us-east-1-fips"] {
             assert_eq!(outcome(name, false), Ok(name.to_owned()));

@@ -9,12 +9,12 @@ use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::EndpointConfig;
 
-const FORM: &str = "write it whole and without blanks, as arn:aws:iam::123456789012:role/NAME";
+const FORM: &str = "write the whole ARN without blanks, as arn:aws:iam::123456789012:role/NAME";
 
 /// Accepts a role that the STS at `home` can know. `region`: the region of `home`, and what gave it.
 pub(super) fn parse(arn: Given<String>, home: &EndpointConfig, region: &Given<String>) -> Result<String, BuildError> {
     if let Some(remedy) = flaw(&arn.value, is_aws(home.endpoint_url.as_deref())) {
-        return Err(invalid_value(arn.by, format_args!("{}, which is no role's ARN", quoted(&arn.value)), remedy));
+        return Err(invalid_value(arn.by, format_args!("{}, which is not a role's ARN", quoted(&arn.value)), remedy));
     }
     if home.endpoint_url.is_none() {
         check_partition(&arn, region)?;
@@ -49,7 +49,7 @@ fn flaw(arn: &str, at_aws: bool) -> Option<Cow<'static, str>> {
         // The login pages of SAML give both together, in either order.
         let role = [role, &arn[role.len() + 1..]].into_iter().find(|part| part.contains(":role/")).unwrap_or(role);
         let remedy = format!(
-            "this is a SAML pair of role and provider; give the role alone, {}, and let it trust the token's OIDC \
+            "this is a SAML pair of role and provider; give only the role, {}, and let it trust the token's OIDC \
              issuer",
             quoted(role)
         );
@@ -80,7 +80,7 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let &["arn", partition, service, "", account, resource] = parts.as_slice() else {
         let is_name = !arn.contains(':') && is_role_name(arn);
-        return Some(if is_name { format!("this is a role's name alone; {FORM}").into() } else { FORM.into() });
+        return Some(if is_name { format!("this is only the role's name; {FORM}").into() } else { FORM.into() });
     };
     let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
     let is_number = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
@@ -95,7 +95,7 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
             );
         }
         ("iam", "user" | "group" | "root") => {
-            "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN"
+            "a user, a group or an account cannot be assumed; create a role that trusts the issuer and use its ARN"
         }
         ("iam", "instance-profile" | "policy" | "oidc-provider" | "saml-provider") => {
             "this belongs to a role; use the ARN of the role itself, with role/ in its last part"
@@ -168,7 +168,10 @@ mod tests {
         let too_long = format!("{longest}x");
         for arn in ["app", "arn:x:iam::a:role/a", &too_long] {
             assert!(
-                role(arn, false).err().unwrap().contains(": STS takes 20 to 2048 characters; at AWS write it whole")
+                role(arn, false)
+                    .err()
+                    .unwrap()
+                    .contains(": STS takes 20 to 2048 characters; at AWS write the whole ARN")
             );
         }
     }
@@ -180,11 +183,11 @@ mod tests {
         for (arn, remedy) in [
             (
                 format!("{whole},{saml}"),
-                "this is a SAML pair of role and provider; give the role alone, \"arn:aws:iam::123456789012:role/app\"",
+                "this is a SAML pair of role and provider; give only the role, \"arn:aws:iam::123456789012:role/app\"",
             ),
             (
                 format!("{saml},{whole}"),
-                "this is a SAML pair of role and provider; give the role alone, \"arn:aws:iam::123456789012:role/app\"",
+                "this is a SAML pair of role and provider; give only the role, \"arn:aws:iam::123456789012:role/app\"",
             ),
             (format!("\"{whole}\""), "remove the quotes and blanks around it: \"arn:aws:iam::123456789012:role/app\""),
             (format!("'{whole}'"), "remove the quotes and blanks around it: "),
@@ -199,7 +202,7 @@ mod tests {
         ] {
             for at_aws in [true, false] {
                 let error = role(&arn, at_aws).err().unwrap();
-                assert!(error.contains(&format!("which is no role's ARN: {remedy}")), "{error}");
+                assert!(error.contains(&format!("which is not a role's ARN: {remedy}")), "{error}");
             }
         }
     }
@@ -210,9 +213,9 @@ mod tests {
         let account = "an AWS account has 12 digits; write them there, or set the endpoint (AWS_ENDPOINT_URL_STS) if \
                        the server is not AWS's";
         let nobody =
-            "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN";
+            "a user, a group or an account cannot be assumed; create a role that trusts the issuer and use its ARN";
         let belongs = "this belongs to a role; use the ARN of the role itself, with role/ in its last part";
-        let alone = format!("this is a role's name alone; {FORM}");
+        let alone = format!("this is only the role's name; {FORM}");
         let long_name = format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65));
         for (arn, remedy) in [
             ("", FORM),
@@ -241,7 +244,7 @@ mod tests {
             ("arn:aws:iam::123456789012:policy/app", belongs),
             ("arn:aws:iam::123456789012:oidc-provider/oidc.example/id", belongs),
         ] {
-            let expected = format!("AWS_ROLE_ARN is {arn:?}, which is no role's ARN: {remedy}");
+            let expected = format!("AWS_ROLE_ARN is {arn:?}, which is not a role's ARN: {remedy}");
             assert_eq!(role(arn, true).err(), Some(expected));
         }
         for arn in [
@@ -257,7 +260,7 @@ mod tests {
             role(&long_path, true)
                 .err()
                 .unwrap()
-                .ends_with("... (2083 bytes), which is no role's ARN: STS takes at most 2048 characters")
+                .ends_with("... (2083 bytes), which is not a role's ARN: STS takes at most 2048 characters")
         );
     }
 

@@ -53,7 +53,7 @@ fn policy(policy: Given<String>) -> Result<String, BuildError> {
     }
     let length = json.chars().count();
     if length > 2048 {
-        let remedy = "STS takes at most 2048; leave out white space, or make it a managed policy and use policy_arns";
+        let remedy = "STS takes at most 2048; remove white space, or use a managed policy with policy_arns";
         return Err(invalid_value(by, format_args!("{length} characters long"), remedy));
     }
     if let Some(odd) = json.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {

@@ -11,7 +11,7 @@ use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERV
 use super::missing_settings::missing;
 use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
-use super::{Settings, TokenSetting, endpoint_url, region, role_arn, session_name, standbys, token_file, warnings};
+use super::{Settings, TokenSetting, endpoint_url, region, role_arn, session_name, standbys, token_path, warnings};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
@@ -95,7 +95,7 @@ impl Settings {
         let origin = TokenConfig {
             poll_interval: TOKEN_POLL_INTERVAL.parse("Builder", self.token_poll_interval)?,
             watch: self.watch_token.unwrap_or(true),
-            file: token_file::parse(file.clone())?,
+            file: token_path::parse(file.clone())?,
         };
         Ok(Some(Given { by: file.by, value: TokenOrigin::File(origin) }))
     }
@@ -575,13 +575,17 @@ mod tests {
     fn other_servers_have_their_own_role_names() {
         let urn = || Builder::default().role_arn("urn:ecs:iam::s3:role/x");
 
-        assert!(refuse(urn(), &[]).contains("which is no role's ARN"));
+        assert!(refuse(urn(), &[]).contains("which is not a role's ARN"));
         assert_eq!(
             resolve(urn().endpoint_url("https://ecs.example"), &[]).config.session.role_arn,
             "urn:ecs:iam::s3:role/x"
         );
         let vpc = "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com";
-        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "a VPC endpoint is AWS, too");
+        assert!(
+            refuse(urn().endpoint_url(vpc), &[]).contains("which is not a role's ARN"),
+            "a VPC endpoint is AWS, \
+                                                                                             too"
+        );
     }
 
     #[test]

@@ -176,7 +176,7 @@ mod tests {
             (
                 region("eu-west-1a"),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1a\", which is no region: write it as eu-west-1",
+                "Builder::standby_region is \"eu-west-1a\", which is not a region: write it as eu-west-1",
             ),
             (
                 region("eu-west-1"),

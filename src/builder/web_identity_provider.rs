@@ -49,9 +49,9 @@ impl WebIdentityCredentialsProvider {
     /// Returns a builder with this provider's settings, for a second role with the same token. Set
     /// [`role_arn`](Builder::role_arn), and whatever else differs.
     ///
-    /// Each setting can be replaced or cleared. A setting that was not set stays unset: its value comes from the
-    /// `SdkConfig`, from a variable or from the default, as it did for this provider. The session policies are taken
-    /// over, too. A session policy that is lost by oversight would widen what the session may do.
+    /// Each setting can be replaced or cleared. A setting that was not set stays unset. Its value comes from the
+    /// `SdkConfig`, from a variable or from the default, as before. The session policies are taken over, too. A session
+    /// policy that is lost by oversight would widen what the session may do.
     ///
     /// The two providers share the watch on the token's directory. They also share the STS client and its connections,
     /// unless a setting of the client changes. Credentials, schedule, exchanges and shutdown are separate: neither a

@@ -44,16 +44,16 @@
 //! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
 //! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the variables as well.
 //!
-//! ## `…, which is no role's ARN`
+//! ## `…, which is not a role's ARN`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | `write it whole and without blanks` | write `arn:aws:iam::123456789012:role/NAME` |
+//! | `write the whole ARN without blanks` | write `arn:aws:iam::123456789012:role/NAME` |
 //! | `remove the quotes and blanks around it` | remove the quotes in the manifest or env file |
 //! | `its placeholder was not replaced` | the template was not filled in |
-//! | `this is a role's name alone` | write the whole ARN |
-//! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
-//! | `this is a session of the role` | use the role's own ARN, with its path |
+//! | `this is only the role's name` | write the whole ARN |
+//! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
+//! | `this is a session of the role` | use the ARN of the role, with its path |
 //! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
 //! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
@@ -65,7 +65,7 @@
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `give the path of the projected token` | the variable is empty: set it |
-//! | `write the path alone` | the value is a URL: use a path |
+//! | `write only the path` | the value is a URL: use a path |
 //! | `no shell replaces ~ here` | write the whole path, from the first `/` |
 //! | `its variable was not replaced` | write the whole path, or let the manifest fill it in |
 //! | `this is a directory` | add the name of the file |
@@ -76,7 +76,7 @@
 //!
 //! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the region that this program runs in`.
 //!
-//! ## `…, which is no region`
+//! ## `…, which is not a region`
 //!
 //! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
 //! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
@@ -89,7 +89,7 @@
 //! |---|---|
 //! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `which has no host or an invalid port` | `write it as https`, with the host |
 //! | `which has a user name` | `STS needs only the token`: remove the part before the @ |
-//! | `which has a query or fragment` | `give scheme, host`, port and path only |
+//! | `which has a query or fragment` | `give only scheme, host`, port and path |
 //! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or switch FIPS or dual stack off |
 //! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
 //! | `…, which is the STS at home` | `name another standby`, or none: a standby must differ from home |

@@ -175,8 +175,8 @@ async fn p12_invalid_setting_is_named_before_any_call() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
     assert_eq!(
         error.to_string(),
-        "Builder::role_arn is \"checkout\", which is no role's ARN: STS takes 20 to 2048 characters; at AWS write it whole \
-         and without blanks, as arn:aws:iam::123456789012:role/NAME"
+        "Builder::role_arn is \"checkout\", which is not a role's ARN: STS takes 20 to 2048 characters; at AWS write \
+         the whole ARN without blanks, as arn:aws:iam::123456789012:role/NAME"
     );
     let remedy = error.remedy().unwrap();
     assert!(error.to_string().ends_with(&format!(": {remedy}")) && std::error::Error::source(&error).is_none());

@@ -441,9 +441,10 @@ async fn strange_claims_are_cut_and_printable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_role_has_no_trust_policy() {
     let rig = Rig::start().await;
-    for (role, detail) in
-        [("checkout", "which is no role's ARN"), ("\"arn:aws:iam::123456789012:role/app\"", "which is no role's ARN")]
-    {
+    for (role, detail) in [
+        ("checkout", "which is not a role's ARN"),
+        ("\"arn:aws:iam::123456789012:role/app\"", "which is not a role's ARN"),
+    ] {
         let report = Doctor::of(&rig).with("AWS_ROLE_ARN", role).report().await;
         assert_eq!(report.failing(), ["role"], "{report:?}");
         assert!(report.detail("role").contains(detail), "{report:?}");

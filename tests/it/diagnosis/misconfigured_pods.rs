@@ -426,8 +426,8 @@ async fn laptop_role_of_the_saml_pair() -> Scenario {
     let pair = "arn:aws:iam::123456789012:role/checkout,arn:aws:iam::123456789012:saml-provider/sso";
     let pod = Pod::of(Rig::start().await).with("AWS_ROLE_ARN", pair);
     Scenario::new("On a laptop. The role is copied from a SAML set-up, with the provider behind a comma.", pod)
-        .whoami(&["a SAML pair of role and provider", "give the role alone"])
-        .doctor(&["fail     role", "a SAML pair of role and provider", "give the role alone"])
+        .whoami(&["a SAML pair of role and provider", "give only the role"])
+        .doctor(&["fail     role", "a SAML pair of role and provider", "give only the role"])
 }
 
 async fn laptop_token_as_json() -> Scenario {

@@ -17,7 +17,7 @@ pub(super) fn parse(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
         (NO_PATH, "remove the quotes and blanks around it")
     } else if text.contains("://") || text.starts_with("file:") {
         // Not quoted: a URL may hold a password.
-        let remedy = "write the path alone, without file://; for a token from elsewhere implement ProvideToken and \
+        let remedy = "write only the path, without file://; for a token from elsewhere implement ProvideToken and \
                       call Builder::token_source";
         ("a URL", remedy)
     } else if text == "~" || text.starts_with("~/") {
@@ -71,7 +71,7 @@ mod tests {
         }
         for url in ["file:///run/token", "file:/run/token", "https://me:canary@vault.example/token"] {
             let error = text(parse(given(url.into()))).unwrap_err();
-            assert!(error.starts_with("X is a URL: write the path alone, without file://"), "{error}");
+            assert!(error.starts_with("X is a URL: write only the path, without file://"), "{error}");
         }
         for path in ["token", "./token", "/run/a b/token~", "/run/..data/token", "C:\\token"] {
             assert_eq!(text(parse(given(path.into()))), Ok(path.into()));
