@@ -41,9 +41,9 @@
 //! The token's lifetime decides how long pods survive without the API server. A kubelet replaces a token [at 80 % of
 //! its lifetime, or when it is 24 h
 //! old](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
-//! So at least 20 % of the lifetime remains: with `expirationSeconds: 86400` every pod survives 4.8 h without the
-//! control plane, with 3600 only 12 min. The minimum is 600. Only an exchange needs a valid token; requests with valid
-//! credentials do not.
+//! So at least 20 % of the lifetime remains. With `expirationSeconds: 86400` every pod survives 4.8 h without the
+//! control plane. With 3600 it survives 12 min. The minimum is 600. Only an exchange needs a valid token; requests with
+//! valid credentials do not.
 //!
 //! # How a fleet behaves
 //!

@@ -57,10 +57,9 @@
 //! A new token causes no exchange while all is well. After a failure it causes one: at once if a caller waits,
 //! otherwise within 2 s.
 //!
-//! An expired token is not sent if two clocks agree: the clock of STS is more than a minute past the token's end, and
-//! so is the local clock. The clock of STS is the `Date` of its last answer, continued by the monotonic clock. The
-//! error says when the token expired and when its file last changed. In doubt the provider still asks STS, once a
-//! minute.
+//! An expired token is not sent if two clocks agree that it expired more than a minute ago: the clock of STS and the
+//! local clock. The clock of STS is the `Date` of its last answer, continued by the monotonic clock. The error says
+//! when the token expired and when its file last changed. In doubt the provider still asks STS, once a minute.
 //!
 //! # Limits of file events
 //!
