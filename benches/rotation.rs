@@ -1,7 +1,7 @@
-//! How soon a new token is seen, and what it costs to look out for it.
+//! How soon a new token is noticed, and what the watch costs. A token is noticed when `status()` has its claims.
 //!
-//! Seen means: `status()` tells its claims. Beside it in the same run, on the same kind of volume: a watch on the file
-//! itself, which most programs have, and reading the file for each request, which needs no watch.
+//! The same run measures two alternatives: a watch on the file itself, as most programs have it, and reading the file
+//! for each request.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod support;
@@ -26,9 +26,9 @@ use self::support::{milliseconds, quantile, report, short};
 
 fn main() {
     let rotations = if short() { 8 } else { 150 };
-    // Far enough apart not to be taken for a flood of events, which is looked at every 64 ms.
+    // Far enough apart. The watcher looks at a flood of events only every 64 ms.
     seen("events", rotations, 350..450, |builder| builder.token_poll_interval(Duration::from_secs(300)));
-    // At any moment between two polls, which are 1 s ± 10 % apart: the shortest that can be chosen.
+    // At a random moment between two polls, which are 1 s ± 10 % apart. That is the shortest interval of the builder.
     let polled = if short() { 3 } else { 40 };
     seen("polling_1s", polled, 0..1100, |builder| {
         builder.token_poll_interval(Duration::from_secs(1)).watch_token(false)
@@ -39,7 +39,7 @@ fn main() {
     idle_hour("polling", false);
 }
 
-/// From the beginning of a rotation, which is a dozen system calls of the kubelet's, to the new claims in `status()`.
+/// Measures from the beginning of a rotation to the new claims in `status()`. A rotation is a dozen system calls.
 fn seen(how: &str, rotations: usize, pause_ms: Range<u64>, with: fn(Builder) -> Builder) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let rig = runtime.block_on(Rig::start());
@@ -56,7 +56,7 @@ fn seen(how: &str, rotations: usize, pause_ms: Range<u64>, with: fn(Builder) -> 
         rig.volume.write(&token).unwrap();
         let deadline = start + Duration::from_secs(10);
         while claims(&provider) != Some(wanted) && Instant::now() < deadline {
-            // A core that spins is one that the runtime does not have.
+            // Spinning would take a core from the runtime.
             thread::sleep(Duration::from_micros(20));
         }
         if claims(&provider) == Some(wanted) { delays.push(start.elapsed()) } else { missed += 1 }
@@ -66,11 +66,11 @@ fn seen(how: &str, rotations: usize, pause_ms: Range<u64>, with: fn(Builder) -> 
     report(format!("rotation_seen_{how}_p50_ms"), format!("{:.2}", show(0.5)));
     report(format!("rotation_seen_{how}_p99_ms"), format!("{:.2}", show(0.99)));
     report(format!("rotation_missed_{how}"), format!("{missed} of {rotations}"));
-    assert_eq!(missed, 0, "each is to be seen within 10 s");
+    assert_eq!(missed, 0, "each token must be noticed within 10 s");
     runtime.block_on(provider.shutdown());
 }
 
-/// The peer: a watcher of the file, which reads it at each event.
+/// The first alternative: a watch on the file, which is read at each event.
 fn watch_on_the_file(rotations: usize) {
     let directory = tempfile::tempdir().unwrap();
     let volume = ProjectedVolume::new(directory.path().join("volume")).unwrap();
@@ -81,7 +81,7 @@ fn watch_on_the_file(rotations: usize) {
     let mut noticed = 0;
     for number in 1..=rotations {
         let token = format!("token {number}");
-        // Of this rotation only, and not of what reading the file gives.
+        // Drop events of the last rotation and of reading the file.
         thread::sleep(Duration::from_millis(20));
         while events.try_recv().is_ok() {}
         volume.write(&token).unwrap();
@@ -97,7 +97,7 @@ fn watch_on_the_file(rotations: usize) {
     report("rotation_seen_by_a_watch_on_the_file", format!("{noticed} of {rotations}"));
 }
 
-/// The other peer: no watch, but the file read whenever somebody asks.
+/// The second alternative: no watch, and the file is read for each request.
 fn a_read_per_request(requests: u32) {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let rig = runtime.block_on(Rig::start());
@@ -115,12 +115,11 @@ fn a_read_per_request(requests: u32) {
     runtime.block_on(provider.shutdown());
 }
 
-/// Hours in which nothing happens, in an instant: Tokio's clock is stopped and jumps from timer to timer, while all
-/// that the provider does in that time is truly done. Counted is what is more than without a provider: how often the
-/// runtime or another thread woke up, and the processor time of all threads. Each minute a kubelet compares its files,
-/// which gives events.
+/// Measures the cost of hours in which nothing happens. Tokio's clock is paused and jumps from timer to timer, while
+/// all work of the provider is real. Reports what the provider adds: wake-ups of the runtime and of other threads, and
+/// processor time of all threads. Each minute the kubelet compares its files, which causes file events.
 fn idle_hour(how: &str, events: bool) {
-    // Fewer than until the next exchange of a session that is as long as can be: sockets need a real clock.
+    // The longest session must outlast this time: an exchange would need a real clock for its sockets.
     let hours = if short() { 1 } else { 7 };
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -128,7 +127,7 @@ fn idle_hour(how: &str, events: bool) {
         let kubelet = Kubelet::start(Arc::clone(&rig.volume), rig.first.clone());
         let without = Cost::of(hours, &kubelet).await;
 
-        // In the runtime whose time is paused.
+        // The provider must run in the runtime whose time is paused.
         let builder = rig.builder().runtime(runtime::Handle::current());
         let builder = builder.session_length(Duration::from_secs(12 * 3600)).refresh_window(0.85..=0.90);
         let builder = builder.time_source(Following::start()).watch_token(events);
@@ -169,14 +168,14 @@ impl Cost {
         let mut cost = Self { wake_ups: runtime::Handle::current().metrics().worker_park_count(0) as f64, cpu: 0.0 };
         for task in fs::read_dir("/proc/self/task").unwrap() {
             let task = task.unwrap();
-            // It may end meanwhile.
+            // The thread may have ended.
             let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
             if read("comm").trim() == KUBELET {
                 continue;
             }
             let nanoseconds = read("schedstat").split(' ').next().and_then(|first| first.parse::<f64>().ok());
             cost.cpu += nanoseconds.unwrap_or(0.0) / 1e9;
-            // Of the runtime's thread the parks are counted, which are more: a jump of the clock is no switch.
+            // For the runtime's thread the parks are counted above. A jump of the paused clock parks without a switch.
             if task.file_name().to_str() != Some(&std::process::id().to_string()) {
                 let status = read("status");
                 let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
@@ -187,7 +186,7 @@ impl Cost {
     }
 }
 
-/// Its work is not ours to pay: it has a thread whose time is not counted.
+/// Plays the kubelet in a thread whose time is not counted.
 struct Kubelet {
     ask: mpsc::Sender<()>,
     done: mpsc::Receiver<()>,
@@ -220,7 +219,7 @@ const START: u64 = 1_000_000_000;
 struct Rig {
     issuer: OidcIssuer,
     volume: Arc<ProjectedVolume>,
-    /// The token that is in the volume at first, and that STS accepts.
+    /// The first token in the volume, which STS accepts.
     first: String,
     sts: MockSts,
     _directory: TempDir,
@@ -231,7 +230,7 @@ impl Rig {
         let issuer = OidcIssuer::start().await;
         let role = TrustedRole::new(ROLE).max_session(Duration::from_secs(12 * 3600));
         let sts = MockSts::builder().issuer(&issuer).role(role).start().await;
-        // In memory, as a kubelet's volumes are.
+        // In memory, like the kubelet's volumes.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let volume = Arc::new(ProjectedVolume::new(directory.path().join("volume")).unwrap());
         let first = issuer.mint(TokenSpec::service_account("shop", "checkout"));
@@ -247,7 +246,7 @@ impl Rig {
             .session_name("checkout-0")
     }
 
-    /// Of the same service account as the first. Nobody verifies it, for no exchange is due.
+    /// A token of the same service account. Its signature is invalid, which nobody notices without an exchange.
     fn token(&self, number: usize) -> String {
         let (issuer, issued_at) = (self.issuer.url(), START + number as u64);
         let payload = format!(
@@ -267,7 +266,7 @@ fn issued_at(number: usize) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(START + number as u64)
 }
 
-/// The wall clock goes with Tokio's, else each jump would look like a clock that was set.
+/// A wall clock that follows Tokio's clock. Otherwise each jump would look like a clock that was set.
 #[derive(Debug)]
 struct Following {
     wall: SystemTime,

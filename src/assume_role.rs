@@ -52,7 +52,7 @@ impl AssumeRole {
     fn base_obstacle(&self) -> Error {
         self.base.obstacle().or_else(|| self.base.status().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
-                .with_hint("the base goes on trying; its own status() has its last error")
+                .with_hint("the base keeps trying; its own status() has the last error")
         })
     }
 

@@ -25,6 +25,6 @@ pub(crate) fn thread_can_start() -> bool {
 /// start.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// What to do about a thread that cannot be started.
+/// The remedy for a thread that cannot be started.
 pub(crate) const RAISE_LIMIT: &str = "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, \
                                       podPidsLimit of the kubelet) or RLIMIT_NPROC";

@@ -31,7 +31,7 @@ use tokio::runtime::Handle;
 
 pub use self::assume_role_builder::AssumeRoleBuilder;
 pub use self::background_builder::BackgroundBuilder;
-use self::endpoint_url::RawUrl;
+use self::endpoint_url::without_secrets;
 use self::invalid_value::Shown;
 pub use self::registry::Registry;
 pub use self::web_identity_provider::WebIdentityCredentialsProvider;
@@ -127,9 +127,10 @@ impl Builder {
     ///
     /// The kubelet [projects the
     /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod, and
-    /// replaces it after 80 % of the token's lifetime. The file need not exist when the provider is built. The
-    /// following values are errors: a URL, a path with `~` or with a variable that was not replaced, a path in quotes,
-    /// and a token itself.
+    /// replaces it after 80 % of the token's lifetime. The file need not exist when the provider is built.
+    ///
+    /// These values are errors: a URL, a path in quotes, a path with `~` or with a variable that was not replaced, a
+    /// token.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.token = Some(TokenSetting::File(path.into()));
         self
@@ -149,9 +150,9 @@ impl Builder {
 
     /// Sets the session name, which CloudTrail shows: 2 to 64 characters of `A-Z a-z 0-9 _ + = , . @ -`.
     ///
-    /// Default: `AWS_ROLE_SESSION_NAME`. Otherwise the pod's name from `HOSTNAME`: its last 64 characters, with `-` in
-    /// place of characters that are not allowed. If there is no such name, or if it looks like a token or key, the
-    /// default is the name of this crate with a random number. The default stays the same for the whole process.
+    /// Default: `AWS_ROLE_SESSION_NAME`, else the pod's name from `HOSTNAME`. The last 64 characters of a long name are
+    /// used. A `-` replaces each character that is not allowed. Without a pod's name, or if the name looks like a token
+    /// or key, the default is this crate's name with a random number. The default stays the same for the whole process.
     pub fn session_name(self, name: impl Into<String>) -> Self {
         self.set_session_name(Some(name.into()))
     }
@@ -193,7 +194,7 @@ impl Builder {
         self
     }
 
-    /// Sets the region whose STS is asked. Unset or `None`: the region of [`configure`](Self::configure), else
+    /// Sets the region whose STS is used. Unset or `None`: the region of [`configure`](Self::configure), else
     /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
     ///
     /// There is no other default: a missing region is an error, and us-east-1 is never assumed. At AWS a name that no
@@ -204,8 +205,8 @@ impl Builder {
         self
     }
 
-    /// Sets the URL of STS if AWS's own endpoint of the region is not meant: a VPC endpoint, a FIPS endpoint, or
-    /// another server that speaks the same protocol.
+    /// Sets the URL of STS, to use another endpoint than AWS's own in the region: a VPC endpoint, a FIPS endpoint, or
+    /// another server with the same protocol.
     ///
     /// Default: the endpoint that [`configure`](Self::configure) has for STS. Without `configure`:
     /// `AWS_ENDPOINT_URL_STS`, else `AWS_ENDPOINT_URL`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is true ([as in
@@ -220,12 +221,12 @@ impl Builder {
 
     /// Like [`endpoint_url`](Self::endpoint_url). `None` restores the default.
     pub fn set_endpoint_url(mut self, url: Option<String>) -> Self {
-        self.settings.endpoint_url = url.map(RawUrl);
+        self.settings.endpoint_url = url;
         self
     }
 
-    /// Adds a region whose STS is asked when the STS of [`region`](Self::region) does not answer. Several standbys are
-    /// asked in the order in which they were added. Default: none.
+    /// Adds a region whose STS is used when the STS of [`region`](Self::region) does not answer. Several standbys are
+    /// used in the order in which they were added. Default: none.
     ///
     /// AWS [documents](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html) that
     /// credentials of any STS endpoint are valid in all regions, and leaves failover to its users. The provider turns
@@ -238,9 +239,9 @@ impl Builder {
     /// [activated](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html) is dropped
     /// at its first answer, with a warning. More: [`docs::standby`](crate::docs::standby).
     ///
-    /// The following are errors: a region of another partition, the home region itself, a region that was added twice,
-    /// and any region beside an endpoint of STS that was set for home. In the last case the token would go to another
-    /// STS than that one: use [`standby_endpoint_url`](Self::standby_endpoint_url).
+    /// These regions are errors: one of another partition, the home region, and one that was added twice. If an
+    /// endpoint of STS is set for home, any region is an error, because the token would go to another STS. Use
+    /// [`standby_endpoint_url`](Self::standby_endpoint_url) then.
     pub fn standby_region(mut self, region: Region) -> Self {
         self.settings.standbys.push(RawStandby::Region(region));
         self
@@ -253,7 +254,7 @@ impl Builder {
     /// The URL follows the rules of [`endpoint_url`](Self::endpoint_url). The URL of home, and a URL that was added
     /// twice, are errors.
     pub fn standby_endpoint_url(mut self, url: impl Into<String>) -> Self {
-        self.settings.standbys.push(RawStandby::Url(RawUrl(url.into())));
+        self.settings.standbys.push(RawStandby::Url(url.into()));
         self
     }
 
@@ -280,8 +281,9 @@ impl Builder {
         self
     }
 
-    /// Sets the time limit of one connection to STS, from the lookup of the name to the end of the TLS handshake: 10 ms
-    /// to 60 s. Default: 2 s. If a firewall drops packets, this leaves time for another attempt before callers give up.
+    /// Sets the time limit of one connection to STS: 10 ms to 60 s. The time includes the lookup of the name and the
+    /// TLS handshake. Default: 2 s. If a firewall drops packets, this leaves time for another attempt before callers
+    /// give up.
     ///
     /// A shorter [`attempt_timeout`](Self::attempt_timeout) ends the connection attempt, too. The connect timeout of an
     /// `SdkConfig` is meant for other services, and is not taken over.
@@ -310,9 +312,10 @@ impl Builder {
         self
     }
 
-    /// Sets whether to listen to file events. Default: true. Without file events the provider needs neither a thread
-    /// nor one of the node's inotify instances for them (the kernel's default is 128 for each user id). Then only
-    /// polling finds a new token.
+    /// Sets whether to listen to file events. Default: true.
+    ///
+    /// Without file events only polling finds a new token. The provider then needs no thread for events, and none of
+    /// the node's inotify instances (by the kernel's default, each user id has 128).
     pub fn watch_token(mut self, on: bool) -> Self {
         self.settings.watch_token = Some(on);
         self
@@ -428,7 +431,7 @@ struct Settings {
     watch_token: Option<bool>,
     session: SessionSettings,
     region: Option<Region>,
-    endpoint_url: Option<RawUrl>,
+    endpoint_url: Option<String>,
     standbys: Vec<RawStandby>,
     attempt_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
@@ -446,7 +449,7 @@ impl fmt::Debug for Settings {
             .field("token", &self.token)
             .field("session_name", &self.session.name.as_deref().map(Shown))
             .field("region", &self.region.as_ref().map(|region| Shown(region.as_ref())))
-            .field("endpoint_url", &self.endpoint_url)
+            .field("endpoint_url", &self.endpoint_url.as_deref().map(without_secrets).as_deref().map(Shown))
             .field("standbys", &self.standbys)
             .finish_non_exhaustive()
     }
@@ -493,14 +496,14 @@ struct EngineSettings {
 #[derive(Clone)]
 enum RawStandby {
     Region(Region),
-    Url(RawUrl),
+    Url(String),
 }
 
 impl fmt::Debug for RawStandby {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Region(region) => Shown(region.as_ref()).fmt(f),
-            Self::Url(url) => url.fmt(f),
+            Self::Url(url) => Shown(&without_secrets(url)).fmt(f),
         }
     }
 }

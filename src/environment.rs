@@ -93,14 +93,14 @@ impl Environment {
 
     /// The order is that of the SDK.
     pub(crate) fn sts_endpoint_url(&self) -> Result<Option<Given<String>>, BuildError> {
-        if self.ignores_endpoint_urls()? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
+        if self.flag(IGNORE_ENDPOINTS)? { Ok(None) } else { self.first_text([STS_ENDPOINT, ENDPOINT]) }
     }
 
     /// True if `url` comes from a variable although `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is set. The SDK's config
     /// loader hands such a URL on if its own `endpoint_url` is set, which is not about STS.
-    pub(crate) fn ignores_endpoint_url(&self, url: &str) -> Result<bool, BuildError> {
+    pub(crate) fn is_ignored_endpoint(&self, url: &str) -> Result<bool, BuildError> {
         let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
-        Ok(is_ours && self.ignores_endpoint_urls()?)
+        Ok(is_ours && self.flag(IGNORE_ENDPOINTS)?)
     }
 
     pub(crate) fn use_fips(&self) -> Result<bool, BuildError> {
@@ -140,10 +140,6 @@ impl Environment {
         PROXIES.into_iter().find(|name| self.0.contains_key(name))
     }
 
-    fn ignores_endpoint_urls(&self) -> Result<bool, BuildError> {
-        self.flag(IGNORE_ENDPOINTS)
-    }
-
     fn first_text(&self, names: [&'static str; 2]) -> Result<Option<Given<String>>, BuildError> {
         names.into_iter().find(|name| self.0.contains_key(name)).map_or(Ok(None), |name| self.text(name))
     }
@@ -154,7 +150,7 @@ impl Environment {
             Some(text) => Ok(Some(Given { by: name.into(), value: text.to_owned() })),
             // The value is not shown: it may be a misplaced token.
             None => {
-                Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it anew as plain text")
+                Err(BuildError::invalid(format!("{name} is not UTF-8"), "write it again as plain text")
                     .with_setting(name))
             }
         }
@@ -169,7 +165,7 @@ impl Environment {
             Some(given) if given.value.eq_ignore_ascii_case("false") => Ok(false),
             Some(given) => Err(BuildError::invalid(
                 format!("{name} is {:?}", printable(&given.value, "", 40)),
-                "set it to true or false, or leave it out",
+                "set it to true or false, or remove it",
             )
             .with_setting(name)),
         }
@@ -227,8 +223,8 @@ mod tests {
             of([("AWS_ENDPOINT_URL_STS", "https://sts.example"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")]);
 
         assert_eq!(text(env.sts_endpoint_url()), None);
-        assert!(env.ignores_endpoint_url("https://sts.example").unwrap());
-        assert!(!env.ignores_endpoint_url("https://elsewhere.example").unwrap());
+        assert!(env.is_ignored_endpoint("https://sts.example").unwrap());
+        assert!(!env.is_ignored_endpoint("https://elsewhere.example").unwrap());
     }
 
     #[test]
@@ -239,7 +235,7 @@ mod tests {
         }
         assert_eq!(
             of([(USE_FIPS, "1")]).use_fips().unwrap_err().to_string(),
-            r#"AWS_USE_FIPS_ENDPOINT is "1": set it to true or false, or leave it out"#
+            r#"AWS_USE_FIPS_ENDPOINT is "1": set it to true or false, or remove it"#
         );
         let token = of([(USE_FIPS, "eyJhbGciOiJSUzI1NiJ9.eyJjYW5hcnkiOjF9.canary-canary-canary")]);
         assert!(token.use_fips().unwrap_err().to_string().contains("[redacted].[redacted]"), "p9");
@@ -261,7 +257,7 @@ mod tests {
 
         let env = Environment::from_fn(|_| Some(OsString::from_vec(b"/run/\xff".to_vec())));
 
-        assert_eq!(env.role_arn().unwrap_err().to_string(), "AWS_ROLE_ARN is not UTF-8: write it anew as plain text");
+        assert_eq!(env.role_arn().unwrap_err().to_string(), "AWS_ROLE_ARN is not UTF-8: write it again as plain text");
         assert!(env.region().unwrap_err().to_string().starts_with("AWS_REGION is "));
         assert_eq!(env.token_file().unwrap().value, PathBuf::from(OsString::from_vec(b"/run/\xff".to_vec())));
         assert_eq!(env.pod_name().unwrap(), "/run/\u{fffd}");

@@ -53,8 +53,8 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns true if a later attempt may succeed although nobody does anything: after an outage, throttling or a
-    /// timeout, or with a token that is about to be replaced.
+    /// Returns true if a later attempt may succeed without any action. Examples: an outage, throttling, a timeout, a
+    /// token that is about to be replaced.
     pub fn is_transient(&self) -> bool {
         self.0.transient
     }
@@ -69,7 +69,7 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// What to do next, if that is known: the part of `Display` after what failed.
+    /// The next step, if it is known: the part of `Display` after what failed.
     pub fn remedy(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -208,23 +208,6 @@ impl From<Error> for CredentialsError {
     }
 }
 
-/// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
-pub(crate) fn in_words(duration: Duration) -> String {
-    let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);
-    match seconds {
-        0 => format!("{} ms", duration.as_millis()),
-        1..10 if hundredths % 10 > 0 => format!("{seconds}.{hundredths:02} s"),
-        1..100 if hundredths >= 10 => format!("{seconds}.{} s", hundredths / 10),
-        _ => format!("{seconds} s"),
-    }
-}
-
-/// A time for texts: RFC 3339, in seconds.
-pub(crate) fn date(time: SystemTime) -> String {
-    let seconds = DateTime::from_secs(DateTime::from(time).secs());
-    seconds.fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
-}
-
 /// The kind of an [`Error`], by what its reader can do.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -305,7 +288,7 @@ impl BuildError {
         self.0.0.build == Some(BuildErrorKind::Invalid)
     }
 
-    /// What to do next: the part of `Display` after what is wrong.
+    /// The next step: the part of `Display` after what is wrong.
     pub fn remedy(&self) -> &str {
         self.0.remedy().unwrap_or_default()
     }
@@ -361,6 +344,23 @@ impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source()
     }
+}
+
+/// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
+pub(crate) fn in_words(duration: Duration) -> String {
+    let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..10 if hundredths % 10 > 0 => format!("{seconds}.{hundredths:02} s"),
+        1..100 if hundredths >= 10 => format!("{seconds}.{} s", hundredths / 10),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// A time for texts: RFC 3339, in seconds.
+pub(crate) fn date(time: SystemTime) -> String {
+    let seconds = DateTime::from_secs(DateTime::from(time).secs());
+    seconds.fmt(Format::DateTime).unwrap_or_else(|_| "a time out of range".to_owned())
 }
 
 #[cfg(test)]

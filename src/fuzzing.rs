@@ -1,9 +1,9 @@
-//! What the fuzz targets in `tests/fuzz` run, and proptest in the tests below: each function takes any bytes, and panics
-//! if a promise is broken.
+//! The fuzz targets. `tests/fuzz` runs them with libFuzzer, and the tests below run them with proptest.
 //!
-//! Inputs are text, so that a person can read and write them. `$TOKEN` stands for the token that is sent to STS, `$KEY` for
-//! a secret key, `$SESSION` for a session token: none of the three may come out. They are drawn anew for each input, for
-//! libFuzzer learns what it sees, and would plant pieces that are too short to be known.
+//! Each target takes any bytes, and panics if the crate breaks a promise. Inputs are text, so that a person can read and
+//! write them. Three marks in an input stand for secrets that must not come out: `$TOKEN` for the token, `$KEY` for a secret
+//! key, `$SESSION` for a session token. Each input gets its own random secrets. With fixed secrets, libFuzzer would learn
+//! them and write pieces into inputs that are too short to be recognized as secret.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -32,8 +32,10 @@ use crate::sts::{
 use crate::web_identity::token_source::{self, ProvideToken, future};
 use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, explained};
 
-/// An answer of STS: `STATUS [signed]`, headers, an empty line, the body. It becomes credentials, or an error that says
-/// where, why and what to do.
+/// Takes an answer of STS: `STATUS [signed]`, headers, an empty line, the body.
+///
+/// The answer must become credentials, or an error that says where, why and what to do. `signed` makes it the answer to a
+/// chained role's request.
 pub fn sts_answer(input: &[u8]) {
     static STS: LazyLock<StsClient> = LazyLock::new(|| {
         let home =
@@ -62,7 +64,7 @@ pub fn sts_answer(input: &[u8]) {
     let status = status.parse().ok().and_then(|status| http::StatusCode::from_u16(status).ok()).unwrap_or_default();
     let mut response = HttpResponse::new(status.into(), SdkBody::from(body.to_vec()));
     for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
-        // What is no header cannot come.
+        // A line that is no valid header cannot arrive.
         drop(response.headers_mut().try_append(name.to_ascii_lowercase(), value.to_owned()));
     }
     let credentials = Credentials::new("ASIAEXAMPLE", &*secrets.key, Some(secrets.session.clone()), None, "fuzzing");
@@ -73,7 +75,7 @@ pub fn sts_answer(input: &[u8]) {
         Authentication::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
     };
     let session = session();
-    match at_once(STS.judge(&session, &authentication, response)) {
+    match now_or_never(STS.judge(&session, &authentication, response)) {
         Ok(grant) => {
             let (key, secret) = (grant.credentials.access_key_id(), grant.credentials.secret_access_key());
             for text in [key, secret, grant.credentials.session_token().unwrap_or_default()] {
@@ -82,7 +84,7 @@ pub fn sts_answer(input: &[u8]) {
             assert!(grant.expiration > now - 20 * 365 * 24 * HOUR, "{:?}", grant.expiration);
         }
         Err(refusal) => {
-            assert!(refusal.message.contains(ENDPOINT), "it says where: {}", refusal.message);
+            assert!(refusal.message.contains(ENDPOINT), "the error says where: {}", refusal.message);
             let error = if signed == "signed" {
                 let next_step = hint(refusal.reason, &refusal.hint_context(&session));
                 refusal.into_failure(next_step)
@@ -95,7 +97,9 @@ pub fn sts_answer(input: &[u8]) {
     }
 }
 
-/// A token, or its payload if it begins with `{`. Its claims are read and repeated in hints and policies, it is not.
+/// Takes a token, or only its payload if the input begins with `{`.
+///
+/// Hints and trust policies may repeat the claims, but never the token.
 pub fn token(input: &[u8]) {
     let input = String::from_utf8_lossy(input);
     let is_payload = input.starts_with('{');
@@ -122,7 +126,7 @@ pub fn token(input: &[u8]) {
         let failure = ExchangeFailure::new(reason, message, ENDPOINT, "eu-central-1");
         let error = explained(failure, &session, &origin, claims.as_ref()).error;
         let said = assert_helps(&error);
-        // The signature stands for the whole: the rest, and any other text, may be words that the hint has, too.
+        // Only the signature is looked for: a hint may have words in common with the rest of the token.
         let (_, signature) = text.rsplit_once('.').filter(|_| is_payload).unwrap_or_default();
         assert_hides(&said, &[signature]);
     }
@@ -132,8 +136,9 @@ pub fn token(input: &[u8]) {
     }
 }
 
-/// Lines of `VARIABLE=value` and `.setting=value`; `.chain.setting=value` is for a role assumed with the provider's
-/// credentials. They give a provider, or an error that helps.
+/// Takes lines of `VARIABLE=value`, `.setting=value`, and `.chain.setting=value` for a chained role.
+///
+/// The lines must give a provider, or an error that says what to do.
 pub fn settings(input: &[u8]) {
     let secrets = Secrets::of(input);
     let input = secrets.planted_in(input);
@@ -152,15 +157,15 @@ pub fn settings(input: &[u8]) {
     let environment = Environment::from_fn(|name| variables.get(name).cloned());
     let build = match builder.resolve_in(&environment) {
         Ok(build) => build,
-        Err(error) => return secrets.assert_hidden_in(&assert_names_the_remedy(&error)),
+        Err(error) => return secrets.assert_hidden_in(&assert_build_error_helps(&error)),
     };
-    // An SDK client is slow to make: one in so many inputs gets one.
+    // An SDK client is slow to make, so that only one input in 32 makes it.
     if !seed(&input).is_multiple_of(32) {
         return;
     }
     let provider = build();
     assert_hides(&format!("{provider:?} {:?}", provider.to_builder()), &[&secrets.token]);
-    // What was valid stays so in the same environment.
+    // Settings that were valid stay valid in the same environment.
     let again = provider.to_builder().resolve_in(&environment);
     assert!(again.is_ok(), "{:?}", again.err());
     if let Some((_, role)) = settings.iter().find(|(name, _)| name == "chain.role_arn") {
@@ -182,7 +187,7 @@ pub fn settings(input: &[u8]) {
         }
         assert_hides(&format!("{chained:?}"), &[&secrets.token]);
         if let Err(error) = chained.build() {
-            secrets.assert_hidden_in(&assert_names_the_remedy(&error));
+            secrets.assert_hidden_in(&assert_build_error_helps(&error));
         }
     }
 }
@@ -208,27 +213,39 @@ fn set(builder: Builder, name: &str, value: &str) -> Builder {
         "watch_token" => builder.watch_token(value == "true"),
         "configure" => {
             let mut words = value.split(' ');
-            let region = words.next().map(|region| Region::new(region.to_owned()));
-            let (fips, dual_stack) = (words.next().map(|word| word == "fips"), words.next().map(|word| word == "dual"));
-            let config = SdkConfig::builder().region(region);
-            let config = fips.into_iter().fold(config, SdkConfigBuilder::use_fips);
-            builder.configure(&dual_stack.into_iter().fold(config, SdkConfigBuilder::use_dual_stack).build())
+            let mut config = SdkConfig::builder();
+            config.set_region(words.next().map(|region| Region::new(region.to_owned())));
+            config.set_use_fips(words.next().map(|word| word == "fips"));
+            config.set_use_dual_stack(words.next().map(|word| word == "dual"));
+            builder.configure(&config.build())
         }
         _ => builder,
     }
 }
 
-type SdkConfigBuilder = aws_types::sdk_config::Builder;
-
-/// `LIMIT`, a new line, and text in which `$TOKEN`, `$KEY`, `$SESSION`, `$JWT`, `$HEX`, `$GITHUB` and `$VAULT` stand for
-/// secrets of these kinds, drawn anew for each input. What follows one changes it: `%` and `@` write it as a URL has it,
-/// `\` and `u` as JSON, `x` as XML, `|` on lines, `~` cuts it.
+/// Takes `LIMIT`, a new line, and a text with marks. The limited, printable text must show no secret.
+///
+/// The marks `$TOKEN`, `$KEY`, `$SESSION`, `$JWT`, `$HEX`, `$GITHUB` and `$VAULT` stand for random secrets of these kinds. A
+/// character after the mark changes how the secret is written:
+///
+/// | character | the secret is |
+/// |---|---|
+/// | `%`, `@` | escaped as in a URL, once or twice |
+/// | `\`, `u` | escaped as in JSON |
+/// | `x` | escaped as in XML |
+/// | <code>&#124;</code> | broken into lines |
+/// | `~` | cut |
 pub fn scrubber(input: &[u8]) {
     let mut random = fastrand::Rng::with_seed(seed(input));
     let input = String::from_utf8_lossy(input);
     let (limit, template) = input.split_once('\n').unwrap_or(("", &input));
     let limit = limit.parse::<u16>().map_or(512, usize::from);
-    let token = format!("eyJ{}.eyJ{}.{}", of(&mut random, URL, 30), of(&mut random, URL, 90), of(&mut random, URL, 86));
+    let token = format!(
+        "eyJ{}.eyJ{}.{}",
+        random_text(&mut random, URL, 30),
+        random_text(&mut random, URL, 90),
+        random_text(&mut random, URL, 86)
+    );
 
     let (mut text, mut secrets) = (String::new(), vec![token.clone()]);
     let mut rest = template;
@@ -241,11 +258,11 @@ pub fn scrubber(input: &[u8]) {
             continue;
         };
         rest = &rest[kind.len()..];
-        let whole = if *kind == "TOKEN" { token.clone() } else { drawn(&mut random, kind) };
+        let whole = if *kind == "TOKEN" { token.clone() } else { random_secret(&mut random, kind) };
         let change = rest.chars().next().filter(|change| r"%@\ux|~".contains(*change));
         rest = &rest[change.map_or(0, char::len_utf8)..];
-        let (written, secret) = changed(&mut random, &whole, kind, change);
-        // In escaped text nothing else looks like the beginning of an escape.
+        let (written, secret) = write_secret(&mut random, &whole, kind, change);
+        // A stray `%`, `\` or `&` right before an escaped secret would be read as part of the escape.
         if change.is_some() && text.bytes().rev().take(8).any(|byte| matches!(byte, b'%' | b'\\' | b'&')) {
             text.push(' ');
         }
@@ -255,12 +272,12 @@ pub fn scrubber(input: &[u8]) {
     text.push_str(rest);
 
     let printed = printable(&text, &token, limit);
-    assert_fit(&printed, limit + 1);
+    assert_printable(&printed, limit + 1);
     assert_hides(&printed, &secrets.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
-/// The secret as it is written, and what of it must not come out.
-fn changed(random: &mut fastrand::Rng, whole: &str, kind: &str, change: Option<char>) -> (String, String) {
+/// Writes the secret with the change. Returns the written text and the part that must not come out.
+fn write_secret(random: &mut fastrand::Rng, whole: &str, kind: &str, change: Option<char>) -> (String, String) {
     let known = kind == "TOKEN";
     let each = |write: &dyn Fn(char) -> String| whole.chars().map(write).collect::<String>();
     let special = |write: fn(u32) -> String| {
@@ -272,7 +289,7 @@ fn changed(random: &mut fastrand::Rng, whole: &str, kind: &str, change: Option<c
         Some('\\') => whole.replace('/', r"\/"),
         Some('u') => special(|c| format!(r"\u{c:04x}")),
         Some('x') => special(|c| format!("&#x{c:X};")),
-        // Of a secret that nobody knows, the last line is too short to be known.
+        // The last line of a secret that the scrubber does not know is too short to be recognized.
         Some('|') => {
             let width = if known { random.usize(1..80) } else { random.usize(41..80) };
             let end = if known { whole.len() } else { whole.len() - whole.len() % width };
@@ -281,7 +298,7 @@ fn changed(random: &mut fastrand::Rng, whole: &str, kind: &str, change: Option<c
             let lines: Vec<_> = whole.as_bytes().chunks(width).map(String::from_utf8_lossy).collect();
             return (lines.join(between), whole[..end].to_owned());
         }
-        // A key that is cut has no looks; a long secret has them still.
+        // A cut key is no longer recognizable. A cut long secret still is.
         Some('~') if known || whole.len() > 100 => {
             let keep = random.usize(if known { 1 } else { 64 }..whole.len());
             let start = if known || kind == "SESSION" { random.usize(..=whole.len() - keep) } else { 0 };
@@ -293,37 +310,42 @@ fn changed(random: &mut fastrand::Rng, whole: &str, kind: &str, change: Option<c
     (written, secret)
 }
 
-/// A secret of this kind, with the looks of nearly all.
-fn drawn(random: &mut fastrand::Rng, kind: &str) -> String {
+/// A random secret of this kind, typical enough to be recognized.
+fn random_secret(random: &mut fastrand::Rng, kind: &str) -> String {
     match kind {
         "KEY" => loop {
-            let key = of(random, BASE64, 40);
+            let key = random_text(random, BASE64, 40);
             let class = |byte: &u8| (byte.is_ascii_uppercase(), byte.is_ascii_lowercase(), byte.is_ascii_digit());
             let pairs = || key.as_bytes().windows(2).filter(|pair| pair.iter().all(u8::is_ascii_alphanumeric));
             let steps = pairs().filter(|pair| class(&pair[0]) != class(&pair[1])).count();
             let cases = pairs().filter(|pair| pair.iter().all(u8::is_ascii_alphabetic));
             let cases = cases.filter(|pair| class(&pair[0]) != class(&pair[1])).count();
-            // One in some hundreds looks like words.
+            // One random key in some hundreds looks like words, and is not recognizable.
             if steps >= 12 && cases >= 4 && key.bytes().any(|byte| byte.is_ascii_digit()) {
                 return key;
             }
         },
         "SESSION" => {
             let length = random.usize(100..260);
-            format!("IQoJb3JpZ2luX2Vj{}==", of(random, BASE64, length))
+            format!("IQoJb3JpZ2luX2Vj{}==", random_text(random, BASE64, length))
         }
-        "JWT" => format!("eyJ{}.eyJ{}.{}", of(random, URL, 30), of(random, URL, 200), of(random, URL, 342)),
-        "HEX" => of(random, "0123456789abcdef", 64),
-        "GITHUB" => format!("ghs_{}", of(random, ALPHANUMERIC, 36)),
-        _ => format!("hvs.{}", of(random, ALPHANUMERIC, 24)),
+        "JWT" => format!(
+            "eyJ{}.eyJ{}.{}",
+            random_text(random, URL, 30),
+            random_text(random, URL, 200),
+            random_text(random, URL, 342)
+        ),
+        "HEX" => random_text(random, "0123456789abcdef", 64),
+        "GITHUB" => format!("ghs_{}", random_text(random, ALPHANUMERIC, 36)),
+        _ => format!("hvs.{}", random_text(random, ALPHANUMERIC, 24)),
     }
 }
 
-fn of(random: &mut fastrand::Rng, alphabet: &str, length: usize) -> String {
+fn random_text(random: &mut fastrand::Rng, alphabet: &str, length: usize) -> String {
     (0..length).map(|_| char::from(alphabet.as_bytes()[random.usize(..alphabet.len())])).collect()
 }
 
-/// What must not come out.
+/// Secrets that must not come out.
 struct Secrets {
     token: String,
     key: String,
@@ -335,31 +357,20 @@ impl Secrets {
         let mut random = fastrand::Rng::with_seed(seed(input));
         let payload = format!(
             r#"{{"iss":"https://issuer.example.com","sub":"system:serviceaccount:shop:orders","aud":"sts.amazonaws.com","jti":"{}"}}"#,
-            of(&mut random, ALPHANUMERIC, 22)
+            random_text(&mut random, ALPHANUMERIC, 22)
         );
         let header = &jwt(&payload);
         let (signed, _) = header.rsplit_once('.').unwrap_or_default();
-        let token = format!("{signed}.{}", of(&mut random, URL, 86));
-        Self { token, key: drawn(&mut random, "KEY"), session: drawn(&mut random, "SESSION") }
+        let token = format!("{signed}.{}", random_text(&mut random, URL, 86));
+        Self { token, key: random_secret(&mut random, "KEY"), session: random_secret(&mut random, "SESSION") }
     }
 
+    /// The input with the secrets in place of their marks.
     fn planted_in(&self, input: &[u8]) -> Vec<u8> {
-        let marks = [("$TOKEN", &self.token), ("$KEY", &self.key), ("$SESSION", &self.session)];
-        let mut out = Vec::with_capacity(input.len());
-        let mut rest = input;
-        while let Some((first, tail)) = rest.split_first() {
-            match marks.iter().find(|(mark, _)| rest.starts_with(mark.as_bytes())) {
-                Some((mark, secret)) => {
-                    out.extend_from_slice(secret.as_bytes());
-                    rest = &rest[mark.len()..];
-                }
-                None => {
-                    out.push(*first);
-                    rest = tail;
-                }
-            }
-        }
-        out
+        // One character for each byte, because the input need not be UTF-8.
+        let text: String = input.iter().copied().map(char::from).collect();
+        let text = text.replace("$TOKEN", &self.token).replace("$KEY", &self.key).replace("$SESSION", &self.session);
+        text.chars().map(|c| c as u8).collect()
     }
 
     fn assert_hidden_in(&self, text: &str) {
@@ -367,25 +378,27 @@ impl Secrets {
     }
 }
 
-/// It says what to do, on one line that a terminal shows as it is, without a secret.
+/// Checks that the error says what to do, on one printable line. Returns all that it shows.
 fn assert_helps(error: &Error) -> String {
     let remedy = error.remedy().unwrap_or_default();
-    assert!(remedy.len() > 20, "it says what to do: {error}");
+    assert!(remedy.len() > 20, "the error says what to do: {error}");
     let text = format!("{error} {error:?} {:?}", error.endpoint());
-    assert_fit(&text, 16 * 1024);
+    assert_printable(&text, 16 * 1024);
     text
 }
 
-fn assert_names_the_remedy(error: &BuildError) -> String {
+/// Checks that the error says what to do, on one printable line. Returns all that it and its causes show.
+fn assert_build_error_helps(error: &BuildError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     let causes: String = causes.map(|cause| format!(" {cause} {cause:?}")).collect();
     let text = format!("{error} {error:?}{causes}");
-    assert_fit(&text, 8 * 1024);
-    assert!(error.remedy().len() > 10, "it says what to do: {error}");
+    assert_printable(&text, 8 * 1024);
+    assert!(error.remedy().len() > 10, "the error says what to do: {error}");
     text
 }
 
-fn assert_fit(text: &str, limit: usize) {
+/// Checks that the text is not too long, and that a terminal shows each of its characters.
+fn assert_printable(text: &str, limit: usize) {
     assert!(text.chars().count() <= limit, "{} characters: {text}", text.chars().count());
     let odd = |c: &char| {
         c.is_control()
@@ -401,7 +414,7 @@ fn assert_fit(text: &str, limit: usize) {
     assert!(!marks.windows(3).any(|marks| marks == [true; 3]), "{text:?}");
 }
 
-/// No sixteen letters of one in a row, whatever stands between them.
+/// Checks that the text has no run of [`PART`] letters and digits of a secret. Other characters in between do not count.
 fn assert_hides(text: &str, secrets: &[&str]) {
     let parts = |text: &str| {
         let mut part = 0_u128;
@@ -417,11 +430,11 @@ fn assert_hides(text: &str, secrets: &[&str]) {
     assert!(found.is_none(), "{} in {text:?}", String::from_utf8_lossy(&found.unwrap_or_default().to_be_bytes()));
 }
 
-/// What is there at once.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+/// The result of a future that never waits.
+fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the future waits"),
     }
 }
 
@@ -489,11 +502,11 @@ const KINDS: [&str; 7] = ["TOKEN", "KEY", "SESSION", "JWT", "HEX", "GITHUB", "VA
 const ALPHANUMERIC: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/// More take time, and nothing else.
+/// More secrets in one input only take time.
 const MOST_SECRETS: usize = 8;
-/// So much of a secret is too much: as many letters as a `u128` holds.
+/// Length of a part of a secret that must not come out, in bytes: the size of a `u128`.
 const PART: usize = 16;
-/// Whose hints name the token or its claims.
+/// Reasons whose hints name the token or its claims.
 const REASONS: [Reason; 13] = [
     Reason::IssuerUnreachable,
     Reason::TokenExpired,
@@ -524,7 +537,7 @@ mod tests {
     const TARGETS: [Target; 4] =
         [("sts_answer", sts_answer), ("token", token), ("settings", settings), ("scrubber", scrubber)];
 
-    /// Each kept input, with its name. A packed crate has none.
+    /// The kept inputs with their file names. A packed crate has none.
     fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
         if !directory.exists() {
@@ -532,12 +545,12 @@ mod tests {
         }
         let files = fs::read_dir(directory.join("corpus").join(target)).unwrap().map(|file| file.unwrap().path());
         let inputs: Vec<_> = files.map(|file| (file.display().to_string(), fs::read(file).unwrap())).collect();
-        assert!(inputs.len() > 5, "the inputs are found");
+        assert!(inputs.len() > 5, "the corpus is not empty");
         inputs
     }
 
     #[test]
-    fn every_kept_input_keeps_the_promises() {
+    fn kept_inputs_break_no_promise() {
         for (name, run) in TARGETS {
             for (file, input) in corpus(name) {
                 let outcome = std::panic::catch_unwind(|| run(&input));
@@ -546,9 +559,9 @@ mod tests {
         }
     }
 
-    /// As libFuzzer does, but blindly: pieces of kept inputs, with bytes changed.
+    /// Joins pieces of kept inputs and changes bytes, as libFuzzer does, but without a look at the coverage.
     #[test]
-    fn changed_inputs_keep_the_promises() {
+    fn changed_inputs_break_no_promise() {
         for (name, run) in TARGETS {
             let inputs: Vec<_> = corpus(name).into_iter().map(|(_, input)| input).collect();
             let inputs = if inputs.is_empty() { vec![Vec::new()] } else { inputs };
@@ -568,13 +581,13 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_comes_out_is_seen() {
+    fn checks_find_secrets_and_unprintable_text() {
         const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
         for text in [KEY, "sent wJalrXUtnFEMI/K7MDEN", "sent wJalrXUtnFEMI\\/K7MD\nENG"] {
             assert!(std::panic::catch_unwind(|| assert_hides(text, &[KEY])).is_err(), "{text}");
         }
         for text in ["a\u{202e}b", "a\n", "aaaaa", "\u{e31}\u{e31}\u{e31}"] {
-            assert!(std::panic::catch_unwind(|| assert_fit(text, 4)).is_err(), "{text:?}");
+            assert!(std::panic::catch_unwind(|| assert_printable(text, 4)).is_err(), "{text:?}");
         }
     }
 }

@@ -66,7 +66,7 @@ mod tests {
             let off = clock_off(at(1000), at(ours));
             assert_eq!(least_age("RequestExpired", Some(off)).is_some(), expected, "{ours}");
         }
-        assert_eq!(least_age("RequestExpired", None), None, "the clock is not known");
+        assert_eq!(least_age("RequestExpired", None), None, "without a Date the clock is unknown");
         assert!(names_key("RequestExpired"));
     }
 }

@@ -91,7 +91,7 @@
 //! [`docs::limits`](docs::limits#limits-of-the-promises) says where these promises end. [`docs::policy`] has all
 //! numbers.
 //!
-//! # Where to find what
+//! # API by task
 //!
 //! | task | API |
 //! |---|---|

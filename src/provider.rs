@@ -55,9 +55,9 @@ pub struct BackgroundCredentialsProvider {
 struct Inner {
     /// Holds the supervisor. The supervisor must not hold it: the two would keep each other alive.
     shared: SharedCredentialsProvider,
-    engine: Engine,
+    engine: EngineConfig,
     web_identity: Option<Arc<WebIdentity>>,
-    chaining: Result<Chaining, BuildError>,
+    chain_base: Result<ChainBase, BuildError>,
 }
 
 impl BackgroundCredentialsProvider {
@@ -105,9 +105,10 @@ impl BackgroundCredentialsProvider {
     /// Reports that a service rejected these credentials before their expiry, and starts a refresh. Returns at once.
     ///
     /// Only a report about the current access key counts. The first one starts a refresh within 5 s. Later ones do so
-    /// at growing distances, from 30 s to 15 min, so that a key which one region never accepts causes no storm of
-    /// calls. The old credentials stay readable until new ones replace them. Call this method from signers of your own;
-    /// SDK clients have the [`interceptor`](Self::interceptor).
+    /// at growing distances, from 30 s to 15 min. So a key that one region never accepts causes no storm of calls. The
+    /// old credentials stay readable until new ones replace them.
+    ///
+    /// Call this method from signers of your own. SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
         self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
     }
@@ -115,8 +116,8 @@ impl BackgroundCredentialsProvider {
     /// Waits without limit until there are valid credentials: for a readiness probe, or the start of a service.
     ///
     /// # Errors
-    /// The error says why waiting cannot help: somebody must mend the cause (see [`ErrorKind`](crate::ErrorKind)), the
-    /// provider was shut down, or the engine thread cannot be started.
+    /// The method fails when waiting cannot help: somebody must mend the cause (see [`ErrorKind`](crate::ErrorKind)),
+    /// the provider was shut down, or the engine thread cannot be started.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.
@@ -194,12 +195,12 @@ impl BackgroundCredentialsProvider {
     /// Makes the first handle of this engine, with a cache partition of its own.
     pub(crate) fn of(
         supervisor: Supervisor,
-        engine: Engine,
+        engine: EngineConfig,
         web_identity: Option<Arc<WebIdentity>>,
-        chaining: Result<Chaining, BuildError>,
+        chain_base: Result<ChainBase, BuildError>,
     ) -> Self {
-        let shared = SharedCredentialsProvider::new(Reader(supervisor.clone()));
-        Self { supervisor, inner: Arc::new(Inner { shared, engine, web_identity, chaining }) }
+        let shared = SharedCredentialsProvider::new(supervisor.clone());
+        Self { supervisor, inner: Arc::new(Inner { shared, engine, web_identity, chain_base }) }
     }
 
     #[inline]
@@ -207,13 +208,13 @@ impl BackgroundCredentialsProvider {
         &self.supervisor
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &EngineConfig {
         &self.inner.engine
     }
 
-    /// What a chained role takes over from this provider, or the reason why no STS can be asked.
-    pub(crate) fn chaining(&self) -> Result<&Chaining, &BuildError> {
-        self.inner.chaining.as_ref()
+    /// The settings for a chained role, or the reason why no STS can be asked.
+    pub(crate) fn chain_base(&self) -> Result<&ChainBase, &BuildError> {
+        self.inner.chain_base.as_ref()
     }
 
     /// `Debug` for this handle and for a handle of another name.
@@ -234,7 +235,7 @@ impl ProvideCredentials for BackgroundCredentialsProvider {
     where
         Self: 'a,
     {
-        provide(&self.supervisor)
+        self.supervisor.provide_credentials()
     }
 }
 
@@ -242,72 +243,6 @@ impl fmt::Debug for BackgroundCredentialsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fmt_as("BackgroundCredentialsProvider", f)
     }
-}
-
-/// How an engine runs.
-#[derive(Clone, Debug)]
-pub(crate) struct Engine {
-    pub(crate) policy: Policy,
-    pub(crate) time_source: SharedTimeSource,
-    /// `None`: the engine thread.
-    pub(crate) runtime: Option<tokio::runtime::Handle>,
-}
-
-impl Engine {
-    /// Makes a supervisor, which starts nothing by itself.
-    pub(crate) fn supervise<S: Source>(
-        &self,
-        source: Arc<S>,
-        shutdown_when: ShutdownWhen,
-        observer: Option<Arc<dyn Observer>>,
-    ) -> Supervisor {
-        let Self { policy, time_source, runtime } = self.clone();
-        let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
-        Supervisor::new(source, policy, Clock::new(monotonic, time_source), runtime, shutdown_when, observer)
-    }
-}
-
-/// What a chained role takes over from its base.
-pub(crate) struct Chaining {
-    pub(crate) session_name: String,
-    pub(crate) sts: StsConfig,
-    /// Made for the first chained role, or handed on by the base.
-    endpoints: OnceLock<Endpoints>,
-}
-
-impl Chaining {
-    /// `endpoints`: those of `sts`, if there are any yet. Their connections are shared.
-    pub(crate) fn new(session_name: String, sts: StsConfig, endpoints: Option<&Endpoints>) -> Self {
-        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.another().into());
-        Self { session_name, sts, endpoints }
-    }
-
-    pub(crate) fn endpoints(&self) -> Endpoints {
-        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).another()
-    }
-}
-
-/// The provider inside the `SharedCredentialsProvider`: a handle without that `SharedCredentialsProvider`.
-#[derive(Debug)]
-struct Reader(Supervisor);
-
-impl ProvideCredentials for Reader {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        provide(&self.0)
-    }
-}
-
-#[inline]
-fn provide(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
-    supervisor.read(|snapshot| future::ProvideCredentials::ready(Ok(snapshot.credentials())), || wait(supervisor))
-}
-
-#[cold]
-fn wait(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
-    future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) })
 }
 
 /// The state of a provider at one moment.
@@ -348,4 +283,63 @@ impl Status {
     pub fn is_usable(&self) -> bool {
         self.usable
     }
+}
+
+/// How an engine runs.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineConfig {
+    pub(crate) policy: Policy,
+    pub(crate) time_source: SharedTimeSource,
+    /// `None`: the engine thread.
+    pub(crate) runtime: Option<tokio::runtime::Handle>,
+}
+
+impl EngineConfig {
+    /// Makes a supervisor, which starts nothing by itself.
+    pub(crate) fn supervise<S: Source>(
+        &self,
+        source: Arc<S>,
+        shutdown_when: ShutdownWhen,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Supervisor {
+        let Self { policy, time_source, runtime } = self.clone();
+        let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
+        Supervisor::new(source, policy, Clock::new(monotonic, time_source), runtime, shutdown_when, observer)
+    }
+}
+
+/// The settings that a chained role takes over from its base.
+pub(crate) struct ChainBase {
+    pub(crate) session_name: String,
+    pub(crate) sts: StsConfig,
+    /// Made for the first chained role, or handed on by the base.
+    endpoints: OnceLock<Endpoints>,
+}
+
+impl ChainBase {
+    /// `endpoints`: those of `sts`, if there are any yet. Their connections are shared.
+    pub(crate) fn new(session_name: String, sts: StsConfig, endpoints: Option<&Endpoints>) -> Self {
+        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.another().into());
+        Self { session_name, sts, endpoints }
+    }
+
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).another()
+    }
+}
+
+/// A handle that the `SharedCredentialsProvider` inside a handle can hold.
+impl ProvideCredentials for Supervisor {
+    #[inline]
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.read(|snapshot| future::ProvideCredentials::ready(Ok(snapshot.credentials())), || wait(self))
+    }
+}
+
+#[cold]
+fn wait(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
+    future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) })
 }

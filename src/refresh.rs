@@ -6,11 +6,12 @@
 //! - **A. A read of valid credentials takes no lock, and busy threads rarely share its reference count.** [`snapshot`]
 //! - **B. The snapshot follows the state.** One function publishes, before the state's lock is released. [`state`]
 //! - **C. A provider has one task, and its end closes the provider.** [`task`]
-//! - **D. A caller never owns an exchange.** Callers share its outcome; a caller who gives up cancels nothing. [`callers`]
+//! - **D. A caller never owns an exchange.** A caller who gives up cancels nothing. [`callers`]
 //! - **E. The task wakes all callers**, for news and for their deadlines. [`callers`]
 //! - **F. The last handle ends the task.** The task holds no handle. [`supervisor`]
 //! - **G. Decisions are pure functions** of state, time and a random number. [`schedule`]
 //! - **H. Foreign code runs without our locks, and its panic costs one attempt or a pause.** [`panics`]
+//! - **I. The engine thread ends with the last task, and never gets a task after that.** [`engine_thread`]
 
 mod backoff;
 mod callers;

@@ -1,8 +1,10 @@
 //! Makes foreign text fit to print. Every text of a server, a file, a variable or another crate goes through here.
 //!
-//! Two kinds of secrets are removed. Our own token is known: at most 11 letters in a row of it stay, however it was wrapped,
-//! quoted or escaped. Keys and tokens of others are recognized by their form, which is not certain: a key that looks like
-//! words stays, and so does a piece of a key that is no longer than a name.
+//! Two kinds of secrets are removed:
+//!
+//! - Our own token is known. At most 11 letters in a row of it stay, however it was wrapped, quoted or escaped.
+//! - Keys and tokens of others are recognized by their form, which is not certain. A key that looks like words stays. A piece of
+//!   a key stays if it is not longer than a name.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -22,8 +24,8 @@ pub(crate) fn plain(text: &str, limit: usize) -> String {
     }
 }
 
-/// At most `limit` characters between quotes, with escapes, without what looks like a secret. For a value that its author must
-/// find again.
+/// A setting's value between quotes, at most `limit` characters, without what looks like a secret. Invisible characters are
+/// escaped, so that the reader sees them.
 pub(crate) fn quoted(text: &str, limit: usize) -> String {
     let shown = without_secrets(text, "");
     let shown = match shown.char_indices().nth(limit) {
@@ -116,16 +118,16 @@ fn secrets(text: &str, token: &str) -> Vec<Range<usize>> {
     secrets
 }
 
-/// Where the text repeats the token, or a part of it. White space, quotes and separators within do not matter.
+/// Parts of the text that repeat the token, or a piece of it. White space, quotes and separators within are ignored.
 fn echoes(text: &str, token: &str) -> Vec<Range<usize>> {
-    let known = grains(token);
+    let known = ngrams(token);
     if known.is_empty() {
         let whole = (!token.is_empty()).then(|| text.match_indices(token));
         return whole.into_iter().flatten().map(|(at, found)| at..at + found.len()).collect();
     }
-    let known: HashSet<u128> = known.into_iter().map(|(_, grain)| grain).collect();
+    let known: HashSet<u128> = known.into_iter().map(|(_, ngram)| ngram).collect();
     let mut found: Vec<Range<usize>> = Vec::new();
-    for (echo, _) in grains(text).into_iter().filter(|(_, grain)| known.contains(grain)) {
+    for (echo, _) in ngrams(text).into_iter().filter(|(_, ngram)| known.contains(ngram)) {
         match found.last_mut() {
             Some(last) if echo.start <= last.end => last.end = echo.end,
             _ => found.push(echo),
@@ -134,11 +136,11 @@ fn echoes(text: &str, token: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Each [`GRAIN`] letters and digits in a row, as one number, and their place.
-fn grains(text: &str) -> Vec<(Range<usize>, u128)> {
+/// Each [`NGRAM`] letters and digits in a row: their place, and all of them as one number.
+fn ngrams(text: &str) -> Vec<(Range<usize>, u128)> {
     let letters: Vec<_> = text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()).collect();
-    let grain = |letters: &[(usize, u8)]| letters.iter().fold(0, |grain, (_, byte)| grain << 8 | u128::from(*byte));
-    letters.windows(GRAIN).map(|row| (row[0].0..row[GRAIN - 1].0 + 1, grain(row))).collect()
+    let ngram = |letters: &[(usize, u8)]| letters.iter().fold(0, |ngram, (_, byte)| ngram << 8 | u128::from(*byte));
+    letters.windows(NGRAM).map(|row| (row[0].0..row[NGRAM - 1].0 + 1, ngram(row))).collect()
 }
 
 /// Places where a secret is usually written: after `Bearer`, `password=` or `"token":`, and before the `@` of a URL.
@@ -155,15 +157,15 @@ fn labelled(text: &str) -> Vec<Range<usize>> {
             lower.match_indices(scheme).map(|(at, _)| value(at + scheme.len(), &['"', '\'', '<', ',', ';', '&', ')'])),
         );
     }
-    // After `bearer` or `basic` in a sentence comes a plain word, which is no key.
-    let odd = |byte: u8| !byte.is_ascii_lowercase() && !matches!(byte, b'.' | b':' | b'-');
-    found.retain(|given| text[given.clone()].bytes().skip(1).any(odd));
+    // In a sentence, a plain word follows `bearer` or `basic`.
+    let not_in_words = |byte: u8| !byte.is_ascii_lowercase() && !matches!(byte, b'.' | b':' | b'-');
+    found.retain(|given| text[given.clone()].bytes().skip(1).any(not_in_words));
     for label in ["password", "passwd", "secret", "token", "accesskey", "access_key", "apikey", "api_key"] {
         found.extend(lower.match_indices(label).filter_map(|(at, _)| {
             let rest = &lower[at + label.len()..];
-            let signs = ["=\"", "='", "=", "\":\"", "\": \"", "\\\":\\\"", "\\\": \\\""];
-            let sign = signs.iter().find(|sign| rest.starts_with(**sign))?;
-            Some(value(at + label.len() + sign.len(), &['"', '\'', '\\', '<', '&', ',', ';']))
+            let separators = ["=\"", "='", "=", "\":\"", "\": \"", "\\\":\\\"", "\\\": \\\""];
+            let separator = separators.iter().find(|separator| rest.starts_with(**separator))?;
+            Some(value(at + label.len() + separator.len(), &['"', '\'', '\\', '<', '&', ',', ';']))
         }));
     }
     found.retain(|given| given.len() >= 8);
@@ -175,29 +177,30 @@ fn labelled(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Runs of the letters of tokens and keys that are longer than any name, or begin as tokens do.
+/// Runs of the letters of tokens and keys that are longer than any name, or begin like a token.
 fn by_form(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
-    let (mut of_token, mut wrapped) = (false, false);
+    let (mut continues_token, mut wrapped) = (false, false);
     let mut start = 0;
     while start < text.len() {
         let (path, rest) = split_at(&text[start..], |c| !in_path(c));
         let (between, _) = split_at(rest, in_path);
         let end = start + path.len();
+        // A wrapped secret goes on in the next line, but a sentence may follow it as well.
         let next_line_is_one_word = !between.starts_with(|c: char| !c.is_ascii_control() && !"=<.\"'".contains(c));
         if is_base64(path) || wrapped && (next_line_is_one_word || path.len() > LONGEST_NAME) {
             found.push(start..end);
         } else {
             let mut at = start;
             for word in path.split('/') {
-                found.extend(is_secret(word, of_token).then(|| at..at + word.len()));
+                found.extend(is_secret(word, continues_token).then(|| at..at + word.len()));
                 at += word.len() + 1;
             }
         }
         // The next part belongs to the token even if this one is too short to be redacted.
-        let in_token = of_token || found.last().is_some_and(|last| last.end == end);
+        let in_token = continues_token || found.last().is_some_and(|last| last.end == end);
         // A dot joins the parts of a JWT, and the two parts of a Vault token.
-        of_token = between == "." && (in_token || VAULT.iter().any(|name| path.ends_with(name)));
+        continues_token = between == "." && (in_token || VAULT.iter().any(|name| path.ends_with(name)));
         wrapped = in_token && between.contains('\n') && between.trim().is_empty();
         start = end + between.len();
     }
@@ -208,28 +211,28 @@ fn split_at(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
 
-/// Letters of secrets, and of the paths that they could be taken for.
+/// Characters of secrets, and of paths, which look similar.
 fn in_path(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/')
 }
 
-/// `word` has no slash. `of_token`: the word continues a token.
-fn is_secret(word: &str, of_token: bool) -> bool {
+/// `word` has no slash. `continues_token`: the text before the word is a part of a token.
+fn is_secret(word: &str, continues_token: bool) -> bool {
     // `eyJ` is `{"` in base64. Inside a short word, as in `apiKeyJson`, it is a coincidence.
     let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
     let issued = word.len() >= 20 && PREFIXES.iter().any(|prefix| word.contains(prefix));
-    word.len() > LONGEST_NAME && !is_name(word) || word.len() >= 8 && (jwt || of_token) || issued
+    word.len() > LONGEST_NAME && !is_name(word) || word.len() >= 8 && (jwt || continues_token) || issued
 }
 
-/// A name has words with hyphens between them, or few changes of case or to digits.
+/// A name has few changes of case and between letters and digits. More are allowed in short words with hyphens between them.
 fn is_name(word: &str) -> bool {
     let (cases, digits) = changes(word.as_bytes());
     let words = word.split(['-', '_']).all(|word| word.len() <= 24);
     (cases + digits) * 10 < word.len() * if words { 3 } else { 1 }
 }
 
-/// Secret keys and session tokens contain slashes. So do paths and roles, but those are made of words. Random letters change
-/// between cases, or to a digit and back, at more than every other step, words at every fifth.
+/// Secret keys and session tokens contain slashes, and so do paths and roles. Random letters change between cases, or to a
+/// digit and back, at more than every second step. The words of paths change at every fifth.
 fn is_base64(path: &str) -> bool {
     path.as_bytes().windows(LONGEST_NAME).any(|path| {
         let (cases, digits) = changes(path);
@@ -247,7 +250,7 @@ fn changes(letters: &[u8]) -> (usize, usize) {
     (cases.count(), pairs().filter(|[a, b]| a.is_ascii_digit() != b.is_ascii_digit()).count())
 }
 
-/// Without what is invisible, turns the direction of the text around it, or piles marks on one letter.
+/// Replaces characters that are invisible, change the direction of text, or pile marks on one letter.
 fn one_line(text: &str) -> String {
     let mut marks = 0;
     let visible = |c: char| {
@@ -262,14 +265,14 @@ fn one_line(text: &str) -> String {
 
 const REDACTED: &str = "[redacted]";
 
-/// Many times what is printed.
+/// Limit of the text that is searched, many times what is printed.
 const LONGEST_TEXT: usize = 16 * 1024;
 
-/// A thumbprint has 40 letters, and so has a secret key of AWS.
+/// A thumbprint has 40 characters, and so has a secret key of AWS.
 const LONGEST_NAME: usize = 40;
 
-/// As many letters in a row are no coincidence.
-const GRAIN: usize = 12;
+/// Twelve equal letters in a row are no coincidence. A `u128` holds up to 16.
+const NGRAM: usize = 12;
 
 /// Prefixes of GitHub's and GitLab's tokens, which are as short as names.
 const PREFIXES: [&str; 7] = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"];
@@ -277,10 +280,10 @@ const PREFIXES: [&str; 7] = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat
 /// Prefixes of Vault's tokens, before a dot.
 const VAULT: [&str; 3] = ["hvs", "hvb", "hvr"];
 
-/// A letter of Thai or Hindi has as many marks.
+/// Marks on a letter of Thai or Hindi.
 const MOST_MARKS: usize = 2;
 
-/// Letters by Unicode's definition that are invisible.
+/// Invisible characters that Unicode counts as letters.
 const BLANK: [char; 6] = ['\u{115f}', '\u{1160}', '\u{17b4}', '\u{17b5}', '\u{3164}', '\u{ffa0}'];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 mod claims;
 mod config;
-mod expired;
+mod expired_token;
 mod hints;
 mod loaded_token;
 #[cfg(test)]
@@ -21,7 +21,7 @@ pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin}
 
 use std::sync::{Mutex, PoisonError};
 
-use self::expired::ServerClock;
+use self::expired_token::StsClock;
 use self::hints::{HintContext, hint};
 use self::token_source::SourceClient;
 use self::token_watch::TokenWatch;
@@ -33,9 +33,9 @@ use crate::sts::{self, Authentication, Endpoints, ExchangeFailure, Session};
 pub(crate) struct WebIdentity {
     config: Config,
     sts: Endpoints,
-    sts_clock: ServerClock,
+    sts_clock: StsClock,
     tokens: Tokens,
-    /// What the current attempt waits for before it has a token.
+    /// The error for a caller who gives up before the current attempt has a token.
     waits_for: Mutex<Option<Error>>,
 }
 
@@ -54,7 +54,7 @@ impl WebIdentity {
             TokenOrigin::File(file) => Tokens::File(TokenWatch::new(file, limit, config.sts.time_source.clone())),
             TokenOrigin::Source(source) => Tokens::Source(SourceClient::new(source.clone(), limit)),
         };
-        Self { config, sts, sts_clock: ServerClock::default(), tokens, waits_for: Mutex::default() }
+        Self { config, sts, sts_clock: StsClock::default(), tokens, waits_for: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -82,7 +82,7 @@ impl WebIdentity {
         }
     }
 
-    /// Whether file events arrive. `None` where none are wanted.
+    /// True if file events arrive. `None` where none are wanted.
     #[cfg(feature = "metrics")]
     pub(crate) fn watch_healthy(&self) -> Option<bool> {
         match &self.tokens {
@@ -107,7 +107,7 @@ impl WebIdentity {
             }
         };
         self.set_waits_for(None);
-        if let Some(error) = self.sts_clock.refuse(&token, &self.config.token, self.config.sts.time_source.now()) {
+        if let Some(error) = self.sts_clock.check(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(no_token(error));
         }
         let expires_at = token.claims().and_then(|claims| claims.expires_at);
@@ -116,7 +116,7 @@ impl WebIdentity {
         let session = &self.config.session;
         let outcome = permit.exchange(session, &authentication).await;
         if let Ok(grant) = &outcome {
-            self.sts_clock.hear(sts::agreed_date(grant));
+            self.sts_clock.set(sts::agreed_date(grant));
         }
         outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
     }

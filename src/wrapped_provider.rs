@@ -46,7 +46,8 @@ impl WrappedProvider {
             CredentialsError::CredentialsNotLoaded(_) => (
                 Class::Config,
                 ErrorKind::InvalidConfiguration,
-                "it found no credentials to load. Give it a source (variables, a file, a profile, an endpoint)",
+                "the provider found no credentials to load. Give it a source (variables, a file, a profile, an \
+                 endpoint)",
             ),
             CredentialsError::InvalidConfiguration(_) => {
                 (Class::Config, ErrorKind::InvalidConfiguration, "correct its configuration as the text says")
@@ -62,20 +63,21 @@ impl WrappedProvider {
 
     fn late(&self) -> Failure {
         let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
-        let hint = "check what it calls (a process, a file system, an endpoint). If it is only slow, raise attempt_timeout. The provider is asked again";
+        let hint = "check what the provider calls (a process, a file system, an endpoint). If it is only slow, raise \
+                    attempt_timeout. The provider is called again";
         failure(Class::Transient, ErrorKind::TimedOut, message, hint)
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
-        let hint = "either it hands out old credentials from a cache, or the clock of this machine is ahead. Compare the clock with a \
-             time server first. The provider is asked again";
+        let hint = "either the provider returns old credentials from a cache, or the clock of this machine is ahead. \
+                    Compare the clock with a time server first. The provider is called again";
         failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 
     fn incomplete(&self) -> Failure {
         let message = format!("{} gave credentials without an access key or without a secret key", self.name);
-        let hint = "the answer that it received was incomplete; see its own log. The provider is asked again";
+        let hint = "the provider received an incomplete answer; see its own log. The provider is called again";
         failure(Class::Transient, ErrorKind::Unexpected, message, hint)
     }
 }
@@ -128,7 +130,7 @@ fn ours<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
-const AGAIN: &str = "check what it calls, if this lasts. The provider is asked again";
+const AGAIN: &str = "the provider is called again. If this lasts, check the service that it calls";
 /// Lifetime of credentials without an expiry. No clock overflows so soon.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Interval of the calls for credentials that never expire.

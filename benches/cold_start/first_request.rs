@@ -1,5 +1,5 @@
-//! From nothing to the first signed request, each time in a process of its own: settings from the environment, STS and
-//! token real, over loopback.
+//! Time and allocations until the first signed request. Each measurement runs in its own process, with settings from
+//! the environment, a real token, and an STS on loopback.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,14 +11,13 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_sdk_sts::Client;
 use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::TestAws;
 
-use super::support::{milliseconds, quantile, report, short};
+use crate::support::{milliseconds, quantile, report, short};
 
 const CHILD: &str = "--first-request";
-const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 
-/// How a program comes to its credentials.
+/// The way in which a program gets its credentials.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Way {
     Ours,
@@ -42,16 +41,16 @@ impl Way {
         Self::ALL.into_iter().find(|way| way.name() == name)
     }
 
-    /// In the child: one first request, and what it cost.
+    /// Runs in the child process: makes the first request and prints its cost.
     pub(crate) fn run_here(self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut time = Duration::ZERO;
-        // Of this thread, which drives everything but reading files.
+        // Counts this thread, which does everything except reading files.
         let allocated = allocation_counter::measure(|| time = runtime.block_on(self.first_request()));
         println!("{} {} {}", time.as_nanos(), allocated.count_total, allocated.bytes_total);
     }
 
-    /// How long it takes until the answer is there.
+    /// Returns the time until the answer.
     async fn first_request(self) -> Duration {
         let began = Instant::now();
         let client = match self {
@@ -85,15 +84,11 @@ struct Cost {
 
 pub(crate) fn report_all() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let issuer = runtime.block_on(OidcIssuer::start());
-    let directory = tempfile::tempdir().unwrap();
-    let volume = ProjectedVolume::new(directory.path()).unwrap();
-    volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
-    let sts = runtime.block_on(MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).start());
+    let aws = runtime.block_on(TestAws::start());
 
     let runs = if short() { 3 } else { 60 };
     let mut costs: BTreeMap<Way, Vec<Cost>> = BTreeMap::new();
-    // In turn: what else the machine does meets all alike.
+    // The ways take turns, so that other load on the machine meets all of them.
     for _ in 0..runs {
         for way in Way::ALL {
             let mut child = Command::new(env::current_exe().unwrap());
@@ -101,8 +96,8 @@ pub(crate) fn report_all() {
             for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
                 child.env_remove(name);
             }
-            child.env("AWS_ROLE_ARN", ROLE).env("AWS_WEB_IDENTITY_TOKEN_FILE", volume.token_path());
-            child.env("AWS_REGION", "eu-central-1").env("AWS_ENDPOINT_URL_STS", sts.endpoint_url());
+            child.env("AWS_ROLE_ARN", TestAws::ROLE).env("AWS_WEB_IDENTITY_TOKEN_FILE", aws.volume().token_path());
+            child.env("AWS_REGION", "eu-central-1").env("AWS_ENDPOINT_URL_STS", aws.sts().endpoint_url());
             costs.entry(way).or_default().push(parse(child));
         }
     }

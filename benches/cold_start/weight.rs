@@ -1,4 +1,4 @@
-//! What a dependency weighs: crates in the tree, the time of a clean build, the size of the program.
+//! The cost of a dependency: number of crates, time of a clean build, size of the program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use super::support::report;
+use crate::support::report;
 
-/// A program that asks AWS who it is, by one set of dependencies.
+/// A program that calls `GetCallerIdentity`, with one set of dependencies.
 struct Program {
     name: &'static str,
     dependencies: &'static str,
@@ -76,7 +76,7 @@ pub(crate) fn report_crates() {
 pub(crate) fn report_builds() {
     for program in &PROGRAMS {
         let directory = program.written();
-        // The lock file and the sources are there before the clock starts.
+        // Download sources before the clock starts.
         succeeded(cargo(directory.path(), &["fetch"])).unwrap();
         let began = Instant::now();
         succeeded(cargo(directory.path(), &["build", "--release"])).unwrap();
@@ -87,7 +87,7 @@ pub(crate) fn report_builds() {
 }
 
 impl Program {
-    /// As a package in a directory of its own, with the versions of our lock file.
+    /// Writes the program as a package in a new directory, with the versions of our lock file.
     fn written(&self) -> tempfile::TempDir {
         let here = env!("CARGO_MANIFEST_DIR");
         let directory = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ impl Program {
         fs::create_dir(directory.path().join("src")).unwrap();
         fs::write(directory.path().join("Cargo.toml"), manifest).unwrap();
         fs::write(directory.path().join("src/main.rs"), main).unwrap();
-        // A published crate comes without one.
+        // A published crate has no lock file.
         if let Ok(lock) = fs::read(Path::new(here).join("Cargo.lock")) {
             fs::write(directory.path().join("Cargo.lock"), lock).unwrap();
         }
@@ -113,7 +113,7 @@ impl Program {
     }
 }
 
-/// The names of all crates that are compiled for the program, itself left out.
+/// The names of all crates that the program depends on.
 fn crates(directory: &Path) -> Result<BTreeSet<String>, String> {
     let tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
     let offline = [&tree[..], &["--offline"]].concat();

@@ -1,19 +1,20 @@
-//! What a fleet asks of STS: 10 000 pods with sessions of an hour, by this crate's schedule, by the SDK's `LazyCache`
-//! and by AWS's coming cross-SDK behaviour; and 5 000 pods that start while STS is limited, or away.
+//! Load on STS by a fleet, simulated: 10 000 pods with sessions of an hour, and 5000 pods that start while STS is
+//! limited or does not answer.
 //!
 //! `cargo bench --bench fleet --features test-util` prints calls per second, peak and mean, and draws
-//! `benches/pictures/fleet.svg`. The schedule is the crate's own file; the peers are models of their sources, told
-//! beside them, each with the tries of the SDK's client. Each pod has a request a second. Of ours the worst of the runs
-//! is shown, of the peers the best.
+//! `benches/pictures/fleet.svg`.
+//!
+//! The pods run the crate's own schedule. The peers are models of the SDK's `LazyCache` and of AWS's coming cross-SDK
+//! behaviour, with the retries of the SDK's client; each model names its sources. Each pod has one request a second.
+//! Figures of this crate are from its worst run, those of the peers from their best.
 
-mod places;
 mod refresh;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
 
-/// What the engine's `source.rs` names.
+/// The engine's `source.rs` imports from here.
 mod error {
     pub(crate) use aws_web_identity::{Error, ErrorKind};
 }
@@ -43,7 +44,7 @@ fn main() -> std::io::Result<()> {
     if short() { Ok(()) } else { draw() }
 }
 
-/// All pods start within some seconds: the first refreshes come together, unless somebody spreads them.
+/// All pods start within seconds. Without jitter their first refreshes come together, too.
 fn rolled_out(rollout: f64, runs: u64) {
     let scenario = Scenario { rollout, outage: 0.0..0.0, standbys: 0, ends: 5.0 * LIFETIME };
     let [ours, lazy, coming] = Policy::ALL.map(|policy| Runs::new(policy, &scenario, runs));
@@ -67,12 +68,12 @@ fn rolled_out(rollout: f64, runs: u64) {
             format_args!("{:.1}", peaks.1 / peaks.0),
         );
         if rollout == 5.0 {
-            assert!(peaks.1 / peaks.0 >= 40.0, "ours shall peak at a fortieth: {peaks:?}");
+            assert!(peaks.1 / peaks.0 >= 40.0, "our peak must be at most a fortieth: {peaks:?}");
         }
     }
 }
 
-/// STS fails for half an hour, and the fleet is out of step by then.
+/// STS fails for half an hour, long after the roll-out. The refreshes of the fleet are spread out by then.
 fn outage(runs: u64) {
     let outage = 6.0 * LIFETIME..6.5 * LIFETIME;
     let scenario = Scenario { rollout: LIFETIME, outage: outage.clone(), standbys: 0, ends: 9.0 * LIFETIME };
@@ -113,7 +114,7 @@ fn outage(runs: u64) {
     report(format_args!("{name} pods_without_valid_credentials_percent"), format_args!("{ran_out:.1}"));
 }
 
-/// A roll-out where STS takes so many calls a second.
+/// A roll-out while STS accepts only `limit` calls a second.
 fn limited_start(limit: f64, runs: u64) {
     let name = format!("start_at_{limit}_calls_per_second");
     let [ours, ..] = Policy::ALL.map(|policy| {
@@ -145,7 +146,7 @@ fn start_in_an_outage(runs: u64) {
     }
 }
 
-/// The same with other chances.
+/// Runs of one simulation with different random numbers.
 struct Runs<T>(Vec<T>);
 
 impl Runs<Load> {
@@ -169,7 +170,7 @@ impl<T> Runs<T> {
         self.0.iter().map(figure).fold(f64::INFINITY, f64::min)
     }
 
-    /// Of the peers the best run, of ours the worst.
+    /// The worst run of this crate, the best run of a peer.
     fn shown(&self, policy: Policy, figure: impl Fn(&T) -> f64) -> f64 {
         if policy == Policy::Ours { self.worst(figure) } else { self.best(figure) }
     }
@@ -204,6 +205,6 @@ fn draw() -> std::io::Result<()> {
     .save("fleet")
 }
 
-/// Of each pod after its start.
+/// Refreshes of each pod after its start.
 const REFRESHES: usize = 4;
 const MINUTE: usize = 60;

@@ -1,4 +1,5 @@
-//! A fleet that starts without credentials, where STS is limited or away. Each pod has a request a second.
+//! Simulates 5000 pods that start without credentials while STS is limited or does not answer. Each pod has one request
+//! a second.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,17 +10,17 @@ use crate::refresh::source::Class;
 use crate::world::Policy;
 
 pub(crate) const PODS: u32 = 5000;
-/// They all start within so many seconds.
+/// Time within which all pods start, in seconds.
 const ROLLOUT: f64 = 5.0;
-/// Of an outage that begins with the roll-out.
+/// Duration of an outage that begins with the roll-out, in seconds.
 const OUTAGE: f64 = 1800.0;
-/// No policy needs longer.
+/// Every policy must be done by then, in seconds.
 const ENDS: f64 = 4.0 * OUTAGE;
 
-/// What keeps the pods from their credentials.
+/// The obstacle to the first credentials.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Obstacle {
-    /// A token bucket: so many calls a second, and as many at once. Further calls are answered with an error.
+    /// A token bucket with this many calls a second, and as many at once. STS answers further calls with an error.
     Limit(f64),
     Outage,
 }
@@ -33,7 +34,7 @@ impl Obstacle {
     }
 }
 
-/// When calls were made, and when the pods had credentials; both in order, in seconds.
+/// Times of all calls, and times at which pods got credentials; sorted, in seconds.
 pub(crate) struct Start {
     pub(crate) calls: Vec<f64>,
     pub(crate) grants: Vec<f64>,
@@ -71,7 +72,7 @@ impl Start {
                 start.grants.push(at);
                 continue;
             }
-            // The answer is under way for a moment.
+            // The answer takes a moment.
             let answered = at + 0.05 + 0.1 * random.f64();
             let pod = &mut pods[number as usize];
             pod.failed(answered, &mut random);
@@ -88,7 +89,7 @@ impl Start {
         self.grants[self.grants.len() - 1]
     }
 
-    /// Seconds from the end of the outage until this share of the pods has credentials.
+    /// Time from the end of the outage until this share of the pods has credentials, in seconds.
     pub(crate) fn recovery(&self, share: f64) -> f64 {
         crate::support::quantile(&self.grants, share).unwrap_or(f64::INFINITY) - OUTAGE
     }
@@ -106,7 +107,7 @@ impl Start {
 
 const LATER: f64 = 300.0;
 
-/// In the order of time.
+/// A time, ordered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Moment(f64);
 

@@ -1,10 +1,10 @@
-//! Ten thousand pods, one by one: when each calls STS, second by second.
+//! Simulates 10 000 pods, and counts their calls to STS second by second.
 
 use std::ops::Range;
 
 use fastrand::Rng;
 
-use crate::places::Places;
+use crate::refresh::Endpoints;
 use crate::refresh::peers::{Coming, Lazy, Ours, Provider};
 use crate::refresh::source::Class;
 
@@ -29,7 +29,7 @@ impl Policy {
         }
     }
 
-    /// A pod that starts then, and the class of its failures.
+    /// A pod that starts at `starts`, in seconds. All its failures have this class.
     pub(crate) fn pod(self, starts: f64, class: Class) -> Box<dyn Provider> {
         match self {
             Self::Ours => Box::new(Ours::starting(starts, LIFETIME, class)),
@@ -39,34 +39,34 @@ impl Policy {
     }
 }
 
-/// What happens to the fleet.
+/// The course of a simulation. Times are in seconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
-    /// The pods start within so many seconds.
+    /// Time within which all pods start.
     pub(crate) rollout: f64,
-    /// STS at home answers with errors.
+    /// Time in which STS of the home region answers with errors.
     pub(crate) outage: Range<f64>,
-    /// Regions beside it that are well.
+    /// Number of standby regions, which have no outage.
     pub(crate) standbys: usize,
     pub(crate) ends: f64,
 }
 
 impl Scenario {
-    /// Whether an attempt at this second gets credentials.
+    /// True if an attempt at this time gets credentials.
     fn answers(&self, at: f64, home: bool) -> bool {
         !home || !self.outage.contains(&at)
     }
 }
 
-/// Calls, second by second.
+/// Calls per second.
 #[derive(Default)]
 pub(crate) struct Load {
-    /// All of them, and those of them that did not go home.
+    /// All calls. `elsewhere` counts those to a standby.
     pub(crate) calls: Vec<u32>,
     pub(crate) elsewhere: Vec<u32>,
-    /// The first of each pod, its first refresh, its second …
+    /// Calls for the first credentials, then for the first refresh, the second, and so on.
     pub(crate) cycles: Vec<Vec<u32>>,
-    /// Pods that had no valid credentials left at some time.
+    /// Number of pods that had no valid credentials at some time after their start.
     pub(crate) ran_out: usize,
 }
 
@@ -78,7 +78,7 @@ impl Load {
         for _ in 0..PODS {
             let starts = random.f64() * scenario.rollout;
             let mut pod = policy.pod(starts, Class::Transient);
-            let mut places = Places::new(scenario.standbys);
+            let mut endpoints = Endpoints::new(scenario.standbys);
             let mut cycle = 0;
             let mut expires = f64::INFINITY;
             let mut ran_out = false;
@@ -86,10 +86,10 @@ impl Load {
                 let at = pod.due();
                 load.calls[at as usize] += 1;
                 ran_out |= at > expires;
-                let home = places.next_is_home(at < expires);
+                let home = endpoints.next_is_home(at < expires);
                 load.elsewhere[at as usize] += u32::from(!home);
                 let answered = scenario.answers(at, home);
-                places.ended(answered);
+                endpoints.ended(answered);
                 if !answered {
                     pod.failed(at, &mut random);
                     continue;
@@ -108,12 +108,12 @@ impl Load {
     }
 }
 
-/// The most calls in one second.
+/// Most calls in one second.
 pub(crate) fn peak(calls: &[u32]) -> u32 {
     calls.iter().copied().max().unwrap_or_default()
 }
 
-/// Calls per second from the first call to the last.
+/// Mean calls per second from the first call to the last.
 pub(crate) fn mean(calls: &[u32]) -> f64 {
     let busy = |&count: &u32| count > 0;
     match (calls.iter().position(busy), calls.iter().rposition(busy)) {

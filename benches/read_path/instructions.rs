@@ -1,4 +1,5 @@
-//! Instructions and allocations per read: this bench run once more under callgrind, which counts nothing but `counted`.
+//! Instructions and allocations per read. The bench runs itself under callgrind, which counts the function `counted`
+//! only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
@@ -7,8 +8,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::reads::{CURRENT, FLOOR, LAZY, OURS, PROVIDE, Read, Reads};
-use super::support::{report, short};
+use crate::reads::{CURRENT, FLOOR, LAZY, OURS, PROVIDE, Read, Reads};
+use crate::support::{report, short};
 
 const CHILD: &str = "--count-instructions";
 const FEW: u32 = 500;
@@ -17,21 +18,21 @@ pub(crate) fn is_child() -> bool {
     env::args().any(|argument| argument == CHILD)
 }
 
-/// Under callgrind: each way N times, then 2N times.
+/// Runs under callgrind: each kind of read N times, then 2N times.
 pub(crate) fn count_here(reads: &Reads) {
     for read in reads.all.values() {
-        // Has things to set up, and takes the calls that were made since the last dump.
+        // The first call sets things up, and takes the counts since the last dump.
         counted(read, 1);
         counted(read, FEW);
         counted(read, 2 * FEW);
     }
 }
 
-/// Callgrind counts what happens in here, and writes the sum down each time it is left.
+/// Callgrind counts this function, and writes the sum at each return.
 #[inline(never)]
 fn counted(read: &Read, reads: u32) {
     read(reads);
-    // No tail call, which callgrind would not see the end of.
+    // Prevents a tail call, after which callgrind would miss the return.
     black_box(());
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn report_all(reads: &Reads) {
     report("instructions, SDK lazy to provide_credentials()", format!("{:.2}", of(LAZY) / of(PROVIDE)));
 }
 
-/// The sums in the order of the calls. `None` without valgrind.
+/// The counts in the order of the calls. `None` without valgrind.
 fn under_callgrind(directory: &Path, calls: usize) -> Option<Vec<Sum>> {
     let out = directory.join("callgrind.out");
     let mut command = Command::new("valgrind");
@@ -75,7 +76,7 @@ fn under_callgrind(directory: &Path, calls: usize) -> Option<Vec<Sum>> {
     Some((1..=calls).map(|call| Sum::of(&read(call))).collect())
 }
 
-/// What callgrind saw in one call of `counted`.
+/// Counts of one call of `counted`.
 struct Sum {
     instructions: u64,
     allocations: u64,
@@ -84,7 +85,7 @@ struct Sum {
 impl Sum {
     fn of(dump: &str) -> Self {
         let mut sum = Self { instructions: 0, allocations: 0 };
-        // Names have numbers, and are spelled out at their first mention.
+        // A function has a number. Its name stands only at the first mention.
         let (mut names, mut called) = (HashMap::new(), "");
         for line in dump.lines() {
             if let Some(total) = line.strip_prefix("totals: ") {

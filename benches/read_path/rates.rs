@@ -1,4 +1,4 @@
-//! Reads per second with several threads, without and with a writer.
+//! Reads per second with several threads, with and without a writer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::reads::{CURRENT, LAZY, OURS, PROVIDE, Read, Reads, Write};
-use super::support::{quantile, report, short};
+use crate::reads::{CURRENT, LAZY, OURS, PROVIDE, Read, Reads, Write};
+use crate::support::{quantile, report, short};
 
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 const WRITE_EVERY: Duration = Duration::from_millis(1);
@@ -18,7 +18,7 @@ const WRITE_EVERY: Duration = Duration::from_millis(1);
 pub(crate) fn report_all(reads: &Reads) {
     let (passes, span) = if short() { (1, Duration::from_millis(5)) } else { (40, Duration::from_millis(8)) };
     let mut passes_of: BTreeMap<_, Vec<Pass>> = BTreeMap::new();
-    // Pass by pass over everything: what else the machine does meets all alike.
+    // Each pass runs all kinds of reads, so that other load on the machine meets all of them.
     for _ in 0..passes {
         for (&name, read) in &reads.all {
             for threads in THREADS {
@@ -53,7 +53,7 @@ pub(crate) fn report_all(reads: &Reads) {
     }
 }
 
-/// The median of those passes in which nobody took a core away.
+/// The median of the passes in which every thread kept its core.
 struct Rate {
     reads: f64,
     trusted: bool,
@@ -66,7 +66,7 @@ impl Rate {
             rates.sort_by(f64::total_cmp);
             quantile(&rates, 0.5)
         };
-        // More threads than cores cannot but take them from each other.
+        // With more threads than cores no thread can keep its core.
         let crowded = threads > thread::available_parallelism().map_or(1, usize::from);
         match of(&mut passes.iter().filter(|pass| pass.undisturbed || crowded)) {
             Some(reads) => Self { reads, trusted: true },
@@ -76,9 +76,9 @@ impl Rate {
 }
 
 struct Pass {
-    /// Reads per second of all threads together, from the first to begin until the last to end.
+    /// Reads per second of all threads together, from the first begin to the last end.
     rate: f64,
-    /// Each thread had a core to itself all the time.
+    /// True if every thread kept its core.
     undisturbed: bool,
 }
 
@@ -122,7 +122,7 @@ fn pass(read: &Read, write: Option<&Write>, threads: usize, span: Duration) -> P
     Pass { rate: reads as f64 / together.as_secs_f64(), undisturbed }
 }
 
-/// How long this thread has had a core so far. Where the system does not say: no time at all.
+/// Processor time of this thread so far. Zero where the system does not tell.
 fn running_time() -> Duration {
     let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = stat.split_ascii_whitespace().next().and_then(|first| first.parse().ok());

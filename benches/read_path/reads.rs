@@ -1,4 +1,4 @@
-//! The ways to read that are compared: all on the same credentials, with the same properties.
+//! The kinds of reads that are compared. All read the same credentials.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::identity::{
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::TestAws;
 use tokio::sync::watch;
 
 pub(crate) const FLOOR: &str = "through the SDK's trait/floor: a prebuilt identity, no cell";
@@ -32,31 +32,24 @@ const WATCH: &str = "through the SDK's trait/tokio watch";
 pub(crate) const CURRENT: &str = "current()";
 pub(crate) const PROVIDE: &str = "provide_credentials()";
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
-
-/// So many reads in a row.
+/// Reads this many times.
 pub(crate) type Read = Box<dyn Fn(u32) + Send + Sync>;
-/// Puts something new in the cell.
+/// Writes a new value.
 pub(crate) type Write = Box<dyn Fn() + Send + Sync>;
 
 pub(crate) struct Reads {
     pub(crate) all: BTreeMap<&'static str, Read>,
-    /// For those that can be written to at will.
+    /// Writers, for those kinds that have one.
     pub(crate) writers: BTreeMap<&'static str, Write>,
     provider: WebIdentityCredentialsProvider,
-    _pod: (OidcIssuer, MockSts, tempfile::TempDir),
+    _aws: TestAws,
 }
 
 impl Reads {
     pub(crate) async fn prepare() -> Self {
-        let issuer = OidcIssuer::start().await;
-        let directory = tempfile::tempdir().unwrap();
-        let volume = ProjectedVolume::new(directory.path()).unwrap();
-        volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
-        let sts = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).start().await;
-        let base = sts.sdk_config();
-        let builder = WebIdentityCredentialsProvider::builder().configure(&base).role_arn(ROLE);
-        let provider = builder.token_file(volume.token_path()).connect().await.unwrap();
+        let aws = TestAws::start().await;
+        let base = aws.sdk_config();
+        let provider = aws.builder().connect().await.unwrap();
         let credentials = provider.current().unwrap();
 
         let mut all = BTreeMap::new();
@@ -105,7 +98,7 @@ impl Reads {
         writers.insert(RW_LOCK, Box::new(move || *lock.write().unwrap() = Arc::new(identity(&template))));
         let template = credentials;
         writers.insert(WATCH, Box::new(move || drop(sender.send_replace(Arc::new(identity(&template))))));
-        // `invalidate` makes the provider publish anew, and every second it may make an exchange.
+        // `invalidate` makes the provider publish again, and causes at most one exchange a second.
         for name in [OURS, CURRENT, PROVIDE] {
             let provider = provider.clone();
             let exchange = Mutex::new(None);
@@ -121,10 +114,10 @@ impl Reads {
                 }),
             );
         }
-        Self { all, writers, provider, _pod: (issuer, sts, directory) }
+        Self { all, writers, provider, _aws: aws }
     }
 
-    /// How often the provider's credentials were renewed.
+    /// Number of refreshes of the provider.
     pub(crate) fn generation(&self) -> u64 {
         self.provider.status().generation
     }
@@ -134,7 +127,7 @@ impl Reads {
     }
 }
 
-/// With reference counts of its own.
+/// A copy with its own reference counts.
 fn identity(credentials: &Credentials) -> Identity {
     let mut copy = credentials.clone();
     let expiry = copy.expiry();
@@ -142,7 +135,7 @@ fn identity(credentials: &Credentials) -> Identity {
     copy.into()
 }
 
-/// As the SDK's orchestrator asks: with a clone of the resolver.
+/// Asks like the SDK's orchestrator: with a clone of the resolver.
 fn through_the_sdk(cache: SharedIdentityCache, resolver: SharedIdentityResolver) -> Read {
     let components = components();
     let bag = ConfigBag::base();
@@ -157,7 +150,7 @@ fn many(read: impl Fn() -> bool + Send + Sync + 'static) -> Read {
     })
 }
 
-/// Nobody here has to wait.
+/// The value of a future that is ready at once.
 #[inline]
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -174,7 +167,7 @@ fn components() -> RuntimeComponents {
         .unwrap()
 }
 
-/// An identity cache made of any way to get at an identity.
+/// An identity cache around a function that returns an identity.
 struct Cell<F>(F);
 
 impl<F> fmt::Debug for Cell<F> {
@@ -194,7 +187,7 @@ impl<F: Fn() -> Identity + Send + Sync> ResolveCachedIdentity for Cell<F> {
     }
 }
 
-/// A provider that always has credentials, fresh ones each time.
+/// A provider that makes new credentials at each call.
 #[derive(Debug)]
 struct Ready(Credentials);
 

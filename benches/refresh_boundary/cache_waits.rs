@@ -1,4 +1,4 @@
-//! An identity cache that notes who had to wait for it.
+//! An identity cache that notes each wait for credentials.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,16 +11,16 @@ use aws_smithy_runtime_api::client::identity::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// Somebody waited for credentials, or got an error.
+/// A client that waited for credentials or got an error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
-    /// Not when there was an error, nor when the caller gave up.
+    /// False after an error, and if the client gave up.
     pub(crate) got_them: bool,
 }
 
-/// Any cache, with a note of each wait.
+/// A cache, with a note of each wait.
 #[derive(Debug)]
 pub(crate) struct ObservedCache {
     cache: SharedIdentityCache,
@@ -49,7 +49,7 @@ impl ResolveCachedIdentity for ObservedCache {
             let mut looked = false;
             let identity = poll_fn(|context| {
                 let polled = resolving.as_mut().poll(context);
-                // It was there when it was first asked for.
+                // No wait if the identity was ready at the first poll.
                 wait.is_one = looked || polled.is_pending();
                 looked = true;
                 polled
@@ -62,7 +62,7 @@ impl ResolveCachedIdentity for ObservedCache {
     }
 }
 
-/// Noted when the identity is there, or its caller has given up.
+/// Adds the wait when dropped: the identity has come, or the client has given up.
 struct Waiting<'a> {
     wait: Wait,
     waits: &'a Mutex<Vec<Wait>>,

@@ -1,4 +1,4 @@
-//! Those who are compared: each with an STS of its own and clients of its own.
+//! The contenders. Each has its own STS and its own clients.
 
 use std::error::Error;
 use std::fmt;
@@ -29,7 +29,7 @@ pub(crate) enum Who {
     Ours,
     /// aws-config's default chain, behind the SDK's default identity cache.
     Sdk,
-    /// Keys that never change: what the machine makes of it.
+    /// Keys that never change. They show what the machine itself does to latency.
     FixedKeys,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// What a contender has before its first credentials.
+/// A contender before its first credentials.
 pub(crate) struct Pod {
     pub(crate) who: Who,
     scenario: &'static Scenario,
@@ -60,7 +60,7 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    /// STS and the service live on the other runtime.
+    /// STS and the service run on `servers`.
     pub(crate) async fn start(
         who: Who,
         scenario: &'static Scenario,
@@ -115,7 +115,7 @@ impl Pod {
         for config in &mut configs {
             let cache = config.identity_cache().ok_or("a loaded config has an identity cache")?;
             *config = config.to_builder().identity_cache(ObservedCache::over(cache, &waits)).build();
-            // The SDK gets its first credentials here.
+            // This request makes the SDK get its first credentials.
             client(config, &service, None).get_caller_identity().send().await?;
         }
         if who == Who::Sdk {
@@ -129,7 +129,7 @@ impl Pod {
     }
 }
 
-/// A pod with its first credentials.
+/// A contender with its first credentials.
 pub(crate) struct Contender {
     pub(crate) who: Who,
     pub(crate) clients: Vec<Client>,

@@ -50,13 +50,13 @@ use tokio::task::JoinSet;
 
 fn main() -> Result<(), Failure> {
     if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
-        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would take that: unset it".into());
+        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would use it: unset it".into());
     }
     let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let issuer = servers.block_on(OidcIssuer::start());
     let scenarios = if short() { Scenario::short() } else { Scenario::all() };
     let scenarios = scenarios.into_iter().filter(|scenario| chosen(scenario.name));
-    // There are a handful, and tasks on two runtimes look at them.
+    // Tasks on two runtimes read the scenarios, and there are few.
     let scenarios: Vec<&'static Scenario> = scenarios.map(|scenario| &*Box::leak(Box::new(scenario))).collect();
     let run = |scenario| Runtime::new()?.block_on(run(scenario, &issuer, servers.handle()));
     if short() {
@@ -84,7 +84,7 @@ struct Run {
     starved: Option<Starved>,
 }
 
-/// What a run on a starved runtime has besides.
+/// Additional results of a run on a starved runtime.
 struct Starved {
     /// Percentage of the workers' time that they were blocked.
     blocked: f64,
@@ -149,7 +149,7 @@ fn set_fault(contenders: &[&Contender], fault: Option<Fault>) {
     }
 }
 
-/// Prints all figures. Then asserts counts, never times.
+/// Prints all figures. Asserts counts only, never times.
 fn check(scenario: &Scenario, run: &Run) {
     let [ours, sdk, fixed] = &run.outcomes;
     for outcome in &run.outcomes {
@@ -172,13 +172,13 @@ fn check(scenario: &Scenario, run: &Run) {
     let name = scenario.name;
     if scenario.fault.is_none() {
         assert!(!ours.refreshes.is_empty(), "{name}: there was a refresh to wait for");
-        assert_eq!(ours.waits(), 0, "{name}: no request of ours shall wait for a refresh");
+        assert_eq!(ours.waits(), 0, "{name}: no request of ours may wait for a refresh");
         let most = scenario.most_exchanges();
         assert!(ours.sts_calls <= most, "{name}: {} exchanges of ours, at most {most} are needed", ours.sts_calls);
     }
     for start in run.starved.iter().flat_map(|starved| &starved.starts).filter(|start| start.who == Who::Ours) {
-        assert!(start.failure.is_none(), "{name}: connect() shall give credentials");
-        assert_eq!(start.sts_calls, 1, "{name}: connect() shall need one exchange");
+        assert!(start.failure.is_none(), "{name}: connect() must give credentials");
+        assert_eq!(start.sts_calls, 1, "{name}: connect() must need one exchange");
     }
 }
 
@@ -208,7 +208,7 @@ impl Starved {
 /// Pods of each contender that begin while the runtime is starved.
 const STARTS: u32 = 8;
 
-/// The slowest of the requests that are under way in each quarter second.
+/// Draws the slowest request of each quarter second.
 fn draw([ours, sdk, fixed]: &[Outcome; 3]) -> std::io::Result<()> {
     let slowest = |outcome: &Outcome| {
         let mut buckets = vec![0_f64; (SHOWN / BUCKET) as usize];

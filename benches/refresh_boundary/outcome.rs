@@ -1,4 +1,4 @@
-//! What became of one contender's requests.
+//! The results of one contender.
 
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -13,9 +13,9 @@ pub(crate) struct Outcome {
     pub(crate) who: Who,
     pub(crate) requests: Vec<Request>,
     waits: Vec<Wait>,
-    /// When credentials were valid.
+    /// Times in which credentials were valid.
     valid: Vec<Range<f64>>,
-    /// The exchanges that renewed them.
+    /// Times of the exchanges that refreshed them.
     pub(crate) refreshes: Vec<Range<f64>>,
     pub(crate) sts_calls: usize,
     lifetimes: usize,
@@ -78,7 +78,7 @@ impl Outcome {
         report(format_args!("{name} refreshes"), self.refreshes.len());
     }
 
-    /// How many times the latency of `other` this one's is, at its slow end.
+    /// The p99.9 latency divided by that of `other`.
     pub(crate) fn p999_against(&self, other: &Self) -> String {
         let p999 = |outcome: &Self| quantile(&latencies(outcome.requests.iter()), 0.999);
         match (p999(self), p999(other)) {
@@ -87,7 +87,7 @@ impl Outcome {
         }
     }
 
-    /// How many waited, or got an error instead of credentials.
+    /// Number of requests that waited for credentials, or got an error instead.
     pub(crate) fn waits(&self) -> usize {
         self.waits.len()
     }
@@ -97,7 +97,7 @@ impl Outcome {
         quantiles(self.requests.iter().filter(|request| whose.refreshing(request.began)))
     }
 
-    /// Latencies otherwise.
+    /// Latencies at all other times.
     pub(crate) fn away_from_refreshes(&self, whose: &Self) -> String {
         quantiles(self.requests.iter().filter(|request| !whose.refreshing(request.began)))
     }
@@ -106,7 +106,7 @@ impl Outcome {
         self.refreshes.iter().any(|refresh| (refresh.start - 1.0..refresh.end + 1.0).contains(&at))
     }
 
-    /// Whether one grant was valid all the while.
+    /// True if the credentials of one exchange were valid for all of `span`.
     fn covers(&self, span: &Range<f64>) -> bool {
         self.valid.iter().any(|valid| valid.start <= span.start && span.end < valid.end)
     }
@@ -130,5 +130,5 @@ fn latencies<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<f64> {
     latencies
 }
 
-/// A lock that another holds for a moment is none. In seconds.
+/// Shorter waits, in seconds, are waits for a lock.
 const A_WAIT: f64 = 0.001;

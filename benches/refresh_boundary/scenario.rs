@@ -1,4 +1,4 @@
-//! What the contenders go through.
+//! The scenarios.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) struct Scenario {
     pub(crate) lifetime: Duration,
     pub(crate) runs_for: Duration,
     pub(crate) sts_latency: Duration,
-    /// When something happens to STS, from the first credentials on, and what.
+    /// A fault of STS, and its time since the first credentials.
     pub(crate) fault: Option<(Range<Duration>, Fault)>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) clients: Clients,
@@ -22,7 +22,7 @@ pub(crate) struct Scenario {
     pub(crate) blocking: Option<Blocking>,
 }
 
-/// What the requests go through.
+/// The clients of a contender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Clients {
     One,
@@ -31,7 +31,7 @@ pub(crate) enum Clients {
 }
 
 impl Scenario {
-    /// Three refreshes of sessions that the SDK's cache, which wants the last 10 s to itself, can still hold.
+    /// Three refreshes. Sessions of 20 s are long enough for the SDK's cache, which refreshes in their last 10 s.
     fn plain(name: &'static str, sts_latency: Duration) -> Self {
         Self {
             name,

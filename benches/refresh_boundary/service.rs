@@ -1,4 +1,4 @@
-//! A service that answers at once, unless the key has ended: then as AWS does.
+//! A service that answers at once. It rejects an expired key as AWS does.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -57,7 +57,7 @@ impl Keys {
         let Some(sts) = &self.issued_by else { return true };
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         if !ends.contains_key(key) {
-            // The book of the STS is looked into once for each key.
+            // Ask STS once for each key.
             ends.extend(sts.grants().into_iter().map(|grant| (grant.key, grant.ends)));
         }
         ends.get(key).is_some_and(|&ends| SystemTime::now() < ends)

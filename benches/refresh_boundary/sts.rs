@@ -1,4 +1,4 @@
-//! An STS of one contender, and what it gave.
+//! The STS of one contender.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ pub(crate) struct Sts {
     lifetime: Duration,
 }
 
-/// Credentials in time.
+/// Credentials, with the times of their exchange and expiry.
 pub(crate) struct Grant {
     pub(crate) key: String,
     pub(crate) asked: SystemTime,
@@ -34,7 +34,7 @@ impl Sts {
         granted
             .filter_map(|call| {
                 let given = call.at + self.latency;
-                // STS counts in whole seconds.
+                // STS gives the expiry in whole seconds.
                 let second = given.duration_since(UNIX_EPOCH).ok()?.as_secs();
                 let ends = UNIX_EPOCH + Duration::from_secs(second) + self.lifetime;
                 Some(Grant { key: call.access_key_id?, asked: call.at, given, ends })

@@ -1,4 +1,4 @@
-//! Requests, at an even pace.
+//! Requests at a steady rate.
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ pub(crate) struct Request {
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Answer {
     Good,
-    /// The service refused the key, which had ended.
+    /// The service rejected an expired key.
     ExpiredToken,
-    /// Anything else: no credentials, a timeout.
+    /// Every other failure: no credentials, or a timeout.
     None,
 }
 

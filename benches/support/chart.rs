@@ -1,6 +1,4 @@
-//! A line chart as SVG: by hand, for a plotting library would outweigh the crate.
-//!
-//! It has its own background, and follows the reader's choice of light or dark.
+//! A line chart as SVG, without a plotting library. The picture has its own background, in a light and a dark version.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -12,9 +10,9 @@ pub(crate) struct Chart {
     pub(crate) subtitle: &'static str,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
-    /// Spans of x that mean something, and what.
+    /// Marked ranges of x, with their names.
     pub(crate) bands: Vec<(RangeInclusive<f64>, &'static str)>,
-    /// The later over the earlier; named in the other order.
+    /// Later series are drawn over earlier ones. The legend has the opposite order.
     pub(crate) series: Vec<Series>,
 }
 
@@ -53,17 +51,17 @@ impl Axis {
         Self { label, range, ticks: ticks.to_vec(), logarithmic: false }
     }
 
-    /// With a tick at each power of ten.
+    /// A logarithmic axis with a tick at each power of ten.
     pub(crate) fn logarithmic(label: &'static str, range: RangeInclusive<f64>) -> Self {
         let (low, high) = (range.start().log10().ceil() as i32, range.end().log10().floor() as i32);
         Self { label, range, ticks: (low..=high).map(|power| 10_f64.powi(power)).collect(), logarithmic: true }
     }
 
-    /// Where in the range a value lies, from 0 to 1.
+    /// Position of a value on the axis, from 0 to 1.
     fn share(&self, value: f64) -> f64 {
         let scale = |value: f64| if self.logarithmic { value.log10() } else { value };
         let (low, high) = (scale(*self.range.start()), scale(*self.range.end()));
-        // Nought has no logarithm: it lies on the axis.
+        // Zero has no logarithm, and is drawn on the axis.
         ((scale(value.max(*self.range.start())) - low) / (high - low)).clamp(0.0, 1.0)
     }
 }

@@ -1,28 +1,28 @@
-//! What every bench needs: its arguments, and one way to print a figure.
-#![allow(dead_code, reason = "each bench is a crate of its own and takes what it needs")]
+//! Arguments and output of the benches.
+#![allow(dead_code, reason = "each bench is a crate and uses a part")]
 
 pub(crate) mod chart;
 
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Whether to run just long enough to show that the bench still works: `cargo bench --bench NAME -- --short`.
+/// True for `cargo bench --bench NAME -- --short`: run just long enough to see that the bench works.
 pub(crate) fn short() -> bool {
     std::env::args().any(|argument| argument == "--short")
 }
 
-/// Whether to run what has this name: `cargo bench --bench NAME -- PART` runs what has PART in its name.
+/// True if the part with this name is to run: `cargo bench --bench NAME -- PART` runs parts whose name contains PART.
 pub(crate) fn chosen(name: &str) -> bool {
     let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
     parts.peek().is_none() || parts.any(|part| name.contains(&part))
 }
 
-/// One figure, on a line of its own.
+/// Prints a figure on one line.
 pub(crate) fn report(name: impl Display, value: impl Display) {
     println!("{name}: {value}");
 }
 
-/// The value below which `share` of the sorted ones lie.
+/// The quantile `share` of sorted values.
 pub(crate) fn quantile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
     let last = sorted.len().checked_sub(1)?;
     sorted.get((last as f64 * share).round() as usize).copied()

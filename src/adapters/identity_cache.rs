@@ -17,10 +17,10 @@ impl BackgroundCredentialsProvider {
     /// Returns the config with this provider and its identity cache. Each client made from that config signs its next
     /// request with the newest credentials, and no request waits for a refresh.
     ///
-    /// The identity cache that the config had stays in use for all other identities: bearer tokens, or a credentials
-    /// provider that one service's config sets itself. (An operation with credentials of its own gets a cache of its
-    /// own from the SDK.) With this cache, the user agent tells AWS how the credentials were obtained: `m/k` for a web
-    /// identity, `m/i` for a chained role.
+    /// The config's earlier identity cache stays in use for all other identities, such as bearer tokens, or the
+    /// credentials provider that one service's config sets itself. (The SDK gives an operation with credentials of its
+    /// own a cache of its own.) With this cache, the user agent tells AWS how the credentials were obtained: `m/k` for
+    /// a web identity, `m/i` for a chained role.
     ///
     /// If another provider of this crate is used with this cache, the SDK's default cache keeps its keys until they
     /// expire. `install` each provider on a config of its own.

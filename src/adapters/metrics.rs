@@ -48,8 +48,8 @@ impl Observer for Metrics {
         self.add(REJECTIONS, 0);
         if let Some(token) = &self.token {
             if let Some(rotations) = token.rotations() {
-                let told = self.rotations.fetch_max(rotations, Ordering::Relaxed);
-                self.add(ROTATIONS, rotations.saturating_sub(told));
+                let recorded = self.rotations.fetch_max(rotations, Ordering::Relaxed);
+                self.add(ROTATIONS, rotations.saturating_sub(recorded));
             }
             self.set(TOKEN_EXPIRY, timestamp(token.claims().and_then(|claims| claims.expires_at)));
             if let Some(healthy) = token.watch_healthy() {
@@ -81,20 +81,16 @@ const TOKEN_EXPIRY: &str = "aws_web_identity_token_expiry_timestamp_seconds";
 const WATCH_HEALTHY: &str = "aws_web_identity_watch_healthy";
 
 fn describe() {
-    describe_counter!(EXCHANGES, Unit::Count, "Exchanges that ended, by outcome and kind of error");
-    describe_histogram!(DURATION, Unit::Seconds, "How long an exchange took");
-    describe_gauge!(EXPIRY, Unit::Seconds, "When the credentials end; 0: there never were any");
-    describe_gauge!(NEXT_ATTEMPT, Unit::Seconds, "When the next attempt is due; 0: the provider is closed");
-    describe_gauge!(FAILURES, Unit::Count, "Exchanges that failed since the last success");
-    describe_gauge!(GENERATION, Unit::Count, "Credentials that came so far");
-    describe_counter!(REJECTIONS, Unit::Count, "Requests that a service refused for their credentials");
-    describe_counter!(ROTATIONS, Unit::Count, "Times that the token file was seen with another token");
-    describe_gauge!(TOKEN_EXPIRY, Unit::Seconds, "When the newest token ends; 0: not known");
-    describe_gauge!(
-        WATCH_HEALTHY,
-        Unit::Count,
-        "1: file events of the token file come; 0: it is polled for want of them"
-    );
+    describe_counter!(EXCHANGES, Unit::Count, "Exchanges, by outcome and kind of error");
+    describe_histogram!(DURATION, Unit::Seconds, "Duration of an exchange");
+    describe_gauge!(EXPIRY, Unit::Seconds, "Expiry of the credentials; 0 before the first");
+    describe_gauge!(NEXT_ATTEMPT, Unit::Seconds, "Time of the next attempt; 0 if the provider is closed");
+    describe_gauge!(FAILURES, Unit::Count, "Failed exchanges since the last success");
+    describe_gauge!(GENERATION, Unit::Count, "Number of the current credentials");
+    describe_counter!(REJECTIONS, Unit::Count, "Requests whose credentials a service rejected");
+    describe_counter!(ROTATIONS, Unit::Count, "New tokens found in the token file");
+    describe_gauge!(TOKEN_EXPIRY, Unit::Seconds, "Expiry of the newest token; 0 if unknown");
+    describe_gauge!(WATCH_HEALTHY, Unit::Count, "1 if file events of the token file arrive; 0 if it is only polled");
 }
 
 /// Seconds since 1970. 0 stands for no time.

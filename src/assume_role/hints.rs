@@ -22,33 +22,35 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
         Reason::RoleDenied => {
             let actions = actions(known);
             format!(
-                "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} must allow {} \
-                 on {role}. If both do, check that the statement has no further condition, and that no session policy or \
-                 permissions boundary of {base}, resource control policy, service control policy or VPC endpoint policy denies \
-                 it",
+                "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} \
+                 must allow {} on {role}. If both do, check that the statement has no further condition, and that no \
+                 session policy or permissions boundary of {base}, resource control policy, service control policy or \
+                 VPC endpoint policy denies it",
                 trust_statement(known, &actions),
                 actions.join(" and "),
             )
         }
         Reason::KeyRejected => format!(
-            "STS refused the credentials of {} that signed. New ones are fetched, and the exchange is tried again. If this lasts, check in \
-             turn: (1) the clock of this machine; (2) the sessions of {base} were not revoked; (3) the region {} is enabled for \
-             {}, the base's; (4) AWS_ENDPOINT_URL_STS is the STS that gave the base its credentials",
+            "STS rejected the credentials of {}, which signed the request. They are refreshed, and the exchange is \
+             tried again. If this lasts, check in turn: (1) the clock of this machine; (2) the sessions of {base} \
+             were not revoked; (3) the region {} is enabled for {}, the base's; (4) AWS_ENDPOINT_URL_STS is the STS \
+             that gave the base its credentials",
             base_session_arn.unwrap_or(base),
             known.context.region,
             account_text(base),
         ),
         Reason::SessionTooLong => format!(
-            "a chained session lasts one hour at most, whatever {role} allows by itself, and no longer than the role's \
-             MaxSessionDuration. Ask for less with session_length"
+            "a chained session lasts one hour at most, whatever {role} allows for other sessions, and no longer than \
+             the role's MaxSessionDuration. Set a shorter session_length"
         ),
         Reason::Setting => format!(
-            "correct the setting that the answer names: the role ({role}), session_name, session_length, policy, external_id, \
-             tags, transitive_tag_keys or source_identity. A transitive tag of the session of {base} cannot be set again"
+            "correct the setting that the answer names: the role ({role}), session_name, session_length, policy, \
+             external_id, tags, transitive_tag_keys or source_identity. A transitive tag of the session of {base} \
+             cannot be set again"
         ),
         Reason::PolicyTooLarge => {
-            "shorten the session policy (policy), or name fewer policies (policy_arns) or tags (tags). The answer says by how \
-             much"
+            "shorten the session policy (policy), or name fewer policies (policy_arns) or tags (tags). The answer \
+             says by how much"
                 .to_owned()
         }
         other => sts::hint(other, &known.context),
@@ -102,7 +104,14 @@ mod tests {
     fn p12_denial_names_base_and_missing_statement() {
         let hint = of(Reason::RoleDenied);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
-        assert!(hint.contains(&format!("check that arn:aws:iam::210987654321:role/data exists. Its trust policy must have this statement: {statement} - and a policy of {BASE} must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data.")), "{hint}");
+        assert!(
+            hint.contains(&format!(
+                "check that arn:aws:iam::210987654321:role/data exists. Its trust policy must \
+                                        have this statement: {statement} - and a policy of {BASE} must allow \
+                                        sts:AssumeRole on arn:aws:iam::210987654321:role/data."
+            )),
+            "{hint}"
+        );
 
         let settings = ChainSettings { external_id: Some(r#"a"b"#.to_owned()), ..ChainSettings::default() };
         let hint = said(Reason::RoleDenied, &settings, "");

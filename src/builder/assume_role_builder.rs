@@ -12,7 +12,7 @@ use crate::adapters;
 use crate::assume_role::AssumeRole;
 use crate::environment::{Environment, Given};
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Chaining};
+use crate::provider::{BackgroundCredentialsProvider, ChainBase};
 use crate::refresh::{ExpiredPolicy, ShutdownWhen};
 use crate::sts::ChainSettings;
 
@@ -188,7 +188,7 @@ impl AssumeRoleBuilder {
     /// # Errors
     /// [`is_invalid`](BuildError::is_invalid): a value breaks its rule. The text names the setting and the remedy.
     pub fn build(self) -> Result<BackgroundCredentialsProvider, BuildError> {
-        let base = self.base.chaining().map_err(BuildError::clone)?;
+        let base = self.base.chain_base().map_err(BuildError::clone)?;
         let home = &base.sts.home;
         let role_arn = Given::to("BackgroundCredentialsProvider", "assume_role", self.role_arn);
         let region = Given { by: "the base's region".into(), value: home.region.to_string() };
@@ -210,11 +210,11 @@ impl AssumeRoleBuilder {
         let engine = self.engine.resolve(BUILDER, self.base.engine().clone())?;
         warnings::about_sts(&base.sts, &Environment::real(), &warnings::WARNED);
         let sts = base.endpoints();
-        let chaining = Chaining::new(session.name.clone(), base.sts.clone(), Some(&sts));
+        let chain_base = ChainBase::new(session.name.clone(), base.sts.clone(), Some(&sts));
         let observer = adapters::observer(&session.role_arn, None);
         let source = AssumeRole::new(self.base.supervisor().clone(), session, chain, sts);
         let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);
-        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chaining)))
+        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chain_base)))
     }
 
     /// Builds a provider and waits for its first credentials. The returned provider can sign at once.

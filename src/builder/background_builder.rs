@@ -10,13 +10,13 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use tokio::runtime::Handle;
 
-use super::engine_settings::{CALL_TIMEOUT, default_engine};
+use super::engine_settings::{CALL_TIMEOUT, default_engine_config};
 use super::invalid_value::Shown;
 use super::{Settings, session_name};
 use crate::adapters;
 use crate::environment::Environment;
 use crate::error::{BuildError, Error};
-use crate::provider::{BackgroundCredentialsProvider, Chaining};
+use crate::provider::{BackgroundCredentialsProvider, ChainBase};
 use crate::refresh::{ExpiredPolicy, ShutdownWhen};
 use crate::wrapped_provider::WrappedProvider;
 
@@ -132,13 +132,13 @@ impl BackgroundBuilder {
         let (env, time_source) = (Environment::real(), settings.time_source());
         let attempt_timeout = CALL_TIMEOUT.parse(BUILDER, attempt_timeout)?;
         let sts = settings.sts(&env);
-        let chaining = sts.and_then(|sts| Ok(Chaining::new(session_name::given_or_default(None, &env)?, sts, None)));
+        let chain_base = sts.and_then(|sts| Ok(ChainBase::new(session_name::given_or_default(None, &env)?, sts, None)));
         let shutdown_when = settings.engine.shutdown_when.clone();
-        let engine = settings.engine.resolve(BUILDER, default_engine(time_source.clone()))?;
+        let engine = settings.engine.resolve(BUILDER, default_engine_config(time_source.clone()))?;
         let observer = adapters::observer(&name, None);
         let source = WrappedProvider::new(provider, name, attempt_timeout, time_source);
         let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);
-        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chaining))
+        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chain_base))
     }
 
     /// Builds a provider and waits for its first credentials.
@@ -201,11 +201,11 @@ mod tests {
         let config = SdkConfig::builder().region(Region::from_static("eu-central-1")).service_config(Profile).build();
         let (log, _guard) = crate::sts::testing::Log::capture();
         let base = BackgroundCredentialsProvider::builder(Credentials::for_tests()).configure(&config).build().unwrap();
-        assert_eq!(log.count(&["WARN"]), 0, "nothing goes there yet");
+        assert_eq!(log.count(&["WARN"]), 0, "no chained role uses the endpoint yet");
         for _ in 0..2 {
             base.assume_role("arn:aws:iam::210987654321:role/lake").build().unwrap();
         }
-        assert_eq!(log.count(&["WARN", "STS is asked over plain http", "http://chain.example"]), 1, "{}", log.text());
+        assert_eq!(log.count(&["WARN", "requests to STS use plain http", "http://chain.example"]), 1, "{}", log.text());
     }
 
     #[test]

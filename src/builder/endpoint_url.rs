@@ -1,7 +1,5 @@
 //! The endpoint URL of STS: its rule, and how it is shown without a password.
 
-use std::fmt;
-
 use http::Uri;
 
 use super::invalid_value::{invalid_value, quoted};
@@ -9,19 +7,9 @@ use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::is_loopback;
 
-/// A URL as it was given. It may hold a password until it is parsed.
-#[derive(Clone, Eq, PartialEq)]
-pub(super) struct RawUrl(pub(super) String);
-
-impl fmt::Debug for RawUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&quoted(&without_secrets(&self.0)))
-    }
-}
-
 /// The parser is that of the SDK, so that both read an endpoint alike.
-pub(super) fn parse(url: Given<RawUrl>) -> Result<String, BuildError> {
-    let Given { by, value: RawUrl(text) } = url;
+pub(super) fn parse(url: Given<String>) -> Result<String, BuildError> {
+    let Given { by, value: text } = url;
     let (problem, remedy) = match flaw(&text) {
         None => return Ok(text),
         Some((problem, "")) => (problem, "write it as https://HOST, with a port or path if need be"),
@@ -41,11 +29,11 @@ fn flaw(text: &str) -> Option<(&'static str, &'static str)> {
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         Some(("which is neither https nor http", ""))
     } else if authority.as_str().contains('@') {
-        Some(("with a user name in it", "STS is asked with the token alone; take out what stands before the @"))
+        Some(("which has a user name", "STS needs only the token; remove the part before the @"))
     } else if uri.query().is_some() || text.contains('#') {
-        Some(("with a query or fragment", "give scheme, host, port and path alone"))
+        Some(("which has a query or fragment", "give scheme, host, port and path alone"))
     } else if host.is_empty() || !(port.is_empty() || uri.port_u16().is_some_and(|port| port != 0)) {
-        Some(("without a host, or with a port that is none", ""))
+        Some(("which has no host or an invalid port", ""))
     } else {
         None
     }
@@ -69,12 +57,12 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
     };
     Err(BuildError::invalid(
         format!("the STS endpoint is {} and {variant} is on, which the SDK does not combine", quoted(endpoint)),
-        format!("take the endpoint out, or turn {variant} off ({variable}) and name an endpoint that has it"),
+        format!("remove the endpoint, or turn {variant} off ({variable}) and name an endpoint that supports it"),
     ))
 }
 
 /// Hides what may be secret in a URL: the part before the last `@`, and the query.
-fn without_secrets(url: &str) -> String {
+pub(super) fn without_secrets(url: &str) -> String {
     let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
     let shown = match url.rsplit_once('@') {
         None => url.to_owned(),
@@ -91,7 +79,7 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str) -> Result<String, String> {
-        let given = Given { by: "AWS_ENDPOINT_URL_STS".into(), value: RawUrl(url.to_owned()) };
+        let given = Given { by: "AWS_ENDPOINT_URL_STS".into(), value: url.to_owned() };
         parse(given).map_err(|error| error.to_string())
     }
 
@@ -137,11 +125,11 @@ mod tests {
             ("ftp://sts.example", format!(r#""ftp://sts.example", which is neither https nor http: {example}"#)),
             (
                 "https://sts.example:99999",
-                format!(r#""https://sts.example:99999", without a host, or with a port that is none: {example}"#),
+                format!(r#""https://sts.example:99999", which has no host or an invalid port: {example}"#),
             ),
             (
                 "https://sts.example/#x",
-                r#""https://sts.example/#x", with a query or fragment: give scheme, host, port and path alone"#
+                r#""https://sts.example/#x", which has a query or fragment: give scheme, host, port and path alone"#
                     .to_owned(),
             ),
         ] {
@@ -161,13 +149,13 @@ mod tests {
         ] {
             let error = endpoint(url).err().unwrap();
             assert!(!error.contains("canary") && error.contains("sts"), "{error}");
-            let shown = format!("{:?}", RawUrl(url.to_owned()));
+            let shown = quoted(&without_secrets(url));
             assert!(!shown.contains("canary") && shown.contains("sts"), "{shown}");
         }
         assert_eq!(
             endpoint("https://me:canary@sts.example/x").err().unwrap(),
-            "AWS_ENDPOINT_URL_STS is \"https://[redacted]@sts.example/x\", with a user name in it: STS is asked with the token \
-             alone; take out what stands before the @"
+            "AWS_ENDPOINT_URL_STS is \"https://[redacted]@sts.example/x\", which has a user name: STS needs only the \
+             token; remove the part before the @"
         );
     }
 
@@ -178,8 +166,8 @@ mod tests {
         assert_eq!(check(false, false), Ok(()));
         assert_eq!(
             check(true, false).unwrap_err(),
-            "the STS endpoint is \"https://x\" and FIPS is on, which the SDK does not combine: take the endpoint out, \
-             or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it"
+            "the STS endpoint is \"https://x\" and FIPS is on, which the SDK does not combine: remove the endpoint, \
+             or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that supports it"
         );
         assert!(check(false, true).unwrap_err().contains("AWS_USE_DUALSTACK_ENDPOINT"));
     }

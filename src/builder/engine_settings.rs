@@ -9,15 +9,15 @@ use super::EngineSettings;
 use super::invalid_value::invalid_value;
 use crate::environment::Given;
 use crate::error::BuildError;
-use crate::provider::Engine;
+use crate::provider::EngineConfig;
 use crate::refresh::{ExpiredPolicy, Policy};
 
 impl EngineSettings {
     /// `default` fills in what is not set.
-    pub(super) fn resolve(self, builder: &str, default: Engine) -> Result<Engine, BuildError> {
+    pub(super) fn resolve(self, builder: &str, default: EngineConfig) -> Result<EngineConfig, BuildError> {
         let Policy { refresh_window, wait_timeout, expired } = default.policy;
         let refresh_window = self.refresh_window.unwrap_or(refresh_window);
-        Ok(Engine {
+        Ok(EngineConfig {
             policy: Policy {
                 refresh_window: window(Given::to(builder, "refresh_window", refresh_window))?,
                 wait_timeout: WAIT_TIMEOUT.parse(builder, self.wait_timeout.or(Some(wait_timeout)))?,
@@ -30,9 +30,9 @@ impl EngineSettings {
 }
 
 /// The engine of a provider with nothing set.
-pub(super) fn default_engine(time_source: SharedTimeSource) -> Engine {
+pub(super) fn default_engine_config(time_source: SharedTimeSource) -> EngineConfig {
     let (refresh_window, wait_timeout) = (0.60..=0.75, WAIT_TIMEOUT.default);
-    Engine {
+    EngineConfig {
         policy: Policy { refresh_window, wait_timeout, expired: ExpiredPolicy::default() },
         time_source,
         runtime: None,
@@ -48,7 +48,8 @@ fn window(window: Given<RangeInclusive<f64>>) -> Result<RangeInclusive<f64>, Bui
     Err(invalid_value(
         window.by,
         format_args!("{start:?}..={end:?}"),
-        "give fractions of the credentials' lifetime within 0.10..=0.90, the lower one first; the default is 0.60..=0.75",
+        "give fractions of the credentials' lifetime within 0.10..=0.90, the lower one first; the default is \
+         0.60..=0.75",
     ))
 }
 
@@ -80,18 +81,18 @@ impl DurationSetting {
 /// end of a session of 15 minutes.
 const ATTEMPT_MILLIS: (u64, u64) = (10, 60_000);
 pub(super) const ATTEMPT_TIMEOUT: DurationSetting =
-    DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 8, "it bounds one exchange with STS, 8s by default");
+    DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 8, "this limits one exchange with STS, 8s by default");
 pub(super) const CONNECT_TIMEOUT: DurationSetting =
-    DurationSetting::new("connect_timeout", ATTEMPT_MILLIS, 2, "it bounds one connection to STS, 2s by default");
+    DurationSetting::new("connect_timeout", ATTEMPT_MILLIS, 2, "this limits one connection to STS, 2s by default");
 /// Longer than an exchange, because some providers make several attempts of their own.
 pub(super) const CALL_TIMEOUT: DurationSetting =
-    DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 20, "it bounds one call of the provider, 20s by default");
+    DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 20, "this limits one call of the provider, 20s by default");
 /// No session is longer than 12 h.
 const WAIT_TIMEOUT: DurationSetting =
     DurationSetting::new("wait_timeout", (1, 43_200_000), 30, "30s by default; ready() waits without limit");
 /// More polling costs the disk too much. Less polling finds a token with a lifetime of ten minutes too late.
 pub(super) const TOKEN_POLL_INTERVAL: DurationSetting =
-    DurationSetting::new("token_poll_interval", (1_000, 300_000), 30, "30s by default, a look costs microseconds");
+    DurationSetting::new("token_poll_interval", (1_000, 300_000), 30, "30s by default; a look costs microseconds");
 
 #[cfg(test)]
 mod tests {
@@ -129,12 +130,12 @@ mod tests {
     fn errors_name_the_bounds_of_durations() {
         assert_eq!(
             of(&ATTEMPT_TIMEOUT, Duration::ZERO),
-            Err("Builder::attempt_timeout is 0ns: give 10ms to 60s; it bounds one exchange with STS, 8s by default"
+            Err("Builder::attempt_timeout is 0ns: give 10ms to 60s; this limits one exchange with STS, 8s by default"
                 .to_owned())
         );
         assert_eq!(
             of(&CONNECT_TIMEOUT, Duration::from_secs(61)),
-            Err("Builder::connect_timeout is 61s: give 10ms to 60s; it bounds one connection to STS, 2s by default"
+            Err("Builder::connect_timeout is 61s: give 10ms to 60s; this limits one connection to STS, 2s by default"
                 .to_owned())
         );
         for time in [Duration::from_millis(10), Duration::from_secs(60)] {
@@ -148,7 +149,7 @@ mod tests {
         );
         assert_eq!(
             of(&TOKEN_POLL_INTERVAL, Duration::from_millis(999)),
-            Err("Builder::token_poll_interval is 999ms: give 1s to 300s; 30s by default, a look costs microseconds"
+            Err("Builder::token_poll_interval is 999ms: give 1s to 300s; 30s by default; a look costs microseconds"
                 .to_owned())
         );
         assert!(of(&ATTEMPT_TIMEOUT, Duration::from_secs(61)).is_err());

@@ -26,18 +26,18 @@ pub(super) fn missing(
         return BuildError::not_configured(
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod",
             format!(
-                "set both, or call Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask \
-                 is_not_configured() and keep the credentials it has{}",
+                "set both, or call Builder::role_arn and Builder::token_file; a program that also runs outside pods \
+                 can check is_not_configured() and use its other credentials{}",
                 about_profile(env)
             ),
         );
     }
     if env.has_pod_identity() {
         return BuildError::not_injected(
-            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_CONTAINER_CREDENTIALS_FULL_URI is, so \
-             this pod has EKS Pod Identity and not web identity",
+            "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_CONTAINER_CREDENTIALS_FULL_URI is, \
+             so this pod has EKS Pod Identity and not web identity",
             format!(
-                "{TO_USE_POD_IDENTITY}; or take the pod identity association away and annotate the service account \
+                "{TO_USE_POD_IDENTITY}; or remove the pod identity association and annotate the service account \
                      with eks.amazonaws.com/role-arn"
             ),
         );
@@ -46,9 +46,10 @@ pub(super) fn missing(
         "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
          (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them",
         format!(
-            "annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew, for only new \
-             pods are changed; see that the webhook runs and that eks.amazonaws.com/skip-containers does not name this \
-             container; without the webhook, project a token into the pod and set both variables{}",
+            "annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod, because the \
+             webhook changes only new pods; check that the webhook runs and that eks.amazonaws.com/skip-containers \
+             does not name this container; without the webhook, project a token into the pod and set both \
+             variables{}",
             about_profile(env)
         ),
     )
@@ -59,7 +60,8 @@ fn half(given: Cow<'static, str>, missing: &str, to_what: &str, env: &Environmen
     let mut remedy = format!("set it to {to_what}");
     if given.starts_with("AWS_") {
         remedy += &format!(
-            "; if the EKS webhook should have set both, take {given} out of the manifest: it sets neither if it finds one"
+            "; if the EKS webhook should set both, remove {given} from the manifest: the webhook sets neither if one \
+             is already set"
         );
     }
     if env.has_pod_identity() {
@@ -74,12 +76,14 @@ fn half(given: Cow<'static, str>, missing: &str, to_what: &str, env: &Environmen
 fn about_profile(env: &Environment) -> String {
     let text = |variable| {
         format!(
-            "; {variable} is set, but web_identity_token_file in a profile is not read here: set the variables as well, or \
-             build a BackgroundCredentialsProvider around the credentials provider of the SdkConfig"
+            "; {variable} is set, but this builder does not read web_identity_token_file in a profile: set the \
+             variables as well, or build a BackgroundCredentialsProvider around the credentials provider of the \
+             SdkConfig"
         )
     };
     env.profile().map_or_else(String::new, text)
 }
 
 const TO_USE_POD_IDENTITY: &str = "to use Pod Identity, build a BackgroundCredentialsProvider around \
-                                   aws_config::ecs::EcsCredentialsProvider, as the example pod_identity and docs::roles show";
+                                   aws_config::ecs::EcsCredentialsProvider, as the example pod_identity and \
+                                   docs::roles show";

@@ -17,7 +17,7 @@ pub(super) fn parse(region: Given<String>, at_aws: bool) -> Result<String, Build
         }
         corrected(name)
     } else if name.contains(char::is_control) {
-        "take the control characters out".to_owned()
+        "remove the control characters".to_owned()
     } else if is_token(name) {
         // Logs and errors name the region.
         EXAMPLE.to_owned()

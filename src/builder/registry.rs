@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::settings::Parts;
 use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
-use crate::provider::Engine;
+use crate::provider::EngineConfig;
 use crate::refresh::WeakSupervisor;
 use crate::sts::{EndpointsKey, Session};
 use crate::web_identity::{Config, TokenId, WebIdentity};
@@ -18,9 +18,10 @@ use crate::web_identity::{Config, TokenId, WebIdentity};
 /// keep one registry, in a `static` behind a `LazyLock` or with the program's other state, and build through it. Its
 /// clones are the same registry.
 ///
-/// Two sessions are the same if these settings are equal: role, token file, session name, session length, session
-/// policies and STS endpoint (region, URL, FIPS, dual stack, standbys). A [token source](crate::token_source) is equal
-/// only to itself; give the builders clones of one `Arc`. The default session name is the same throughout a process.
+/// Sessions are the same if role, token file, session name, session length, session policies and STS endpoint are
+/// equal. The endpoint includes region, URL, FIPS, dual stack and standbys. A [token source](crate::token_source) is
+/// equal only to itself; give the builders clones of one `Arc`. The default session name is the same throughout a
+/// process.
 ///
 /// The first builder makes the provider. Its other settings (timeouts, refresh window, HTTP client, time source,
 /// runtime, shutdown future, polling) apply, and those of later builders do not. However,
@@ -57,7 +58,7 @@ type Key = (Session, TokenId, EndpointsKey);
 struct WeakProvider {
     supervisor: WeakSupervisor,
     source: Weak<WebIdentity>,
-    engine: Engine,
+    engine: EngineConfig,
 }
 
 impl WeakProvider {
@@ -66,10 +67,10 @@ impl WeakProvider {
         Self { supervisor, source, engine: provider.engine().clone() }
     }
 
-    /// `None` if the provider is gone or was shut down. The handle gets the settings of its own builder, `asked`.
-    fn upgrade(&self, asked: &Parts) -> Option<WebIdentityCredentialsProvider> {
+    /// `None` if the provider is gone or was shut down. The handle gets the settings of its own builder, in `parts`.
+    fn upgrade(&self, parts: &Parts) -> Option<WebIdentityCredentialsProvider> {
         let supervisor = self.supervisor.upgrade().filter(|supervisor| !supervisor.is_closed())?;
-        let settings = Arc::clone(&asked.settings);
+        let settings = Arc::clone(&parts.settings);
         Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), settings))
     }
 }
@@ -157,10 +158,7 @@ mod tests {
             assert!(!is_same(&one, other), "{number}");
             assert!(others[..number].iter().all(|before| !is_same(before, other)), "{number}");
         }
-        assert!(
-            !is_same(&one, &Registry::default().build(builder()).unwrap()),
-            "nothing is shared unless a registry is"
-        );
+        assert!(!is_same(&one, &Registry::default().build(builder()).unwrap()), "two registries share no provider");
     }
 
     #[test]
@@ -178,7 +176,7 @@ mod tests {
             builder.token_source(Agent).region(Region::from_static("eu-central-1")).session_name("pod-1")
         };
         let one = registry.build(asking()).unwrap();
-        assert!(!is_same(&one, &registry.build(asking()).unwrap()), "it looks alike");
+        assert!(!is_same(&one, &registry.build(asking()).unwrap()), "an equal type is another source");
         assert!(is_same(&one, &registry.build(one.to_builder()).unwrap()));
     }
 
@@ -200,7 +198,7 @@ mod tests {
         let shared = Arc::new(Agent(0));
         let (one, same) = (asking(shared.clone()), asking(shared.clone()));
         assert!(is_same(&one, &same) && is_same(&one, &asking(Arc::new(shared))));
-        assert!(!is_same(&one, &asking(Arc::new(Agent(0)))), "it looks alike");
+        assert!(!is_same(&one, &asking(Arc::new(Agent(0)))), "an equal value is another source");
     }
 
     #[test]
@@ -209,10 +207,10 @@ mod tests {
         let one = registry.build(builder().wait_timeout(Duration::from_secs(1))).unwrap();
         let same = registry.build(builder().wait_timeout(Duration::from_secs(2))).unwrap();
         assert!(is_same(&one, &same));
-        for (handle, told, holds) in [(&one, 1, 1), (&same, 2, 1)] {
-            let heir = handle.to_builder().session_name("pod-2").build().unwrap();
-            assert_eq!(heir.engine().policy.wait_timeout, Duration::from_secs(told));
-            assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(holds));
+        for (handle, given, in_force) in [(&one, 1, 1), (&same, 2, 1)] {
+            let other = handle.to_builder().session_name("pod-2").build().unwrap();
+            assert_eq!(other.engine().policy.wait_timeout, Duration::from_secs(given));
+            assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(in_force));
         }
     }
 
@@ -224,9 +222,9 @@ mod tests {
             registry.build(builder().endpoint_url("http://registry.example")).unwrap();
             builder().endpoint_url("http://registry.example").build().unwrap();
         }
-        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 1, "{}", log.text());
+        assert_eq!(log.count(&["WARN", "requests to STS use plain http"]), 1, "{}", log.text());
         registry.build(builder().endpoint_url("http://other.registry.example")).unwrap();
-        assert_eq!(log.count(&["WARN", "STS is asked over plain http"]), 2, "{}", log.text());
+        assert_eq!(log.count(&["WARN", "requests to STS use plain http"]), 2, "{}", log.text());
     }
 
     #[test]
@@ -245,7 +243,7 @@ mod tests {
         let registry = Registry::default();
         let one = registry.build(builder()).unwrap();
         let mut updates = one.updates();
-        // A config alone, as a function leaves it that builds one.
+        // Only the config keeps the provider alive.
         let config = one.install(aws_types::SdkConfig::builder().build());
         let first = Arc::as_ptr(one.source());
         drop(one);

@@ -38,7 +38,7 @@ fn check_partition(role: &Given<String>, region: &Given<String>) -> Result<(), B
             region.by,
             quoted(&region.value)
         ),
-        "STS knows only the roles of its own partition; change one of the two",
+        "STS knows only the roles of its own partition; change the role or the region",
     ))
 }
 
@@ -49,18 +49,18 @@ fn flaw(arn: &str, at_aws: bool) -> Option<Cow<'static, str>> {
         // The login pages of SAML give both together, in either order.
         let role = [role, &arn[role.len() + 1..]].into_iter().find(|part| part.contains(":role/")).unwrap_or(role);
         let remedy = format!(
-            "this is a SAML pair of role and provider; give the role alone, {}, and let it trust the token's OIDC issuer",
+            "this is a SAML pair of role and provider; give the role alone, {}, and let it trust the token's OIDC \
+             issuer",
             quoted(role)
         );
         return Some(remedy.into());
     }
     if bare(arn) != arn {
-        return Some(format!("take the quotes and blanks around it out: {}", quoted(bare(arn))).into());
+        return Some(format!("remove the quotes and blanks around it: {}", quoted(bare(arn))).into());
     }
     if is_placeholder(arn) {
         return Some(
-            "nothing has replaced the placeholder in it; write the value out, as arn:aws:iam::123456789012:role/NAME"
-                .into(),
+            "its placeholder was not replaced; write the whole ARN, as arn:aws:iam::123456789012:role/NAME".into(),
         );
     }
     if arn.chars().any(|c| !(c.is_alphanumeric() || c.is_ascii_graphic())) {
@@ -102,8 +102,8 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
         }
         ("iam", "role") if !is_role_name(name) || !is_partition => FORM,
         ("iam", "role") if !is_number => {
-            "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the endpoint \
-             (AWS_ENDPOINT_URL_STS)"
+            "an AWS account has 12 digits; write them there, or set the endpoint (AWS_ENDPOINT_URL_STS) if the server \
+             is not AWS's"
         }
         ("iam", "role") if account.len() != 12 => {
             "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?"
@@ -186,17 +186,14 @@ mod tests {
                 format!("{saml},{whole}"),
                 "this is a SAML pair of role and provider; give the role alone, \"arn:aws:iam::123456789012:role/app\"",
             ),
-            (
-                format!("\"{whole}\""),
-                "take the quotes and blanks around it out: \"arn:aws:iam::123456789012:role/app\"",
-            ),
-            (format!("'{whole}'"), "take the quotes and blanks around it out: "),
-            (format!("{whole}\n"), "take the quotes and blanks around it out: "),
-            (format!(" {whole}"), "take the quotes and blanks around it out: "),
-            (whole.replace("123456789012", "<ACCOUNT_ID>"), "nothing has replaced the placeholder in it; write"),
-            (whole.replace("123456789012", "${ACCOUNT}"), "nothing has replaced the placeholder in it; write"),
-            (whole.replace("123456789012", "$(ACCOUNT)"), "nothing has replaced the placeholder in it; write"),
-            (whole.replace("app", "{{ .Values.role }}"), "nothing has replaced the placeholder in it; write"),
+            (format!("\"{whole}\""), "remove the quotes and blanks around it: \"arn:aws:iam::123456789012:role/app\""),
+            (format!("'{whole}'"), "remove the quotes and blanks around it: "),
+            (format!("{whole}\n"), "remove the quotes and blanks around it: "),
+            (format!(" {whole}"), "remove the quotes and blanks around it: "),
+            (whole.replace("123456789012", "<ACCOUNT_ID>"), "its placeholder was not replaced; write"),
+            (whole.replace("123456789012", "${ACCOUNT}"), "its placeholder was not replaced; write"),
+            (whole.replace("123456789012", "$(ACCOUNT)"), "its placeholder was not replaced; write"),
+            (whole.replace("app", "{{ .Values.role }}"), "its placeholder was not replaced; write"),
             (whole.replace("app", "a b"), FORM),
             (whole.replace("app", "a\u{202e}b"), FORM),
         ] {
@@ -210,8 +207,8 @@ mod tests {
     #[test]
     fn p12_text_that_is_no_role_gets_a_remedy() {
         let zero = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?";
-        let account = "an AWS account has 12 digits; write them in its place, or for a server that is not AWS's give the \
-                       endpoint (AWS_ENDPOINT_URL_STS)";
+        let account = "an AWS account has 12 digits; write them there, or set the endpoint (AWS_ENDPOINT_URL_STS) if \
+                       the server is not AWS's";
         let nobody =
             "a user, a group or an account cannot be assumed; make a role that trusts the issuer and use its ARN";
         let belongs = "this belongs to a role; use the ARN of the role itself, with role/ in its last part";
@@ -285,8 +282,8 @@ mod tests {
         assert_eq!(
             check("aws-cn", "us-east-1").unwrap_err(),
             "AWS_ROLE_ARN is \"arn:aws-cn:iam::123456789012:role/app\", a role of partition aws-cn, but AWS_REGION is \
-             \"us-east-1\", a region of partition aws: STS knows only the roles of its own partition; change one of \
-             the two"
+             \"us-east-1\", a region of partition aws: STS knows only the roles of its own partition; change the role \
+             or the region"
         );
         assert!(check("aws", "us-gov-west-1").is_err());
     }

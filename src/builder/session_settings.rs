@@ -42,7 +42,7 @@ fn policy(policy: Given<String>) -> Result<String, BuildError> {
     let Given { by, value: json } = policy;
     let remedy = "give a session policy as JSON, {\"Version\":\"2012-10-17\",\"Statement\":[...]}";
     if json.trim().is_empty() {
-        return Err(invalid_value(by, "empty", "give a session policy as JSON, or do not call it"));
+        return Err(invalid_value(by, "empty", "give a session policy as JSON, or do not set one"));
     }
     let is_object = match serde_json::from_str::<serde_json::Value>(&json) {
         Ok(value) => value.is_object(),
@@ -58,7 +58,7 @@ fn policy(policy: Given<String>) -> Result<String, BuildError> {
     }
     if let Some(odd) = json.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
         let problem = format_args!("JSON with the character {}", quoted(&odd.to_string()));
-        return Err(invalid_value(by, problem, "write it as a \\u escape, STS takes Latin-1"));
+        return Err(invalid_value(by, problem, "write it as a \\u escape; STS accepts only Latin-1"));
     }
     Ok(json)
 }

@@ -7,16 +7,15 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
-use super::endpoint_url::{self, RawUrl};
-use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine};
+use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine_config};
 use super::missing_settings::missing;
 use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
-use super::{Settings, TokenSetting, region, role_arn, session_name, standbys, token_file, warnings};
+use super::{Settings, TokenSetting, endpoint_url, region, role_arn, session_name, standbys, token_file, warnings};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
-use crate::provider::Engine;
+use crate::provider::EngineConfig;
 use crate::refresh::{ShutdownWhen, Source};
 use crate::sts::{EndpointConfig, Endpoints, StsConfig};
 use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
@@ -27,7 +26,7 @@ pub(super) struct Parts {
     pub(super) config: Config,
     /// The STS client of another provider, if it fits this one.
     pub(super) sts: Option<Endpoints>,
-    pub(super) engine: Engine,
+    pub(super) engine: EngineConfig,
     pub(super) shutdown_when: ShutdownWhen,
     /// For `to_builder`.
     pub(super) settings: Arc<Settings>,
@@ -78,7 +77,7 @@ impl Settings {
         Ok(Parts {
             sts: like.map(|like| like.sts().another()),
             shutdown_when: self.engine.shutdown_when.clone(),
-            engine: self.engine.resolve("Builder", default_engine(sts.time_source.clone()))?,
+            engine: self.engine.resolve("Builder", default_engine_config(sts.time_source.clone()))?,
             config: Config { session, token, sts },
             settings: Arc::new(settings),
         })
@@ -131,21 +130,18 @@ impl Settings {
         self.engine.time_source.clone().or_else(of_config).unwrap_or_default()
     }
 
-    fn endpoint_url(&self, env: &Environment) -> Result<Option<Given<RawUrl>>, BuildError> {
+    fn endpoint_url(&self, env: &Environment) -> Result<Option<Given<String>>, BuildError> {
         if let Some(url) = &self.endpoint_url {
             return Ok(Some(Given::to("Builder", "endpoint_url", url.clone())));
         }
-        let given = match &self.sdk_config {
-            Some(config) => match endpoint_in(config) {
-                Some(url) if !env.ignores_endpoint_url(&url)? => Some(Given {
-                    by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)".into(),
-                    value: url,
-                }),
-                _ => None,
-            },
-            None => env.sts_endpoint_url()?,
-        };
-        Ok(given.map(|Given { by, value }| Given { by, value: RawUrl(value) }))
+        let Some(config) = &self.sdk_config else { return env.sts_endpoint_url() };
+        match endpoint_in(config) {
+            Some(url) if !env.is_ignored_endpoint(&url)? => Ok(Some(Given {
+                by: "the STS endpoint of the SdkConfig (AWS_ENDPOINT_URL_STS or the profile)".into(),
+                value: url,
+            })),
+            _ => Ok(None),
+        }
     }
 
     fn region(&self, env: &Environment) -> Result<Given<String>, BuildError> {
@@ -160,7 +156,7 @@ impl Settings {
         env.region()?.ok_or_else(|| {
             BuildError::invalid(
                 "there is no region",
-                "set AWS_REGION to the one that this runs in, or call Builder::region; STS is asked there and us-east-1 is never \
+                "set AWS_REGION to the region that this program runs in, or call Builder::region; us-east-1 is never \
                  assumed",
             )
         })
@@ -178,7 +174,8 @@ fn endpoint_in(config: &SdkConfig) -> Option<String> {
 pub(super) const SESSION_RULES: SessionRules = SessionRules {
     builder: "Builder",
     longest_seconds: 43_200,
-    about_length: "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's MaxSessionDuration",
+    about_length: "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's \
+                   MaxSessionDuration",
 };
 
 #[cfg(test)]
@@ -261,7 +258,7 @@ mod tests {
         }
     }
 
-    /// What the profile or the environment says of STS, as aws-config hands it on.
+    /// The endpoint of STS in the profile or the environment, as aws-config passes it on.
     #[derive(Debug)]
     struct ServiceConfig(&'static str);
 
@@ -272,7 +269,7 @@ mod tests {
         }
     }
 
-    /// Ours, or the one that another crate brought into the SDK.
+    /// The client is our own, or one that another crate enabled in the SDK.
     #[tokio::test]
     async fn compiled_in_http_client_serves_by_default() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
@@ -286,7 +283,8 @@ mod tests {
 
     #[test]
     fn prepared_pod_needs_no_setting() {
-        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
+        let Parts { config, engine: EngineConfig { policy, .. }, .. } =
+            resolve(Builder::default(), &[("HOSTNAME", "web-0")]);
 
         assert_eq!(config.session.role_arn, ROLE);
         assert_eq!(file(&config).file, PathBuf::from("/run/token"));
@@ -311,7 +309,7 @@ mod tests {
             .region(Region::new("eu-west-1"))
             .service_config(ServiceConfig("https://config.example"))
             .build();
-        let Parts { config, engine: Engine { policy, .. }, .. } = resolve(
+        let Parts { config, engine: EngineConfig { policy, .. }, .. } = resolve(
             Builder::default()
                 .role_arn("arn:aws:iam:::role/own")
                 .token_file("/own")
@@ -403,12 +401,16 @@ mod tests {
         assert_eq!(
             of_config("https://sts.example"),
             None,
-            "the loader hands variables on if its own endpoint_url is set"
+            "the loader passes variables on if its own endpoint_url is set"
         );
-        assert_eq!(of_config("https://own.example").as_deref(), Some("https://own.example"), "not a variable's");
+        assert_eq!(
+            of_config("https://own.example").as_deref(),
+            Some("https://own.example"),
+            "no variable has this endpoint"
+        );
         assert_eq!(of_config(""), None);
-        let told = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
-        assert_eq!(told.config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
+        let parts = resolve(Builder::default().endpoint_url("https://own.example"), &variables);
+        assert_eq!(parts.config.sts.home.endpoint_url.as_deref(), Some("https://own.example"));
     }
 
     #[tokio::test]
@@ -447,7 +449,10 @@ mod tests {
             let error = Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
             let text = error.to_string();
             assert!(
-                text.contains(&format!("; {name} is set, but web_identity_token_file in a profile is not read")),
+                text.contains(&format!(
+                    "; {name} is set, but this builder does not read web_identity_token_file in a \
+                                        profile"
+                )),
                 "{text}"
             );
         }
@@ -462,8 +467,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set, and this is not a pod: set both, or call \
-             Builder::role_arn and Builder::token_file; a program that also runs elsewhere can ask is_not_configured() \
-             and keep the credentials it has"
+             Builder::role_arn and Builder::token_file; a program that also runs outside pods can check \
+             is_not_configured() and use its other credentials"
         );
 
         let error = resolve(&[("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("AWS_ROLE_ARN", "")]);
@@ -471,19 +476,19 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod \
-             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's service \
-             account with eks.amazonaws.com/role-arn and create the pod anew, for only new pods are changed; see that \
-             the webhook runs and that eks.amazonaws.com/skip-containers does not name this container; without the \
-             webhook, project a token into the pod and set both variables"
+             (KUBERNETES_SERVICE_HOST is set), so the identity webhook did not inject them: annotate the pod's \
+             service account with eks.amazonaws.com/role-arn and recreate the pod, because the webhook changes only \
+             new pods; check that the webhook runs and that eks.amazonaws.com/skip-containers does not name this \
+             container; without the webhook, project a token into the pod and set both variables"
         );
 
         let error = resolve(&[INJECTED[0]]);
         assert!(error.is_invalid());
         assert_eq!(
             error.to_string(),
-            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, or \
-             call Builder::token_file; if the EKS webhook should have set both, take AWS_ROLE_ARN out of the manifest: \
-             it sets neither if it finds one"
+            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, \
+             or call Builder::token_file; if the EKS webhook should set both, remove AWS_ROLE_ARN from the manifest: \
+             the webhook sets neither if one is already set"
         );
 
         let error = resolve(&[INJECTED[1]]);
@@ -503,7 +508,7 @@ mod tests {
             Builder::default().token_source(Vault).settings.resolve(&env(&INJECTED[..1], &INJECTED[2..])).unwrap();
         assert!(matches!(&role.config.token, TokenOrigin::Source(source) if source.name.ends_with("::tests::Vault")));
         let Parts { config, .. } = resolve(Builder::default().token_source(Vault), &[]);
-        assert!(matches!(config.token, TokenOrigin::Source(_)), "the variable is not heeded");
+        assert!(matches!(config.token, TokenOrigin::Source(_)), "the variable is ignored");
 
         let error = Builder::default().token_source(Vault).settings.resolve(&env(&[], &[])).unwrap_err();
         assert!(error.is_invalid() && !error.is_not_configured());
@@ -518,8 +523,8 @@ mod tests {
     #[test]
     fn a_region_is_never_guessed() {
         let builder = || Builder::default().configure(&SdkConfig::builder().region(Region::new("")).build());
-        let missing = "there is no region: set AWS_REGION to the one that this runs in, or call Builder::region; STS \
-                       is asked there and us-east-1 is never assumed";
+        let missing = "there is no region: set AWS_REGION to the region that this program runs in, or call \
+                       Builder::region; us-east-1 is never assumed";
 
         assert_eq!(refuse(builder(), &[("AWS_REGION", "")]), missing);
         let parts = resolve(builder(), &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-south-1")]);
@@ -576,7 +581,7 @@ mod tests {
             "urn:ecs:iam::s3:role/x"
         );
         let vpc = "https://vpce-0a1b.sts.eu-central-1.vpce.amazonaws.com";
-        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "that is AWS, too");
+        assert!(refuse(urn().endpoint_url(vpc), &[]).contains("which is no role's ARN"), "a VPC endpoint is AWS, too");
     }
 
     #[test]
@@ -625,7 +630,7 @@ mod tests {
         assert!(shown.contains(ROLE) && shown.contains("sts.example") && !shown.contains("canary"), "{shown}");
     }
 
-    /// Something that is often near a valid value, and often anything.
+    /// A value that is often nearly valid, and sometimes any bytes.
     fn value() -> impl Strategy<Value = Option<Vec<u8>>> {
         let near = prop_oneof![
             Just("arn:aws:iam::123456789012:role/app"),
@@ -653,7 +658,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the environment holds: no panic, and what comes out is valid.
+        /// No environment causes a panic, and every config is valid.
         #[test]
         fn any_environment_gives_a_valid_config_or_an_error(
             values in prop::collection::vec(value(), 32),

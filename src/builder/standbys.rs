@@ -3,10 +3,9 @@
 use aws_types::region::Region;
 use http::Uri;
 
-use super::RawStandby;
-use super::endpoint_url::{self, RawUrl};
 use super::invalid_value::{invalid_value, quoted};
 use super::region::{self, partition_of};
+use super::{RawStandby, endpoint_url};
 use crate::environment::Given;
 use crate::error::BuildError;
 use crate::sts::{EndpointConfig, StsConfig};
@@ -21,11 +20,15 @@ pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<End
         };
         let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
         if is_same(&standby, &sts.home) {
-            let problem = format_args!("{}, which is where STS is asked in the first place", shown());
-            return Err(invalid_value(by, problem, "name another, or none; no_standbys() takes the old ones out"));
+            let problem = format_args!("{}, which is the STS at home", shown());
+            return Err(invalid_value(
+                by,
+                problem,
+                "name another standby, or none; no_standbys() removes the old ones",
+            ));
         }
         if standbys.iter().any(|other| is_same(&standby, other)) {
-            let remedy = "name each once; no_standbys() takes the old ones out";
+            let remedy = "name each once; no_standbys() removes the old ones";
             return Err(invalid_value(by, format_args!("{} twice", shown()), remedy));
         }
         standbys.push(standby);
@@ -38,9 +41,9 @@ fn of_region(region: Region, sts: &StsConfig) -> Result<EndpointConfig, BuildErr
     if let Some(url) = &sts.home.endpoint_url {
         return Err(invalid_value(
             BY_REGION,
-            format_args!("{}, a region of AWS, but STS is asked at {}", quoted(&name), quoted(url)),
-            "the token would be sent to another STS than that; use standby_endpoint_url, with \
-             https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
+            format_args!("{}, a region of AWS, but the STS at home is {}", quoted(&name), quoted(url)),
+            "the token would go to another STS; use standby_endpoint_url (https://sts.REGION.amazonaws.com for AWS's \
+             STS); no_standbys() removes the old ones",
         ));
     }
     let name = region::parse(Given { by: BY_REGION.into(), value: name }, true)?;
@@ -48,7 +51,7 @@ fn of_region(region: Region, sts: &StsConfig) -> Result<EndpointConfig, BuildErr
     Ok(EndpointConfig { region, endpoint_url: None })
 }
 
-fn of_url(url: RawUrl, sts: &StsConfig) -> Result<EndpointConfig, BuildError> {
+fn of_url(url: String, sts: &StsConfig) -> Result<EndpointConfig, BuildError> {
     let url = endpoint_url::parse(Given { by: BY_URL.into(), value: url })?;
     endpoint_url::no_variants(&url, sts.use_fips, sts.use_dual_stack)?;
     let at_aws = region_in(&url);
@@ -73,12 +76,9 @@ fn check_partition(by: &'static str, given: &str, region: &str, sts: &StsConfig)
     }
     Err(invalid_value(
         by,
-        format_args!(
-            "{}, of partition {there}, but {home}, where STS is asked in the first place, is of partition {here}",
-            quoted(given)
-        ),
-        "credentials of one partition are not good in another; name a region of the same; no_standbys() takes the old \
-         ones out",
+        format_args!("{}, of partition {there}, but the home region {home} is of partition {here}", quoted(given)),
+        "credentials are valid in one partition only; name a region of the home partition; no_standbys() removes the \
+         old ones",
     ))
 }
 
@@ -158,20 +158,20 @@ mod tests {
             (
                 region("cn-north-1"),
                 ("", ""),
-                "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but eu-central-1, where STS is asked \
-                 in the first place, is of partition aws: credentials of one partition are not good in another; name a region \
-                 of the same; no_standbys() takes the old ones out",
+                "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but the home region eu-central-1 is \
+                 of partition aws: credentials are valid in one partition only; name a region of the home partition; \
+                 no_standbys() removes the old ones",
             ),
             (
                 region("eu-central-1"),
                 ("", ""),
-                "Builder::standby_region is \"eu-central-1\", which is where STS is asked in the first place: name another, or \
-                 none; no_standbys() takes the old ones out",
+                "Builder::standby_region is \"eu-central-1\", which is the STS at home: name another standby, or \
+                 none; no_standbys() removes the old ones",
             ),
             (
                 region("eu-west-1").standby_region(Region::new("eu-west-1")),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1\" twice: name each once; no_standbys() takes the old ones out",
+                "Builder::standby_region is \"eu-west-1\" twice: name each once; no_standbys() removes the old ones",
             ),
             (
                 region("eu-west-1a"),
@@ -181,47 +181,47 @@ mod tests {
             (
                 region("eu-west-1"),
                 ceph,
-                "Builder::standby_region is \"eu-west-1\", a region of AWS, but STS is asked at \"https://ceph.example/\": the \
-                 token would be sent to another STS than that; use standby_endpoint_url, with \
-                 https://sts.REGION.amazonaws.com if it is AWS's that is meant; no_standbys() takes the old ones out",
+                "Builder::standby_region is \"eu-west-1\", a region of AWS, but the STS at home is \
+                 \"https://ceph.example/\": the token would go to another STS; use standby_endpoint_url \
+                 (https://sts.REGION.amazonaws.com for AWS's STS); no_standbys() removes the old ones",
             ),
             (
                 url("HTTPS://ceph.example"),
                 ceph,
-                "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is where STS is asked in the first place: \
-                 name another, or none; no_standbys() takes the old ones out",
+                "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is the STS at home: \
+                 name another standby, or none; no_standbys() removes the old ones",
             ),
             (
                 url("https://sts.eu-central-1.amazonaws.com/"),
                 ("", ""),
-                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is where STS is asked in \
-                 the first place: name another, or none; no_standbys() takes the old ones out",
+                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is the STS at \
+                 home: name another standby, or none; no_standbys() removes the old ones",
             ),
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("", ""),
-                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
-                 eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
-                 not good in another; name a region of the same; no_standbys() takes the old ones out",
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, \
+                 but the home region eu-central-1 is of partition aws: credentials are valid in one partition only; \
+                 name a region of the home partition; no_standbys() removes the old ones",
             ),
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("AWS_ENDPOINT_URL_STS", "https://vpce-1a.sts.eu-central-1.vpce.amazonaws.com"),
-                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, but \
-                 eu-central-1, where STS is asked in the first place, is of partition aws: credentials of one partition are \
-                 not good in another; name a region of the same; no_standbys() takes the old ones out",
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, \
+                 but the home region eu-central-1 is of partition aws: credentials are valid in one partition only; \
+                 name a region of the home partition; no_standbys() removes the old ones",
             ),
             (
                 url("sts.example"),
                 ("", ""),
-                "Builder::standby_endpoint_url is \"sts.example\", which is not a whole URL: write it as https://HOST, with a \
-                 port or path if need be",
+                "Builder::standby_endpoint_url is \"sts.example\", which is not a whole URL: write it as \
+                 https://HOST, with a port or path if need be",
             ),
             (
                 url("https://sts.example"),
                 ("AWS_USE_FIPS_ENDPOINT", "true"),
-                "the STS endpoint is \"https://sts.example\" and FIPS is on, which the SDK does not combine: take the endpoint \
-                 out, or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that has it",
+                "the STS endpoint is \"https://sts.example\" and FIPS is on, which the SDK does not combine: remove \
+                 the endpoint, or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that supports it",
             ),
         ] {
             assert_eq!(refuse(builder, &[variable]), text);
@@ -236,6 +236,9 @@ mod tests {
             assert_eq!(standbys[0].region.as_ref(), of, "{given}");
         }
         let fips = resolve(region("eu-west-1"), &[("AWS_USE_FIPS_ENDPOINT", "true")]);
-        assert!(fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1, "there as at home");
+        assert!(
+            fips.config.sts.use_fips && fips.config.sts.standbys.len() == 1,
+            "standbys have the FIPS setting of home"
+        );
     }
 }

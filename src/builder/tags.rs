@@ -20,7 +20,7 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
     let mut seen = BTreeMap::new();
     for (key, value) in &tags {
         if key.is_empty() {
-            return Err(invalid_value(BY, "a tag without a key", "a value may be empty, a key may not; name the tag"));
+            return Err(invalid_value(BY, "a tag without a key", "a key must not be empty; name the tag"));
         }
         for (what, text, most) in [("key", key, 128), ("value", value, 256)] {
             let refuse = |remedy: &str| {
@@ -31,7 +31,9 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
                 return refuse("STS takes at most 128 characters in a key and 256 in a value; shorten it");
             }
             if !text.chars().all(is_tag_char) {
-                return refuse("STS takes letters, digits, spaces and _ . : / = + - @ in tags; take the others out");
+                return refuse(
+                    "STS takes letters, digits, spaces and _ . : / = + - @ in tags; remove other characters",
+                );
             }
             if text.starts_with(RESERVED) {
                 return refuse(NOT_RESERVED);
@@ -41,7 +43,7 @@ pub(super) fn tags(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>,
             return Err(invalid_value(
                 BY,
                 format_args!("two tags with the keys {} and {}", quoted(before), quoted(key)),
-                "STS does not tell upper from lower case in a key; give each key once",
+                "STS ignores the case of a key; give each key once",
             ));
         }
     }
@@ -54,8 +56,8 @@ pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) 
         None => Ok(keys),
         Some(key) => Err(invalid_value(
             "AssumeRoleBuilder::transitive_tag_keys",
-            format_args!("{}, which is no key of AssumeRoleBuilder::tags", quoted(key)),
-            "name keys that tags has; a transitive tag of the base's session is handed on without being named",
+            format_args!("{}, which is not a key of AssumeRoleBuilder::tags", quoted(key)),
+            "name only keys of tags; a transitive tag of the base's session is inherited without being named",
         )),
     }
 }
@@ -79,7 +81,7 @@ fn is_tag_char(c: char) -> bool {
 }
 
 const RESERVED: &str = "aws:";
-const NOT_RESERVED: &str = "AWS keeps what begins with aws: to itself; begin with something else";
+const NOT_RESERVED: &str = "AWS reserves the prefix aws: for itself; use another";
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +103,7 @@ mod tests {
             tags(numbered(51)).unwrap_err().to_string(),
             "AssumeRoleBuilder::tags is 51 tags: STS takes at most 50 session tags; leave some out"
         );
-        // Characters, not bytes.
+        // The limits count characters, not bytes.
         let (key, value) = ("ü".repeat(128), "ü".repeat(256));
         tags(owned([(&key, &value)])).unwrap();
         assert!(refusal([(&format!("{key}x"), "")]).contains("at most 128 characters in a key"));
@@ -109,7 +111,7 @@ mod tests {
         assert!(refusal([("team", &long)]).contains("of the tag \"team\": STS takes at most 128 characters"));
         assert_eq!(
             refusal([("", "x")]),
-            "AssumeRoleBuilder::tags is a tag without a key: a value may be empty, a key may not; name the tag"
+            "AssumeRoleBuilder::tags is a tag without a key: a key must not be empty; name the tag"
         );
     }
 
@@ -120,8 +122,8 @@ mod tests {
             assert_eq!(
                 refusal([(odd, "")]),
                 format!(
-                    "AssumeRoleBuilder::tags is the key {odd:?}: STS takes letters, digits, spaces and _ . : / = + - @ in \
-                     tags; take the others out"
+                    "AssumeRoleBuilder::tags is the key {odd:?}: STS takes letters, digits, spaces and _ . : / = + - \
+                     @ in tags; remove other characters"
                 )
             );
             assert!(refusal([("team", odd)]).contains("of the tag \"team\": STS takes letters"));
@@ -135,8 +137,8 @@ mod tests {
     fn keys_differ_by_more_than_case() {
         assert_eq!(
             refusal([("Team", "a"), ("other", "b"), ("team", "c")]),
-            "AssumeRoleBuilder::tags is two tags with the keys \"Team\" and \"team\": STS does not tell upper from lower case \
-             in a key; give each key once"
+            "AssumeRoleBuilder::tags is two tags with the keys \"Team\" and \"team\": STS ignores the case of a key; \
+             give each key once"
         );
     }
 
@@ -149,8 +151,8 @@ mod tests {
         }
         assert_eq!(
             keys(&["Team", "owner"]).unwrap_err().to_string(),
-            "AssumeRoleBuilder::transitive_tag_keys is \"owner\", which is no key of AssumeRoleBuilder::tags: name keys that \
-             tags has; a transitive tag of the base's session is handed on without being named"
+            "AssumeRoleBuilder::transitive_tag_keys is \"owner\", which is not a key of AssumeRoleBuilder::tags: name \
+             only keys of tags; a transitive tag of the base's session is inherited without being named"
         );
     }
 

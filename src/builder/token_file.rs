@@ -14,20 +14,20 @@ pub(super) fn parse(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
     } else if is_token(&text) {
         ("a token itself", "give the path of the file that holds it; treat this token as leaked")
     } else if bare(&text) != text {
-        (NO_PATH, "take the quotes and blanks around it out")
+        (NO_PATH, "remove the quotes and blanks around it")
     } else if text.contains("://") || text.starts_with("file:") {
         // Not quoted: a URL may hold a password.
-        let remedy = "write the path alone, without file://; for a token from elsewhere implement ProvideToken and call \
-                      Builder::token_source";
+        let remedy = "write the path alone, without file://; for a token from elsewhere implement ProvideToken and \
+                      call Builder::token_source";
         ("a URL", remedy)
     } else if text == "~" || text.starts_with("~/") {
-        (NO_PATH, "no shell replaces ~ here; write the path out, from the / on")
+        (NO_PATH, "no shell replaces ~ here; write the whole path, beginning with /")
     } else if is_placeholder(&text) {
-        let remedy = "nothing has replaced the variable in it; Kubernetes replaces $(NAME) if NAME is set before it in the same \
-                      container, and no $NAME or ${NAME}; write the path out";
+        let remedy = "its variable was not replaced; Kubernetes replaces $(NAME) if the container sets NAME before, \
+                      but neither $NAME nor ${NAME}; write the whole path";
         (NO_PATH, remedy)
     } else if text.contains(char::is_control) {
-        (NO_PATH, "take the control characters out")
+        (NO_PATH, "remove the control characters")
     } else if text.ends_with('/') {
         (NO_PATH, "this is a directory; name the file in it, which is called token in most pods")
     } else {
@@ -38,7 +38,7 @@ pub(super) fn parse(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
     Err(invalid_value(path.by, format_args!("{value}{problem}"), remedy))
 }
 
-const NO_PATH: &str = ", which is no path of a file";
+const NO_PATH: &str = ", which is not the path of a file";
 
 #[cfg(test)]
 mod tests {
@@ -55,19 +55,19 @@ mod tests {
     #[test]
     fn text_that_is_no_path_gets_a_remedy() {
         for (path, remedy) in [
-            ("\"/run/token\"", "take the quotes and blanks around it out"),
-            ("/run/token\n", "take the quotes and blanks around it out"),
-            (" token", "take the quotes and blanks around it out"),
-            ("~/token", "no shell replaces ~ here; write the path out, from the / on"),
-            ("$(DIR)/token", "nothing has replaced the variable in it; "),
-            ("/run/${NAME}/token", "nothing has replaced the variable in it; "),
-            ("$DIR/token", "nothing has replaced the variable in it; "),
-            ("{{ .Values.file }}", "nothing has replaced the variable in it; "),
-            ("/run/\0token", "take the control characters out"),
+            ("\"/run/token\"", "remove the quotes and blanks around it"),
+            ("/run/token\n", "remove the quotes and blanks around it"),
+            (" token", "remove the quotes and blanks around it"),
+            ("~/token", "no shell replaces ~ here; write the whole path, beginning with /"),
+            ("$(DIR)/token", "its variable was not replaced; "),
+            ("/run/${NAME}/token", "its variable was not replaced; "),
+            ("$DIR/token", "its variable was not replaced; "),
+            ("{{ .Values.file }}", "its variable was not replaced; "),
+            ("/run/\0token", "remove the control characters"),
             ("/run/secrets/", "this is a directory; name the file in it"),
         ] {
             let error = text(parse(given(path.into()))).unwrap_err();
-            assert!(error.starts_with(&format!("X is {path:?}, which is no path of a file: {remedy}")), "{error}");
+            assert!(error.starts_with(&format!("X is {path:?}, which is not the path of a file: {remedy}")), "{error}");
         }
         for url in ["file:///run/token", "file:/run/token", "https://me:canary@vault.example/token"] {
             let error = text(parse(given(url.into()))).unwrap_err();

@@ -32,21 +32,22 @@ pub(super) fn about_sts(sts: &StsConfig, env: &Environment, warned: &Warned) {
             Some(endpoint) if is_exposed(endpoint) && warned.first("http", endpoint) => {
                 tracing::warn!(
                     endpoint,
-                    "STS is asked over plain http: whoever is on the way can read the token and the credentials; use https"
+                    "requests to STS use plain http: anybody on the network path can read the token and the \
+                     credentials; use https"
                 );
                 if let Some(variable) = env.proxy_of_plain_http() {
                     tracing::warn!(
                         endpoint,
                         variable,
-                        "a proxy is set for plain http: it gets the token and the credentials in clear text, unless NO_PROXY \
-                         names the host of the endpoint; use https"
+                        "a proxy is set for plain http: it receives the token and the credentials in clear text, \
+                         unless NO_PROXY names the host of the endpoint; use https"
                     );
                 }
             }
             None if sts.use_fips && !has_fips(region) && warned.first("FIPS", region.as_ref()) => tracing::warn!(
                 %region,
-                "FIPS is on, but AWS lists no FIPS endpoint of STS for this region: if the name of the endpoint is not found, \
-                 turn AWS_USE_FIPS_ENDPOINT off, or choose a region of the US"
+                "FIPS is on, but AWS lists no FIPS endpoint of STS for this region: if DNS does not find the \
+                 endpoint, turn AWS_USE_FIPS_ENDPOINT off, or choose a region in the US or Canada"
             ),
             _ => {}
         }
@@ -66,8 +67,8 @@ pub(super) fn about(config: &Config, env: &Environment, warned: &Warned) {
     if env.has_access_key() && warned.first("access key", "") {
         tracing::warn!(
             role = config.session.role_arn,
-            "AWS_ACCESS_KEY_ID is set beside web identity: this provider does not use that key, but the SDK's default chain \
-             and other SDKs take it first; remove it"
+            "AWS_ACCESS_KEY_ID is set beside web identity: this provider does not use that key, but the SDK's default \
+             chain and other SDKs take it first; remove it"
         );
     }
     tracing::debug!(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::{Builder, Settings};
-use crate::provider::{BackgroundCredentialsProvider, Chaining, Engine};
+use crate::provider::{BackgroundCredentialsProvider, ChainBase, EngineConfig};
 use crate::refresh::Supervisor;
 use crate::web_identity::{Config, WebIdentity};
 
@@ -77,12 +77,12 @@ impl WebIdentityCredentialsProvider {
     pub(super) fn of(
         supervisor: Supervisor,
         source: Arc<WebIdentity>,
-        engine: Engine,
+        engine: EngineConfig,
         settings: Arc<Settings>,
     ) -> Self {
         let Config { session, sts, .. } = source.config();
-        let chaining = Chaining::new(session.name.clone(), sts.clone(), Some(source.sts()));
-        let any = BackgroundCredentialsProvider::of(supervisor, engine, Some(Arc::clone(&source)), Ok(chaining));
+        let chain_base = ChainBase::new(session.name.clone(), sts.clone(), Some(source.sts()));
+        let any = BackgroundCredentialsProvider::of(supervisor, engine, Some(Arc::clone(&source)), Ok(chain_base));
         Self { any, source, settings }
     }
 
@@ -177,7 +177,7 @@ mod tests {
         Environment::from_fn(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
     }
 
-    /// As it comes out in a place where no variable is set.
+    /// The config without any variable, and true if it shares a client.
     fn resolved(builder: Builder) -> (String, bool) {
         let parts = builder.settings.resolve(&of([])).unwrap();
         (format!("{:#?} {:#?}", parts.config, parts.engine.policy), parts.sts.is_some())
@@ -230,12 +230,12 @@ mod tests {
         assert!(matches!(origin(source), TokenOrigin::Source(_)));
         let source = file.to_builder().token_source(Vault).build().unwrap();
         for builder in [source.to_builder(), source.to_builder().role_arn(OTHER).build().unwrap().to_builder()] {
-            assert!(matches!(origin(builder), TokenOrigin::Source(_)), "it is handed on");
+            assert!(matches!(origin(builder), TokenOrigin::Source(_)), "to_builder keeps the source");
         }
         let TokenOrigin::File(file) = origin(source.to_builder().token_file("/run/other")) else {
             panic!("a source still");
         };
-        assert_eq!((file.file.to_str(), file.watch), (Some("/run/other"), false), "what was said of files holds");
+        assert_eq!((file.file.to_str(), file.watch), (Some("/run/other"), false), "the settings of files stay");
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
         let builder = first().set_endpoint_url(None).no_standbys().standby_region(west());
         let provider = builder.build().unwrap();
         let error = provider.to_builder().region(west()).build().unwrap_err();
-        assert!(error.remedy().contains("no_standbys() takes the old ones out"), "{error}");
+        assert!(error.remedy().contains("no_standbys() removes the old ones"), "{error}");
         let moved = provider.to_builder().region(west()).no_standbys();
         let moved = moved.standby_region(Region::from_static("eu-central-1")).build().unwrap();
         let sts = &moved.source().config().sts;
@@ -272,7 +272,7 @@ mod tests {
         let resolved = |builder: Builder| builder.settings.resolve(&env).unwrap().config;
         let again = resolved(provider.to_builder());
         assert_eq!((again.session.name.as_str(), again.sts.home.region.as_ref()), ("another", "eu-central-1"));
-        assert!(format!("{:?}", again.token).contains("/run/token"), "that one was given");
+        assert!(format!("{:?}", again.token).contains("/run/token"), "the builder set this file");
         let moved = resolved(provider.to_builder().configure(&config("us-east-2")));
         assert_eq!(moved.sts.home.region.as_ref(), "us-east-2");
     }
@@ -281,9 +281,9 @@ mod tests {
     fn to_builder_keeps_no_provider_alive() {
         let provider = first().build().unwrap();
         let source = Arc::downgrade(provider.source());
-        let heir = provider.to_builder().role_arn(OTHER).build().unwrap();
+        let other = provider.to_builder().role_arn(OTHER).build().unwrap();
         drop(provider);
         assert_eq!(source.strong_count(), 0);
-        drop(heir);
+        drop(other);
     }
 }

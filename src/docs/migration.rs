@@ -40,6 +40,8 @@
 //!
 //! # From `WebIdentityTokenCredentialsProvider`
 //!
+//! Before:
+//!
 //! ```no_run
 //! use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
 //! # use aws_config::BehaviorVersion;
@@ -54,6 +56,8 @@
 //! let config = aws_config::defaults(BehaviorVersion::latest()).credentials_provider(provider).load().await;
 //! # }
 //! ```
+//!
+//! After:
 //!
 //! ```no_run
 //! # use aws_config::BehaviorVersion;

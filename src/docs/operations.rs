@@ -103,7 +103,7 @@
 //! | warning | meaning | what to do |
 //! |---|---|---|
 //! | `no file events of the token file, it is polled` | file events do not work; `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or no directory. Polling notices a new token within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or use `watch_token(false)`; if there is no directory, mount the volume |
-//! | `the token file changed and its watch did not say so` | the system offers file events for this file, but sends none | nothing; the file is now polled every 5 s |
+//! | `the token file changed without a file event` | the system offers file events for this file, but sends none | nothing; the file is now polled every 5 s |
 //! | `no token` | the file is missing, unreadable, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines). `error` says which; for a permission problem it shows owner, mode and the process's uid | follow `error`: mount the volume, set `fsGroup`, or name the file itself |
 //! | `the token file is a subPath mount` | the file is never updated, so the token will expire | mount the directory |
 //! | `the token has expired in a subPath mount` | the token was never updated and has expired; the next exchange fails | mount the directory |
@@ -115,8 +115,8 @@
 //! | `the background work panicked` | a bug; the work continues after 30 s | report the bug |
 //! | `watching for changes panicked` | a bug; watching starts again after 30 s | report the bug |
 //! | `the future of shutdown_when panicked` | this future no longer shuts the provider down | correct the program; until then call `shutdown` |
-//! | `STS is asked over plain http` | anybody on the network path can read the token | use an endpoint with `https` |
+//! | `requests to STS use plain http` | anybody on the network path can read the token | use an endpoint with `https` |
 //! | `a proxy is set for plain http` | `HTTP_PROXY` or `ALL_PROXY` is set, and the endpoint's URL begins with `http:`, so the token goes through the proxy | use https, or add the endpoint's host to `NO_PROXY` |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI (EKS Pod Identity) are set` | this crate uses web identity; other SDKs may use Pod Identity | remove one of the two |
 //! | `AWS_ACCESS_KEY_ID is set beside web identity` | this crate ignores the key. The SDK's default chain and other SDKs prefer it, and then act as its owner | remove `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` |
-//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region, so its name may not exist in DNS | turn `AWS_USE_FIPS_ENDPOINT` off, or use a region in the US |
+//! | `FIPS is on` | AWS [lists](https://docs.aws.amazon.com/general/latest/gr/sts.html) no FIPS endpoint of STS for this region, so its name may not exist in DNS | turn `AWS_USE_FIPS_ENDPOINT` off, or use a region in the US or Canada |

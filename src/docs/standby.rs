@@ -7,8 +7,8 @@
 //!
 //! [Session tokens from regional STS endpoints are valid in all
 //! regions](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html), but no STS
-//! endpoint fails over to another. So a standby keeps a service working whose data is in other regions, or that needs
-//! its own region only in part:
+//! endpoint fails over to another. A standby helps a service whose data is in other regions, or that needs its own
+//! region only in part:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aws_web_identity::Error> {
@@ -34,13 +34,13 @@
 //!
 //! # Which exchange goes to the standby
 //!
-//! *Home* is the STS of the provider's own region. STS counts as unreachable if there is no connection, no answer in
-//! time, an HTTP 5xx, or a page that is not from STS.
+//! *Home* is the STS of the provider's own region, or of its [`endpoint_url`](crate::Builder::endpoint_url). STS counts
+//! as unreachable if there is no connection, no answer in time, an HTTP 5xx, or a page that is not from STS.
 //!
 //! | last exchange | next exchange goes to |
 //! |---|---|
 //! | succeeded anywhere | home |
-//! | STS answered: throttled, denied, token rejected, no OIDC provider at home | home, because another region would answer the same, or its use would evade the limit |
+//! | STS answered: throttled, denied, token rejected, no OIDC provider at home | home, because another region would give the same answer, or would only evade the limit |
 //! | home unreachable once, with valid credentials | home, because one failure may be a lost packet |
 //! | home unreachable twice in a row, or once without valid credentials | the first standby |
 //! | standby unreachable | the next standby; after the last one home, and so on in turn |

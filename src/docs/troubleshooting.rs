@@ -30,10 +30,10 @@
 //! ## `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set`
 //!
 //! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
-//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and create the pod anew`: the webhook changes only
+//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod`: the webhook changes only
 //!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
 //! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or take the pod identity association away and annotate the service account
+//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and annotate the service account
 //!   with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
 //!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
@@ -41,40 +41,40 @@
 //! ## `… is set but … is not`
 //!
 //! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set it to …`, or call the method
-//! that the text names. `if the EKS webhook should have set both`, remove the variable from the manifest: the webhook changes
-//! nothing if it finds one of them. `… is set, but web_identity_token_file in a profile is not read here`: set the variables as well.
+//! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
+//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the variables as well.
 //!
 //! ## `…, which is no role's ARN`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `write it whole and without blanks` | write `arn:aws:iam::123456789012:role/NAME` |
-//! | `take the quotes and blanks around it out` | remove the quotes in the manifest or env file |
-//! | `nothing has replaced the placeholder in it` | the template was not filled in |
+//! | `remove the quotes and blanks around it` | remove the quotes in the manifest or env file |
+//! | `its placeholder was not replaced` | the template was not filled in |
 //! | `this is a role's name alone` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give the role alone; it must trust the token's issuer |
 //! | `this is a session of the role` | use the role's own ARN, with its path |
 //! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template took the account for a number, and dropped a zero |
-//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or write it whole |
-//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region: China and GovCloud are partitions of their own |
+//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
+//! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
+//! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
 //!
-//! ## `…, which is no path of a file`
+//! ## `…, which is not the path of a file`
 //!
 //! | the text goes on | what to do |
 //! |---|---|
 //! | `give the path of the projected token` | the variable is empty: set it |
 //! | `write the path alone` | the value is a URL: use a path |
 //! | `no shell replaces ~ here` | write the whole path, from the first `/` |
-//! | `nothing has replaced the variable in it` | write the whole path, or let the manifest fill it in |
+//! | `its variable was not replaced` | write the whole path, or let the manifest fill it in |
 //! | `this is a directory` | add the name of the file |
-//! | `take the control characters out` | type the value again |
+//! | `remove the control characters` | type the value again |
 //! | `a token itself`, `a token (not shown)`, `give the path of the file that holds it` | the variable holds the token: give the path of its file, and treat the token as leaked |
 //!
 //! ## `there is no region`
 //!
-//! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the one that this runs in`.
+//! The provider asks the STS of your region, and assumes no default. `Set AWS_REGION to the region that this program runs in`.
 //!
 //! ## `…, which is no region`
 //!
@@ -87,31 +87,31 @@
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `without a host` | `write it as https`, with the host |
-//! | `with a user name in it` | `STS is asked with the token alone`: remove the part before the @ |
-//! | `with a query or fragment` | `give scheme, host`, port and path only |
-//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `take the endpoint out`, or switch FIPS or dual stack off |
+//! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `which has no host or an invalid port` | `write it as https`, with the host |
+//! | `which has a user name` | `STS needs only the token`: remove the part before the @ |
+//! | `which has a query or fragment` | `give scheme, host`, port and path only |
+//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or switch FIPS or dual stack off |
 //! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
-//! | `…, which is where STS is asked in the first place` | `name another, or none`: a standby must differ from home |
+//! | `…, which is the STS at home` | `name another standby`, or none: a standby must differ from home |
 //! | `name each once` | remove the duplicate standby |
-//! | `…, of partition …, but …` | `credentials of one partition are not good in another`: name a region of the same partition |
-//! | `…, a region of AWS` | `the token would be sent to another STS than that`: name the standby by its URL |
+//! | `…, of partition …, but the home region … is of partition …` | `credentials are valid in one partition only`: name a region of the same partition |
+//! | `…, a region of AWS` | `the token would go to another STS`: name the standby by its URL |
 //!
 //! ## Session, policies, limits
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it, or remove it to use the pod's name |
+//! | `a session name has 2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -` | change it, or remove it to use the pod's name |
 //! | `STS takes whole seconds from 900` | choose 15 min to 12 h, at most the role's `MaxSessionDuration` |
 //! | `a chained session lasts whole seconds from 900` | choose 15 min to 1 h; for longer sessions, let the role trust the token itself |
-//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + =` , . @ : / - | compare it with the role's trust policy |
+//! | `an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -` | compare it with the role's trust policy |
 //! | `STS takes at most 50 session tags` | remove some, or put several values into one tag |
-//! | `a value may be empty, a key may not`, with `a tag without a key` | give the tag a key |
+//! | `a key must not be empty`, with `a tag without a key` | give the tag a key |
 //! | `STS takes at most 128 characters in a key and 256 in a value` | shorten `the key …`, or `the value … of the tag …` |
 //! | `STS takes letters`, digits, spaces and _ . : / = + - @ in tags | remove other characters, or encode them |
-//! | `AWS keeps what begins with aws` | use another beginning |
-//! | `two tags with the keys … and …`, `STS does not tell upper from lower case in a key` | give each key only once |
-//! | `…, which is no key of AssumeRoleBuilder` | `name keys that tags has`: only these keys can be transitive |
+//! | `AWS reserves the prefix aws` | use another beginning |
+//! | `two tags with the keys … and …`, `STS ignores the case of a key` | give each key only once |
+//! | `…, which is not a key of AssumeRoleBuilder` | `name only keys of tags`: only these keys can be transitive |
 //! | `a source identity has 2 to 64 characters of A-Z a-z 0-9 _ + =` , . @ - | change it |
 //! | `give a session policy as JSON`, `not a JSON object` | write a policy document, or do not call `policy` |
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
@@ -119,8 +119,8 @@
 //! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
 //! | `STS takes at most 10 managed policies` | merge some |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
-//! | `it bounds one exchange with STS`, `it bounds one connection to STS`, `it bounds one call of the provider`, `30s by default` | choose a time within the limits that the text names |
-//! | `… is not UTF-8` | `write it anew as plain text` |
+//! | `this limits one exchange with STS`, `this limits one connection to STS`, `this limits one call of the provider`, `30s by default` | choose a time within the limits that the text names |
+//! | `… is not UTF-8` | `write it again as plain text` |
 //! | `set it to true or false` | correct the value |
 //!
 //! # No token
@@ -131,12 +131,12 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `its directory is missing` | the volume is not mounted | mount the projected volume there |
-//! | `its directory is there` | `path` in `serviceAccountToken` differs | compare the last part of both paths |
-//! | `it is a link whose target is missing` | the volume is not mounted at the link's target | mount it there |
-//! | `… belongs to …:… with mode … and we run as …`, `we run as …`, `the user that we run as may not read it` | the file belongs to another user | `set the pod's securityContext.fsGroup`, or run as the owner |
-//! | `see to the network or FUSE file system that it is on`, `see to the volume or file system that it is on` | the file system does not answer, or fails | mend it, or use a projected volume |
-//! | `its network file system has replaced it` | NFS | nothing: it is read again |
+//! | `its directory is missing` | the volume is not mounted | `check that the projected volume is mounted at …` |
+//! | `its directory is there` | the volume has another file | compare the file name with `path` of the volume's `serviceAccountToken` |
+//! | `it is a symlink whose target is missing` | the volume is not mounted where the symlink leads | mount it there |
+//! | `… belongs to …:… with mode …`, `this process runs as …`, `the user of this process may not read the file` | only another user may read the file | `set the pod's securityContext.fsGroup`, or run as the owner |
+//! | `check the network or FUSE file system that holds the file`, `check the volume or the file system that holds the file` | the file system hangs or fails | repair it, or use a projected volume |
+//! | `its network file system has replaced the file` | NFS | nothing: the file is read again |
 //! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
 //! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
@@ -154,22 +154,22 @@
 //!
 //! | the text goes on | what to do |
 //! |---|---|
-//! | is empty, `is shorter than 4 bytes` | `whoever writes it has not finished`, or has failed: look there |
-//! | `is longer than 20000 bytes` | STS takes no more: `name the file of the token itself` |
-//! | `is not text` | `it must hold one token and nothing else` |
-//! | `has several lines` | `write one token without line breaks or blanks in it` |
-//! | `begins with { or [` | the content is JSON or a template: `write the token alone`, such as `status.token` |
-//! | `begins with a quotation mark` | `write the token without quotes around it` |
-//! | `begins as an HTTP header does` | write it without `Bearer` |
-//! | `begins with a name` | `write the value of the token alone` |
-//! | `begins with a URL`, `begins with a variable that nobody has replaced` | `write the token itself` |
-//! | `begins with <, as HTML` | `see what writes it`: it wrote an HTML page |
+//! | is empty, `is shorter than 4 bytes` | `its writer has not finished`, or has failed: check the writer |
+//! | `is longer than 20000 bytes` | STS accepts no more: `name the file that holds only the token` |
+//! | `is not text` | `write one token and nothing else` |
+//! | `has several lines` | `write one token without line breaks or blanks` |
+//! | `begins with { or [` | JSON or a template: `write only the token`, such as `status.token` |
+//! | `begins with a quotation mark` | `write the token without quotes` |
+//! | `begins like an HTTP header` | `write only the token`, without `Bearer` |
+//! | `begins with a name` | `write only the value`, which is the token |
+//! | `begins with a URL`, `begins with a variable that nothing has replaced` | `write the token itself` |
+//! | `begins with <, like HTML` | `check its writer`, which wrote no token |
 //! | `begins with a byte-order mark` | `write it as UTF-8 without that mark` |
 //! | `begins with a byte-order mark of UTF-16`, `has NUL bytes in it` | `write it as plain ASCII` |
 //! | `is a token in base64` | `decode it once` |
-//! | `begins as a key or certificate in PEM does` | `give the token`, not the key that signs it |
-//! | `is an encrypted token` | `STS reads signed tokens`: let the issuer sign it without encryption |
-//! | `begins as a JWT does and has characters that no JWT has` | `look for a quotation mark`, comma or percent sign at its end |
+//! | `begins like a key or certificate in PEM` | `write the token`, not the key that signs it |
+//! | `is an encrypted token` | `STS reads only signed tokens`: let the issuer sign the token and not encrypt it |
+//! | `begins like a JWT and has characters that no JWT has` | `look for a quotation mark`, comma or percent sign at its end |
 //!
 //! ## `the token source … gave no token`
 //!
@@ -180,8 +180,9 @@
 //! ## `the token … expired at …`
 //!
 //! The token has expired by the clock of STS, so it is not sent. `the file was last written at …` says how long nobody has
-//! replaced it. `the file is a subPath mount`: mount the directory. `the source handed out an expired token`: the source must ask for a
-//! new token. Otherwise `check in turn` whether the pod is terminating, how the token is mounted, and whether the kubelet is healthy.
+//! replaced it. `the file is a subPath mount`: mount the directory. `the source returned an expired token`: the source must
+//! request a new token. Otherwise `check in turn`: `(1) this pod is not terminating`; (2) the mount has no `subPath`; (3) the
+//! kubelet is healthy.
 //!
 //! # STS cannot be reached
 //!
@@ -189,69 +190,69 @@
 //!
 //! ## `no answer from STS at … for …`
 //!
-//! The text has the form `… STS at … for …`, followed by the cause. `no answer from STS at … for … within …`: the time limit
-//! ended the attempt.
+//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …` means
+//! that the time limit ended the attempt.
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `the host of … is not found` | DNS, or a region that does not exist | check `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
-//! | `nothing accepts connections at …` | a wrong host or port, or a firewall that rejects | correct `AWS_ENDPOINT_URL_STS`; check the network |
-//! | `the proxy of HTTPS_PROXY refuses the way to …` | the proxy does not allow the host | allow it there, or add it to `NO_PROXY` |
-//! | `check that this pod can reach …` | connection reset, network policy, or proxy | check each; `if the server there speaks TLS`, write https |
-//! | `check the way to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; if STS is slow, raise `attempt_timeout` |
+//! | `the host of … is not found` | DNS fails, or the region does not exist | check `AWS_REGION`, `AWS_ENDPOINT_URL_STS`, DNS and egress of the pod |
+//! | `nothing accepts connections at …` | the host or port is wrong, or a firewall refuses | correct `AWS_ENDPOINT_URL_STS`; check the network policy |
+//! | `the proxy in HTTPS_PROXY refuses to connect to …` | the proxy does not allow the host | allow the host there, or name it in `NO_PROXY` |
+//! | `check that this pod can reach …` | the connection was reset, or a network policy or proxy is in the way | check each in turn; `if the server there speaks TLS`, write https |
+//! | `check the network path to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
-//! | `another host answers at …`, `not valid for name` | the certificate is for another name | correct the host in `AWS_ENDPOINT_URL_STS` |
-//! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate has expired, or the clock is wrong | renew the certificate, or set the clock |
+//! | `the certificate of … belongs to another host`, `not valid for name` | the certificate names another host | correct the host in `AWS_ENDPOINT_URL_STS` |
+//! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate is old, or the clock is wrong | renew the certificate, or set the clock |
 //! | `the server at … does not speak TLS`, `wrong version number` | the URL has https, the port speaks plain http | check the port, or write http |
 //! | `the server at … speaks TLS`, `invalid HTTP version` | the URL has http, the port speaks TLS | write https |
-//! | `TLS with … fails` | another failure of TLS | follow the text |
+//! | `TLS with … fails` | another failure of TLS | do what the text says |
 //!
 //! ## `nothing could be sent to`
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `this machine has no CA certificates`, `… cannot be trusted without them` | the image has no CA certificates | install `ca-certificates`, or set `SSL_CERT_FILE` |
-//! | `check the region` | the SDK has no endpoint for this region with these switches | check `AWS_REGION`, FIPS and dual stack |
-//! | `No HTTP client was available` | no crate of the program includes an HTTP client | `enable the feature default-https-client of aws-web-identity or of aws-config` |
-//! | `no thread can be started`, `…. The exchange is tried again` | the pids limit | `raise the limit of threads` |
+//! | `this machine has no CA certificates`, `without CA certificates … cannot be trusted` | the image has no CA certificates | install `ca-certificates`, or set `SSL_CERT_FILE` |
+//! | `check the region` | the region has no such endpoint | check `AWS_REGION`, FIPS and dual stack |
+//! | `No HTTP client was available` | no crate of the program brings an HTTP client | `enable the feature default-https-client of aws-web-identity or of aws-config` |
+//! | `no thread can be started`, `…. The exchange is tried again` | the pids limit is reached | `raise the limit of threads` |
 //!
-//! ## `the answer of STS at …`
+//! ## `the answer of STS at … (HTTP …) was cut off`
 //!
-//! The connection ended inside the answer, or `cut before its closing tag`. `this is an outage of …`: of STS, or of a proxy
-//! in front of it. `The exchange is tried again`. If it continues, `look at the AWS Health Dashboard for …`, or
-//! `look at the log of that server`.
+//! The connection broke during the answer, or `its closing tag is missing`. `this is an outage of …`, or of a proxy in front of STS.
+//! `The exchange is tried again`. If the outage lasts, `look at the AWS Health Dashboard for …`, or `look at the log of that
+//! server`.
 //!
 //! ## `… does not answer as STS does`
 //!
-//! `something else than STS answers at …`: a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`, `HTTPS_PROXY` and
-//! `NO_PROXY`. The text shows what came: `an HTML page`, `an empty body`, `XML of another kind`,
-//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`, `a success with the status of a failure`, `no content type`, or `a proxy that wants a login`
-//! (407).
+//! `a server that is not STS answers at …`, such as a proxy, a portal, or an object store. Check `AWS_ENDPOINT_URL_STS`,
+//! `HTTPS_PROXY` and `NO_PROXY`. The text describes the answer: `an HTML page`, `an empty body`, `unknown XML`,
+//! `XML without credentials or an error code`, `more than 64 KiB`, `an error without a code`,
+//! `a success document with the status of an error`, `no content type`, or `a proxy that requires a login` (407).
 //!
-//! ## `the answer of …`
+//! ## `the answer of … (HTTP …) for … was not read`
 //!
-//! The answer is compressed or encoded, which STS never does: `something between here and … compresses the answers`. Switch compression off there.
-//! `gzip, not declared`: the same, without the header.
+//! The answer is compressed or encoded, which STS never does. `a proxy, gateway or service mesh in front of … compresses the
+//! answers`: switch compression off there. `gzip, not declared` means that the header for it is missing.
 //!
-//! ## `the credentials from … for … are not usable`
+//! ## `the credentials from … for … cannot be used`
 //!
-//! The answer looks like a success, but something is missing: `has no access key id`, `has no secret access key`, `has no session
-//! token`, `has no Credentials element`, `has no expiration`, `has … for its expiration` (a time, or `a text of … bytes`), `was cut
-//! before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE`, `XML of too many elements`. Either the server is not AWS's
-//! STS, or a proxy changes its answers.
+//! The answer is a success of STS with a fault. It `has no access key id`, `has no secret access key`, `has no session token`,
+//! `has no Credentials element` or `has no expiration`. Or it `has the expiration …`, with the value or `a text of … bytes`. Or it
+//! `was cut before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE` or `XML with too many elements`. The
+//! STS is not AWS's, or a proxy changes its answers.
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
-//! `compare the clock of this machine and that of the server with a time server`. The exchange is retried.
+//! `check the clocks of this machine and of the server against a time server`. The exchange is retried.
 //!
 //! # STS refuses the token
 //!
 //! ## `STS at … answered …`
 //!
-//! The text names the code, the status and the role, and quotes STS's message. The sections below are sorted by this message.
+//! The text names the error code, the HTTP status and the role, and quotes the message of STS. Search below for that message.
 //!
-//! ## `No OpenIDConnect provider` found in your account
+//! ## `No OpenIDConnect provider found in your account`
 //!
 //! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
 //! `provider registered for issuer` or `invalid token issuer`.
@@ -260,17 +261,18 @@
 //!   not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
-//! ## Couldn't `retrieve verification key` from your identity provider
+//! ## `Couldn't retrieve verification key from your identity provider`
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First check that the JWKS
-//! has the token's key (`, which names the key`). Publish a new signing key before tokens are signed with it. Then check that both pages are public,
-//! fast, and not rate-limited. The exchange is retried.
+//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the JWKS:
+//! a new signing key must be published before it signs. Then check that both pages are public, fast, and not rate-limited. The
+//! exchange is tried again.
 //!
 //! ## Incorrect token audience
 //!
-//! `the audience of the token …` is no client ID of the provider. `first ask whether this audience is meant`, or `first ask whether
-//! the audience … is meant`. `… if not, correct it …`, `in audience of the volume's serviceAccountToken` or `where the source asks for
-//! the token`. `if so, add it to the client IDs of the provider`, or `add it there`.
+//! `the OIDC provider … does not list the audience of the token …` as a client ID. `add it to the client IDs`, or request the token
+//! for an audience that is listed. If the audience is unusual, first decide `whether this audience is intended`. If it is not,
+//! correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token`. `if it is, add it to the
+//! client IDs`.
 //!
 //! - `the token … is for the API server`: the variable names the default token of every pod. Mount another token, and never trust this
 //!   audience.
@@ -278,30 +280,31 @@
 //!
 //! ## Token expired
 //!
-//! `the token ……, and nobody replaced it`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a
-//! copied file. `the token ……. The source must give a token that is still valid`: check the token source. Other servers say
-//! `token too old` or `before use time`.
+//! `the token …… and was not replaced`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a file that
+//! was copied by hand. `the token ……. The source must return a token that is still valid`: check the token source. Other servers
+//! say `token too old` or `before use time`.
 //!
 //! ## The token `is not valid yet`
 //!
-//! `the token … … by the clock of STS at …`: it `is valid from …`, which is still ahead on STS's clock. Compare the clocks of the control
-//! plane and of STS. The token is sent again within seconds. Other servers say `not valid yet`, `not yet valid` or `used before issued`.
+//! `the token … is … by the clock of STS at …`: it is `not valid yet`, or `valid only from …`. Compare the clocks of the control
+//! plane and of STS. The token is sent again within seconds. Other servers say `not yet valid` or `used before issued`.
 //!
 //! ## `… rejected the token …`
 //!
-//! `IDPRejectedClaim`: the pod or the service account may have been deleted. A new token is sent at once.
+//! `IDPRejectedClaim`: check that the pod and the service account still exist. A new token is used at once.
 //!
 //! ## The signature
 //!
-//! `the keys that … publishes did not sign the token ……`: the published keys are old, or another cluster uses the same issuer URL.
+//! `no key that … publishes has signed the token ……`: the published keys are old, or another cluster has the same issuer URL. The
+//! text may go on `, which names the kid`.
 //! `the certificate of … has changed`: update the provider's thumbprint. Other servers say `key is invalid` or `key is of invalid
 //! type`.
 //!
 //! ## The token is `not a valid JWT`
 //!
-//! `the token … is not one that STS can read`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source
-//! must give a JWT`. STS takes RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`,
-//! `failed to parse` or `invalid token format`. `it is no JWT` means that the text cannot show its claims.
+//! `STS cannot read the token …`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source must return a
+//! JWT`. STS accepts RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`, `failed to
+//! parse` or `invalid token format`. `not a JWT` means that the claims of the token could not be shown.
 //!
 //! ## `compare the token …`
 //!
@@ -320,13 +323,13 @@
 //!
 //! # STS refuses the role
 //!
-//! ## `Not authorized to perform` sts:AssumeRoleWithWebIdentity
+//! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
-//! STS gives the same answer for a role that does not exist and for a role that does not trust this token. First `check that … exists`. Its
-//! trust policy must contain the statement in the text: paste it. `run the pod under the service account that the role
-//! names`, or `send the token of a subject that the role names`, if the subject is wrong. At last check for further conditions, and for
-//! resource control, service control and VPC endpoint policies. `the trust policy of … must name the issuer`: the token could not
-//! be read, so the text cannot show the statement.
+//! STS answers the same for a role that does not exist and for one that does not trust this token. First `check that … exists`.
+//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a service
+//! account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience …` that
+//! is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service control
+//! and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
 //!
 //! ## Settings that STS refuses
 //!
@@ -344,12 +347,12 @@
 //!
 //! ## `STS limits the calls of … in …`
 //!
-//! `Throttling`, `Rate exceeded`: too many exchanges in the account. Share one provider per process, lengthen the sessions, start
-//! fewer pods at once. The exchange is retried.
+//! `Throttling`, `Rate exceeded`: the account makes too many exchanges. Share one provider per process, lengthen the sessions, and
+//! start fewer pods at once. The exchange is tried again.
 //!
-//! ## `… exchanges of this process with STS at … are under way`
+//! ## `the exchange has not started`
 //!
-//! Many providers of one process make exchanges at once. `share one provider for each role`.
+//! Eight exchanges of this process with that endpoint are running, which is the limit. `share one provider for each role`.
 //!
 //! ## `no … for … came within …`
 //!
@@ -369,22 +372,22 @@
 //! | `no thread can be started for the background work`, `OS can't spawn worker thread` | the pids limit | `raise the limit of threads`; the next use tries again |
 //! | `no Tokio runtime can be made for the background work` | no file descriptor is left | `raise the limit of open files` |
 //! | `the runtime that fetched the credentials of … has ended` | `Builder::runtime` was given a runtime that ended | `the runtime given to runtime must live as long as the provider` |
-//! | `the exchange panicked` | a bug, here or in a client that you gave | `report this bug` |
+//! | `the exchange panicked` | a bug, here or in a client that you gave | `report this bug with the panic's backtrace` |
 //!
 //! # Chained roles and wrapped providers
 //!
 //! | the text | what to do |
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the base's own error below` |
-//! | `… has no credentials yet` | `the base goes on trying`: its `status()` has the last error |
+//! | `… has no credentials yet` | `the base keeps trying`: its `status()` has the last error |
 //! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
-//! | `STS refused the credentials of … that signed` | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
+//! | `STS rejected the credentials of …`, which signed the request | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
-//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `check what it calls`, `correct its configuration as the text says` |
-//! | `it found no credentials to load` | give the wrapped provider a source of credentials |
-//! | `… gave no credentials within …` | `check what it calls`; raise `attempt_timeout` |
-//! | `… gave credentials without an access key or without a secret key` | `the answer that it received was incomplete`: check its log |
-//! | `the credentials that … gave had expired on arrival` | `either it hands out old credentials from a cache`, or the clock is wrong |
+//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct its configuration as the text says` |
+//! | `the provider found no credentials to load` | give the wrapped provider a source of credentials |
+//! | `… gave no credentials within …` | `check what the provider calls`; raise `attempt_timeout` |
+//! | `… gave credentials without an access key or without a secret key` | `the provider received an incomplete answer`: check its log |
+//! | `the credentials that … gave had expired on arrival` | `either the provider returns old credentials from a cache`, or the clock is wrong |
 //!
 //! # Services reject the credentials
 //!
@@ -410,9 +413,9 @@
 //! | `credentials refreshed after failures` | nothing; the failure is over |
 //! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
-//! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced while it was about to be watched`, `the watcher failed and is not started again`: raise the limit, or use `watch_token(false)` |
-//! | `the token file changed and its watch did not say so` | nothing; the file is polled |
-//! | `STS is asked over plain http` | use https |
+//! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced just before it could be watched`, `the watcher has failed and is not started again`: raise the limit, or use `watch_token(false)` |
+//! | `the token file changed without a file event` | nothing: the file is polled |
+//! | `requests to STS use plain http` | use https |
 //! | `a proxy is set for plain http` | use https, or add the endpoint's host to `NO_PROXY` |
 //! | `STS is not activated at a standby for the role's account` | activate STS there, or use another standby |
 //! | `both AWS_ROLE_ARN (web identity) and AWS_CONTAINER_CREDENTIALS_FULL_URI` | remove one of the two |

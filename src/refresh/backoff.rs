@@ -11,7 +11,7 @@ pub(super) struct FailedAttempt {
     pub(super) class: Class,
     /// Failures in a row before this one.
     pub(super) before: u32,
-    /// Those of them that came last and had this class.
+    /// Failures of this class in a row before this one.
     pub(super) alike: u32,
     /// No exchange has ever succeeded.
     pub(super) new: bool,
@@ -34,7 +34,7 @@ impl FailedAttempt {
     /// Shortest delay that a caller without valid credentials may cause.
     pub(super) fn retry_delay_for_callers(&self, remaining: Duration) -> Duration {
         let row = match self.class() {
-            // The callers get this failure's error in the meantime.
+            // Until then, callers get the error of this failure.
             Class::Config => Row::doubling(self.before, seconds(1), DENIAL_STANDS),
             Class::Blocked => Row::even(PROBE_FOR_CALLERS),
             _ => return self.retry_delay(remaining),
@@ -125,18 +125,18 @@ const fn seconds(seconds: u64) -> Duration {
 const LONGEST: Duration = seconds(300);
 /// Longest `Retry-After` with nothing valid.
 const LONGEST_WITH_NOTHING_VALID: Duration = seconds(60);
-/// No caller gets an older error.
+/// Longest time between two attempts for callers whose role is denied.
 const DENIAL_STANDS: Duration = seconds(30);
-/// A caller whose last error is older than this got no error at all.
+/// Time between two attempts for callers during a token problem.
 const PROBE_FOR_CALLERS: Duration = seconds(30);
-/// The source may have missed a change.
+/// Time between two attempts without callers: the source may have missed a change.
 const PROBE: Duration = seconds(60);
-/// Somebody may mend the role while no request comes.
+/// Time between two attempts without callers: somebody may mend the role while no request comes.
 const CONFIG: Duration = seconds(300);
 /// IAM is eventually consistent. A new role is usually known in 10 s to 30 s, sometimes in minutes.
 const LAGGING: Duration = seconds(30);
 const LAGGING_LASTS: Duration = seconds(300);
-/// 1 s, 2 s, 4 s, 8 s and 16 s.
+/// The retry delays of a new role are 1 s, 2 s, 4 s, 8 s and 16 s, before they are even.
 const LAGGING_DOUBLINGS: u32 = 5;
 /// A fleet without credentials makes fewer calls after this.
 const LONG_OUTAGE: Duration = seconds(300);

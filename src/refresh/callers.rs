@@ -4,10 +4,12 @@
 //! all others, and dropping its future cancels nothing. If a caller drove the exchange, its cancelled request would throw an
 //! answer of STS away.
 //!
-//! **E. The task wakes all callers**, for news and for their deadlines. So a wait works in any executor, without a timer. A
-//! caller subscribes to the news before it looks at the state: news that comes in between is not lost.
+//! **E. The task wakes all callers**, for news and for their deadlines. A timer on the caller's side would need a Tokio runtime
+//! there; without a timer, a wait works in any executor. A caller subscribes to the news before it looks at the state. If it
+//! looked first, it could miss the news in between and sleep for ever.
 
 use std::mem;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -35,7 +37,7 @@ pub(super) enum Call {
 }
 
 impl Supervisor {
-    /// Waits until the caller gets what it called for, or an error.
+    /// Waits until the caller gets its credentials or an error.
     ///
     /// Cancel safe: dropping the future leaves the exchange under way.
     pub(super) async fn wait_for<T>(&self, call: Call, take: impl Fn(&Snapshot) -> T) -> Result<T, Error> {
@@ -65,7 +67,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn join(shared: &'a SharedState, call: Call, reading: &ClockReading) -> Self {
         let (drift, attempt) = shared.locked(|state| {
-            // After a suspend a caller may be here before the task. It must not get an error from before the suspend.
+            // After a suspend, a caller may run before the task. It must not get an error from before the suspend.
             let drift = state.check_clocks(reading);
             state.waiting += 1;
             (drift, state.schedule.attempts_ended() + 1)
@@ -91,10 +93,10 @@ impl<'a> Waiting<'a> {
                 && now < snapshot.times().readable_until
                 && caller.served(snapshot.times().deadline, &state.schedule, now)
             {
-                return Ok(Ok(take(snapshot)));
+                return ControlFlow::Break(Ok(take(snapshot)));
             }
             if shared.closed.is_cancelled() {
-                return Ok(Err(shared.closed_error()));
+                return ControlFlow::Break(Err(shared.closed_error()));
             }
             let before = (state.schedule.due(), state.wake_at);
             let verdict = caller.verdict(&mut state.schedule, shared.wait_timeout, now, fastrand::f64());
@@ -103,11 +105,11 @@ impl<'a> Waiting<'a> {
             }
             let sooner = before != (state.schedule.due(), state.wake_at);
             let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
-            Err((verdict, sooner, state.last_error.clone(), throttled_for))
+            ControlFlow::Continue((verdict, sooner, state.last_error.clone(), throttled_for))
         });
         let (verdict, sooner, last_error, throttled_for) = match looked {
-            Ok(outcome) => return Some(outcome),
-            Err(waits) => waits,
+            ControlFlow::Break(outcome) => return Some(outcome),
+            ControlFlow::Continue(looked) => looked,
         };
         if sooner {
             shared.wake.send_replace(());
@@ -122,7 +124,7 @@ impl<'a> Waiting<'a> {
         }))
     }
 
-    /// Made anew for each caller, so that the error is never older than its moment.
+    /// An error made now, so that it is never out of date.
     fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
         let subject = &self.shared.subject;
         let (error, hint) = if let Some(wait) = throttled_for {
@@ -163,7 +165,7 @@ fn never_that_long(at_least: Duration, lifetime: Duration, most: Duration) -> Er
     ))
 }
 
-/// One caller, for the decision what it gets.
+/// One caller, as the decision knows it.
 #[derive(Debug)]
 struct Caller {
     call: Call,
@@ -206,7 +208,7 @@ impl Caller {
         let held = schedule.throttled(now) && schedule.due() >= own_limit;
         let first = !mem::replace(&mut self.asked, true);
         if schedule.valid(now) {
-            // The caller wants other credentials than these. The next attempt answers it, good or bad.
+            // The caller wants other credentials than the present ones. The next attempt answers, with credentials or an error.
             if let Call::ValidFor(at_least) = self.call {
                 let lifetime = schedule.validity().map_or(Duration::ZERO, |validity| validity.lifetime);
                 let most = lifetime.mul_f64(LASTING_SHARE);
@@ -241,7 +243,7 @@ impl Caller {
             _ if self.call == Call::Ready => Verdict::Wait(None),
             _ if now < limit => Verdict::Wait(Some(limit)),
             Some(_) => Verdict::LastError,
-            // The last error is too old to be handed out. The caller waits for a fresh one, though not for ever.
+            // The last error is too old. The caller waits for a new one, until its own limit.
             None if now < own_limit && !held => Verdict::Wait(Some(own_limit)),
             None => Verdict::TimedOut,
         }

@@ -73,7 +73,7 @@ impl ClockReading {
         shown.unwrap_or(self.wall)
     }
 
-    /// The time of `then` on the present monotonic clock. A suspend since then counts as passed time.
+    /// The time of `then` on the present monotonic clock. The time of a suspend since `then` counts as passed.
     fn mono_of(&self, then: &Self) -> Instant {
         match self.since(then) {
             Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
@@ -120,7 +120,7 @@ impl ClockReading {
         }
     }
 
-    /// How the clocks moved against each other since `anchor`.
+    /// The drift of the clocks since `anchor`.
     pub(crate) fn since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);
         let slept = match (self.boot, anchor.boot) {
@@ -148,7 +148,7 @@ pub(crate) struct Session {
     pub(crate) dated: bool,
 }
 
-/// How the clocks moved against each other.
+/// A move of the clocks against each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Drift {
     None,

@@ -1,10 +1,11 @@
 //! The engine thread: one for the process, which runs the background work of all providers.
 //!
-//! The first task starts the thread, and the end of the last task ends it. Both happen under one lock, `THREAD`: a task is
-//! counted before the thread gets it. So a thread that is about to end never gets a task that it would drop.
+//! **I. The engine thread ends with the last task, and never gets a task after that.** The first task starts the thread. The
+//! lock `THREAD` guards the count of tasks, and a task is counted before the thread gets it. A task on a thread that is about
+//! to end would be dropped, and its provider would be closed for no reason.
 //!
-//! A forked child inherits the record of the thread, but not the thread. The record holds the process id, so the child
-//! finds out and starts a thread of its own.
+//! A forked child inherits the record of the thread, but not the thread. The record holds the process id. So the child finds
+//! out, and starts a thread of its own.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -24,7 +25,7 @@ static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
 struct Thread {
     process: u32,
     runtime: Handle,
-    /// Tasks that the thread got or is about to get, and that are not gone.
+    /// Number of tasks that the thread has or is about to get.
     tasks: usize,
     /// Its drop ends the thread.
     _stop: oneshot::Sender<()>,

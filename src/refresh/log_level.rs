@@ -51,7 +51,7 @@ impl FailureLog {
 }
 
 const WARNINGS_ALIKE: u32 = 3;
-/// Each of these shares of the lifetime is a reason to warn again, once no more than that remains.
+/// The log warns again when no more than one of these shares of the lifetime remains.
 const MARKS: [f64; 3] = [0.50, 0.25, 0.10];
 
 #[cfg(test)]

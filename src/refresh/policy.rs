@@ -31,7 +31,7 @@ pub enum ExpiredPolicy {
 }
 
 impl ExpiredPolicy {
-    /// How long after their expiry credentials are handed out. `failing`: the class of the last attempt's failure.
+    /// Time after the expiry in which callers get the credentials. `failing` is the class of the last attempt's failure.
     pub(super) fn grace(self, lifetime: Duration, failing: Option<Class>, rejected: bool) -> Duration {
         match (self, failing) {
             (Self::UntilRejected, Some(Class::Transient | Class::Throttled)) if !rejected => {

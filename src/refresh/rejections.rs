@@ -54,7 +54,7 @@ impl Rejections {
 const SPREAD: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(30);
 const CAP: Duration = Duration::from_secs(15 * 60);
-/// After so long without a rejection the row begins anew.
+/// A row of rejections ends after this time without one.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

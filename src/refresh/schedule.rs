@@ -33,7 +33,7 @@ pub(super) struct Schedule {
     rejections: Rejections,
     /// Sessions in a row that are short by the local clock alone.
     short_lived: u32,
-    /// Least time between the starts of two exchanges, if the first one did not fail.
+    /// Shortest time between the starts of two exchanges, if the first one did not fail.
     spacing: Duration,
     /// Exchanges that callers caused since the last success.
     requests: u32,
@@ -318,7 +318,7 @@ const SPACING: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_secs(30);
 /// After so many short sessions in a row, exchanges are at least `SHORT` apart.
 const SHORT_IN_A_ROW: u32 = 3;
-/// Least wait after a session that was not taken.
+/// Shortest time before the next attempt after a session that was not taken.
 const AFTER_SHORTER: Duration = Duration::from_secs(30);
 /// IAM is eventually consistent. A waiting caller gets the denial after this many retries.
 const LAGGING_TRIES: u32 = 3;

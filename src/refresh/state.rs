@@ -5,8 +5,7 @@
 //! together. If they were set one by one, a request could be signed with new credentials under an old deadline. Only
 //! [`State::succeeded`] sets credentials, so no failure replaces or hides valid ones.
 //!
-//! The state's lock is the engine's only lock, except for that of the engine thread. Nothing is awaited, called back or
-//! logged under it (H).
+//! Under the state's lock, nothing is awaited, called back or logged (H), and no other lock of the engine is taken.
 
 use std::collections::VecDeque;
 use std::process;
@@ -54,7 +53,7 @@ pub(super) struct State {
     pub(super) last_error: Option<Error>,
     /// Number of callers who wait.
     pub(super) waiting: u32,
-    /// Time to wake the callers although nothing has happened.
+    /// Earliest deadline of the waiting callers.
     pub(super) wake_at: Option<Instant>,
     closed: CancellationToken,
     expired_policy: ExpiredPolicy,
@@ -69,7 +68,7 @@ pub(super) struct State {
     endpoint: Option<String>,
     /// Access keys that this provider gave out, the newest last.
     issued: VecDeque<String>,
-    /// The clocks when the shown expiry was computed.
+    /// The clocks from which the shown expiry was computed.
     anchor: ClockReading,
 }
 
@@ -123,7 +122,7 @@ impl SharedState {
         }
     }
 
-    /// Lets the caller start the task, in this process. False: there is a task, or there will be none.
+    /// Lets the caller start the task in this process. False: there is a task already, or the provider is closed.
     pub(super) fn claim_task(&self) -> bool {
         let here = Some(process::id());
         self.locked(|state| {

@@ -179,8 +179,8 @@ async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
         Some(cause) => no_thread(&cause),
         None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
             .with_hint(
-                "report this bug, with the panic's backtrace: of this crate, or of the HTTP client, token source or provider \
-                 that it was given. The exchange is tried again",
+                "report this bug with the panic's backtrace: to this crate, or to the authors of your HTTP client, token source \
+                 or provider. The exchange is tried again",
             )
             .with_transient(true),
     };
@@ -210,7 +210,9 @@ fn session_of(subject: &str, grant: &Grant, sent: &ClockReading, reading: &Clock
             let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
             let what = format!("the credentials that came{from} for {subject} had expired on arrival");
             let error = Error::new(ErrorKind::Unexpected, what)
-                .with_hint("compare the clock of this machine and that of the server with a time server. The exchange is tried again")
+                .with_hint(
+                    "check the clocks of this machine and of the server against a time server. The exchange is tried again",
+                )
                 .with_transient(true)
                 .with_endpoint(endpoint.map(str::to_owned));
             Failure { class: Class::Transient, error, retry_after: None }

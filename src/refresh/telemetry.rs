@@ -24,7 +24,7 @@ pub(crate) trait Observer: Send + Sync + 'static {
     fn rejected(&self);
 }
 
-/// Target of all events and spans, whatever file they stand in.
+/// Target of the events and spans.
 const TARGET: &str = "aws_web_identity";
 
 /// The span of one exchange. It has no parent, since the exchange may outlive the caller who caused it.

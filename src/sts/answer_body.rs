@@ -32,7 +32,7 @@ pub(super) enum Content {
     },
 }
 
-/// Complete and plausible credentials.
+/// Complete credentials with a plausible expiration.
 pub(super) struct IssuedCredentials {
     pub(super) access_key_id: Zeroizing<String>,
     pub(super) secret_access_key: Zeroizing<String>,
@@ -49,11 +49,11 @@ pub(super) fn content(answer: &Answer) -> Content {
         Body::Whole(bytes) | Body::TooLong(bytes) => bytes,
     };
     let text = utf8(bytes);
-    // XML allows neither before its declaration. Some servers send them.
+    // Some servers send a byte-order mark or white space before the XML declaration. XML allows neither.
     let text = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
     let success = (200..300).contains(&answer.status);
-    // A success in JSON may hold credentials.
-    let json = serde_json::from_str(text).ok().filter(|json: &Value| json.is_object() && !success);
+    // A success in JSON is not read, since it may hold credentials.
+    let json = (!success).then(|| serde_json::from_str(text).ok()).flatten().filter(Value::is_object);
     let name = root_tag(text).split('/').next().unwrap_or_default();
     let local_name = name.rsplit(':').next().unwrap_or_default();
     let operation = local_name.strip_suffix("Response").filter(|operation| OPERATIONS.contains(operation));
@@ -61,7 +61,7 @@ pub(super) fn content(answer: &Answer) -> Content {
         return Content::Foreign { what: "more than 64 KiB", quote: describe(answer, text, None).1 };
     }
     match operation {
-        Some(_) if !success => Content::Foreign { what: "a success with the status of a failure", quote: None },
+        Some(_) if !success => Content::Foreign { what: "a success document with the status of an error", quote: None },
         None if !["Error", "ErrorResponse", "Response"].contains(&local_name) => {
             json.as_ref().and_then(json_error).unwrap_or_else(|| {
                 let (what, quote) = describe(answer, text, json.as_ref());
@@ -83,7 +83,7 @@ fn read_xml(xml: &str, root: &str, operation: Option<&str>) -> Content {
         (Err(_), Some(_)) if !xml.contains(&format!("</{root}")) => {
             Content::Incomplete("was cut before its closing tag".to_owned())
         }
-        (Err(_), None) if !xml.contains(&format!("</{root}")) => Content::Cut("cut before its closing tag".to_owned()),
+        (Err(_), None) if !xml.contains(&format!("</{root}")) => Content::Cut("its closing tag is missing".to_owned()),
         (Err(error), Some(_)) => Content::Incomplete(format!("is {}", not_xml(&error))),
         (Err(error), None) => Content::Foreign { what: not_xml(&error), quote: None },
     }
@@ -102,7 +102,7 @@ fn credentials(root: Node<'_, '_>, operation: &str) -> Result<IssuedCredentials,
         secret_access_key: key("SecretAccessKey").ok_or("has no secret access key")?,
         session_token: key("SessionToken").ok_or("has no session token")?,
         expiration: answer_times::expiration(&expiration)
-            .ok_or_else(|| format!("has {} for its expiration, which is no time after 2015", shown(&expiration)))?,
+            .ok_or_else(|| format!("has the expiration {}, which is not a time after 2015", shown(&expiration)))?,
         assumed_role_arn: arn.map(|arn| arn.to_string()),
     })
 }
@@ -151,7 +151,7 @@ fn shown(value: &str) -> String {
 fn not_xml(error: &Error) -> &'static str {
     match error {
         Error::DtdDetected => "XML with a DOCTYPE, which is not read",
-        Error::NodesLimitReached => "XML of too many elements",
+        Error::NodesLimitReached => "XML with too many elements",
         _ => "XML that is not well-formed",
     }
 }
@@ -184,10 +184,10 @@ fn describe(answer: &Answer, text: &str, json: Option<&Value>) -> (&'static str,
             ("a redirect", answer.location.clone())
         }
         () if text.is_empty() => ("an empty body", None),
-        () if text.chars().any(|c| c.is_control() && !c.is_whitespace()) => ("no text", None),
+        () if text.chars().any(|c| c.is_control() && !c.is_whitespace()) => ("binary data", None),
         () if text.starts_with(['{', '[']) => ("JSON", json.and_then(json_message).map(str::to_owned)),
         () if HTML.iter().any(|tag| lower.contains(tag)) => ("an HTML page", title(text, &lower)),
-        () if text.starts_with('<') => ("XML of another kind", Some(root_tag(text).to_owned())),
+        () if text.starts_with('<') => ("unknown XML", Some(root_tag(text).to_owned())),
         () if (200..300).contains(&answer.status) => ("text", None),
         () => ("text", Some(text.to_owned())),
     }

@@ -58,7 +58,7 @@ pub(super) fn reason(error: &ConnectorError) -> (Reason, String) {
     (reason, text)
 }
 
-/// The first text is http in place of TLS, the second TLS in place of http.
+/// rustls reports the first text if the server speaks plain http. hyper reports the second if the server speaks TLS.
 const NOT_TLS: &[&str] = &["invalidcontenttype", "invalid http version", "wrong version number", "record overflow"];
 const OTHER_HOST: &[&str] = &["not valid for name", "notvalidforname", "hostname mismatch", "host name"];
 const OTHER_TIME: &[&str] = &["expired", "not valid yet", "not yet valid"];
@@ -84,18 +84,18 @@ impl fmt::Display for SetUpError {
 
 impl StdError for SetUpError {}
 
-/// The next step of whoever reads the error.
+/// Tells the reader of the error what to do.
 pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
     let endpoint = context.endpoint;
     match cause {
         NoConnection::Unreachable => unreachable(context),
         NoConnection::Certificate => format!(
-            "TLS with {endpoint} fails. A proxy or firewall on the way may break it. A server that is not AWS's may lack \
+            "TLS with {endpoint} fails. A proxy or firewall in between may break TLS. A server that is not AWS's may lack \
              TLS 1.2 or 1.3. {OWN_CLIENT}"
         ),
         NoConnection::CertificateHost => format!(
-            "another host answers at {endpoint}. Check the host name in AWS_ENDPOINT_URL_STS, the DNS entry, and any proxy on \
-             the way. If that is your own STS, its certificate must name the host in this URL"
+            "the certificate of {endpoint} belongs to another host. Check the host name in AWS_ENDPOINT_URL_STS, the DNS \
+             entry, and any proxy in between. The certificate of your own STS must name the host in this URL"
         ),
         NoConnection::CertificateAuthority => format!(
             "the CA that signed the certificate of {endpoint} is not trusted here. Find out whether a proxy opens TLS or the \
@@ -105,7 +105,7 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
         ),
         NoConnection::CertificateTime => format!(
             "the certificate of {endpoint} has expired, or is not valid yet, by the clock of this machine. Compare this clock \
-             with a time server first. If the clock is right, whoever runs {endpoint} (or a proxy that opens TLS) must renew \
+             with a time server first. If the clock is right, the operator of {endpoint} (or of a proxy that opens TLS) must renew \
              the certificate"
         ),
         NoConnection::NotTls if endpoint.starts_with("http://") => format!(
@@ -117,22 +117,22 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
              that speaks plain HTTP needs a URL with http. If HTTPS_PROXY is set, its own URL often must begin with http"
         ),
         NoConnection::NoCertificates => format!(
-            "{endpoint} cannot be trusted without them. Install the package ca-certificates in the \
-             base image, or set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to where certificates are. If one of \
-             these is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
+            "without CA certificates {endpoint} cannot be trusted. Install the package ca-certificates in the base image, or \
+             set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to the path of certificates. If one of these \
+             variables is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
         ),
         NoConnection::NoThread => format!("{RAISE_LIMIT}. The exchange is tried again"),
     }
 }
 
-/// The message shows which step failed, in the words of the operating system, the resolver or the proxy.
+/// The message shows which step failed: the operating system, the resolver and the proxy have their own words.
 fn unreachable(context: &HintContext<'_>) -> String {
     let HintContext { endpoint, region, .. } = *context;
     let message = context.message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let check = if says(&["tunnel"]) {
         format!(
-            "the proxy of HTTPS_PROXY refuses the way to {endpoint}. Let the proxy allow that host, or name it in NO_PROXY."
+            "the proxy in HTTPS_PROXY refuses to connect to {endpoint}. Let the proxy allow that host, or name the host in NO_PROXY."
         )
     } else if says(&["dns", "lookup", "resolve"]) {
         let variable =
@@ -187,7 +187,7 @@ mod tests {
             (
                 "https://sts.example.com",
                 "tunnel error: unsuccessful",
-                "the proxy of HTTPS_PROXY refuses the way to https://sts.example.com.",
+                "the proxy in HTTPS_PROXY refuses to connect to https://sts.example.com.",
             ),
             (
                 "https://sts.example.com",

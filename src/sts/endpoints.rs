@@ -112,7 +112,10 @@ fn limit_of(endpoint: &str) -> Arc<Semaphore> {
 }
 
 fn waits_for_permit(endpoint: &str) -> Error {
-    let message = format!("{MAX_AT_ONCE} exchanges of this process with STS at {endpoint} are under way, others wait");
+    let message = format!(
+        "the exchange has not started: {MAX_AT_ONCE} exchanges of this process with STS at {endpoint} are running, which is \
+         the limit"
+    );
     Error::new(ErrorKind::TimedOut, message)
         .with_hint("share one provider for each role. If STS does not answer, check the network")
 }
@@ -150,8 +153,7 @@ fn at_standby(mut failure: Box<ExchangeFailure>, session: &Session) -> Box<Excha
             tracing::warn!(
                 role = session.role_arn,
                 endpoint = failure.endpoint,
-                "STS is not activated at a standby for the role's account: this standby is not asked any more. Activate STS \
-                 there (IAM, Account settings), or name another standby"
+                "STS is not activated at a standby for the role's account: this standby is not asked again"
             );
             failure.reason = Reason::StandbyDisabled;
         }

@@ -1,8 +1,12 @@
 //! One exchange: sends the request, reads the answer, and returns credentials or the reason for the failure.
 //!
-//! The SDK's client makes the request, with its endpoint rules and the user's HTTP client. An interceptor takes the answer
-//! away before the SDK reads it. So a cut body is not taken for a whole one, errors in any shape keep their text, at most
-//! 64 KiB are read, and no `SdkError` ever holds keys.
+//! The SDK's client makes the request, with its endpoint rules and the user's HTTP client. But an interceptor takes the answer
+//! away before the SDK reads it, for these reasons:
+//!
+//! - The SDK takes a cut body for a whole one.
+//! - The SDK drops the text of errors that it does not know.
+//! - The SDK reads a body of any length. Here the limit is 64 KiB.
+//! - An `SdkError` may hold keys.
 
 use std::mem;
 use std::time::Duration;
@@ -27,14 +31,14 @@ use crate::scrub::printable;
 
 impl StsClient {
     /// One exchange. It ends at `until`.
-    pub(crate) async fn exchange(
+    pub(super) async fn exchange(
         &self,
         session: &Session,
         authentication: &Authentication<'_>,
         until: Instant,
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let capture = AnswerCapture::default();
-        let exchanged = async {
+        let answer = async {
             let sent = authentication.send(&self.client, session, &capture).await;
             // If there is an answer, the SDK's error is ignored: the SDK got an empty body.
             match capture.take_answer() {
@@ -43,10 +47,10 @@ impl StsClient {
             }
         };
         // The SDK's own timeouts do not cover the body.
-        let exchanged = timeout_at(until, exchanged).await.unwrap_or(Err((Reason::NoAnswer, None)));
+        let answer = timeout_at(until, answer).await.unwrap_or(Err((Reason::NoAnswer, None)));
         let endpoint = capture.endpoint().unwrap_or_else(|| self.name.clone());
         let exchange = Exchange { client: self, session, authentication, endpoint };
-        match exchanged {
+        match answer {
             Ok(answer) => exchange.judge(&answer),
             Err((reason, text)) => {
                 let unsent = text.is_some() && capture.endpoint().is_none();
@@ -134,19 +138,19 @@ impl Exchange<'_> {
             Content::Cut(why) => {
                 let reason = if status == 429 { Reason::Throttled } else { Reason::Broken };
                 let why = show(&why, 256);
-                (reason, format!("the answer of STS at {endpoint} (HTTP {status}) broke off: {why}"))
+                (reason, format!("the answer of STS at {endpoint} (HTTP {status}) was cut off: {why}"))
             }
             Content::Incomplete(why) => {
                 let why = show(&why, 160);
-                let text = format!("the credentials from {endpoint} for {role_arn} are not usable: the answer {why}");
+                let text = format!("the credentials from {endpoint} for {role_arn} cannot be used: the answer {why}");
                 (Reason::BadGrant, text)
             }
             Content::Encoded(encoding) => {
                 let encoding = show(&encoding, 40);
                 let reason = error_codes::status_reason(status, sent);
                 let text = format!(
-                    "the answer of {endpoint} (HTTP {status}) for {role_arn} is compressed or encoded ({encoding}), which \
-                     was not asked for, and so was not read"
+                    "the answer of {endpoint} (HTTP {status}) for {role_arn} was not read: it is compressed or encoded \
+                     ({encoding}), which the request does not allow"
                 );
                 (if reason == Reason::NotSts { Reason::Encoded } else { reason }, text)
             }
@@ -156,7 +160,7 @@ impl Exchange<'_> {
                 let from = from.unwrap_or_default();
                 let quote = quote.map(|text| show(&text, 120)).filter(|text| !text.is_empty());
                 let quote = quote.map(|text| format!(": {text:?}")).unwrap_or_default();
-                let login = if status == 407 { ", a proxy that wants a login" } else { "" };
+                let login = if status == 407 { ", a proxy that requires a login" } else { "" };
                 let text = format!(
                     "{endpoint} does not answer as STS does: HTTP {status}{from}{login}, {kind}, {what}{quote}"
                 );
@@ -565,12 +569,12 @@ mod tests {
             ),
             (
                 http(200, "Content-Encoding: gzip\r\n", "x"),
-                "the answer of ENDPOINT (HTTP 200) for arn:aws:iam::123456789012:role/app is compressed or encoded (gzip), \
-                 which was not asked for, and so was not read",
+                "the answer of ENDPOINT (HTTP 200) for arn:aws:iam::123456789012:role/app was not read: it is compressed or \
+                 encoded (gzip), which the request does not allow",
             ),
             (
                 http(200, "", &success().replace(SESSION, "")),
-                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app are not usable: the answer has no session token",
+                "the credentials from ENDPOINT for arn:aws:iam::123456789012:role/app cannot be used: the answer has no session token",
             ),
         ] {
             let failure = failure(reply).await;

@@ -1,4 +1,5 @@
-//! Hints: the next step for each reason that does not depend on the operation. `web_identity` and `assume_role` have the rest.
+//! Hints: tell the reader of an error what to do. These do not depend on the operation; `web_identity` and `assume_role` have
+//! hints of their own.
 
 use super::config::is_aws;
 use super::connection_errors;
@@ -15,7 +16,7 @@ pub(crate) struct HintContext<'a> {
     pub(crate) message: &'a str,
 }
 
-/// The next step of whoever reads the error.
+/// Tells the reader of the error what to do.
 pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     let HintContext { session, endpoint, region, .. } = *context;
     let role = &session.role_arn;
@@ -23,12 +24,12 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     match reason {
         Reason::NoConnection(cause) => connection_errors::hint(cause, context),
         Reason::NoAnswer => format!(
-            "check the way to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in \
-             {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
+            "check the network path to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint \
+             of STS in {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
             fips(endpoint)
         ),
         Reason::Broken | Reason::ServerFault => {
-            let last = if is_aws(endpoint) {
+            let next_step = if is_aws(endpoint) {
                 format!("look at the AWS Health Dashboard for {region}")
             } else {
                 "look at the log of that server. If a proxy is set (HTTP_PROXY, HTTPS_PROXY), NO_PROXY must name the hosts of \
@@ -36,7 +37,8 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
                     .to_owned()
             };
             format!(
-                "this is an outage of {endpoint}, or of a proxy before it. The exchange is tried again. If it lasts, {last}"
+                "this is an outage of {endpoint}, or of a proxy in front of it. The exchange is tried again. If the outage \
+                 lasts, {next_step}"
             )
         }
         Reason::Throttled => format!(
@@ -51,7 +53,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
             "correct the setting that the answer names: role_arn ({role}), session_name, session_length or policy"
         ),
         Reason::Policy => {
-            "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"
+            "correct the session policy (policy, policy_arns) as the answer says. Each ARN of policy_arns must exist"
                 .to_owned()
         }
         Reason::PolicyTooLarge => {
@@ -59,32 +61,32 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
                 .to_owned()
         }
         Reason::RegionDisabled => format!(
-            "activate STS in {region} for {account} (IAM, Account settings), or set AWS_REGION to a region that is active there"
+            "activate STS in {region} for {account} (IAM, Account settings), or set AWS_REGION to an active region"
         ),
         Reason::StandbyDisabled => format!(
-            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another standby. This one is \
-             not asked again; the next endpoint is"
+            "activate STS for {account} at the standby {endpoint} (IAM, Account settings), or name another standby. This \
+             standby is not asked again; the next endpoint is asked instead"
         ),
         Reason::NotSent => format!(
             "check the region ({region}), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region \
              may have no such endpoint"
         ),
         Reason::NoHttpClient => {
-            "enable the feature default-https-client of aws-web-identity or of aws-config, or give \
-                                 Builder::configure an SdkConfig with an http_client"
+            "enable the feature default-https-client of aws-web-identity or of aws-config, or give Builder::configure an \
+             SdkConfig with an http_client"
                 .to_owned()
         }
         Reason::NotSts => format!(
-            "something else than STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
-             firewall on the way"
+            "a server that is not STS answers at {endpoint}. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or \
+             firewall in between"
         ),
         Reason::Encoded => format!(
-            "something between here and {endpoint} compresses the answers, such as a proxy, a gateway or a service mesh: \
-             switch compression off there for answers of STS"
+            "a proxy, gateway or service mesh in front of {endpoint} compresses the answers. Switch compression off there for \
+             answers of STS"
         ),
         Reason::BadGrant => format!(
             "{endpoint} does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy \
-             on the way"
+             in between"
         ),
         _ => format!(
             "correct what the answer names. If {endpoint} is not the STS that you mean, correct AWS_ENDPOINT_URL_STS"
@@ -92,7 +94,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     }
 }
 
-/// For an endpoint that exists in few regions.
+/// Only few regions have a FIPS endpoint.
 pub(super) fn fips(endpoint: &str) -> &'static str {
     if endpoint.contains("//sts-fips.") {
         " FIPS endpoints are on, and STS has them in few regions: set AWS_USE_FIPS_ENDPOINT=false, or choose a region that has \
@@ -102,7 +104,7 @@ pub(super) fn fips(endpoint: &str) -> &'static str {
     }
 }
 
-/// Permissions that the answer misses, beside that of the operation itself.
+/// Permissions that the answer names, beside that of the operation itself.
 pub(crate) fn missing_actions(context: &HintContext<'_>) -> impl Iterator<Item = &'static str> {
     ["sts:TagSession", "sts:SetSourceIdentity"].into_iter().filter(|action| context.message.contains(action))
 }

@@ -32,9 +32,9 @@ pub struct TokenClaims {
     /// `kubernetes.io.warnafter`: time by which a token must be replaced whose `exp` the API server has extended.
     warn_after: Option<SystemTime>,
     /// `azp`: the client that the token was issued to. AWS compares it instead of `aud` where a token has both.
-    authorized_party: Option<String>,
+    pub(super) authorized_party: Option<String>,
     /// `kid` of the header: the signing key.
-    key_id: Option<String>,
+    pub(super) key_id: Option<String>,
 }
 
 impl TokenClaims {
@@ -77,21 +77,13 @@ impl TokenClaims {
         issued_at.checked_add(life.mul_f64(ROTATION))
     }
 
-    pub(crate) fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
-    }
-
-    pub(crate) fn authorized_party(&self) -> Option<&str> {
-        self.authorized_party.as_deref()
-    }
-
     /// Start of validity at every STS: some check `nbf`, others `iat`.
-    pub(crate) fn valid_from(&self) -> Option<SystemTime> {
+    pub(super) fn valid_from(&self) -> Option<SystemTime> {
         self.issued_at.max(self.not_before)
     }
 
     /// Time by which a newer token must have replaced this one.
-    pub(crate) fn replace_by(&self) -> Option<SystemTime> {
+    pub(super) fn replace_by(&self) -> Option<SystemTime> {
         match (self.expires_at, self.warn_after) {
             (Some(expires_at), Some(warn_after)) => Some(expires_at.min(warn_after)),
             (one, other) => one.or(other),
@@ -184,9 +176,9 @@ mod tests {
         let payload = token.split('.').nth(1).unwrap();
         // {"alg":"RS256","kid":"key-1"}
         let claims = TokenClaims::parse(&format!("eyJhbGciOiJSUzI1NiIsImtpZCI6ImtleS0xIn0.{payload}.c")).unwrap();
-        assert_eq!((claims.key_id(), claims.authorized_party()), (Some("key-1"), Some("client")));
+        assert_eq!((claims.key_id.as_deref(), claims.authorized_party.as_deref()), (Some("key-1"), Some("client")));
         let claims = parse("{}").unwrap();
-        assert_eq!((claims.key_id(), claims.authorized_party()), (None, None));
+        assert_eq!((claims.key_id.as_deref(), claims.authorized_party.as_deref()), (None, None));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) enum TokenOrigin {
 pub(crate) struct TokenConfig {
     pub(crate) file: PathBuf,
     pub(crate) poll_interval: Duration,
-    /// Whether file events are wanted besides polling.
+    /// True if file events are wanted besides polling.
     pub(crate) watch: bool,
 }
 

@@ -1,176 +1,169 @@
-//! What an error about a token tells its reader to do. Pure: from what is known to a sentence.
+//! The hints of errors about a token: what the reader does next. From the known facts to a text, without I/O.
 
+use super::expired_token::WHY_NOT_REPLACED;
 use super::trust_policy::{issuer_faults, provider_name, trust_statement};
 use super::{TokenClaims, TokenOrigin};
 use crate::error::date;
 use crate::scrub::plain;
 use crate::sts::{self, Reason, account_text};
 
-/// What a hint can name.
+/// The facts that a hint may name.
 pub(super) struct HintContext<'a> {
     pub(super) exchange: sts::HintContext<'a>,
     pub(super) origin: &'a TokenOrigin,
-    /// Of the token that was sent, if they could be read.
+    /// Claims of the token that was sent, if it is a JWT.
     pub(super) claims: Option<&'a TokenClaims>,
 }
 
-/// The next step of whoever reads the error.
 pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
     let role = context.role_arn();
     let from = context.origin;
+    let from_source = matches!(from, TokenOrigin::Source(_));
     let account = account_text(role);
     let endpoint = context.exchange.endpoint;
     let (issuer, subject, audience) = (context.issuer(), context.subject(), context.audience());
-    match reason {
-        Reason::IssuerUnreachable | Reason::NoProvider if context.issuer_faults().is_some() => format!(
-            "AWS cannot trust the issuer {issuer}: {}. Set the issuer (in Kubernetes: --service-account-issuer of the API \
-             server) to a public https URL. Publish /.well-known/openid-configuration and the JWKS there. Then create an IAM \
-             OIDC provider for that URL in {account}",
-            context.issuer_faults().unwrap_or_default()
+    match (reason, context.issuer_faults()) {
+        (Reason::IssuerUnreachable | Reason::NoProvider, Some(faults)) => format!(
+            "AWS cannot trust the issuer {issuer}: {faults}. Set the issuer to a public https URL (in Kubernetes: \
+             --service-account-issuer of the API server). Publish /.well-known/openid-configuration and the JWKS there. Then \
+             create an IAM OIDC provider for that URL in {account}"
         ),
-        Reason::IssuerUnreachable => format!(
+        (Reason::IssuerUnreachable, _) => format!(
             "STS must be able to read the keys of {issuer} from the internet within 5 s. Check in turn: (1) the JWKS lists the \
-             key that signed the token{}: a new signing key that is not published yet is the common cause; (2) \
-             /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of \
-             requests. The exchange is tried again",
-            context.key(" (kid ", ")")
+             key that signed the token{} (a new signing key is often not published yet); (2) /.well-known/openid-configuration \
+             and the jwks_uri in it are public and answer fast; (3) neither limits the rate of requests. The exchange is tried \
+             again",
+            context.key(", kid ")
         ),
-        Reason::TokenExpired if context.is_asked_for() => format!(
-            "the token {from}{}. The source must give a token that is still valid. It is asked again",
+        (Reason::TokenExpired, _) if from_source => format!(
+            "the token {from}{}. The source must return a token that is still valid. The source is asked again",
             context.expired()
         ),
-        Reason::TokenExpired => format!(
-            "the token {from}{}, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace \
-             no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount \
-             never changes); (3) the kubelet of this node is healthy. A new token is used at once",
+        (Reason::TokenExpired, _) => format!(
+            "the token {from}{} and was not replaced. Check in turn: {WHY_NOT_REPLACED}. A new token is used at once",
             context.expired()
         ),
-        Reason::TooEarly => format!(
-            "the token {from} {} by the clock of STS at {endpoint}. Compare the clock of {issuer} (the cluster's control plane) \
-             and that of STS with a time server. The token is sent again within seconds",
-            context.begins(),
-        ),
-        Reason::ClaimRejected if context.is_asked_for() => format!(
-            "{issuer} rejected the token {from}. Its subject ({subject}) may have been deleted. The source is asked for another \
+        (Reason::TooEarly, _) => {
+            let start = context.claims.and_then(TokenClaims::valid_from);
+            let start =
+                start.map_or_else(|| "not valid yet".to_owned(), |start| format!("valid only from {}", date(start)));
+            format!(
+                "the token {from} is {start} by the clock of STS at {endpoint}. Compare the clocks of {issuer} (the cluster's \
+                 control plane) and of STS with a time server. The token is sent again within seconds"
+            )
+        }
+        (Reason::ClaimRejected, _) if from_source => format!(
+            "{issuer} rejected the token {from}. Check that its subject ({subject}) still exists. The source is asked for another \
              token"
         ),
-        Reason::ClaimRejected => format!(
-            "{issuer} rejected the token {from}. Its pod or service account ({subject}) may have been deleted. A new token is \
-             used at once"
+        (Reason::ClaimRejected, _) => format!(
+            "{issuer} rejected the token {from}. Check that its pod and its service account ({subject}) still exist. A new token \
+             is used at once"
         ),
-        Reason::NoProvider => format!(
+        (Reason::NoProvider, _) => format!(
             "create an IAM OIDC provider for {issuer} in {account}, where {role} is, with {} as client ID. If there is a \
-             provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with \
-             the role's",
+             provider, compare its URL with the issuer to the last character (a final slash counts). The provider must be in the \
+             role's account",
             context.client_id()
         ),
-        Reason::NoProviderAtStandby => format!(
+        (Reason::NoProviderAtStandby, _) => format!(
             "the standby {endpoint} knows no OIDC provider for {issuer} in {account}, or the region is not active for this \
-             account. Create the provider, or activate STS in {} (IAM, Account settings). The next endpoint is asked",
+             account. Create the provider, or activate STS in {} (IAM, Account settings). The next endpoint is tried",
             context.exchange.region,
         ),
-        Reason::Audience if context.is_for_api_server() => context.for_api_server(),
-        Reason::Audience => {
+        (Reason::Audience, _) if context.is_for_api_server() => context.for_api_server(),
+        (Reason::Audience, _) => {
             let next = if audience.starts_with(USUAL_AUDIENCE) {
-                "Add it there, or make the token for an audience that is one".to_owned()
+                "Add it to the client IDs, or request the token for an audience that is listed".to_owned()
             } else {
-                context.is_meant("First ask whether this audience is meant.")
-                    + "If so, add it to the client IDs of the provider"
+                context.if_intended("First decide") + "If it is, add it to the client IDs"
             };
             format!(
-                "the audience of the token {from} ({audience}) is no client ID of the OIDC provider {}. {next}",
+                "the OIDC provider {} does not list the audience of the token {from} ({audience}) as a client ID. {next}",
                 context.provider()
             )
         }
-        Reason::Signature => format!(
-            "the keys that {issuer} publishes did not sign the token {from}{}. Check that its jwks_uri lists the key that signs \
-             now (publish a new key before tokens are signed with it), and that no other cluster uses the same issuer URL",
-            context.key(", which names the key (kid) ", "")
+        (Reason::Signature, _) => format!(
+            "no key that {issuer} publishes has signed the token {from}{}. Check in turn: (1) its jwks_uri lists the current \
+             signing key: a new key must be published before it signs; (2) no other cluster uses the same issuer URL",
+            context.key(", which names the kid ")
         ),
-        Reason::Thumbprint => format!(
+        (Reason::Thumbprint, _) => format!(
             "the certificate of {issuer} has changed. Update the thumbprint of the OIDC provider {}",
             context.provider()
         ),
-        Reason::Malformed => {
-            let check = match context.origin {
-                TokenOrigin::File(_) => "Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token",
-                TokenOrigin::Source(_) => "The source must give a JWT",
+        (Reason::Malformed, _) => {
+            let check = if from_source {
+                "The source must return a JWT"
+            } else {
+                "Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token"
             };
             format!(
-                "the token {from} is not one that STS can read. {check}. STS takes the \
-                 algorithms RS256, RS384, RS512, ES256, ES384 and ES512"
+                "STS cannot read the token {from}. {check}. STS accepts the algorithms RS256, RS384, RS512, ES256, ES384 and \
+                 ES512"
             )
         }
-        Reason::TokenUnclear => format!(
-            "compare the token {from} ({}) with the OIDC provider {}: its URL with the issuer, its client IDs with the audience, \
-             and the published keys with the token's key{}",
+        (Reason::TokenUnclear, _) => format!(
+            "compare the token {from} ({}) with the OIDC provider {}: the issuer with its URL, the audience with its client IDs, \
+             and the signing key{} with the published keys",
             context.bearer(),
             context.provider(),
-            context.key(" (kid ", ")")
+            context.key(" ")
         ),
-        Reason::UnknownCode => format!(
-            "check in turn: (1) {endpoint} is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of \
-             {issuer}; (3) it trusts this issuer and the audience {audience}; (4) role_arn, session_length and policy, if the \
-             answer names one of these"
+        (Reason::UnknownCode, _) => format!(
+            "check in turn: (1) {endpoint} is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) this STS can read the keys of \
+             {issuer}; (3) it trusts this issuer and the audience {audience}; (4) role_arn, session_length and policy are right, \
+             if the answer names one of them"
         ),
-        Reason::Unexplained => format!(
+        (Reason::Unexplained, _) => format!(
             "the answer gives no reason. Most often the server at {endpoint} cannot read the keys of {issuer}. Check in turn: (1) \
-             the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and \
-             policy. The token is sent again within seconds"
+             the server can fetch the issuer's /.well-known/openid-configuration and its jwks_uri; (2) role_arn, session_length \
+             and policy are right. The token is sent again within seconds"
         ),
-        Reason::RoleDenied => role_denied(context),
-        other => sts::hint(other, &context.exchange),
+        (Reason::RoleDenied, _) if context.is_for_api_server() => context.for_api_server(),
+        (Reason::RoleDenied, _) => role_denied(context),
+        (other, _) => sts::hint(other, &context.exchange),
     }
 }
 
 fn role_denied(context: &HintContext<'_>) -> String {
     let role = context.role_arn();
-    if context.is_for_api_server() {
-        return context.for_api_server();
-    }
-    let actions: Vec<_> =
-        ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(sts::missing_actions(&context.exchange)).collect();
+    let missing = sts::missing_actions(&context.exchange);
+    let actions: Vec<_> = ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(missing).collect();
     let claims = context.claims.filter(|claims| is_printable(claims));
     let Some(statement) = claims.and_then(|claims| trust_statement(role, claims, &actions)) else {
         return format!(
-            "the trust policy of {role} must name the issuer, subject and audience of the token {} ({}). Check also that {role} \
-             exists",
+            "check that {role} exists. Its trust policy must name the issuer, subject and audience of the token {} ({})",
             context.origin,
             context.bearer()
         );
     };
     let (subject, audience) = (context.subject(), context.audience());
-    let ask = if audience.starts_with(USUAL_AUDIENCE) {
+    let intended = if audience.starts_with(USUAL_AUDIENCE) {
         String::new()
     } else {
-        context.is_meant(&format!("first ask whether the audience {audience} is meant.")) + "If so, "
+        context.if_intended(&format!("the token has the audience {audience}. First decide")) + "If it is, "
     };
     let other = if subject.starts_with("system:serviceaccount:") {
-        "run the pod under the service account that the role names"
+        "run the pod under a service account that the policy names"
     } else {
-        "send the token of a subject that the role names"
+        "send a token of a subject that the policy names"
     };
-    let denied = format!(
-        "check that {role} exists. Its trust policy must have this statement: {statement} - if {subject} is not meant to \
-         have this role, {other} instead. If the statement is there, check that it has no further condition, and that no \
-         resource control policy, service control policy or VPC endpoint policy denies it"
-    );
-    ask + &denied
+    format!(
+        "{intended}check that {role} exists. Its trust policy must have this statement: {statement} - if {subject} must not \
+         have this role, {other}. If the statement is there, check that it has no further condition, and that no resource \
+         control policy, service control policy or VPC endpoint policy denies the exchange"
+    )
 }
 
-/// A statement to paste must be whole: none is shown for strange or endless claims.
+/// True if the claims can stand in a statement that people paste. Odd or very long claims cannot.
 fn is_printable(claims: &TokenClaims) -> bool {
-    let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party()];
+    let named = [claims.issuer.as_deref(), claims.subject.as_deref(), claims.authorized_party.as_deref()];
     let named = named.into_iter().flatten().chain(claims.audience.iter().map(String::as_str));
     claims.audience.len() <= MAX_AUDIENCES && named.into_iter().all(|claim| plain(claim, MAX_CLAIM) == claim)
 }
 
 impl HintContext<'_> {
-    /// Not read from a file, which somebody else keeps.
-    fn is_asked_for(&self) -> bool {
-        matches!(self.origin, TokenOrigin::Source(_))
-    }
-
     fn role_arn(&self) -> &str {
         &self.exchange.session.role_arn
     }
@@ -190,28 +183,28 @@ impl HintContext<'_> {
 
     fn client_id(&self) -> String {
         if self.is_for_api_server() {
-            let audience = self.audience();
             return format!(
-                "sts.amazonaws.com (not the token's audience {audience}, which is the API server's: project a token for \
-                 sts.amazonaws.com)"
+                "sts.amazonaws.com (not the token's audience {}, which is the API server's: project a token for \
+                 sts.amazonaws.com)",
+                self.audience()
             );
         }
-        match self.claims.and_then(TokenClaims::authorized_party) {
+        match self.claims.and_then(|claims| claims.authorized_party.as_deref()) {
             Some(client) => format!("the token's azp ({})", plain(client, MAX_CLAIM)),
             None => format!("the token's audience ({})", self.audience()),
         }
     }
 
-    /// The key that signed, between two texts; nothing if the token does not name it.
-    fn key(&self, before: &str, after: &str) -> String {
-        let key = self.claims.and_then(TokenClaims::key_id);
-        key.map_or_else(String::new, |key| format!("{before}{}{after}", plain(key, MAX_CLAIM)))
+    /// The id of the signing key after `before`. Empty if the token does not name its key.
+    fn key(&self, before: &str) -> String {
+        let key = self.claims.and_then(|claims| claims.key_id.as_deref());
+        key.map_or_else(String::new, |key| format!("{before}{}", plain(key, MAX_CLAIM)))
     }
 
     fn bearer(&self) -> String {
         match self.claims {
             Some(_) => format!("issuer {}, subject {}, audience {}", self.issuer(), self.subject(), self.audience()),
-            None => "it is no JWT, and so its claims are not readable".to_owned(),
+            None => "not a JWT, so its claims are not readable".to_owned(),
         }
     }
 
@@ -233,29 +226,22 @@ impl HintContext<'_> {
         )
     }
 
-    /// The remedy for an audience that is not meant, after the question.
-    fn is_meant(&self, question: &str) -> String {
+    /// The decision about an unusual audience, and what to do if it is a mistake.
+    fn if_intended(&self, decide: &str) -> String {
         let place = match self.origin {
             TokenOrigin::File(_) => "in `audience` of the volume's serviceAccountToken",
-            TokenOrigin::Source(_) => "where the source asks for the token",
+            TokenOrigin::Source(_) => "where the source requests the token",
         };
-        format!("{question} If not, correct it {place}, usually to {USUAL_AUDIENCE}. ")
+        format!(
+            "{decide} whether this audience is intended. If it is not, correct it {place}, usually to {USUAL_AUDIENCE}. "
+        )
     }
 
-    /// The IAM provider that vouches for the token's issuer.
     fn provider(&self) -> String {
         match self.claims.and_then(|claims| claims.issuer.as_deref()) {
             Some(issuer) => plain(&provider_name(self.role_arn(), issuer), MAX_CLAIM),
             None => format!("of the token's issuer in {}", account_text(self.role_arn())),
         }
-    }
-
-    fn begins(&self) -> String {
-        let start = self.claims.and_then(TokenClaims::valid_from);
-        start.map_or_else(
-            || "is not valid yet".to_owned(),
-            |start| format!("is valid from {}, which has not come", date(start)),
-        )
     }
 
     fn expired(&self) -> String {
@@ -264,12 +250,12 @@ impl HintContext<'_> {
     }
 }
 
-/// What stands in a token is somebody's text, too.
+/// A claim made fit to print, because it may hold any text.
 fn claim(value: Option<&str>, absent: &str) -> String {
     value.map_or_else(|| absent.to_owned(), |value| plain(value, MAX_CLAIM))
 }
 
-/// The beginning of the one for China, too.
+/// Also the beginning of the audience in China, `sts.amazonaws.com.cn`.
 const USUAL_AUDIENCE: &str = "sts.amazonaws.com";
 const MAX_CLAIM: usize = 200;
 const MAX_AUDIENCES: usize = 4;
@@ -321,50 +307,50 @@ mod tests {
     #[rustfmt::skip]
     const HINTS: &[(Reason, &str)] = &[
         (Reason::NoConnection(NoConnection::Unreachable), "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
-        (Reason::NoAnswer, "check the way to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
-        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
-        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy before it. The exchange is tried again. If it lasts, look at the AWS Health Dashboard for eu-central-1"),
+        (Reason::NoAnswer, "check the network path to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
+        (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy in front of it. The exchange is tried again. If the outage lasts, look at the AWS Health Dashboard for eu-central-1"),
+        (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy in front of it. The exchange is tried again. If the outage lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
-        (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token: a new signing key that is not published yet is the common cause; (2) /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of requests. The exchange is tried again"),
-        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount never changes); (3) the kubelet of this node is healthy. A new token is used at once"),
-        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token in /var/run/secrets/token. Its pod or service account (system:serviceaccount:shop:orders) may have been deleted. A new token is used at once"),
-        (Reason::NoProvider, "create an IAM OIDC provider for https://issuer.example.com/cluster in account 123456789012, where arn:aws:iam::123456789012:role/app is, with the token's audience (sts.amazonaws.com) as client ID. If there is a provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with the role's"),
-        (Reason::Audience, "the audience of the token in /var/run/secrets/token (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster. Add it there, or make the token for an audience that is one"),
-        (Reason::Signature, "the keys that https://issuer.example.com/cluster publishes did not sign the token in /var/run/secrets/token. Check that its jwks_uri lists the key that signs now (publish a new key before tokens are signed with it), and that no other cluster uses the same issuer URL"),
+        (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token (a new signing key is often not published yet); (2) /.well-known/openid-configuration and the jwks_uri in it are public and answer fast; (3) neither limits the rate of requests. The exchange is tried again"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of this node is healthy. A new token is used at once"),
+        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token in /var/run/secrets/token. Check that its pod and its service account (system:serviceaccount:shop:orders) still exist. A new token is used at once"),
+        (Reason::NoProvider, "create an IAM OIDC provider for https://issuer.example.com/cluster in account 123456789012, where arn:aws:iam::123456789012:role/app is, with the token's audience (sts.amazonaws.com) as client ID. If there is a provider, compare its URL with the issuer to the last character (a final slash counts). The provider must be in the role's account"),
+        (Reason::Audience, "the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster does not list the audience of the token in /var/run/secrets/token (sts.amazonaws.com) as a client ID. Add it to the client IDs, or request the token for an audience that is listed"),
+        (Reason::Signature, "no key that https://issuer.example.com/cluster publishes has signed the token in /var/run/secrets/token. Check in turn: (1) its jwks_uri lists the current signing key: a new key must be published before it signs; (2) no other cluster uses the same issuer URL"),
         (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed. Update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
-        (Reason::Malformed, "the token in /var/run/secrets/token is not one that STS can read. Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token. STS takes the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
-        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: its URL with the issuer, its client IDs with the audience, and the published keys with the token's key"),
-        (Reason::RoleDenied, r#"check that arn:aws:iam::123456789012:role/app exists. Its trust policy must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under the service account that the role names instead. If the statement is there, check that it has no further condition, and that no resource control policy, service control policy or VPC endpoint policy denies it"#),
+        (Reason::Malformed, "STS cannot read the token in /var/run/secrets/token. Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token. STS accepts the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
+        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: the issuer with its URL, the audience with its client IDs, and the signing key with the published keys"),
+        (Reason::RoleDenied, r#"check that arn:aws:iam::123456789012:role/app exists. Its trust policy must have this statement: {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example.com/cluster:sub":"system:serviceaccount:shop:orders","issuer.example.com/cluster:aud":"sts.amazonaws.com"}}} - if system:serviceaccount:shop:orders must not have this role, run the pod under a service account that the policy names. If the statement is there, check that it has no further condition, and that no resource control policy, service control policy or VPC endpoint policy denies the exchange"#),
         (Reason::SessionTooLong, "7200 s is longer than arn:aws:iam::123456789012:role/app allows. Raise the role's MaxSessionDuration, or ask for less with session_length"),
         (Reason::Setting, "correct the setting that the answer names: role_arn (arn:aws:iam::123456789012:role/app), session_name, session_length or policy"),
-        (Reason::Policy, "correct the session policy (policy, policy_arns) where the answer says. Each ARN of policy_arns must exist"),
+        (Reason::Policy, "correct the session policy (policy, policy_arns) as the answer says. Each ARN of policy_arns must exist"),
         (Reason::PolicyTooLarge, "shorten the session policy (policy), or name fewer policies (policy_arns). The answer says by how much"),
-        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or set AWS_REGION to a region that is active there"),
-        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another standby. This one is not asked again; the next endpoint is"),
+        (Reason::RegionDisabled, "activate STS in eu-central-1 for account 123456789012 (IAM, Account settings), or set AWS_REGION to an active region"),
+        (Reason::StandbyDisabled, "activate STS for account 123456789012 at the standby https://sts.eu-central-1.amazonaws.com (IAM, Account settings), or name another standby. This standby is not asked again; the next endpoint is asked instead"),
         (Reason::NotSent, "check the region (eu-central-1), AWS_ENDPOINT_URL_STS, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT: the region may have no such endpoint"),
         (Reason::NoHttpClient, "enable the feature default-https-client of aws-web-identity or of aws-config, or give Builder::configure an SdkConfig with an http_client"),
-        (Reason::TooEarly, "the token in /var/run/secrets/token is valid from 2029-12-31T23:00:00Z, which has not come by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clock of https://issuer.example.com/cluster (the cluster's control plane) and that of STS with a time server. The token is sent again within seconds"),
-        (Reason::NoProviderAtStandby, "the standby https://sts.eu-central-1.amazonaws.com knows no OIDC provider for https://issuer.example.com/cluster in account 123456789012, or the region is not active for this account. Create the provider, or activate STS in eu-central-1 (IAM, Account settings). The next endpoint is asked"),
-        (Reason::UnknownCode, "check in turn: (1) https://sts.eu-central-1.amazonaws.com is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) it can read the keys of https://issuer.example.com/cluster; (3) it trusts this issuer and the audience sts.amazonaws.com; (4) role_arn, session_length and policy, if the answer names one of these"),
-        (Reason::Unexplained, "the answer gives no reason. Most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster. Check in turn: (1) the server can fetch the issuer's /.well-known/openid-configuration and jwks_uri; (2) role_arn, session_length and policy. The token is sent again within seconds"),
-        (Reason::NotSts, "something else than STS answers at https://sts.eu-central-1.amazonaws.com. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall on the way"),
-        (Reason::Encoded, "something between here and https://sts.eu-central-1.amazonaws.com compresses the answers, such as a proxy, a gateway or a service mesh: switch compression off there for answers of STS"),
-        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy on the way"),
+        (Reason::TooEarly, "the token in /var/run/secrets/token is valid only from 2029-12-31T23:00:00Z by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clocks of https://issuer.example.com/cluster (the cluster's control plane) and of STS with a time server. The token is sent again within seconds"),
+        (Reason::NoProviderAtStandby, "the standby https://sts.eu-central-1.amazonaws.com knows no OIDC provider for https://issuer.example.com/cluster in account 123456789012, or the region is not active for this account. Create the provider, or activate STS in eu-central-1 (IAM, Account settings). The next endpoint is tried"),
+        (Reason::UnknownCode, "check in turn: (1) https://sts.eu-central-1.amazonaws.com is the STS that you mean (AWS_ENDPOINT_URL_STS); (2) this STS can read the keys of https://issuer.example.com/cluster; (3) it trusts this issuer and the audience sts.amazonaws.com; (4) role_arn, session_length and policy are right, if the answer names one of them"),
+        (Reason::Unexplained, "the answer gives no reason. Most often the server at https://sts.eu-central-1.amazonaws.com cannot read the keys of https://issuer.example.com/cluster. Check in turn: (1) the server can fetch the issuer's /.well-known/openid-configuration and its jwks_uri; (2) role_arn, session_length and policy are right. The token is sent again within seconds"),
+        (Reason::NotSts, "a server that is not STS answers at https://sts.eu-central-1.amazonaws.com. Check AWS_ENDPOINT_URL_STS, HTTPS_PROXY, and any proxy, portal or firewall in between"),
+        (Reason::Encoded, "a proxy, gateway or service mesh in front of https://sts.eu-central-1.amazonaws.com compresses the answers. Switch compression off there for answers of STS"),
+        (Reason::BadGrant, "https://sts.eu-central-1.amazonaws.com does not answer as STS does, or a proxy changes its answers. Check AWS_ENDPOINT_URL_STS and any proxy in between"),
     ];
 
-    /// Of a token that is no JWT, and a role without account.
+    /// For a token that is not a JWT, and a role without an account.
     #[rustfmt::skip]
     const LESS_KNOWN: &[(Reason, &str)] = &[
-        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired, and nobody replaced it. Check in turn: (1) this pod is not terminating, since kubelets replace no token of a terminating pod; (2) the token is mounted as the directory of a projected volume (a subPath mount never changes); (3) the kubelet of this node is healthy. A new token is used at once"),
-        (Reason::TooEarly, "the token in /var/run/secrets/token is not valid yet by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clock of the token's issuer (the cluster's control plane) and that of STS with a time server. The token is sent again within seconds"),
-        (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token: a new signing key that is not published yet is the common cause; (2) /.well-known/openid-configuration and the jwks_uri in it are public and quick; (3) neither limits the rate of requests. The exchange is tried again"),
-        (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID. If there is a provider, compare its URL with the issuer to the last character (a slash at the end counts), and its account with the role's"),
-        (Reason::Audience, "the audience of the token in /var/run/secrets/token (not readable) is no client ID of the OIDC provider of the token's issuer in the role's account. First ask whether this audience is meant. If not, correct it in `audience` of the volume's serviceAccountToken, usually to sts.amazonaws.com. If so, add it to the client IDs of the provider"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of this node is healthy. A new token is used at once"),
+        (Reason::TooEarly, "the token in /var/run/secrets/token is not valid yet by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clocks of the token's issuer (the cluster's control plane) and of STS with a time server. The token is sent again within seconds"),
+        (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token (a new signing key is often not published yet); (2) /.well-known/openid-configuration and the jwks_uri in it are public and answer fast; (3) neither limits the rate of requests. The exchange is tried again"),
+        (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID. If there is a provider, compare its URL with the issuer to the last character (a final slash counts). The provider must be in the role's account"),
+        (Reason::Audience, "the OIDC provider of the token's issuer in the role's account does not list the audience of the token in /var/run/secrets/token (not readable) as a client ID. First decide whether this audience is intended. If it is not, correct it in `audience` of the volume's serviceAccountToken, usually to sts.amazonaws.com. If it is, add it to the client IDs"),
         (Reason::Thumbprint, "the certificate of the token's issuer has changed. Update the thumbprint of the OIDC provider of the token's issuer in the role's account"),
-        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable) with the OIDC provider of the token's issuer in the role's account: its URL with the issuer, its client IDs with the audience, and the published keys with the token's key"),
-        (Reason::RoleDenied, "the trust policy of arn:aws:iam:::role/app must name the issuer, subject and audience of the token in /var/run/secrets/token (it is no JWT, and so its claims are not readable). Check also that arn:aws:iam:::role/app exists"),
+        (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (not a JWT, so its claims are not readable) with the OIDC provider of the token's issuer in the role's account: the issuer with its URL, the audience with its client IDs, and the signing key with the published keys"),
+        (Reason::RoleDenied, "check that arn:aws:iam:::role/app exists. Its trust policy must name the issuer, subject and audience of the token in /var/run/secrets/token (not a JWT, so its claims are not readable)"),
         (Reason::Throttled, "STS limits the calls of the role's account in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
-        (Reason::ClaimRejected, "the token's issuer rejected the token in /var/run/secrets/token. Its pod or service account (not readable) may have been deleted. A new token is used at once"),
+        (Reason::ClaimRejected, "the token's issuer rejected the token in /var/run/secrets/token. Check that its pod and its service account (not readable) still exist. A new token is used at once"),
     ];
 
     #[test]
@@ -375,13 +361,13 @@ mod tests {
         }
     }
 
-    /// Of a token that a source gave.
+    /// For a token from a source.
     #[rustfmt::skip]
     const ASKED: &[(Reason, &str)] = &[
-        (Reason::TokenExpired, "the token from the source app::Vault expired at 2030-01-01T00:00:00Z. The source must give a token that is still valid. It is asked again"),
-        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token from the source app::Vault. Its subject (system:serviceaccount:shop:orders) may have been deleted. The source is asked for another token"),
-        (Reason::Malformed, "the token from the source app::Vault is not one that STS can read. The source must give a JWT. STS takes the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
-        (Reason::Audience, "the audience of the token from the source app::Vault (sts.amazonaws.com) is no client ID of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster. Add it there, or make the token for an audience that is one"),
+        (Reason::TokenExpired, "the token from the source app::Vault expired at 2030-01-01T00:00:00Z. The source must return a token that is still valid. The source is asked again"),
+        (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token from the source app::Vault. Check that its subject (system:serviceaccount:shop:orders) still exists. The source is asked for another token"),
+        (Reason::Malformed, "STS cannot read the token from the source app::Vault. The source must return a JWT. STS accepts the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
+        (Reason::Audience, "the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster does not list the audience of the token from the source app::Vault (sts.amazonaws.com) as a client ID. Add it to the client IDs, or request the token for an audience that is listed"),
     ];
 
     #[test]
@@ -445,20 +431,20 @@ mod tests {
         }
     }
 
-    /// Claims, and what the hint must and must not say.
+    /// Claims, and the parts that the hint must and must not have.
     #[rustfmt::skip]
     const CASES: &[(Reason, &str, &[&str], &[&str])] = &[
-        (Reason::IssuerUnreachable, r#"{"iss":"https://a.example"}"#, &["keys of https://a.example", "(kid key-1)", "not published yet"], &[]),
+        (Reason::IssuerUnreachable, r#"{"iss":"https://a.example"}"#, &["keys of https://a.example", "kid key-1", "not published yet"], &[]),
         (Reason::IssuerUnreachable, r#"{"iss":"https://kubernetes.default.svc.cluster.local"}"#, &["AWS cannot trust the issuer https://kubernetes.default.svc.cluster.local: its host is not known on the internet", "--service-account-issuer"], &[]),
         (Reason::NoProvider, r#"{"iss":"https://10.0.0.1:6443","aud":"a"}"#, &["AWS cannot trust the issuer https://10.0.0.1:6443: its host is an IP address, it has a port", "JWKS", "account 123456789012"], &["create an IAM OIDC provider for https://10"]),
         (Reason::NoProvider, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for https://a.example", "with sts.amazonaws.com (not the token's audience"], &[]),
         (Reason::NoProvider, r#"{"iss":"https://a.example","aud":"a","azp":"client"}"#, &["with the token's azp (client) as client ID"], &[]),
-        (Reason::Signature, r#"{"iss":"https://a.example"}"#, &["which names the key (kid) key-1", "jwks_uri"], &[]),
-        (Reason::TokenUnclear, r#"{"iss":"https://a.example"}"#, &["(kid key-1)"], &[]),
-        (Reason::Audience, r#"{"iss":"https://a.example","aud":"vault"}"#, &["(vault)", "First ask whether", "`audience`"], &[]),
-        (Reason::Audience, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for the API server", "Do not make", "AWS_WEB_IDENTITY_TOKEN_FILE"], &["add it to"]),
+        (Reason::Signature, r#"{"iss":"https://a.example"}"#, &["which names the kid key-1", "jwks_uri"], &[]),
+        (Reason::TokenUnclear, r#"{"iss":"https://a.example"}"#, &["the signing key key-1 with"], &[]),
+        (Reason::Audience, r#"{"iss":"https://a.example","aud":"vault"}"#, &["(vault)", "First decide whether", "`audience`"], &[]),
+        (Reason::Audience, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for the API server", "Do not make", "AWS_WEB_IDENTITY_TOKEN_FILE"], &["dd it to"]),
         (Reason::RoleDenied, r#"{"iss":"https://a.example","sub":"system:serviceaccount:a:b","aud":"https://kubernetes.default.svc"}"#, &["for the API server", "Do not make"], &["{", "must have"]),
-        (Reason::RoleDenied, r#"{"iss":"https://a.example","sub":"system:serviceaccount:a:b","aud":"vault"}"#, &["first ask whether the audience vault is meant", "run the pod under the service account", "resource control policy"], &["TagSession"]),
+        (Reason::RoleDenied, r#"{"iss":"https://a.example","sub":"system:serviceaccount:a:b","aud":"vault"}"#, &["the audience vault. First decide", "run the pod under a service account", "resource control policy"], &["TagSession"]),
         (Reason::RoleDenied, r#"{"iss":"https://accounts.google.com","sub":"1","aud":"sts.amazonaws.com","azp":"2"}"#, &[r#""Federated":"accounts.google.com""#, r#""accounts.google.com:aud":"2""#], &["oidc-provider", "the pod"]),
         (Reason::TokenExpired, r#"{"exp":1893456000}"#, &["2030-01-01T00:00:00Z", "terminating", "subPath"], &[]),
     ];
@@ -505,7 +491,7 @@ mod tests {
         assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
     }
 
-    /// Two thousand letters, control and bidi characters, in every claim.
+    /// Every claim has two thousand letters, and control and bidi characters.
     #[test]
     fn every_hint_is_bounded_and_printable() {
         let strange = format!(r"https://\u001b[31m\u202e{}", "x".repeat(2_000));
@@ -515,7 +501,7 @@ mod tests {
         let payload = jwt(&payload);
         let header = aws_smithy_types::base64::encode(format!(r#"{{"kid":"{strange}"}}"#));
         let claims = TokenClaims::parse(&format!("{header}.{}", payload.split_once('.').unwrap().1)).unwrap();
-        assert!(claims.key_id().is_some());
+        assert!(claims.key_id.is_some());
         let session = session(ROLE);
         let reasons = HINTS.iter().map(|(reason, _)| *reason);
         for reason in reasons {

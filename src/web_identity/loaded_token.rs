@@ -1,4 +1,4 @@
-//! A token in memory, with what is known about it.
+//! A token in memory, with its claims and the facts about its file.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -13,24 +13,22 @@ use super::claims::TokenClaims;
 /// A token without the white space around it. Wiped from memory when dropped.
 pub(super) struct LoadedToken {
     text: Zeroizing<String>,
-    digest: Digest,
+    pub(super) digest: Digest,
     claims: Option<TokenClaims>,
-    file: Option<FileFacts>,
-}
-
-struct FileFacts {
-    modified: Option<SystemTime>,
-    has_no_name: bool,
+    /// Time of the last write to the token file.
+    pub(super) modified: Option<SystemTime>,
+    /// True if the file has no name left, so that nobody can replace it. Only a `subPath` mount still leads to such a file.
+    pub(super) is_orphan: bool,
 }
 
 impl LoadedToken {
     pub(super) fn from_file(text: Zeroizing<String>, file: &Metadata) -> Self {
-        let facts = FileFacts { modified: file.modified().ok(), has_no_name: has_no_name(file) };
-        Self { file: Some(facts), ..Self::from_source(text) }
+        Self { modified: file.modified().ok(), is_orphan: has_no_name(file), ..Self::from_source(text) }
     }
 
     pub(super) fn from_source(text: Zeroizing<String>) -> Self {
-        Self { digest: Digest::of(&text), claims: TokenClaims::parse(&text), text, file: None }
+        let (digest, claims) = (Digest::of(&text), TokenClaims::parse(&text));
+        Self { text, digest, claims, modified: None, is_orphan: false }
     }
 
     /// The secret. Only the exchange may send it.
@@ -38,27 +36,12 @@ impl LoadedToken {
         &self.text
     }
 
-    pub(super) fn digest(&self) -> Digest {
-        self.digest
-    }
-
     /// `None` if the token is not a JWT.
     pub(super) fn claims(&self) -> Option<&TokenClaims> {
         self.claims.as_ref()
     }
 
-    /// Time of the last write to the token file.
-    pub(super) fn modified(&self) -> Option<SystemTime> {
-        self.file.as_ref()?.modified
-    }
-
-    /// Whether the file has no name left, so that nobody can replace it. Only a mount of the file itself (a `subPath`
-    /// mount) still leads to it.
-    pub(super) fn is_orphan(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.has_no_name)
-    }
-
-    /// Whether this is the beginning of a JWT: a writer that fills the file in place has not finished.
+    /// True for the beginning of a JWT. A writer that fills the file in place has not finished then.
     pub(super) fn looks_torn(&self) -> bool {
         let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
         self.text.starts_with("eyJ") && (dots < 2 || self.text.ends_with('.'))

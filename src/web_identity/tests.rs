@@ -16,7 +16,7 @@ use crate::sts::testing::{self as server, DATE, Server, Then, http, success, xml
 
 const CALM: Attempt = Attempt { usable: true };
 
-/// A provider of credentials over a file in a directory of its own.
+/// A source of credentials with its own token file and its own server.
 struct Rig {
     directory: TempDir,
     server: Server,
@@ -31,7 +31,7 @@ impl Rig {
     async fn with_clock(reply: String, then: Then, clock: impl TimeSource + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let server = Server::start(reply, then).await;
-        // Only a close look, or a place without a watch, comes sooner than the poll.
+        // Only frequent polling comes before the next poll.
         let (file, poll_interval) = (directory.path().join("token"), Duration::from_secs(3600));
         let mut config = Config {
             session: server::session(server::ROLE),
@@ -64,7 +64,7 @@ impl Rig {
     }
 }
 
-/// A test that would hang fails.
+/// Fails a test that would hang.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(60), future).await.expect("in time")
 }
@@ -104,9 +104,9 @@ async fn p12_denial_says_what_to_do() {
          \"arn:aws:iam::123456789012:oidc-provider/issuer.example.com\"},\
          \"Action\":\"sts:AssumeRoleWithWebIdentity\",\"Condition\":{\"StringEquals\":\
          {\"issuer.example.com:sub\":\"system:serviceaccount:shop:orders\",\"issuer.example.com:aud\":\
-         \"sts.amazonaws.com\"}}} - if system:serviceaccount:shop:orders is not meant to have this role, run the pod under \
-         the service account that the role names instead. If the statement is there, check that it has no further \
-         condition, and that no resource control policy, service control policy or VPC endpoint policy denies it"
+         \"sts.amazonaws.com\"}}} - if system:serviceaccount:shop:orders must not have this role, run the pod under \
+         a service account that the policy names. If the statement is there, check that it has no further \
+         condition, and that no resource control policy, service control policy or VPC endpoint policy denies the exchange"
     );
 }
 
@@ -124,7 +124,7 @@ async fn rejected_expired_token_waits_for_another() {
 async fn token_expired_by_both_clocks_is_not_sent() {
     let rig = Rig::with_clock(http(200, DATE, &success()), Then::Close, at(server::NOW + 5)).await;
     rig.write_until(server::NOW - 3600, "app");
-    assert!(rig.source.fetch(CALM).await.is_ok(), "nothing is known of the server's clock, so it is asked");
+    assert!(rig.source.fetch(CALM).await.is_ok(), "the clock of STS is not known yet");
     rig.write_until(server::NOW - 3600, "another token of the same time");
     let file = std::fs::File::options().write(true).open(rig.path()).unwrap();
     file.set_modified(at(server::NOW - 7200).now()).unwrap();
@@ -155,7 +155,7 @@ async fn p7_wrong_local_clock_keeps_no_token_from_sts() {
         (server::NOW, server::NOW - 30, DATE.to_owned()),
         (server::NOW, server::NOW - 3600, format!("{DATE}Age: 1\r\n")),
         (server::NOW, server::NOW - 3600, String::new()),
-        // A proxy writes the `Date`, and both are a day ahead: the session says so.
+        // The local clock and the proxy that writes the `Date` are a day ahead. The session shows it.
         (server::NOW + day, server::NOW + 3600, "Date: Wed, 02 Jan 2030 00:00:00 GMT\r\n".to_owned()),
     ] {
         let rig = Rig::with_clock(http(200, &date, &success()), Then::Close, at(ours)).await;
@@ -178,7 +178,7 @@ async fn without_a_token_nothing_is_sent() {
     assert_eq!((class, error.kind()), (Class::Blocked, ErrorKind::TokenUnavailable));
     assert!(error.to_string().contains(rig.path().to_str().unwrap()), "{error}");
     assert!(rig.server.asked.lock().unwrap().is_empty());
-    // And its coming is seen at once.
+    // A token that comes is noticed at once.
     rig.write("app");
     soon(rig.source.changed()).await;
     assert!(rig.source.fetch(CALM).await.is_ok());
@@ -189,14 +189,14 @@ async fn p6_rejected_token_is_polled_often() {
     let rig = Rig::start(xml("", 400, "ExpiredTokenException", "Token expired"), Then::Close).await;
     rig.write("app");
     assert_eq!(rig.failure().await.class, Class::Blocked);
-    // No socket from here on: the clock may jump from look to look.
+    // No socket is used from here on, so the paused clock may jump.
     tokio::time::pause();
     let start = Instant::now();
     let mut changed = pin!(rig.source.changed());
     timeout(Duration::from_millis(200), changed.as_mut()).await.expect_err("nothing has changed");
     rig.write("other");
     assert_eq!(changed.await, Change::Identity);
-    // Without a watch it would be 5 s.
+    // The interval would be 5 s otherwise.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
@@ -335,11 +335,11 @@ fn process_without_threads_names_the_limits() {
                 assert!(error.to_string().contains(part), "{error}");
             }
         }
-        // Looks of the watch survive it, too.
+        // The checks of the watch survive it, too.
         drop(timeout(Duration::from_millis(50), rig.source.changed()).await);
         assert_eq!(log.count(&["WARN", "no token", "RLIMIT_NPROC"]), 1, "{}", log.text());
     });
-    // Tokio's own, which the process's panic hook shows.
+    // One panic of Tokio, which the panic hook of the process shows.
     assert_eq!(panics.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 

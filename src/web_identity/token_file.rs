@@ -19,9 +19,9 @@ use super::token_format::{self, MAX_BYTES, NotAToken};
 use crate::error::Error;
 use crate::refresh::Failure;
 
-/// Reads the token file within `limit`. For up to [`PATIENCE`] it reads again where the cause may pass by itself: a kubelet
-/// replaces the file under its readers, and some kubelets set its mode only after they publish it. `waits_for` receives the
-/// error for a caller who gives up meanwhile.
+/// Reads the token file within `limit`. Tries again for up to [`PATIENCE`] if the cause may pass by itself. A kubelet replaces
+/// the file under its readers, and some kubelets set its mode only after publication. `waits_for` receives the error for a
+/// caller who gives up meanwhile.
 pub(super) async fn read(path: &Path, limit: Duration, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
     let start = Instant::now();
     let path: Arc<Path> = path.into();
@@ -100,11 +100,11 @@ mod tests {
         let other = home.read_content("sekret").await.unwrap();
 
         assert_eq!(wrapped.expose(), "secret");
-        assert_eq!(wrapped.digest(), bare.digest());
-        assert_ne!(other.digest(), bare.digest());
+        assert_eq!(wrapped.digest, bare.digest);
+        assert_ne!(other.digest, bare.digest);
         assert!(bare.claims().is_none(), "what is not a JWT is a token nevertheless");
-        assert!(bare.modified().is_some());
-        assert!(!bare.is_orphan());
+        assert!(bare.modified.is_some());
+        assert!(!bare.is_orphan);
     }
 
     #[tokio::test]
@@ -150,8 +150,8 @@ mod tests {
     async fn other_content_is_named_after_patience() {
         let home = Home::new();
         for (content, problem) in [
-            (&b"canary\xff\xfe"[..], "is not text, or has characters that are not visible ASCII: "),
-            (b"{\"canary\":1}", "begins with { or [, as JSON or a template does: "),
+            (&b"canary\xff\xfe"[..], "is not text, or has characters other than visible ASCII: "),
+            (b"{\"canary\":1}", "begins with { or [, like JSON or a template: "),
         ] {
             fs::write(home.path("token"), content).unwrap();
             let Failure { class, error, .. } =
@@ -197,8 +197,8 @@ mod tests {
         symlink("nowhere", home.path("link")).unwrap();
         for (path, hint) in [
             ("absent", "its directory is there"),
-            ("absent/token", "its directory is missing, too; is the projected volume mounted at"),
-            ("link", "it is a link whose target is missing"),
+            ("absent/token", "its directory is missing, too. Check that the projected volume is mounted at"),
+            ("link", "it is a symlink whose target is missing"),
         ] {
             let error = read_path(home.path(path)).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
@@ -242,7 +242,7 @@ mod tests {
         let token = home.path("token").display().to_string();
         for part in [
             "os error 13",
-            &format!("{token} belongs to {NOBODY}:{NOBODY} with mode 0200 and we run as uid {NOBODY}"),
+            &format!("{token} belongs to {NOBODY}:{NOBODY} with mode 0200, and this process runs as uid {NOBODY}"),
             "fsGroup",
         ] {
             assert!(error.contains(part), "{error}");

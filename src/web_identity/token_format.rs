@@ -1,4 +1,4 @@
-//! The format of a token: what is certainly no token is refused by name, such as quotes, JSON or a byte-order mark.
+//! The format of a token. Content that is certainly not a token is refused and named: quotes, JSON, a byte-order mark.
 //!
 //! A token need not be a JWT: Login with Amazon and Facebook issue opaque tokens, and an STS other than AWS's may accept
 //! others.
@@ -19,14 +19,14 @@ pub(super) struct NotAToken {
 
 impl NotAToken {
     pub(super) const TOO_LONG: Self =
-        Self::new("is longer than 20000 bytes, which is all that STS takes", "name the file of the token itself");
+        Self::new("is longer than 20000 bytes, the limit of STS", "name the file that holds only the token");
 
     const fn new(problem: &'static str, remedy: &'static str) -> Self {
         Self { problem, remedy, unfinished: false }
     }
 
     const fn unfinished(problem: &'static str) -> Self {
-        Self { problem, remedy: "whoever writes it has not finished, or has failed", unfinished: true }
+        Self { problem, remedy: "its writer has not finished, or has failed", unfinished: true }
     }
 
     pub(super) fn remedy(&self) -> String {
@@ -117,35 +117,35 @@ pub(super) const MAX_BYTES: usize = 20_000;
 const MIN_BYTES: usize = 4;
 
 const JSON: NotAToken = NotAToken::new(
-    "begins with { or [, as JSON or a template does",
-    "write the token alone, which is status.token in a TokenRequest or ExecCredential",
+    "begins with { or [, like JSON or a template",
+    "write only the token, which is status.token in a TokenRequest or ExecCredential",
 );
-const QUOTED: NotAToken = NotAToken::new("begins with a quotation mark", "write the token without quotes around it");
-const HEADER: NotAToken = NotAToken::new("begins as an HTTP header does", "write the token alone, without Bearer");
-const VARIABLE: NotAToken = NotAToken::new("begins with a variable that nobody has replaced", "write the token itself");
+const QUOTED: NotAToken = NotAToken::new("begins with a quotation mark", "write the token without quotes");
+const HEADER: NotAToken = NotAToken::new("begins like an HTTP header", "write only the token, without Bearer");
+const VARIABLE: NotAToken =
+    NotAToken::new("begins with a variable that nothing has replaced", "write the token itself");
 const NAMED: NotAToken =
-    NotAToken::new("begins with a name, as a variable, a header or YAML does", "write the value of the token alone");
+    NotAToken::new("begins with a name, like a variable, a header or YAML", "write only the value, which is the token");
 const URL: NotAToken = NotAToken::new(
     "begins with a URL",
     "write the token itself; to fetch it from a URL, implement ProvideToken for Builder::token_source",
 );
 const BASE64: NotAToken =
-    NotAToken::new("is a token in base64", "decode it once; a Secret that is mounted as a file is decoded already");
+    NotAToken::new("is a token in base64", "decode it once (a Secret that is mounted as a file is decoded already)");
 const UTF_16: NotAToken = NotAToken::new("begins with a byte-order mark of UTF-16", "write it as plain ASCII");
-const NUL: NotAToken = NotAToken::new("has NUL bytes in it, as an environment or UTF-16 has", "write the token alone");
+const NUL: NotAToken =
+    NotAToken::new("has NUL bytes in it, like an environment or UTF-16", "write only the token, as plain ASCII");
 const SEVERAL: NotAToken =
-    NotAToken::new("has several lines, words or tokens", "write one token without line breaks or blanks in it");
-const NOT_ASCII: NotAToken = NotAToken::new(
-    "is not text, or has characters that are not visible ASCII",
-    "it must hold one token and nothing else",
-);
+    NotAToken::new("has several lines, words or tokens", "write one token without line breaks or blanks");
+const NOT_ASCII: NotAToken =
+    NotAToken::new("is not text, or has characters other than visible ASCII", "write one token and nothing else");
 const SOILED: NotAToken = NotAToken::new(
-    "begins as a JWT does and has characters that no JWT has",
+    "begins like a JWT and has characters that no JWT has",
     "look for a quotation mark, comma or percent sign at its end",
 );
 const ENCRYPTED: NotAToken = NotAToken::new(
     "is an encrypted token (JWE, five parts)",
-    "STS reads signed tokens (three parts): let the issuer sign it and not encrypt it",
+    "STS reads only signed tokens (three parts). Let the issuer sign the token and not encrypt it",
 );
 
 const BEGINNINGS: [(&str, NotAToken); 16] = [
@@ -155,11 +155,11 @@ const BEGINNINGS: [(&str, NotAToken); 16] = [
     ("\"", QUOTED),
     ("'", QUOTED),
     ("`", QUOTED),
+    ("<", NotAToken::new("begins with <, like HTML, XML or a placeholder", "check its writer, which wrote no token")),
     (
-        "<",
-        NotAToken::new("begins with <, as HTML, XML or a placeholder does", "see what writes it: that wrote no token"),
+        "-----BEGIN",
+        NotAToken::new("begins like a key or certificate in PEM", "write the token, not the key that signs it"),
     ),
-    ("-----BEGIN", NotAToken::new("begins as a key or certificate in PEM does", "give the token, not what signs it")),
     ("---\n", NAMED),
     ("Bearer ", HEADER),
     ("Authorization:", HEADER),
@@ -187,7 +187,7 @@ mod tests {
             ("begins with a byte-order mark", vec![format!("\u{feff}{token}")]),
             ("begins with a quotation mark", vec![format!("\"{token}\""), format!("'{token}'"), format!("`{token}`")]),
             (
-                "begins as an HTTP header does",
+                "begins like an HTTP header",
                 vec![format!("Bearer {token}"), format!("bearer {token}"), format!("Authorization: Bearer {token}")],
             ),
             (
@@ -216,7 +216,7 @@ mod tests {
                     format!("{head}\n{tail}\n")
                 }],
             ),
-            ("begins as a key or certificate", vec!["-----BEGIN CERTIFICATE-----\ncanary\n".to_owned()]),
+            ("begins like a key or certificate", vec!["-----BEGIN CERTIFICATE-----\ncanary\n".to_owned()]),
             (
                 "has several lines, words or tokens",
                 vec![
@@ -232,7 +232,7 @@ mod tests {
             ("begins with a URL", vec!["https://canary.example/token".to_owned(), "file:///canary".to_owned()]),
             ("is an encrypted token", vec![encrypted]),
             ("is not text, or has", vec!["canaryü".to_owned(), "canary\u{7}".to_owned()]),
-            ("begins as a JWT does and has", vec![format!("{token}\""), format!("{token}%"), format!("{token},")]),
+            ("begins like a JWT and has", vec![format!("{token}\""), format!("{token}%"), format!("{token},")]),
             ("is longer than 20000 bytes", vec!["x".repeat(MAX_BYTES + 1)]),
             ("is empty", vec![String::new(), " \r\n".to_owned()]),
             ("is shorter than 4 bytes", vec!["abc".to_owned()]),

@@ -104,9 +104,9 @@ impl Token {
     /// Takes the token, without the white space around it.
     ///
     /// # Errors
-    /// Text that is certainly not a token: under 4 or over 20 000 bytes (the limits of STS), characters other than visible
-    /// ASCII, an encrypted token, or a token within other text, such as JSON, a header or quotes. An opaque token is
-    /// accepted. The error describes the text and does not repeat it.
+    /// Refuses text that is certainly not a token. It has under 4 or over 20 000 bytes (the limits of STS), has characters
+    /// other than visible ASCII, or is an encrypted token. Also refuses a token within other text, such as JSON, a header or
+    /// quotes. An opaque token is accepted. The error describes the text and does not repeat it.
     pub fn new(text: impl Into<String>) -> Result<Self, TokenError> {
         let whole = Zeroizing::new(text.into());
         match token_format::parse(whole.as_bytes()) {
@@ -134,8 +134,8 @@ pub struct TokenError(String);
 impl TokenError {
     /// Takes an error or a text, which should hold no secret.
     ///
-    /// Only the displayed text of the error and its causes is kept, on one line of at most 512 characters, and without parts
-    /// that look like a token or a key. Clients often print answers that they could not read.
+    /// Keeps only the displayed text of the error and its causes, on one line of at most 512 characters. Parts that look like
+    /// a token or a key are removed, because clients often print answers that they could not read.
     pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(printable(&chain(&*cause.into()), "", 512))
     }
@@ -221,10 +221,10 @@ mod tests {
             assert_eq!(*Token::new(text).unwrap().into_text(), kept);
         }
         for (text, error) in [
-            (" \r\n", "what the source gave is empty: whoever writes it has not finished, or has failed"),
+            (" \r\n", "what the source gave is empty: its writer has not finished, or has failed"),
             (
                 "{\"id_token\":\"canary\"}",
-                "what the source gave begins with { or [, as JSON or a template does: write the token alone, which is \
+                "what the source gave begins with { or [, like JSON or a template: write only the token, which is \
                  status.token in a TokenRequest or ExecCredential; a JWT begins with eyJ",
             ),
         ] {

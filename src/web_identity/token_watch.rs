@@ -7,10 +7,11 @@
 //! **An event** causes a check: the file is read, and its content is compared with what the last exchange used ([`changes`]).
 //! An event is only a hint, because most events do not change the token. A flood of events causes few checks ([`schedule`]).
 //!
-//! **Polling** always runs, because some places never send an event. The interval is 30 s ±10 % while events work, and at
-//! most 5 s without them. While there is no token, STS rejects it, or the directory is missing, it is 1 s at first. Each poll
-//! also renews the watch of a directory that was replaced. A poll that finds a change without an event shows that events do
-//! not work here (gVisor, network file systems). Then the interval is 5 s, until an event announces a change.
+//! **Polling** always runs, because some places never send an event. While events work, the interval is `token_poll_interval`
+//! ±10 % (30 s by default). Without events it is at most 5 s. It is 1 s at first while there is no token, STS rejects the
+//! token, or the directory is missing. Each poll also renews the watch of a directory that was replaced. A poll that finds a
+//! change without an event shows that events do not work here (gVisor, network file systems). Then the interval is 5 s, until
+//! an event announces a change.
 //!
 //! **Without inotify** (no instance, watch or thread is left) the file is polled, and each poll tries to watch again
 //! ([`error`] has the texts).
@@ -52,7 +53,7 @@ pub(super) struct TokenWatch {
     file: Arc<Path>,
     /// Longest wait for the file system.
     limit: Duration,
-    /// `None`: polling alone.
+    /// The watched directories. `None`: polling alone.
     path: Option<Arc<WatchedPath>>,
     events: Arc<EventSignal>,
     time_source: SharedTimeSource,
@@ -128,7 +129,7 @@ impl TokenWatch {
         self.state().changes.rotations
     }
 
-    /// Whether file events arrive. `None`: none are wanted.
+    /// True if file events arrive. `None`: none are wanted.
     #[cfg(feature = "metrics")]
     pub(super) fn healthy(&self) -> Option<bool> {
         self.path.is_some().then(|| self.state().schedule.events_work())
@@ -166,7 +167,7 @@ impl TokenWatch {
     }
 }
 
-/// Whether a directory is watched anew, if the watch was renewed.
+/// The result of renewing the watch: true if a directory is watched anew. `None`: there was no need.
 type Watched = Option<Result<bool, WatchError>>;
 
 fn is_new(watched: &Watched) -> bool {
@@ -197,7 +198,7 @@ fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the watch remembers.
+/// The memory of the watch.
 struct WatchState {
     schedule: Schedule,
     changes: Changes,

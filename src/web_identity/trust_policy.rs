@@ -36,12 +36,13 @@ impl TokenClaims {
         Some(format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#))
     }
 
-    /// Whether the Kubernetes API server is the only audience.
+    /// True if the Kubernetes API server is the only audience.
     pub(super) fn is_for_api_server(&self) -> bool {
         !self.audience.is_empty() && self.audiences().next().is_none()
     }
 
-    /// The audiences without the API server's. Who receives a token for the API server can act as the pod there.
+    /// The audiences without the API server's. A role must not trust that one: whoever receives a token for the API server can
+    /// act as the pod there.
     fn audiences(&self) -> impl Iterator<Item = &str> {
         let of_pod = self.subject.as_deref().is_some_and(|subject| subject.starts_with("system:serviceaccount:"));
         self.audience.iter().map(String::as_str).filter(move |audience| {
@@ -56,7 +57,7 @@ impl TokenClaims {
 pub(super) fn trust_statement(role_arn: &str, claims: &TokenClaims, actions: &[&str]) -> Option<String> {
     let issuer = claims.issuer.as_deref()?;
     let subject = claims.subject.as_deref()?;
-    let audience: Vec<_> = match claims.authorized_party().filter(|_| is_aws(role_arn)) {
+    let audience: Vec<_> = match claims.authorized_party.as_deref().filter(|_| is_aws(role_arn)) {
         Some(client) => vec![client],
         None => claims.audiences().collect(),
     };

@@ -33,6 +33,20 @@ fn readme_links_lead_somewhere() {
     assert!(files > 5 && pages > 5, "{files} files, {pages} pages");
 }
 
+#[test]
+fn paths_in_the_contributors_pages_exist() {
+    let path = Regex::new(r"`((?:src|examples|benches|tests|\.ci|\.cargo)/[a-z0-9_./-]+)").unwrap();
+    let mut paths = 0;
+    for page in ["CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(Path::new(crate::ROOT).join(".github").join(page)).unwrap();
+        for path in path.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()) {
+            assert!(Path::new(crate::ROOT).join(path).exists(), "{page}: {path}");
+            paths += 1;
+        }
+    }
+    assert!(paths > 40, "{paths}");
+}
+
 const DOCS: &str = "https://docs.rs/aws-web-identity/latest/aws_web_identity/docs/";
 
 fn src() -> PathBuf {

@@ -33,8 +33,8 @@ async fn p12_unreadable_token_file_is_named_with_remedy() {
         (path("dangling"), "cannot be read", "link whose target is missing"),
         (write("empty", b""), "is empty", "has not finished, or has failed"),
         (write("blank", b"\n \n"), "is empty", "has not finished, or has failed"),
-        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "name the file of the token itself"),
-        (write("binary", &[0x80, 0xfe, 0xff, 0x80]), "is not text", "must hold one token"),
+        (write("huge", huge.as_bytes()), "longer than 20000 bytes", "name the file that holds only the token"),
+        (write("binary", &[0x80, 0xfe, 0xff, 0x80]), "is not text", "write one token and nothing else"),
         (path("directory"), "is a directory, not a file", "name the file in it"),
         (path("fifo"), "is a FIFO, not a file", "name the file itself"),
     ];
@@ -60,18 +60,18 @@ async fn file_without_a_token_fails_at_once() {
     for (content, kind) in [
         (format!("\u{feff}{token}"), "begins with a byte-order mark"),
         (format!("\"{token}\""), "begins with a quotation mark"),
-        (format!("Bearer {token}"), "begins as an HTTP header does"),
+        (format!("Bearer {token}"), "begins like an HTTP header"),
         (format!("token={token}"), "begins with a name"),
         (
             format!("{{\"kind\":\"TokenRequest\",\"status\":{{\"token\":\"{token}\"}}}}"),
             "status.token in a TokenRequest",
         ),
         (aws_smithy_types::base64::encode(&token), "is a token in base64"),
-        ("-----BEGIN PUBLIC KEY-----\nMIIB\n".to_owned(), "begins as a key or certificate"),
+        ("-----BEGIN PUBLIC KEY-----\nMIIB\n".to_owned(), "begins like a key or certificate"),
         (format!("{token}\n{token}\n"), "has several lines"),
         (format!("AWS_REGION\0{token}\0"), "has NUL bytes"),
         ("<html>502 Bad Gateway</html>".to_owned(), "begins with <"),
-        ("apiVersion: v1\nkind: Config\n".to_owned(), "as a variable, a header or YAML does"),
+        ("apiVersion: v1\nkind: Config\n".to_owned(), "like a variable, a header or YAML"),
     ] {
         fs::write(&path, content).unwrap();
         // The error comes long before the time limit.
@@ -130,7 +130,7 @@ async fn p12_forbidden_token_file_is_named_with_owner() {
     let error = failure(impatient(&rig)).await;
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error:?}");
     let path = rig.volume.token_path().display().to_string();
-    let whose = format!("{path} belongs to {nobody}:{nobody} with mode 0000 and we run as uid {nobody}");
+    let whose = format!("{path} belongs to {nobody}:{nobody} with mode 0000, and this process runs as uid {nobody}");
     names(&error.to_string(), &["os error 13", &whose, "fsGroup"]);
     assert!(rig.sts.calls().is_empty(), "no call may be sent without a token");
 

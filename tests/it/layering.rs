@@ -73,7 +73,7 @@ fn p7_only_the_clock_file_reads_time() {
             // These files may read Tokio's clock, which tests can pause.
             let readers = [
                 "web_identity/token_source/client.rs",
-                "web_identity/expired.rs",
+                "web_identity/expired_token.rs",
                 "web_identity/token_file.rs",
                 "web_identity/token_watch.rs",
                 "sts/endpoints.rs",

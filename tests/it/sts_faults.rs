@@ -197,7 +197,7 @@ async fn early_token_is_retried_until_sts_accepts_it() {
     eventually(|| provider.status().consecutive_failures >= 2).await;
     let error = provider.status().last_error.unwrap();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::TokenRejected, true), "{error}");
-    assert!(error.to_string().contains("Compare the clock of"), "{error}");
+    assert!(error.to_string().contains("Compare the clocks of"), "{error}");
     rig.sts.set_clock_offset(0);
     soon(ready).await.unwrap().unwrap();
     let exchanges = rig.exchanges();

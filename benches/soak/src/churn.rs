@@ -1,4 +1,4 @@
-//! Providers that come and go.
+//! Makes and drops providers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::world::{CHAINED_ROLE, World};
 
-/// One after the other, each with another end, until dropped itself; `count` says how many there were.
+/// Makes one provider after the other and ends each in a random way, until dropped. `count` is their number.
 pub(crate) async fn run(world: Arc<World>, count: &std::sync::atomic::AtomicU64) {
     loop {
         sleep(Duration::from_millis(fastrand::u64(50..300))).await;
@@ -17,11 +17,11 @@ pub(crate) async fn run(world: Arc<World>, count: &std::sync::atomic::AtomicU64)
         let provider = builder.build().unwrap();
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match fastrand::u8(..5) {
-            // Never used, nor are fifty more: they are small.
+            // Dropped unused, with fifty more. They are small.
             0 => (0..50).for_each(|_| drop(world.builder("churn").build().unwrap())),
-            // Dropped amid an exchange.
+            // Dropped during an exchange.
             1 => drop(timeout(Duration::from_millis(fastrand::u64(..40)), provider.refresh()).await),
-            // Shut down amid an exchange.
+            // Shut down during an exchange.
             2 => {
                 drop(timeout(Duration::from_millis(fastrand::u64(..40)), provider.refresh()).await);
                 provider.shutdown().await;
@@ -37,7 +37,7 @@ pub(crate) async fn run(world: Arc<World>, count: &std::sync::atomic::AtomicU64)
     }
 }
 
-/// The provider of a chain is the last handle of the one that it stands on.
+/// Makes a chained role, which then holds the last handle of its base.
 async fn chain(provider: &WebIdentityCredentialsProvider) {
     let chained = provider.assume_role(CHAINED_ROLE).build().unwrap();
     drop(timeout(Duration::from_secs(5), chained.refresh()).await);

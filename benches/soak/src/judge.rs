@@ -1,4 +1,4 @@
-//! Hears of all that failed, judges it by STS's records, and forgets both.
+//! Receives all failures and judges them by the records of STS.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,16 +22,16 @@ pub(crate) struct Judge {
     summary: Summary,
 }
 
-/// What somebody saw: in which world, which of its callers, what.
-pub(crate) type Seen = (usize, usize, Sight);
+/// An observation: number of the world, number of the caller, and what the caller saw.
+pub(crate) type Seen = (usize, usize, Observation);
 
-pub(crate) enum Sight {
+pub(crate) enum Observation {
     Failed(Failure),
-    /// `current()` told of no credentials.
+    /// `current()` returned no credentials.
     Nothing(SystemTime),
 }
 
-impl Sight {
+impl Observation {
     fn at(&self) -> SystemTime {
         match self {
             Self::Failed(failure) => failure.ended,
@@ -40,7 +40,7 @@ impl Sight {
     }
 }
 
-/// A world, who is in it, and what its STS gave.
+/// A world, its callers, and the record of its STS.
 struct Case {
     world: Arc<World>,
     callers: Vec<Arc<Caller>>,
@@ -59,7 +59,7 @@ impl Judge {
         Self { cases, progress, seen, summary: Summary::default() }
     }
 
-    /// Until nobody is left to see anything.
+    /// Runs until all callers have ended.
     pub(crate) async fn run(mut self) -> Self {
         loop {
             sleep(PAUSE).await;
@@ -78,27 +78,27 @@ impl Judge {
         while let Ok(one) = self.seen.try_recv() {
             seen.push(one);
         }
-        // Read after that: whatever was sent to somebody by then is in there.
+        // Read the records after the observations: then they contain each answer that a caller may have seen.
         for case in &mut self.cases {
             case.record.read(&case.world, until);
         }
-        for (world, caller, sight) in seen {
+        for (world, caller, observation) in seen {
             let Case { world, callers, record } = &self.cases[world];
             let caller = &callers[caller];
-            let verdict = match &sight {
-                Sight::Failed(failure) => Some(Verdict::of_failure(failure, caller, world, record)),
-                Sight::Nothing(at) => Verdict::of_nothing(*at, caller, record),
+            let verdict = match &observation {
+                Observation::Failed(failure) => Some(Verdict::of_failure(failure, caller, world, record)),
+                Observation::Nothing(at) => Verdict::of_nothing(*at, caller, record),
             };
             if let Some(verdict) = verdict {
-                let seen_at = sight.at();
+                let seen_at = observation.at();
                 let had = record.covering(caller, seen_at, seen_at).next();
-                self.summary.judged(caller, verdict, &sight, had);
+                self.summary.judged(caller, verdict, &observation, had);
             }
         }
         for case in &mut self.cases {
             case.record.forget_before(until);
         }
-        // What is kept is judged by the beats before it, too.
+        // Later judgements need the progress before `until` as well.
         self.progress.forget_before(until - KEPT);
     }
 
@@ -106,7 +106,7 @@ impl Judge {
         self.cases.iter().flat_map(|case| &case.callers).map(|caller| &**caller)
     }
 
-    /// `tallies`: of each world, of each of its callers.
+    /// `tallies` has an entry for each world, and in it one for each of its callers.
     pub(crate) fn summary(mut self, tallies: &[Vec<Tally>]) -> Summary {
         for (case, tallies) in self.cases.iter().zip(tallies) {
             for (caller, tally) in case.callers.iter().zip(tallies) {
@@ -118,5 +118,5 @@ impl Judge {
 }
 
 const PAUSE: Duration = Duration::from_secs(2);
-/// Longer than any request or exchange takes; after that nobody asks for it again.
+/// Time that records are kept. No request or exchange takes as long.
 const KEPT: Duration = Duration::from_secs(30);

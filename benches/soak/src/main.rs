@@ -1,21 +1,30 @@
-//! Minutes or hours in which everything goes wrong: no request may fail while there are valid credentials, and nothing
-//! may leak.
+//! Minutes or hours in which everything goes wrong. No request may fail while credentials are valid, and nothing may
+//! leak.
 //!
-//! `cargo bench -p soak -- --minutes 60`; without that it takes two minutes.
+//! `cargo bench -p soak -- --minutes 60` runs for an hour. Without the argument it takes two minutes.
 //!
-//! Real SDK clients over real sockets, sessions of seconds, a new token each second, and four worlds, each with a
-//! volume and an STS of its own. In each there are six of our providers: `plain`, `polling` (no file events), `standby`
-//! (a second STS), `jumping` (its clock is set ahead and back), `chained` (a role assumed with `plain`'s) and `wrapped`
-//! (aws-config's chain behind ours); and `sdk`, aws-config's default chain behind the SDK's cache. The clock of one
-//! world's STS is ten minutes ahead of ours, another's as much behind. Each world goes through all faults of STS,
-//! shorter and longer than a session; meanwhile keys are revoked, directories vanish, inotify instances run out,
-//! callers demand and give up, and providers come and go.
+//! Real SDK clients send requests over real sockets. Sessions last seconds, and the token changes each second. There
+//! are four worlds, each with its own volume and STS. The clock of one STS is ten minutes ahead, the clock of another
+//! as much behind. Each world has one caller of each kind:
 //!
-//! What counts is what was known at each failure: the key that `current()` told before and after, the key of the
-//! request's signature, and STS's own record of when that key's session ended. Never how long something took: from
-//! STS's answer to who reads it, and from asking to STS, are as many turns of the runtime as any task needs, however
-//! long a busy machine takes over them. Nothing is left at the end, and once it is warm the memory of the process no
-//! longer grows.
+//! | kind | its credentials come from |
+//! |---|---|
+//! | `plain` | our provider, with default settings |
+//! | `polling` | our provider without file events |
+//! | `standby` | our provider with a second STS |
+//! | `jumping` | our provider with a clock that is set ahead and back |
+//! | `chained` | a chained role, assumed with the credentials of `plain` |
+//! | `wrapped` | aws-config's chain, refreshed in the background |
+//! | `sdk` | aws-config's chain behind the SDK's identity cache |
+//!
+//! Each world goes through all faults of STS, some shorter and some longer than a session. Meanwhile keys are revoked,
+//! directories vanish, inotify instances run out, callers ask for refreshes and give up, and providers come and go.
+//!
+//! Each failure is judged by what was known at its time: the key that `current()` returned before and after, the key of
+//! the request's signature, and the record of STS about that key. Times do not decide, because a busy machine delays
+//! everything. The bench counts turns of the runtime instead: see `runtime_progress.rs`.
+//!
+//! At the end no thread, file or task may be left. After the warm-up the memory of the process may not grow.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod caller;
@@ -43,7 +52,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_web_identity::test_util::OidcIssuer;
-use caller::{Caller, Provider};
+use caller::Caller;
 use judge::Judge;
 use plan::Plan;
 use resources::{MemoryTrend, Resources};
@@ -61,27 +70,27 @@ use world::World;
 
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
-        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would take that: unset it".into());
+        return Err("AWS_ACCESS_KEY_ID is set, and the SDK would use it: unset it".into());
     }
     if let Some(status) = user_namespace::enter() {
         return Ok(status);
     }
     let plan = Plan::chosen()?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // What idles ends soon, so that what does not can be told from it.
+    // Idle threads end soon, so that a thread that is left is a leak.
     let runtime = runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(1)).enable_all().build()?;
     let is_well = runtime.block_on(run(plan))?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One in each world.
+/// For each world: the offset of its STS's clock in seconds, and the trouble of its volume.
 const WORLDS: [(i64, Files); 4] =
     [(0, Files::Sound), (600, Files::Sound), (0, Files::Unwatchable), (-600, Files::Vanish)];
 const CLIENTS_OF_EACH: usize = 2;
 
 async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     if !allow_watches(true) {
-        report("inotify instances", "do not run out: no user namespace for us here");
+        report("inotify instances", "do not run out: this machine allows no user namespace");
     }
     let start = Resources::now();
     start.print("start");
@@ -101,7 +110,7 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     Ok(summary.is_well() && !leaks)
 }
 
-/// Everything comes to life, and is gone when this returns.
+/// Runs all worlds. Everything is dropped when this returns.
 async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send + Sync>> {
     let issuer = OidcIssuer::start().await;
     let clock = Clock::default();
@@ -147,7 +156,7 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send
         let ((world, caller), tally) = done?;
         tallies[world][caller].add(tally);
     }
-    // A trouble that panicked would be none.
+    // A trouble that panicked did not trouble anybody.
     troubles.abort_all();
     while let Some(ended) = troubles.join_next().await {
         if let Err(error) = ended
@@ -159,9 +168,9 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send
     allow_watches(true);
     let judge = judge.await?;
     for caller in judge.callers() {
-        // The others end with their last handle.
-        if fastrand::bool() || matches!(caller.provider, Provider::Sdk) {
-            timeout(Duration::from_secs(60), caller.provider.shutdown()).await?;
+        // The other providers end with their last handle.
+        if let Some(provider) = caller.provider.as_ref().filter(|_| fastrand::bool()) {
+            timeout(Duration::from_secs(60), provider.shutdown()).await?;
         }
     }
     report("churn providers", churned.load(Ordering::Relaxed));

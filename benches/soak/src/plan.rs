@@ -1,4 +1,4 @@
-//! How long it runs, and how the time is spent.
+//! The durations of a run.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::support::short;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) runs_for: Duration,
-    /// How long the credentials of each exchange live.
+    /// Lifetime of all credentials.
     pub(crate) session: Duration,
-    /// How long a fault lasts that sessions outlive, and how long it is well after it.
+    /// Duration of a fault that is shorter than a session. `pause` is the time without a fault after it.
     pub(crate) fault: Duration,
     pub(crate) pause: Duration,
-    /// How long a fault lasts that outlives all sessions. The short run ends before there is one.
+    /// Duration of a fault that is longer than a session. The short run ends before the first.
     pub(crate) outage: Duration,
-    /// Between one trouble with files, clocks or keys and the next.
+    /// Time from one trouble with files, clocks or keys to the next.
     pub(crate) trouble: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What the process takes of the machine.
+//! Threads, files, tasks and memory of the process.
 
 use std::fs;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(crate) struct Resources {
     pub(crate) rss_kib: u64,
     threads: u64,
     files: u64,
-    /// Of the runtime.
+    /// Tasks of the runtime.
     tasks: usize,
 }
 
@@ -24,13 +24,13 @@ impl Resources {
             let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             value.trim().trim_end_matches(" kB").parse().unwrap()
         };
-        // Less the one that is open to count them.
+        // Without the directory that is open for this count.
         let files = fs::read_dir("/proc/self/fd").unwrap().count() as u64 - 1;
         let tasks = Handle::current().metrics().num_alive_tasks();
         Self { rss_kib: field("VmRSS:"), threads: field("Threads:"), files, tasks }
     }
 
-    /// As soon as there are no more threads, files and tasks than that, or after a minute.
+    /// Waits until there are no more threads, files and tasks than `before`, at most a minute.
     pub(crate) async fn back_to(before: Self) -> Self {
         let mut now = Self::now();
         for _ in 0..600 {
@@ -55,16 +55,16 @@ impl Resources {
     }
 }
 
-/// Where each open file leads, for who looks for a leak.
+/// The targets of all open files, to find a leak.
 pub(crate) fn open_files() -> Vec<String> {
     let files = fs::read_dir("/proc/self/fd").unwrap().flatten();
     files.filter_map(|file| Some(fs::read_link(file.path()).ok()?.display().to_string())).collect()
 }
 
-/// The memory of the process from second to second.
+/// The memory of the process over time.
 pub(crate) struct MemoryTrend {
     begun: Instant,
-    /// RSS in KiB, each second.
+    /// Resident memory in KiB, each second.
     rss: Vec<u64>,
 }
 
@@ -73,7 +73,7 @@ impl MemoryTrend {
         Self { begun: Instant::now(), rss: Vec::with_capacity(runs_for.as_secs() as usize + 1) }
     }
 
-    /// Until so long after the beginning.
+    /// Records until `end` after the beginning.
     pub(crate) async fn follow_to(&mut self, end: Duration) {
         let end = self.begun + end;
         while Instant::now() < end {
@@ -82,7 +82,7 @@ impl MemoryTrend {
         }
     }
 
-    /// The median of each tenth.
+    /// The median of each tenth of the time, in MiB.
     fn tenths(&self) -> [f64; 10] {
         let length = self.rss.len();
         std::array::from_fn(|tenth| {
@@ -96,8 +96,8 @@ impl MemoryTrend {
         report("live rss_mib by tenths", self.tenths().map(|mib| format!("{mib:.1}")).join(" "));
     }
 
-    /// What to say of it, if it keeps growing: even the least of the last three tenths is above all that the third to
-    /// fifth came to, which are past the warm-up.
+    /// The growth, if memory keeps growing. Compares the smallest of the last three tenths with the largest of the
+    /// third to fifth, which are past the warm-up.
     pub(crate) fn leak(&self) -> Option<String> {
         if self.begun.elapsed() < LONG_ENOUGH {
             return None;
@@ -105,12 +105,12 @@ impl MemoryTrend {
         let tenths = self.tenths();
         let warm = tenths[2..5].iter().copied().fold(0.0, f64::max);
         let last = tenths[7..].iter().copied().fold(f64::INFINITY, f64::min);
-        (last > warm + BOUND_MIB).then(|| format!("{:.1} MiB since the warm-up, {BOUND_MIB} may be noise", last - warm))
+        (last > warm + BOUND_MIB)
+            .then(|| format!("{:.1} MiB since the warm-up; up to {BOUND_MIB} MiB may be noise", last - warm))
     }
 }
 
-/// What the judge keeps, and the sessions of the first minute, make a shorter memory steep.
+/// A shorter run is all warm-up: the judge's records and the first sessions still grow.
 const LONG_ENOUGH: Duration = Duration::from_secs(300);
-/// Of allocations that come to lie elsewhere. A provider that leaks is 16 KiB if it was never used, else 50 and more,
-/// and there are several of both each second.
+/// Noise of the allocator. A leaked provider has 16 KiB or more, and there are several a second.
 const BOUND_MIB: f64 = 3.0;

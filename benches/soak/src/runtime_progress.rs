@@ -1,4 +1,4 @@
-//! Time as this process has it: on a busy machine a moment lasts longer.
+//! Time measured in turns of the runtime. On a busy machine a turn lasts longer, and everything else does, too.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-/// When a task like any other had its turns. In as many turns the others got as far.
+/// The times at which a task of the runtime had its turns. Other tasks had as many turns in the same time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RuntimeProgress(Arc<Mutex<VecDeque<SystemTime>>>);
 
@@ -18,13 +18,13 @@ impl RuntimeProgress {
         }
     }
 
-    /// When what began then was done for sure. `None` if it may not be yet.
+    /// The time by which work that began at `at` was done for sure. `None` if it may still go on.
     pub(crate) fn moment_after(&self, at: SystemTime) -> Option<SystemTime> {
         let beats = self.beats();
         beats.get(beats.partition_point(|beat| *beat <= at) + MOMENT - 1).copied()
     }
 
-    /// When what was done then had begun at the earliest. `None` if nobody knows.
+    /// The earliest time at which work that was done at `at` can have begun. `None` if that is unknown.
     pub(crate) fn moment_before(&self, at: SystemTime) -> Option<SystemTime> {
         let beats = self.beats();
         beats.get(beats.partition_point(|beat| *beat < at).checked_sub(MOMENT)?).copied()
@@ -41,6 +41,5 @@ impl RuntimeProgress {
 }
 
 const BEAT: Duration = Duration::from_millis(10);
-/// An answer's way to who reads it, through half a dozen tasks. Of a machine with time to spare it is a fifth of a
-/// second.
+/// Turns that an answer needs to its reader at most, through half a dozen tasks. On an idle machine they take 0.2 s.
 const MOMENT: usize = 20;

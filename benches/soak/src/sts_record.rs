@@ -1,4 +1,4 @@
-//! What STS gave, by its own records, for as long as that matters.
+//! The credentials that STS gave, by its own record.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -10,18 +10,19 @@ use crate::world::World;
 pub(crate) struct StsRecord {
     session: Duration,
     progress: RuntimeProgress,
-    /// By the name of the session.
+    /// By session name.
     grants: HashMap<String, Vec<Grant>>,
     calls: HashMap<String, usize>,
 }
 
-/// All by this machine's clock.
+/// Credentials, with times by this machine's clock.
 pub(crate) struct Grant {
     pub(crate) key: String,
-    /// When STS sent it.
+    /// When STS sent the answer.
     pub(crate) sent: SystemTime,
     pub(crate) ends: SystemTime,
-    /// When whoever had it had asked, or before. `None` if it may not have got it, or asked before the first beats.
+    /// Earliest time at which the attempt can have begun. `None` if that is unknown, or if the answer may have come too
+    /// late.
     asked: Option<SystemTime>,
 }
 
@@ -30,7 +31,7 @@ impl StsRecord {
         Self { session, progress, grants: HashMap::new(), calls: HashMap::new() }
     }
 
-    /// Reads on. Calls from before `until` are final: it counts them, and lets STS forget them.
+    /// Reads the new calls of the world. Calls before `until` are final: they are counted, and STS forgets them.
     pub(crate) fn read(&mut self, world: &World, until: SystemTime) {
         for sts in [&world.home, &world.standby] {
             for call in sts.calls() {
@@ -55,14 +56,14 @@ impl StsRecord {
         }
     }
 
-    /// What ended before.
+    /// Forgets credentials that expired before `until`.
     pub(crate) fn forget_before(&mut self, until: SystemTime) {
         for grants in self.grants.values_mut() {
             grants.retain(|grant| grant.ends >= until);
         }
     }
 
-    /// The exchanges of this session.
+    /// Number of exchanges with this session name.
     pub(crate) fn calls(&self, session_name: &str) -> usize {
         self.calls.get(session_name).copied().unwrap_or_default()
     }
@@ -71,8 +72,8 @@ impl StsRecord {
         self.of(session_name).iter().find(|grant| grant.key == key)
     }
 
-    /// Those that the caller had all the while, and that it knew to be valid: it counts from when it asked, as it
-    /// cannot know that STS's second began later.
+    /// Credentials that the caller had from `began` to `ended` and knew to be valid. It counts a session from the begin
+    /// of its attempt, since it cannot know at which moment the second of STS began.
     pub(crate) fn covering(
         &self,
         caller: &Caller,
@@ -86,7 +87,7 @@ impl StsRecord {
         })
     }
 
-    /// Whether it was `at` then for all who were busy with something.
+    /// True if at time `then` all work had ended that began by `at`.
     pub(crate) fn is_past(&self, at: SystemTime, then: SystemTime) -> bool {
         self.progress.moment_after(at).is_some_and(|done| done <= then)
     }
@@ -96,5 +97,5 @@ impl StsRecord {
     }
 }
 
-/// Who asked may have given up by then.
+/// The client may have given up by then.
 const LATE: Duration = Duration::from_secs(2);

@@ -1,10 +1,10 @@
-//! What became of all requests.
+//! The figures of all callers.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::caller::Caller;
-use crate::judge::Sight;
+use crate::judge::Observation;
 use crate::sts_record::Grant;
 use crate::support::report;
 use crate::traffic::Tally;
@@ -12,9 +12,9 @@ use crate::verdict::Verdict;
 
 #[derive(Default)]
 pub(crate) struct Summary {
-    /// By kind, all worlds together.
+    /// Figures of each kind, summed over the worlds.
     of_kinds: BTreeMap<&'static str, Figures>,
-    /// What must not be, told in full.
+    /// Descriptions of failures that must not happen.
     told: Vec<String>,
 }
 
@@ -31,28 +31,28 @@ struct Figures {
 }
 
 impl Summary {
-    /// What a caller did; `sts_calls` are those for its credentials.
+    /// Adds the figures of a caller. `sts_calls` is the number of its exchanges.
     pub(crate) fn add(&mut self, caller: &Caller, tally: &Tally, sts_calls: usize) {
         let figures = self.of_kinds.entry(caller.kind).or_default();
         figures.is_ours = caller.is_ours();
         figures.providers += 1;
         figures.requests += tally.requests;
         figures.sts_calls += sts_calls;
-        figures.generations += caller.provider.status().map_or(0, |status| status.generation);
+        figures.generations += caller.provider.as_ref().map_or(0, |provider| provider.status().generation);
         figures.longest = figures.longest.max(tally.longest);
         figures.longest_with_nothing_usable =
             figures.longest_with_nothing_usable.max(tally.longest_with_nothing_usable);
     }
 
-    /// `had`: a grant that was good when it was seen.
-    pub(crate) fn judged(&mut self, caller: &Caller, verdict: Verdict, sight: &Sight, had: Option<&Grant>) {
+    /// Adds a verdict. `had` are credentials that were valid at that time.
+    pub(crate) fn judged(&mut self, caller: &Caller, verdict: Verdict, observation: &Observation, had: Option<&Grant>) {
         let figures = self.of_kinds.entry(caller.kind).or_default();
         figures.verdicts[VERDICTS.iter().position(|(each, _)| *each == verdict).unwrap()] += 1;
-        // A few of each are enough.
+        // Four descriptions of each verdict are enough.
         if caller.is_ours() && MUST_NOT_BE.contains(&verdict) && figures.of(verdict) <= 4 {
-            let what = match sight {
-                Sight::Nothing(at) => format!("nothing at {}", seconds(*at)),
-                Sight::Failed(failure) => format!(
+            let what = match observation {
+                Observation::Nothing(at) => format!("nothing at {}", seconds(*at)),
+                Observation::Failed(failure) => format!(
                     "current {:?} then {:?}, from {} to {}, {:?}: {:.200}",
                     failure.before,
                     failure.after,
@@ -67,7 +67,7 @@ impl Summary {
         }
     }
 
-    /// Whether our requests went well wherever they could.
+    /// True if none of our requests failed that could have succeeded.
     pub(crate) fn is_well(&self) -> bool {
         let mut ours = self.of_kinds.values().filter(|figures| figures.is_ours);
         ours.all(|figures| MUST_NOT_BE.iter().all(|verdict| figures.of(*verdict) == 0))

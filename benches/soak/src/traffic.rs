@@ -1,8 +1,9 @@
-//! Signed requests, at an even pace, and what was known at each that failed.
+//! Signed requests at a steady rate, and what was known at each failure.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_sts::config::retry::RetryConfig;
@@ -14,25 +15,25 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{Caller, interceptor};
-use crate::judge::{Seen, Sight};
+use crate::caller::Caller;
+use crate::judge::{Observation, Seen};
 
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) requests: u64,
-    /// Of the requests that found usable credentials, and of those that found none.
+    /// Longest request that found valid credentials. `longest_with_nothing_usable` is the longest of the others.
     pub(crate) longest: Duration,
     pub(crate) longest_with_nothing_usable: Duration,
 }
 
-/// Access keys stand for credentials.
+/// A failed request. Access keys stand for credentials.
 pub(crate) struct Failure {
     pub(crate) began: SystemTime,
     pub(crate) ended: SystemTime,
-    /// What `current()` said, and says.
+    /// Key that `current()` returned before the request. `after` is the key after it.
     pub(crate) before: Option<String>,
     pub(crate) after: Option<String>,
-    /// None if there was nothing to sign it with.
+    /// `None` if the request was not signed.
     pub(crate) signed: Option<Signature>,
     pub(crate) code: Option<String>,
     pub(crate) error: String,
@@ -52,15 +53,15 @@ impl Tally {
     }
 }
 
-/// One of a caller's clients, until it is told to stop. What it sees it tells, with where it is.
+/// Runs one of a caller's clients until `stop`. Sends each failure to the judge.
 pub(crate) async fn run(
     caller: Arc<Caller>,
     (world, number): (usize, usize),
     judge: mpsc::UnboundedSender<Seen>,
     stop: CancellationToken,
 ) -> Tally {
-    // Who judges lives longer.
-    let tell = |sight| drop(judge.send((world, number, sight)));
+    // The judge lives longer than this task, so `send` does not fail.
+    let tell = |observation| drop(judge.send((world, number, observation)));
     let signed = Signed::default();
     let client = client(&caller, signed.clone());
     let mut tally = Tally::default();
@@ -75,9 +76,9 @@ pub(crate) async fn run(
         }
         let key = || {
             let at = SystemTime::now();
-            let key = caller.provider.current().map(|credentials| credentials.access_key_id().to_owned());
+            let key = caller.current().map(|credentials| credentials.access_key_id().to_owned());
             if key.is_none() && caller.is_ours() {
-                tell(Sight::Nothing(at));
+                tell(Observation::Nothing(at));
             }
             key
         };
@@ -86,7 +87,7 @@ pub(crate) async fn run(
         let answer = tokio::select! {
             biased;
             answer = client.get_caller_identity().send() => answer,
-            // Whoever hangs now would hang for long.
+            // A request that hangs now would hang for long.
             () = stop.cancelled() => return tally,
         };
         let (code, error) = match answer {
@@ -99,20 +100,21 @@ pub(crate) async fn run(
         *longest = start.elapsed().max(*longest);
         if let Some(error) = error {
             let (ended, after, signed) = (SystemTime::now(), key(), signed.get());
-            tell(Sight::Failed(Failure { began, ended, before, after, signed, code, error }));
+            tell(Observation::Failed(Failure { began, ended, before, after, signed, code, error }));
         }
-        // The other way to them, without a client.
+        // `provide_credentials()` is the other way to credentials, without a client.
         let (began, before) = (SystemTime::now(), key());
         if before.is_some()
-            && let Some(Err(error)) = caller.provider.provide().await
+            && let Some(provider) = &caller.provider
+            && let Err(error) = provider.provide_credentials().await
         {
             let (ended, after, error) = (SystemTime::now(), key(), DisplayErrorContext(&error).to_string());
-            tell(Sight::Failed(Failure { began, ended, before, after, signed: None, code: None, error }));
+            tell(Observation::Failed(Failure { began, ended, before, after, signed: None, code: None, error }));
         }
     }
 }
 
-/// It makes each request once, and has all the time that a busy machine may need.
+/// A client that sends each request once, and waits as long as a busy machine may need.
 fn client(caller: &Caller, signed: Signed) -> Client {
     let patience = Duration::from_secs(60);
     let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
@@ -121,14 +123,14 @@ fn client(caller: &Caller, signed: Signed) -> Client {
         .timeout_config(timeouts)
         .interceptor(signed);
     if caller.has_interceptor
-        && let Some(interceptor) = interceptor(&caller.provider)
+        && let Some(provider) = &caller.provider
     {
-        config = config.interceptor(interceptor);
+        config = config.interceptor(provider.interceptor());
     }
     Client::from_conf(config.build())
 }
 
-/// How a client's last request was signed.
+/// Notes the signature of a client's last request.
 #[derive(Clone, Debug, Default)]
 struct Signed(Arc<Mutex<Option<Signature>>>);
 
@@ -162,5 +164,5 @@ impl Intercept for Signed {
     }
 }
 
-/// Of each client.
+/// Time between two requests of a client.
 const PACE: Duration = Duration::from_millis(200);

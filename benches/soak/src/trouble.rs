@@ -1,4 +1,4 @@
-//! What goes wrong, one thing after another until the end.
+//! The troubles. Each runs until the end of the bench.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,22 +8,23 @@ use aws_smithy_async::time::TimeSource;
 use aws_web_identity::test_util::Fault;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::caller::{Caller, Provider};
+use crate::caller::Caller;
 use crate::plan::Plan;
 use crate::user_namespace::allow_watches;
 use crate::world::World;
 
-/// Which kind of trouble a world's volume has.
+/// Trouble with a world's volume.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Files {
     Sound,
-    /// The directory vanishes, and comes again a while later.
+    /// The directory vanishes, and comes back later.
     Vanish,
-    /// The same, while there is no inotify instance to be had.
+    /// The same, while no inotify instance is free.
     Unwatchable,
 }
 
-/// All faults in turn, each world at another one. After eight that sessions outlive there is one that outlives them.
+/// All faults in turn. Each world begins with another one. After eight short faults comes one that is longer than a
+/// session.
 pub(crate) async fn faults(world: Arc<World>, worlds: usize, plan: Plan) {
     let first = world.number * FAULTS.len() / worlds;
     let of = |nth: usize| FAULTS[nth % FAULTS.len()];
@@ -41,7 +42,7 @@ pub(crate) async fn faults(world: Arc<World>, worlds: usize, plan: Plan) {
     }
 }
 
-/// The kubelet: a new token each second; and what happens to its directory.
+/// Writes a new token each second, like the kubelet, and makes the trouble with its directory.
 pub(crate) async fn files(world: Arc<World>, trouble: Files, plan: Plan) {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -69,21 +70,21 @@ pub(crate) async fn clocks(clock: Clock, plan: Plan) {
     }
 }
 
-/// AWS revokes the current session of the world's providers, of one after the other.
+/// AWS revokes the current session of one provider after the other.
 pub(crate) async fn rejections(world: Arc<World>, callers: Vec<Arc<Caller>>, plan: Plan) {
     for caller in callers.iter().filter(|caller| caller.is_ours() && caller.has_interceptor).cycle() {
         sleep(plan.trouble).await;
-        if let Some(credentials) = caller.provider.current() {
+        if let Some(credentials) = caller.current() {
             world.reject(credentials.access_key_id());
         }
     }
 }
 
-/// Callers who do what nobody needs to do.
+/// Calls `refresh`, `valid_for` and `ready` when there is no need.
 pub(crate) async fn demands(callers: Vec<Arc<Caller>>) {
     for caller in callers.iter().cycle() {
         sleep(Duration::from_millis(fastrand::u64(50..500))).await;
-        if let Provider::Ours(provider) = &caller.provider {
+        if let Some(provider) = &caller.provider {
             let wanted = async {
                 match fastrand::u8(..3) {
                     0 => drop(provider.refresh().await),
@@ -91,7 +92,7 @@ pub(crate) async fn demands(callers: Vec<Arc<Caller>>) {
                     _ => drop(provider.ready().await),
                 }
             };
-            // Most give up before there is an answer.
+            // Most calls are cancelled before they end.
             drop(tokio::time::timeout(Duration::from_millis(fastrand::u64(1..200)), wanted).await);
         }
     }
@@ -100,12 +101,12 @@ pub(crate) async fn demands(callers: Vec<Arc<Caller>>) {
 /// A clock that is set again and again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock {
-    /// In seconds.
+    /// Offset in seconds.
     offset: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// Ahead or back, by seconds, minutes or hours; or right.
+    /// Sets the clock ahead or back by seconds, minutes or hours, or sets it right.
     pub(crate) fn jump(&self) {
         let offsets = [0, 7, -7, 90, -90, 3600, -3600, 86_400, -86_400];
         self.offset.store(offsets[fastrand::usize(..offsets.len())], Ordering::Relaxed);

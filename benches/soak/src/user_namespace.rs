@@ -1,10 +1,11 @@
-//! A user namespace of our own, whose limit of inotify instances holds for nobody else.
+//! A user namespace with its own limit of inotify instances.
 
 use std::env;
 use std::fs;
 use std::process::{Command, ExitCode};
 
-/// Runs this program again in there, where the machine allows it, and gives what it came to.
+/// Runs this program again inside such a namespace and returns its exit code. `None` inside, and on machines without
+/// them.
 pub(crate) fn enter() -> Option<ExitCode> {
     let is_allowed = || Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success());
     if env::var_os(INSIDE).is_some() || !is_allowed() {
@@ -15,7 +16,8 @@ pub(crate) fn enter() -> Option<ExitCode> {
     Some(if status.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether there may be new inotify instances. False where that cannot be decided without harm to others.
+/// Allows or forbids new inotify instances. Returns false outside the namespace, where the limit would hurt other
+/// programs.
 pub(crate) fn allow_watches(allow: bool) -> bool {
     env::var_os(INSIDE).is_some() && fs::write(LIMIT, if allow { "128" } else { "0" }).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Whose fault it was.
+//! The cause of a failure.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,19 +9,18 @@ use crate::world::World;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// A request failed though there were valid credentials, by STS's record or by what the provider said: this must
-    /// not be.
+    /// Must not happen: a request failed although credentials were valid, by the record of STS or by the provider.
     WhileValid,
-    /// There were valid credentials by STS's record, and `current()` told of none: this must not be.
+    /// Must not happen: `current()` returned none although credentials were valid by the record of STS.
     Withheld,
-    /// Signed while the session was valid, which ended on the way.
+    /// The session expired between signature and answer.
     EndedOnTheWay,
-    /// Signed within a second of the session's end, by who cannot know it better: STS tells whole seconds, and the two
-    /// clocks show different ones.
+    /// Signed in the last second of the session by a caller whose clock shows another second. STS gives whole seconds,
+    /// so the caller cannot know better.
     EndedWithinASecond,
-    /// Signed with a key whose session had ended before, or that was never good: the SDK's, to which the cache gave it.
+    /// The SDK's cache gave a key of an expired session, or one that was never valid.
     SignedWithAnEndedKey,
-    /// Signed with a key that services were told to refuse.
+    /// Services were told to reject the key.
     Rejected,
     NothingUsable,
 }
@@ -30,7 +29,7 @@ impl Verdict {
     pub(crate) fn of_failure(failure: &Failure, caller: &Caller, world: &World, record: &StsRecord) -> Self {
         let Failure { began, ended, before, after, signed, code, .. } = failure;
         let Some(Signature { key, at }) = signed else {
-            // An error was provided: at its end, whenever it was asked for.
+            // The provider returned an error. It counts at its end.
             let told_the_same = before.is_some() && before == after;
             let had_some = told_the_same || record.covering(caller, *ended, *ended).next().is_some();
             return if had_some { Self::WhileValid } else { Self::NothingUsable };
@@ -40,14 +39,14 @@ impl Verdict {
         let mut others =
             record.covering(caller, *began, *ended).filter(|grant| !world.had_rejected(&grant.key, *ended));
         if world.had_rejected(key, *ended) && (told || !caller.is_ours()) {
-            // Unless there was a newer one.
+            // A failure of ours if newer credentials were there.
             let outdated = others.any(|grant| of_key.is_some_and(|of_key| of_key.sent < grant.sent));
             return if outdated { Self::WhileValid } else { Self::Rejected };
         }
         if others.next().is_some() {
             return Self::WhileValid;
         }
-        // Where the record has it no longer, it ended long ago.
+        // Credentials that the record has forgotten expired long ago.
         let ends = of_key.map(|grant| grant.ends);
         if !caller.is_ours() {
             return if ends.is_some_and(|ends| *began < ends) {
@@ -56,7 +55,7 @@ impl Verdict {
                 Self::SignedWithAnEndedKey
             };
         }
-        // Who waited for it may have used it when it was told to nobody yet.
+        // A request that waited may have used a key that `current()` had not returned to anybody yet.
         let was_current = told || before.is_none();
         let Some(ends) = ends.filter(|_| was_current && code.as_deref() == Some("ExpiredToken")) else {
             return Self::WhileValid;
@@ -71,7 +70,7 @@ impl Verdict {
         }
     }
 
-    /// `current()` told of no credentials at this moment.
+    /// Judges that `current()` returned no credentials at this time.
     pub(crate) fn of_nothing(at: SystemTime, caller: &Caller, record: &StsRecord) -> Option<Self> {
         record.covering(caller, at, at).next().map(|_| Self::Withheld)
     }

@@ -1,4 +1,4 @@
-//! A world of its own: a volume with a token, an STS and its standby.
+//! A world: a volume with a token, an STS and its standby.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,11 +16,11 @@ pub(crate) struct World {
     pub(crate) number: usize,
     pub(crate) home: MockSts,
     pub(crate) standby: MockSts,
-    /// How far its STS is ahead of our clock, in seconds.
+    /// How far the clock of its STS is ahead of this machine's, in seconds.
     pub(crate) clock_offset: i64,
     pub(crate) directory: TempDir,
     issuer: OidcIssuer,
-    /// Keys, and since when.
+    /// Rejected keys, and when they were first rejected.
     rejected: Mutex<HashMap<String, SystemTime>>,
 }
 
@@ -34,7 +34,7 @@ impl World {
             sts.set_session_length(plan.session);
             sts.set_clock_offset(clock_offset);
         }
-        // In memory, as a kubelet's volumes are.
+        // In memory, like the kubelet's volumes.
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let world =
             Self { number, home, standby, clock_offset, directory, issuer: issuer.clone(), rejected: Mutex::default() };
@@ -42,9 +42,9 @@ impl World {
         world
     }
 
-    /// The kubelet's work; it makes the directory anew if it is gone.
+    /// Writes a new token, like the kubelet. Makes the directory again if it has vanished.
     pub(crate) fn rotate(&self) {
-        // Good for an STS that is behind, too.
+        // Issued early enough for an STS whose clock is behind.
         let spec =
             TokenSpec::service_account("shop", "checkout").issued_at(SystemTime::now() - Duration::from_secs(900));
         let volume = ProjectedVolume::new(self.volume()).unwrap();
@@ -63,7 +63,7 @@ impl World {
         self.directory.path().join("serviceaccount")
     }
 
-    /// Its callers wait for a moment only, so that an outage shows.
+    /// Callers wait for 3 s only, so that they notice an outage.
     pub(crate) fn builder(&self, session_name: &str) -> Builder {
         WebIdentityCredentialsProvider::builder()
             .configure(&self.home.sdk_config())
@@ -74,7 +74,7 @@ impl World {
             .wait_timeout(Duration::from_secs(3))
     }
 
-    /// Services refuse the key from now on.
+    /// Makes services reject the key from now on.
     pub(crate) fn reject(&self, key: &str) {
         self.rejections().entry(key.to_owned()).or_insert_with(SystemTime::now);
         self.home.reject_key(key, "ExpiredToken");
@@ -88,7 +88,7 @@ impl World {
         self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By our clock, what its STS's clock shows.
+    /// Converts a time of its STS's clock to this machine's clock.
     pub(crate) fn here(&self, at: SystemTime) -> SystemTime {
         let by = Duration::from_secs(self.clock_offset.unsigned_abs());
         if self.clock_offset < 0 { at + by } else { at - by }
@@ -97,7 +97,7 @@ impl World {
 
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 pub(crate) const CHAINED_ROLE: &str = "arn:aws:iam::210987654321:role/lake";
-/// The longest that an attempt of a provider takes.
+/// Time limit of an attempt.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(3);
-/// Of an exchange.
+/// Latency of STS.
 const LATENCY: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use aws_smithy_types::date_time::Format;
 
 use crate::report::Finding;
 
-/// How far a server's clock is ahead of ours, by its `Date`.
+/// How far a server's clock is ahead of this machine's clock, by its `Date` header.
 #[derive(Clone, Debug)]
 pub(crate) struct ClockOffset {
     pub(crate) seconds: f64,
@@ -15,11 +15,11 @@ pub(crate) struct ClockOffset {
 }
 
 impl ClockOffset {
-    /// `sent` is when the answer was asked for, by our clock; it ends now.
+    /// The request was sent at `sent` by this machine's clock, and the answer is complete now.
     pub(crate) fn from_date(date: &str, sent: SystemTime, server: &str) -> Option<Self> {
         let date = SystemTime::try_from(DateTime::from_str(date.trim(), Format::HttpDate).ok()?).ok()?;
         let halfway = sent + SystemTime::now().duration_since(sent).unwrap_or_default() / 2;
-        // A `Date` is cut to whole seconds.
+        // `Date` has whole seconds.
         let date = date + Duration::from_millis(500);
         let seconds = match date.duration_since(halfway) {
             Ok(ahead) => ahead.as_secs_f64(),
@@ -28,7 +28,7 @@ impl ClockOffset {
         Some(Self { seconds, server: server.to_owned() })
     }
 
-    /// What time it is to the server.
+    /// The present time by the server's clock.
     pub(crate) fn server_time(&self) -> SystemTime {
         let now = SystemTime::now();
         let by = Duration::try_from_secs_f64(self.seconds.abs()).unwrap_or_default();
@@ -38,7 +38,7 @@ impl ClockOffset {
 
 /// AWS refuses a request that is signed with a clock five minutes off. A clock that is a minute off is not kept by NTP.
 pub(crate) fn check(ahead: Option<&ClockOffset>) -> Finding {
-    let Some(ClockOffset { seconds, server }) = ahead else { return Finding::unknown("no server told its time") };
+    let Some(ClockOffset { seconds, server }) = ahead else { return Finding::unknown("no server sent its time") };
     let off = format!(
         "this clock is {:.0} s {} that of {server}",
         seconds.abs(),

@@ -1,4 +1,4 @@
-//! One HTTP request, bounded in time and size.
+//! One HTTP request with limits for time and size.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -12,28 +12,28 @@ use crate::text::causes;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    pub(crate) ahead: Option<ClockOffset>,
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
-/// Gets what is behind the URL. Redirects are not followed: discovery must answer by itself (OpenID Connect Discovery, 4.2).
+/// Sends a GET request. Follows no redirect, as discovery allows none (OpenID Connect Discovery, 4.2).
 pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
     let mut builder = Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT).timeout(WHOLE);
     if is_loopback(url) {
         builder = builder.no_proxy();
     }
     if url.scheme() == "http" {
-        // A container may have none, which shall not be in the way here.
+        // A container may have no CA certificates. Plain http needs none.
         builder = builder.tls_certs_only([]);
     }
     let client = builder.build().map_err(|error| causes(&error))?;
     let sent = SystemTime::now();
-    // A resolver may take longer than the client's own timeout knows.
+    // The client's own timeout does not cover the name look-up.
     tokio::time::timeout(WHOLE + Duration::from_secs(1), async {
         let mut response = client.get(url.clone()).send().await.map_err(|error| causes(&error))?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        // An answer out of a cache tells when it was put there.
+        // An answer from a cache has an old date.
         let date = header(DATE).filter(|_| header(AGE).is_none());
-        let ahead = date.and_then(|date| ClockOffset::from_date(date, sent, url.host_str().unwrap_or_default()));
+        let clock_offset = date.and_then(|date| ClockOffset::from_date(date, sent, url.host_str().unwrap_or_default()));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
@@ -42,13 +42,13 @@ pub(crate) async fn get(url: &Url) -> Result<Answer, String> {
                 return Err(format!("the answer is longer than {MAX_BYTES} bytes"));
             }
         }
-        Ok(Answer { status, body, ahead })
+        Ok(Answer { status, body, clock_offset })
     })
     .await
     .unwrap_or_else(|_| Err(format!("no answer within {} s", WHOLE.as_secs())))
 }
 
-/// What went wrong with TLS, by the text of an error.
+/// A failure of TLS, recognised by the text of an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tls {
     Authority,
@@ -106,6 +106,6 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 const CONNECT: Duration = Duration::from_secs(3);
-/// As long as STS waits for an issuer.
+/// STS waits as long for an issuer.
 const WHOLE: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! The issuer, as STS walks to it: its discovery document, its keys, and the token's signature under them.
+//! The issuer, checked as STS checks it: discovery document, keys, and the token's signature.
 
 use std::net::IpAddr;
 
@@ -13,23 +13,23 @@ use crate::report::Finding;
 use crate::text::{BYTE_ORDER_MARK, WITHOUT_MARK, claim};
 use crate::token::Token;
 
-/// What was found on the way.
+/// The findings about the issuer.
 pub(crate) struct Walk {
     pub(crate) issuer: Finding,
     pub(crate) discovery: Finding,
     pub(crate) signing_key: Finding,
     pub(crate) signature: Finding,
-    pub(crate) ahead: Option<ClockOffset>,
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
-/// As far as it goes.
+/// Goes from step to step until one fails.
 pub(crate) async fn walk(token: Option<&Token>, for_aws: bool) -> Walk {
     let mut walk = Walk {
-        issuer: Finding::unknown("there is no token that names its issuer"),
+        issuer: Finding::unknown("there is no token that names an issuer"),
         discovery: Finding::unknown("the issuer gave no discovery document"),
-        signing_key: Finding::unknown("it is not known where the keys are"),
-        signature: Finding::unknown("there is no key to verify it with"),
-        ahead: None,
+        signing_key: Finding::unknown("the URL of the keys is not known"),
+        signature: Finding::unknown("there is no key to verify the signature with"),
+        clock_offset: None,
     };
     let Some(token) = token else { return walk };
     if let Some(finding) = unsigned(token) {
@@ -49,7 +49,7 @@ pub(crate) async fn walk(token: Option<&Token>, for_aws: bool) -> Walk {
 }
 
 impl Walk {
-    /// Fetches the discovery document; says of the issuer, and of the document if there is none, what is wrong.
+    /// Fetches the discovery document. Records a finding about the issuer, and about the document if it is missing.
     async fn discover(&mut self, issuer: &str, for_aws: bool) -> Option<Value> {
         let allowed = allowed(issuer, "the issuer").and_then(|url| if for_aws { public(issuer, &url) } else { Ok(()) });
         if let Err(finding) = allowed {
@@ -66,7 +66,7 @@ impl Walk {
                 return None;
             }
         };
-        self.ahead = answer.ahead;
+        self.clock_offset = answer.clock_offset;
         if answer.status >= 500 {
             self.issuer =
                 Finding::fail(format!("{issuer} is out of order: {url} answers {}", answer.status), REACHABLE);
@@ -84,7 +84,7 @@ impl Walk {
         }
         if answer.body.starts_with(BYTE_ORDER_MARK) {
             self.discovery =
-                Finding::fail(format!("{url} begins with a byte-order mark, which JSON has not"), WITHOUT_MARK);
+                Finding::fail(format!("{url} begins with a byte-order mark, which JSON does not allow"), WITHOUT_MARK);
             return None;
         }
         let document = serde_json::from_slice(&answer.body).ok().filter(Value::is_object);
@@ -96,7 +96,7 @@ impl Walk {
     }
 }
 
-/// Whether the document agrees with the token; and where the keys are, if it says so.
+/// Compares the document with the token. Also returns the URL of the keys, if the document has one.
 fn discovery(document: &Value, issuer: &str, token: &Token) -> (Finding, Option<Url>) {
     const FLAGS: &str = "it must be what the API server's --service-account-jwks-uri says";
     let keys = document["jwks_uri"].as_str().unwrap_or_default();
@@ -122,14 +122,14 @@ fn discovery(document: &Value, issuer: &str, token: &Token) -> (Finding, Option<
     if algorithms.is_some_and(|algorithms| !algorithms.iter().any(|known| known == algorithm)) {
         let finding = Finding::fail(
             format!("the document does not list {algorithm}, with which the token is signed"),
-            "publish the API server's present document: it lists the algorithms of all keys",
+            "publish the API server's current document: it lists the algorithms of all keys",
         );
         return (finding, Some(keys_url));
     }
     (Finding::pass(format!("issuer as in the token, keys at {keys}")), Some(keys_url))
 }
 
-/// The published key that the token names.
+/// Looks for the token's key among the published keys.
 async fn signing_key(url: &Url, token: &Token) -> (Finding, Option<Value>) {
     let answer = match fetch::get(url).await {
         Ok(answer) if answer.status == 200 => answer,
@@ -137,7 +137,10 @@ async fn signing_key(url: &Url, token: &Token) -> (Finding, Option<Value>) {
         Err(error) => return (unreachable(url.as_str(), &error, KEYS), None),
     };
     if answer.body.starts_with(BYTE_ORDER_MARK) {
-        return (Finding::fail(format!("{url} begins with a byte-order mark, which JSON has not"), WITHOUT_MARK), None);
+        return (
+            Finding::fail(format!("{url} begins with a byte-order mark, which JSON does not allow"), WITHOUT_MARK),
+            None,
+        );
     }
     let set: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let Some(keys) = set["keys"].as_array() else {
@@ -170,7 +173,7 @@ fn signature(token: &Token, key: &Value) -> Finding {
     if key["alg"].as_str().is_some_and(|of_key| of_key != name) {
         return Finding::fail(format!("the token is signed with {name}, its key is for {}", key["alg"]), KEYS);
     }
-    // P-521 is not known to the library that looks here.
+    // `jsonwebtoken` does not know P-521.
     let Ok(algorithm) = name.parse::<Algorithm>() else {
         return Finding::unknown(format!("{name} cannot be verified here"));
     };
@@ -187,7 +190,7 @@ fn signature(token: &Token, key: &Value) -> Finding {
     }
 }
 
-/// STS takes these and no other.
+/// A finding if STS does not accept the token's algorithm.
 fn unsigned(token: &Token) -> Option<Finding> {
     token.claims.as_ref()?;
     let name = token.algorithm.as_deref().unwrap_or("none");
@@ -195,15 +198,15 @@ fn unsigned(token: &Token) -> Option<Finding> {
         return None;
     }
     Some(Finding::fail(
-        format!("the token's algorithm is {name}, which STS does not take"),
+        format!("the token's algorithm is {name}, which STS does not accept"),
         "sign service-account tokens with an RSA key or one of P-256, P-384, P-521",
     ))
 }
 
-/// Https; or plain http on loopback, for tests.
+/// Allows https, and plain http on loopback for tests.
 fn allowed(url: &str, what: &str) -> Result<Url, Finding> {
     let refuse = |why: &str| {
-        let remedy = "STS asks by https alone: correct --service-account-issuer and --service-account-jwks-uri";
+        let remedy = "STS uses https only: correct --service-account-issuer and --service-account-jwks-uri";
         Err(Finding::fail(format!("{what} {} {why}", claim(url)), remedy))
     };
     let Ok(parsed) = Url::parse(url) else { return refuse("is not a URL") };
@@ -216,12 +219,12 @@ fn allowed(url: &str, what: &str) -> Result<Url, Finding> {
         return Err(Finding::fail(format!("{what} has a user name in its URL"), "leave it out: it must be public"));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
-        return refuse("has a query or fragment, which IAM does not take");
+        return refuse("has a query or fragment, which IAM does not allow");
     }
     Ok(parsed)
 }
 
-/// Whether AWS can have an OIDC provider for it: by the name alone, for this pod may reach what AWS does not.
+/// Checks by its name whether AWS can reach the issuer. A request would prove little: this pod may reach more than AWS.
 fn public(issuer: &str, url: &Url) -> Result<(), Finding> {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     let private = [".default", ".svc", ".local", ".localhost", ".internal", ".lan", ".test"];
@@ -241,7 +244,7 @@ fn public(issuer: &str, url: &Url) -> Result<(), Finding> {
     ))
 }
 
-/// A private CA says nothing of what STS finds.
+/// A private CA is no failure: STS may trust it.
 fn unreachable(url: &str, error: &str, remedy: &'static str) -> Finding {
     match Tls::of(error) {
         Some(Tls::Authority | Tls::NoCertificates) => Finding::unknown(format!(
@@ -253,7 +256,7 @@ fn unreachable(url: &str, error: &str, remedy: &'static str) -> Finding {
     }
 }
 
-/// An API server shows its documents to nobody unless told to.
+/// By default an API server shows its documents to service accounts only.
 fn refused(url: &Url, status: u16, remedy: &str) -> Finding {
     let remedy = if matches!(status, 401 | 403) {
         "let anyone read it. If this is the API server itself: kubectl create clusterrolebinding oidc-discovery \
@@ -271,5 +274,5 @@ fn counted(keys: usize) -> String {
 const REACHABLE: &str = "STS must read this URL from the internet within 5 s, and so should this pod: check that the server is \
                          up and public, its name, and this pod's egress. If only the cluster knows the name, AWS cannot trust \
                          the issuer: set the API server's --service-account-issuer to a public https URL";
-const KEYS: &str = "publish the API server's present /openid/v1/jwks there, readable by anyone; when keys are rotated, publish \
+const KEYS: &str = "publish the API server's current /openid/v1/jwks there, readable by anyone; when keys are rotated, publish \
                     the new one before tokens are signed with it";

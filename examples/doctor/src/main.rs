@@ -1,8 +1,8 @@
-//! Walks the whole road from this pod's token to AWS, and says of each step whether it holds and how to mend it.
+//! Checks each step from this pod's token to its role in AWS, and says how to correct what is wrong.
 //!
-//! `cargo run -p doctor [-- --json]`, in a pod or on a laptop with a token file, with the variables of a pod:
-//! `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION` and, for an STS that is not AWS's, `AWS_ENDPOINT_URL_STS`.
-//! Ends within 30 s. Exit status 0 if all is well, else 1.
+//! `cargo run -p doctor [-- --json]` runs in a pod, or on a laptop with a token file. It reads `AWS_ROLE_ARN`,
+//! `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_REGION`, and `AWS_ENDPOINT_URL_STS` for an STS that is not AWS's. It ends
+//! within 30 s. The exit status is 0 if all is well, otherwise 1.
 
 mod clock;
 mod fetch;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // Names are looked up and files are read on threads.
+    // The runtime panics if it cannot start its threads for name look-ups and file reads.
     if let Err(error) = std::thread::Builder::new().spawn(|| {}) {
         complain!(
             "doctor: no thread can be started: {error}: raise the pod's pids limit (pids.max of its cgroup) or RLIMIT_NPROC"
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         }
     };
     let report = runtime.block_on(examine());
-    // A name server that does not answer, or a file system that hangs, shall not hold us up.
+    // Do not wait for a name server that does not answer, or for a file system that hangs.
     runtime.shutdown_background();
 
     let text = if as_json { report.json() } else { report.text(wants_colour()) };
@@ -66,8 +66,8 @@ async fn examine() -> Report {
         sts::session(&settings, token.is_some())
     );
 
-    let ahead = reached.ahead.or(walk.ahead);
-    let now = ahead.as_ref().map_or_else(SystemTime::now, clock::ClockOffset::server_time);
+    let clock_offset = reached.clock_offset.or(walk.clock_offset);
+    let now = clock_offset.as_ref().map_or_else(SystemTime::now, clock::ClockOffset::server_time);
     let claims = token.as_ref().and_then(|token| token.claims.as_ref());
     let arn = settings.role_arn.as_deref().filter(|_| !role.is_fail());
     let policy = claims.zip(arn).and_then(|(claims, arn)| claims.trust_policy(arn));
@@ -85,13 +85,13 @@ async fn examine() -> Report {
             ("endpoint", reached.endpoint),
             ("exchange", session.exchange),
             ("identity", session.identity),
-            ("clock", clock::check(ahead.as_ref())),
+            ("clock", clock::check(clock_offset.as_ref())),
         ],
         policy.and_then(|policy| serde_json::from_str(&policy).ok()),
     )
 }
 
-/// As <https://no-color.org> has it.
+/// See <https://no-color.org>.
 fn wants_colour() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

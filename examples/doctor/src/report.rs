@@ -1,4 +1,4 @@
-//! The checklist, and how it is printed.
+//! The findings, and how they are printed.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::text::{escaped, one_line};
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) struct Finding {
     status: Status,
@@ -30,7 +30,7 @@ impl Finding {
         Self { status: Status::Fail, detail: detail.into(), remedy: Some(remedy.into()) }
     }
 
-    /// Nothing can be said, mostly since an earlier check failed.
+    /// The check could not be made, in most cases because an earlier one failed.
     pub(crate) fn unknown(detail: impl Into<String>) -> Self {
         Self { status: Status::Unknown, detail: detail.into(), remedy: None }
     }
@@ -40,20 +40,20 @@ impl Finding {
     }
 }
 
-/// All findings, in the order of the road.
+/// All findings, in the order of the steps.
 #[derive(Debug)]
 pub(crate) struct Report {
     checks: Vec<(&'static str, Finding)>,
-    /// What the role must have.
+    /// The trust policy that the role must have.
     trust_policy: Option<Value>,
 }
 
 impl Report {
-    /// What failed first may be why the exchange fails, and is to be mended first.
+    /// The first failure may be the reason why the exchange fails, so the remedy of the exchange names it.
     pub(crate) fn new(mut checks: Vec<(&'static str, Finding)>, trust_policy: Option<Value>) -> Self {
         let exchange = checks.iter().position(|(name, _)| *name == "exchange").unwrap_or_default();
         let (before, after) = checks.split_at_mut(exchange);
-        // Without an answer STS has not even seen the token.
+        // Without an answer, only the steps before the request to STS can be the reason.
         let unanswered = after.first().is_some_and(|(_, exchange)| {
             ["no answer from STS", "nothing could be sent to STS"]
                 .iter()
@@ -65,12 +65,12 @@ impl Report {
         if let (Some((name, _)), Some((_, exchange))) = (first, after.first_mut())
             && let Some(own) = &mut exchange.remedy
         {
-            *own = format!("first mend {name}, as said above. If the exchange fails after that: {own}");
+            *own = format!("first correct {name}, see above. If the exchange still fails: {own}");
         }
         Self { checks, trust_policy }
     }
 
-    /// No check failed, and there were credentials.
+    /// True if no check failed and the exchange gave credentials.
     pub(crate) fn is_ok(&self) -> bool {
         let exchanged = self.checks.iter().any(|(name, finding)| *name == "exchange" && finding.status == Status::Pass);
         exchanged && self.failures() == 0
@@ -103,7 +103,7 @@ impl Report {
                 let policy = escaped(&format!("{policy:#}"));
                 _ = write!(out, "\nThe trust policy that this token needs:\n{policy}\n");
             }
-            None => out.push_str("\nWhat trust policy this token needs cannot be said.\n"),
+            None => out.push_str("\nThe trust policy cannot be printed: it needs the token's claims and the role.\n"),
         }
         out.push('\n');
         out.push_str(&match (self.is_ok(), self.failures()) {

@@ -1,4 +1,4 @@
-//! The environment: what is set, and whether the crate can work with it.
+//! The settings in the environment, and their checks.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub(crate) struct Settings {
     pub(crate) role_arn: Option<String>,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) region: Option<String>,
-    /// An STS that is not where AWS has it.
+    /// Endpoint of an STS that is not AWS's.
     pub(crate) endpoint_url: Option<String>,
     pub(crate) use_fips: bool,
     pub(crate) use_dual_stack: bool,
@@ -32,7 +32,7 @@ impl Settings {
         }
     }
 
-    /// Whether AWS is to trust the issuer, and not an STS of one's own.
+    /// True if the exchange goes to AWS, which then must trust the issuer.
     pub(crate) fn asks_aws(&self) -> bool {
         self.endpoint_url.as_deref().is_none_or(|url| url.contains(".amazonaws."))
     }
@@ -41,7 +41,7 @@ impl Settings {
         let wanted = [
             ("AWS_ROLE_ARN", "the role's ARN", self.role_arn.is_some()),
             ("AWS_WEB_IDENTITY_TOKEN_FILE", "the path of the projected token", self.token_file.is_some()),
-            ("AWS_REGION", "the region whose STS is to be asked", self.region.is_some()),
+            ("AWS_REGION", "the region of STS", self.region.is_some()),
         ];
         let missing: Vec<_> = wanted.iter().filter(|(.., is_set)| !is_set).collect();
         if !missing.is_empty() {
@@ -71,7 +71,7 @@ impl Settings {
             );
         }
         match WebIdentityCredentialsProvider::builder().build() {
-            // That is for the check of the role to say.
+            // `role` reports errors of the role.
             Err(error) if !error.to_string().starts_with("AWS_ROLE_ARN ") => refused(&error),
             _ => Finding::pass(self.description()),
         }
@@ -81,7 +81,7 @@ impl Settings {
         let Some(arn) = &self.role_arn else { return Finding::unknown("AWS_ROLE_ARN is not set") };
         let mut parts = arn.splitn(6, ':').skip(1);
         let partition = parts.next().unwrap_or_default();
-        // All but the role is made to fit, so that nothing else can be wrong.
+        // All other settings are made valid, so that an error can only concern the role.
         let region = self.region.clone().unwrap_or_else(|| format!("{partition}-global"));
         let config = SdkConfig::builder().region(Region::new(region)).use_fips(false).use_dual_stack(false).build();
         let mut builder = WebIdentityCredentialsProvider::builder().configure(&config);
@@ -100,10 +100,10 @@ impl Settings {
         }
     }
 
-    /// Where STS is, as the SDK finds it.
+    /// URL of STS, by the SDK's rules.
     pub(crate) async fn sts_url(&self) -> Result<String, Finding> {
         let Some(region) = &self.region else {
-            return Err(Finding::fail("there is no region", "set AWS_REGION to the region whose STS is to be asked"));
+            return Err(Finding::fail("there is no region", "set AWS_REGION to the region of STS"));
         };
         let params = Params::builder()
             .region(region)
@@ -136,7 +136,7 @@ impl Settings {
             facts.push_str(&format!(", STS at {url}"));
         }
         if pod_identity() {
-            facts.push_str("; EKS Pod Identity is set up beside it, which other programs here may prefer");
+            facts.push_str("; EKS Pod Identity is set up as well, and other programs in this pod may prefer it");
         }
         facts
     }
@@ -147,7 +147,7 @@ fn refused(error: &BuildError) -> Finding {
     Finding::fail(text.strip_suffix(remedy).unwrap_or(&text).trim_end_matches(": "), remedy)
 }
 
-/// An empty variable is an absent one, as everywhere in the crate.
+/// An empty variable counts as absent, as in the crate.
 fn text(name: &str) -> Option<String> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
 }

@@ -1,4 +1,4 @@
-//! STS: whether it can be reached, the exchange, who we are by it, and what time it has.
+//! STS: its endpoint, the exchange, and a request signed with the new credentials.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::text::{causes, date};
 
 pub(crate) struct Reached {
     pub(crate) endpoint: Finding,
-    pub(crate) ahead: Option<ClockOffset>,
+    pub(crate) clock_offset: Option<ClockOffset>,
 }
 
-/// Any answer will do: what STS thinks of us is for the exchange to say.
+/// Any answer counts as reached, even an error: the exchange is judged elsewhere.
 pub(crate) async fn reach(settings: &Settings) -> Reached {
-    let failed = |endpoint| Reached { endpoint, ahead: None };
+    let failed = |endpoint| Reached { endpoint, clock_offset: None };
     let url = match settings.sts_url().await {
         Ok(url) => url,
         Err(finding) => return failed(finding),
@@ -45,11 +45,12 @@ pub(crate) async fn reach(settings: &Settings) -> Reached {
                     "if a proxy is set (HTTP_PROXY, HTTPS_PROXY), NO_PROXY must name the hosts of your own network; otherwise \
                      see to the server behind this URL",
                 ),
-                ahead: answer.ahead,
+                clock_offset: answer.clock_offset,
             },
-            Ok(answer) => {
-                Reached { endpoint: Finding::pass(format!("{url} of {region} answers")), ahead: answer.ahead }
-            }
+            Ok(answer) => Reached {
+                endpoint: Finding::pass(format!("{url} of {region} answers")),
+                clock_offset: answer.clock_offset,
+            },
             Err(error) => {
                 let remedy = fetch::Tls::of(&error).map_or(remedy, |tls| tls.remedy().to_owned());
                 failed(Finding::fail(format!("{url} cannot be reached: {error}"), remedy))
@@ -64,7 +65,7 @@ pub(crate) struct Session {
     pub(crate) identity: Finding,
 }
 
-/// The exchange, as a service makes it, and a request signed with what it gave.
+/// Makes the exchange as a service does, then a request signed with its credentials.
 pub(crate) async fn session(settings: &Settings, has_token: bool) -> Session {
     let failed = |exchange| Session { exchange, identity: Finding::unknown("there are no credentials to ask with") };
     if !has_token {
@@ -89,7 +90,7 @@ pub(crate) async fn session(settings: &Settings, has_token: bool) -> Session {
     Session { exchange, identity: identity(settings, &provider).await }
 }
 
-/// What may pass is waited for, a refusal is not.
+/// Waits for an outage to pass. A refusal ends the wait.
 async fn first_credentials(provider: &WebIdentityCredentialsProvider) -> Result<(), Error> {
     let refused = async {
         loop {
@@ -108,7 +109,7 @@ async fn first_credentials(provider: &WebIdentityCredentialsProvider) -> Result<
     match (outcome.await, provider.status().last_error) {
         (Ok(outcome), _) => outcome,
         (Err(_), Some(error)) => Err(error),
-        // The last word of an exchange that is still under way.
+        // An exchange is still in progress. `refresh` joins it and returns its error.
         (Err(_), None) => provider.refresh().await.map(drop),
     }
 }
@@ -133,11 +134,11 @@ async fn identity(settings: &Settings, provider: &WebIdentityCredentialsProvider
         Err(error) => {
             let status = error.raw_response().map(|response| response.status().as_u16());
             let code = error.code();
-            // Ceph's, for one, has the exchange and nothing else.
+            // Some servers have the exchange only, for example Ceph.
             if matches!(status, Some(404 | 405 | 501)) || code == Some("InvalidAction") {
                 return Finding::unknown("this STS does not know GetCallerIdentity");
             }
-            // Nothing but status, code and message: an SDK's error may print what was sent.
+            // Only status, code and message: other parts of an SDK error may contain the request.
             let answer = match (status, code) {
                 (None, _) => "no answer".to_owned(),
                 (Some(status), None) => format!("status {status}"),
@@ -152,5 +153,5 @@ async fn identity(settings: &Settings, provider: &WebIdentityCredentialsProvider
 }
 
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// An attempt, and a little more.
+/// An attempt, with a second for its end.
 const EXCHANGE: Duration = Duration::from_secs(6);

@@ -1,4 +1,4 @@
-//! Times, spans, errors and other people's text, in words.
+//! Times, durations, errors and foreign text, made fit to print.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -19,7 +19,7 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// An error with all its causes.
+/// An error with its causes. A cause is left out if the text before contains it.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -33,24 +33,24 @@ pub(crate) fn causes(error: &dyn Error) -> String {
     text
 }
 
-/// Somebody's text shall not command the terminal, nor fill it.
+/// Foreign text without control characters, cut to 2000 characters.
 pub(crate) fn one_line(text: &str) -> String {
     printable(text).chars().take(2000).collect()
 }
 
-/// Without what moves the cursor, or turns the direction of the text.
+/// Replaces characters that move the cursor or change the direction of text.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if is_visible(c) { c } else { ' ' }).collect()
 }
 
-/// JSON that means the same and is as harmless.
+/// The same JSON, with such characters escaped.
 pub(crate) fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_visible(c) || c == ' ' || c == '\n' {
             out.push(c);
         } else {
-            // Only strings hold such a character.
+            // JSON can have such a character in a string only.
             out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
@@ -61,7 +61,7 @@ fn is_visible(c: char) -> bool {
     c.is_alphanumeric() || c.is_ascii_graphic() || c == '…'
 }
 
-/// A claim, cut to what a reader can take in.
+/// A claim, cut to 200 characters.
 pub(crate) fn claim(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => printable(&text[..end]) + "…",
@@ -69,6 +69,6 @@ pub(crate) fn claim(text: &str) -> String {
     }
 }
 
-/// Some programs begin a text file with it. JSON and tokens have none.
+/// Some editors write it at the beginning of a file. Neither JSON nor a token may have it.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) const WITHOUT_MARK: &str = "write the file as UTF-8 without a byte-order mark";

@@ -1,4 +1,4 @@
-//! The token: how its file is mounted, what it says, how long it lasts. The token itself is never shown.
+//! The token: its file and mount, its claims, its expiry. The token itself is never printed.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
@@ -30,7 +30,7 @@ impl Token {
     }
 }
 
-/// Reads the file, and says how it is mounted.
+/// Reads the file, and checks how it is mounted.
 pub(crate) async fn read(path: Option<PathBuf>) -> (Finding, Option<Token>) {
     let Some(path) = path else { return (Finding::unknown("AWS_WEB_IDENTITY_TOKEN_FILE is not set"), None) };
     if path.to_string_lossy().starts_with("eyJ") {
@@ -49,7 +49,7 @@ pub(crate) async fn read(path: Option<PathBuf>) -> (Finding, Option<Token>) {
     }
 }
 
-/// What the token says of itself.
+/// Checks the token's claims.
 pub(crate) fn claims(token: Option<&Token>) -> Finding {
     let Some(token) = token else { return Finding::unknown("there is no token to read") };
     let Some(claims) = &token.claims else {
@@ -79,7 +79,7 @@ pub(crate) fn claims(token: Option<&Token>) -> Finding {
     }
 }
 
-/// By default the API server takes tokens for the issuer's name.
+/// By default the API server accepts tokens with the issuer as their audience.
 fn is_for_api_server(claims: &TokenClaims) -> bool {
     let of_pod = claims.subject.as_deref().is_some_and(|subject| subject.starts_with("system:serviceaccount:"));
     let is_its_own = |audience: &String| {
@@ -89,7 +89,7 @@ fn is_for_api_server(claims: &TokenClaims) -> bool {
     !claims.audience.is_empty() && claims.audience.iter().all(is_its_own)
 }
 
-/// How long it lasts by STS's clock, as far as that is known.
+/// Checks the token's expiry. `now` is the time by STS's clock if known.
 pub(crate) fn expiry(claims: Option<&TokenClaims>, now: SystemTime) -> Finding {
     let Some(claims) = claims else { return Finding::unknown("there are no claims to read") };
     let Some(expires_at) = claims.expires_at else { return Finding::unknown("the token has no exp") };
@@ -114,16 +114,18 @@ pub(crate) fn expiry(claims: Option<&TokenClaims>, now: SystemTime) -> Finding {
         None => Finding::pass(text),
         Some(due) => match now.duration_since(due) {
             Ok(late) if late > GRACE => Finding::fail(
-                format!("{text}, and should have been replaced {} ago (at 80 % of its life)", span(late)),
+                format!("{text}, and should have been replaced {} ago (at 80 % of its lifetime)", span(late)),
                 "kubelets do not replace tokens of a terminating pod, nor while a volume of the pod is in trouble; see the \
                  kubelet's log, and that the token is mounted as a directory; a copied file must be made anew",
             ),
-            _ => Finding::pass(format!("{text}; the kubelet should replace it at {} (80 % of its life)", date(due))),
+            _ => {
+                Finding::pass(format!("{text}; the kubelet should replace it at {} (80 % of its lifetime)", date(due)))
+            }
         },
     }
 }
 
-/// A part of a JWT.
+/// Decodes a part of a JWT.
 fn json_part(part: &str) -> Option<Value> {
     let mut padded = Zeroizing::new(part.trim_end_matches('=').replace('-', "+").replace('_', "/"));
     while !padded.len().is_multiple_of(4) {
@@ -137,7 +139,7 @@ fn look(path: &Path) -> (Finding, Option<Token>) {
     let read = loop {
         tries += 1;
         match read_bounded(path) {
-            // For a moment a kubelet that replaces the file leaves its readers with nothing.
+            // The file is missing for a moment while the kubelet replaces it.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 4 => {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -158,7 +160,7 @@ fn look(path: &Path) -> (Finding, Option<Token>) {
             return (Finding::fail(format!("{facts}; longer than {MAX_BYTES} bytes, STS's limit"), PROJECT), None);
         }
         Ok("") => {
-            let remedy = "whoever writes it has not finished, or has failed; a kubelet never leaves it empty";
+            let remedy = "its writer has not finished, or has failed; a kubelet never leaves the file empty";
             return (Finding::fail(format!("{facts}; it is empty"), remedy), None);
         }
         Ok(text) => Zeroizing::new(text.to_owned()),
@@ -166,20 +168,20 @@ fn look(path: &Path) -> (Finding, Option<Token>) {
     };
     let token = Some(Token::new(text));
     if is_orphan(&metadata) || is_mount_point(path) {
-        let detail = format!("{facts}; the file is mounted by itself, as by subPath, and so is never replaced");
+        let detail = format!("{facts}; the file is mounted by itself, as by subPath, so it is never replaced");
         return (Finding::fail(detail, "mount the volume's directory without subPath, and name the file in it"), token);
     }
     (Finding::pass(facts), token)
 }
 
 fn read_bounded(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
-    // Asked before opening: that would wait for the writer of a FIFO.
+    // Opening a FIFO would wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
     let file = fs::File::open(path)?;
     let metadata = file.metadata()?;
-    // So large that it never moves, leaving copies behind.
+    // A buffer that grows would leave copies of the token behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(2 * MAX_BYTES));
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok((metadata, bytes))
@@ -227,12 +229,12 @@ fn age(metadata: &Metadata) -> String {
     age.map_or_else(|| "at an unknown time".to_owned(), |age| format!("{} ago", span(age)))
 }
 
-/// A kubelet makes `token -> ..data/token` and `..data -> ..TIMESTAMP`, and replaces the latter.
+/// The kubelet makes the links `token -> ..data/token` and `..data -> ..TIMESTAMP`. It replaces the second one.
 fn link_kind(path: &Path) -> String {
     match fs::read_link(path) {
         Ok(target) if target.starts_with("..data") => "the kubelet's double link".to_owned(),
         Ok(target) => format!("a link to {}", target.display()),
-        Err(_) => "a plain file, no kubelet's link".to_owned(),
+        Err(_) => "a plain file, not a link of the kubelet".to_owned(),
     }
 }
 
@@ -261,10 +263,10 @@ fn our_uid() -> String {
     String::new()
 }
 
-/// By STS's reference.
+/// The limit of STS.
 const MAX_BYTES: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A kubelet looks every 60 to 90 s, and may fail a few times.
+/// The kubelet looks every 60 to 90 s, and may fail a few times.
 const GRACE: Duration = Duration::from_secs(5 * 60);
 const TOLERANCE: Duration = Duration::from_secs(60);
 const PROJECT: &str =

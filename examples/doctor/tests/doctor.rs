@@ -37,7 +37,7 @@ const NAMES: [&str; 13] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_is_well_from_the_token_to_the_identity() {
+async fn all_checks_pass_in_a_working_pod() {
     let rig = Rig::start().await;
     for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
         let token = rig.rotate(spec().algorithm(algorithm));
@@ -80,7 +80,7 @@ async fn all_is_well_from_the_token_to_the_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_text_says_the_same_without_colour_beyond_a_terminal() {
+async fn text_output_has_no_colour_in_a_pipe() {
     let rig = Rig::start().await;
     let output = Doctor::of(&rig).run(&[]).await;
     let text = String::from_utf8(output.stdout).unwrap();
@@ -100,7 +100,7 @@ async fn the_text_says_the_same_without_colour_beyond_a_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_is_one_flag() {
+async fn unknown_arguments_print_the_usage() {
     let rig = Rig::start().await;
     for arguments in [&["--yaml"][..], &["--json", "--json"]] {
         let output = Doctor::of(&rig).run(arguments).await;
@@ -111,7 +111,7 @@ async fn there_is_one_flag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_set_is_named() {
+async fn missing_variables_are_named() {
     let rig = Rig::start().await;
     let nothing = Doctor { variables: vec![], ..Doctor::of(&rig) };
     let report = nothing.report().await;
@@ -136,7 +136,7 @@ async fn what_is_not_set_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_cannot_be_read_is_explained() {
+async fn unreadable_token_file_is_explained() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
@@ -166,7 +166,7 @@ async fn a_token_that_cannot_be_read_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_for_root_alone_is_explained_by_owner_and_mode() {
+async fn unreadable_token_file_names_owner_and_mode() {
     if !is_root() {
         return skipped("only root can write what others may not read");
     }
@@ -176,7 +176,7 @@ async fn a_token_for_root_alone_is_explained_by_owner_and_mode() {
     let token = directory.path().join("token");
     fs::write(&token, rig.issuer.mint(spec())).unwrap();
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-    // The build folder may be closed to others.
+    // Another user may not be able to read the build folder.
     let program = directory.path().join("doctor");
     fs::copy(PROGRAM, &program).unwrap();
 
@@ -189,12 +189,12 @@ async fn a_token_for_root_alone_is_explained_by_owner_and_mode() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_mounted_by_itself_never_rotates() {
+async fn unlinked_token_file_fails() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     fs::write(&path, rig.issuer.mint(spec())).unwrap();
-    // What the kubelet's next rotation makes of a subPath mount: a file without a name.
+    // After the kubelet's next rotation the file of a subPath mount has no name.
     let file = File::open(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let nameless = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
@@ -207,7 +207,7 @@ async fn a_file_that_is_mounted_by_itself_never_rotates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sub_path_mount_is_found_out_before_it_is_too_late() {
+async fn subpath_mount_fails_before_the_token_expires() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -229,11 +229,11 @@ async fn a_sub_path_mount_is_found_out_before_it_is_too_late() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_token_of_a_service_account_is_said_to_be_none() {
+async fn other_text_than_a_service_account_token_fails() {
     let rig = Rig::start().await;
     for (token, failing, detail) in [
         ("opaque", &["token_claims", "exchange"][..], "does not hold a JWT"),
-        // {"sub":"ci"}, without algorithm
+        // {"sub":"ci"}, and no algorithm in the header.
         ("eyJhbGciOiJub25lIn0.eyJzdWIiOiJjaSJ9.e30", &["token_claims", "signature", "exchange"], "has no iss, no aud"),
     ] {
         rig.volume.write(token).unwrap();
@@ -245,7 +245,7 @@ async fn what_is_no_token_of_a_service_account_is_said_to_be_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_token_and_one_that_is_not_replaced_are_told_apart() {
+async fn expired_and_unrotated_tokens_are_different_findings() {
     let rig = Rig::start().await;
     let ago = |seconds| SystemTime::now() - Duration::from_secs(seconds);
     rig.rotate(spec().issued_at(ago(4000)));
@@ -262,7 +262,7 @@ async fn an_expired_token_and_one_that_is_not_replaced_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_that_is_down_or_nowhere_fails_alone() {
+async fn unreachable_issuer_fails_alone() {
     let rig = Rig::start().await;
     rig.issuer.set_available(false);
     let report = Doctor::of(&rig).report().await;
@@ -288,7 +288,7 @@ async fn an_issuer_that_is_down_or_nowhere_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_discovery_document_of_another_issuer_is_found_out() {
+async fn discovery_document_of_another_issuer_fails() {
     let rig = Rig::start().await;
     for (issuer, failing, detail) in [
         (format!("{}/", rig.issuer.url()), &["discovery", "exchange"][..], "the document's issuer is"),
@@ -302,7 +302,7 @@ async fn a_discovery_document_of_another_issuer_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_not_published_and_a_signature_that_it_did_not_make_are_told_apart() {
+async fn missing_key_and_wrong_signature_are_different_findings() {
     let rig = Rig::start().await;
     rig.rotate(spec());
     rig.issuer.rotate_key();
@@ -311,7 +311,7 @@ async fn a_key_that_is_not_published_and_a_signature_that_it_did_not_make_are_to
     assert_eq!(report.failing(), ["signing_key", "exchange"], "{report:?}");
     assert!(report.remedy("signing_key").contains("/openid/v1/jwks"), "{report:?}");
     assert_eq!(report.check("signature")["status"], "unknown");
-    assert!(report.remedy("exchange").starts_with("first mend signing_key, as said above. "), "{report:?}");
+    assert!(report.remedy("exchange").starts_with("first correct signing_key, see above. "), "{report:?}");
 
     for (spec, detail) in
         [(spec().forged(), "does not match"), (spec().forged().algorithm(Algorithm::Rs256), "does not match")]
@@ -324,7 +324,7 @@ async fn a_key_that_is_not_published_and_a_signature_that_it_did_not_make_are_to
 
     rig.rotate(spec().unsigned());
     let report = Doctor::of(&rig).report().await;
-    assert!(report.detail("signature").contains("algorithm is none, which STS does not take"), "{report:?}");
+    assert!(report.detail("signature").contains("algorithm is none, which STS does not accept"), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -343,7 +343,7 @@ async fn pod_identity_alone_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn byte_order_mark_is_named_wherever_it_stands() {
+async fn byte_order_mark_is_named() {
     let rig = Rig::start().await;
     let token = rig.issuer.mint(spec());
     rig.volume.write(format!("\u{feff}{token}")).unwrap();
@@ -362,7 +362,7 @@ async fn byte_order_mark_is_named_wherever_it_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn api_server_that_hides_its_discovery_gets_a_binding() {
+async fn hidden_discovery_remedy_is_a_cluster_role_binding() {
     let rig = Rig::start().await;
     rig.rotate(spec().issuer(issuer_that_answers(403, false, "").await));
     let report = Doctor::of(&rig).report().await;
@@ -373,20 +373,20 @@ async fn api_server_that_hides_its_discovery_gets_a_binding() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn token_for_the_api_server_is_never_to_be_trusted() {
+async fn token_for_the_api_server_fails() {
     let rig = Rig::start().await;
     rig.rotate(spec().audience("https://kubernetes.default.svc"));
     let report = Doctor::of(&rig).report().await;
     assert_eq!(report.failing(), ["token_claims", "exchange"], "{report:?}");
     assert!(report.detail("token_claims").starts_with("the token is for the API server"), "{report:?}");
     assert!(report.remedy("token_claims").starts_with("never let AWS trust the audience"), "{report:?}");
-    assert!(report.remedy("exchange").starts_with("first mend token_claims, as said above. "), "{report:?}");
+    assert!(report.remedy("exchange").starts_with("first correct token_claims, see above. "), "{report:?}");
     assert!(!report.remedy("exchange").contains("add it"), "{report:?}");
     assert_eq!(report.value["trust_policy"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn issuer_that_aws_cannot_trust_is_told_by_its_name() {
+async fn private_issuer_fails_by_its_name() {
     let rig = Rig::start().await;
     for (issuer, fault) in [
         ("https://kubernetes.default.svc.cluster.local", "a host that is not known on the internet"),
@@ -394,7 +394,7 @@ async fn issuer_that_aws_cannot_trust_is_told_by_its_name() {
         ("https://oidc.example.com:6443", "has a port"),
     ] {
         rig.rotate(spec().issuer(issuer));
-        // Where there is no STS, so that nothing leaves this machine.
+        // A region without an STS, so that nothing leaves this machine.
         let report = Doctor::of(&rig).without("AWS_ENDPOINT_URL_STS").with("AWS_REGION", "nowhere-1").report().await;
         assert!(report.detail("issuer").contains(fault), "{report:?}");
         assert!(report.remedy("issuer").contains("--service-account-issuer"), "{report:?}");
@@ -402,7 +402,7 @@ async fn issuer_that_aws_cannot_trust_is_told_by_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn private_ca_of_the_issuer_is_no_failure_of_the_exchange() {
+async fn issuer_with_private_ca_is_unknown() {
     let rig = Rig::start().await;
     let Some((_server, url)) = tls_server() else { return skipped("openssl is not here") };
     rig.rotate(spec().issuer(&*url));
@@ -419,7 +419,7 @@ async fn private_ca_of_the_issuer_is_no_failure_of_the_exchange() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn port_without_tls_is_told_from_a_network_fault() {
+async fn port_without_tls_is_named() {
     let rig = Rig::start().await;
     let https = rig.sts.endpoint_url().replace("http:", "https:");
     let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &https).report().await;
@@ -439,7 +439,7 @@ async fn strange_claims_are_cut_and_printable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_none_has_no_trust_policy() {
+async fn invalid_role_has_no_trust_policy() {
     let rig = Rig::start().await;
     for (role, detail) in
         [("checkout", "which is no role's ARN"), ("\"arn:aws:iam::123456789012:role/app\"", "which is no role's ARN")]
@@ -457,7 +457,7 @@ async fn a_role_that_is_none_has_no_trust_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_where_nobody_listens_is_said_to_be_unreachable() {
+async fn endpoint_without_listener_is_unreachable() {
     let rig = Rig::start().await;
     let closed = ClosedPort::new();
     let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &closed.url).report().await;
@@ -468,7 +468,7 @@ async fn an_endpoint_where_nobody_listens_is_said_to_be_unreachable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p12_a_refusal_comes_with_the_statement_to_paste() {
+async fn p12_denied_exchange_prints_the_trust_policy() {
     let rig = Rig::start().await;
     let role = "arn:aws:iam::123456789012:role/unknown";
     let report = Doctor::of(&rig).with("AWS_ROLE_ARN", role).report().await;
@@ -482,7 +482,7 @@ async fn p12_a_refusal_comes_with_the_statement_to_paste() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p7_a_clock_that_is_off_is_told_and_the_token_judged_by_the_servers() {
+async fn p7_wrong_clock_is_reported_and_not_trusted() {
     let rig = Rig::start().await;
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);
     for (offset, side) in [(600, "behind"), (-600, "ahead of")] {
@@ -501,9 +501,9 @@ async fn p7_a_clock_that_is_off_is_told_and_the_token_judged_by_the_servers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_ends_within_thirty_seconds_whatever_hangs() {
+async fn doctor_ends_within_thirty_seconds_whatever_hangs() {
     let rig = Rig::start().await;
-    // Takes connections and never says a word.
+    // Accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("http://{}", silent.local_addr().unwrap());
     rig.rotate(spec().issuer(&*silent_url));
@@ -517,12 +517,12 @@ async fn it_ends_within_thirty_seconds_whatever_hangs() {
         let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &silent_url).report().await;
         assert_eq!(report.failing(), ["issuer", "endpoint", "exchange"], "{report:?}");
     };
-    // Each report is waited for by `soon`, which is as patient.
+    // `soon` fails after 30 s.
     tokio::join!(slow, silent);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_the_doctor_shows_no_token() {
+async fn p9_doctor_prints_no_token() {
     let rig = Rig::start().await;
     let token = rig.rotate(spec());
     let doctors = [
@@ -544,7 +544,7 @@ async fn p9_the_doctor_shows_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn moto_exchanges_what_the_road_before_it_does_not_bear() {
+async fn moto_exchanges_tokens_of_unreachable_issuers() {
     let Ok(endpoint) = std::env::var("MOTO_ENDPOINT") else { return skipped("MOTO_ENDPOINT is not set") };
     let rig = Rig::start().await;
     let report = Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", &endpoint).report().await;
@@ -558,14 +558,14 @@ async fn moto_exchanges_what_the_road_before_it_does_not_bear() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_sign_nothing_are_found_out_unless_the_sts_cannot_be_asked() {
+async fn credentials_that_sign_nothing_fail() {
     let rig = Rig::start().await;
     let refused =
         "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>invalid</Message></Error></ErrorResponse>";
     for (status, body, expected, detail) in [
         (403, refused, "fail", "InvalidClientTokenId, invalid"),
         (403, "", "fail", "status 403"),
-        // Ceph's.
+        // The answer of Ceph.
         (405, "<Error><Code>MethodNotAllowed</Code></Error>", "unknown", "does not know GetCallerIdentity"),
     ] {
         let url = sts_that_answers(status, body).await;
@@ -576,7 +576,7 @@ async fn credentials_that_sign_nothing_are_found_out_unless_the_sts_cannot_be_as
     }
 }
 
-/// Publishes an empty key set, or what is given.
+/// An issuer that answers discovery with this status. `marked` puts a byte-order mark before the document.
 async fn issuer_that_answers(status: u16, marked: bool, keys: &'static str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -589,7 +589,7 @@ async fn issuer_that_answers(status: u16, marked: bool, keys: &'static str) -> S
     url
 }
 
-/// Ends with this.
+/// A running server, stopped on drop.
 struct TlsServer(Child);
 
 impl Drop for TlsServer {
@@ -599,7 +599,7 @@ impl Drop for TlsServer {
     }
 }
 
-/// A certificate of its own making, which nobody trusts.
+/// A TLS server with a self-signed certificate. `None` without `openssl`.
 fn tls_server() -> Option<(TlsServer, String)> {
     let directory = tempfile::tempdir().unwrap();
     let [key, certificate] = ["key", "certificate"].map(|name| directory.path().join(name));
@@ -627,7 +627,7 @@ fn tls_server() -> Option<(TlsServer, String)> {
     Some((TlsServer(server), format!("https://localhost:{port}")))
 }
 
-/// Grants all exchanges, and answers so to everything else.
+/// An STS that grants each exchange, and gives this answer to every other request.
 async fn sts_that_answers(status: u16, body: &'static str) -> String {
     let expiration = aws_smithy_types::DateTime::from(SystemTime::now() + Duration::from_secs(3000));
     let grant = format!(
@@ -652,7 +652,7 @@ async fn sts_that_answers(status: u16, body: &'static str) -> String {
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doctor");
 
-/// A pod with a good token, and its STS.
+/// A pod with a valid token, and its STS.
 struct Rig {
     issuer: OidcIssuer,
     volume: ProjectedVolume,
@@ -678,7 +678,7 @@ fn spec() -> TokenSpec {
     TokenSpec::service_account("shop", "checkout")
 }
 
-/// A test that would hang fails.
+/// Turns a test that hangs into one that fails.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
 }
@@ -687,7 +687,7 @@ fn skipped(why: impl std::fmt::Display) {
     eprintln!("skipped: {}: {why}", thread::current().name().unwrap_or("a test"));
 }
 
-/// An address where nobody listens, for as long as this lives: bound, so that nobody else gets it.
+/// An address without a listener. The port stays bound, so that no other process gets it.
 struct ClosedPort {
     url: String,
     _bound: tokio::net::TcpSocket,
@@ -701,7 +701,7 @@ impl ClosedPort {
     }
 }
 
-/// How it is called: the environment holds nothing but this.
+/// One call of the doctor. Its environment has these variables only.
 struct Doctor {
     program: PathBuf,
     uid: Option<u32>,
@@ -739,7 +739,7 @@ impl Doctor {
         }
         let output = move || loop {
             match command.output() {
-                // Another test forked while this copy of the program was written.
+                // Another test forked while this copy of the program was still open for writing.
                 Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
                 output => return output.unwrap(),
             }

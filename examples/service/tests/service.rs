@@ -11,7 +11,7 @@ use aws_web_identity::test_util::{Fault, TestAws};
 use tempfile::NamedTempFile;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
+async fn service_listens_first_and_is_ready_with_credentials() {
     let aws = TestAws::start().await;
     aws.sts().set_fault(Fault::ServiceUnavailable);
     let mut service = Service::start(&aws);
@@ -32,7 +32,7 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
         while service.get("/readyz").await.0 != 200 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // The last of the metrics comes when the task goes to rest.
+        // The last metric is set when the engine goes to rest.
         while !service.get("/metrics").await.1.contains(&format!("{generation} 1")) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -50,7 +50,7 @@ async fn it_serves_before_it_has_credentials_and_is_ready_once_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_is_logged_after_a_mended_mistake() {
+async fn readiness_is_logged_after_a_corrected_mistake() {
     let aws = TestAws::start().await;
     aws.sts().set_fault(Fault::Error {
         status: 400,
@@ -60,14 +60,14 @@ async fn readiness_is_logged_after_a_mended_mistake() {
     let mut service = Service::start(&aws);
     eventually(|| service.log().contains("not ready until this is corrected")).await;
     aws.sts().set_fault(None);
-    // Ends the failure; else the next attempt is minutes away.
+    // A new token causes an attempt at once. Otherwise the next one is minutes away.
     aws.rotate();
     eventually(|| service.log().contains(" ready\n") || service.log().contains(": ready")).await;
     service.terminate().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_ends_it_while_an_exchange_hangs() {
+async fn sigterm_ends_the_service_during_hung_exchange() {
     let aws = TestAws::start().await;
     aws.sts().set_fault(Fault::Hang);
     let mut service = Service::start(&aws);
@@ -77,18 +77,18 @@ async fn sigterm_ends_it_while_an_exchange_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_ends_it_although_a_connection_stays_open() {
+async fn sigterm_ends_the_service_despite_open_connection() {
     let aws = TestAws::start().await;
     let mut service = Service::start(&aws);
     let stream = tokio::net::TcpStream::connect(service.address.as_str()).await.unwrap();
     soon(stream.writable()).await.unwrap();
-    // The head of a request that never ends.
+    // The beginning of a request that never ends.
     stream.try_write(b"GET /livez HTTP/1.1\r\n").unwrap();
     service.terminate().await;
 }
 
 #[test]
-fn without_configuration_it_says_why_it_cannot_run() {
+fn missing_configuration_ends_the_service_with_reason() {
     let output = program().env("AWS_REGION", "eu-central-1").output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
@@ -98,7 +98,7 @@ fn without_configuration_it_says_why_it_cannot_run() {
 /// The page that lists all metrics.
 const CONTRACT: &str = include_str!("../../../src/docs/telemetry.rs");
 
-/// The metrics at the beginning of lines, after this prefix.
+/// Names of the metrics at the beginning of lines with this prefix.
 fn metrics_in<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     let rows = text.lines().filter_map(|line| line.strip_prefix(prefix)?.strip_prefix("aws_web_identity_"));
     rows.filter_map(|row| row.split(|c: char| c != '_' && !c.is_ascii_lowercase()).next()).collect()
@@ -123,7 +123,7 @@ async fn eventually(mut holds: impl FnMut() -> bool) {
     .await;
 }
 
-/// A test that would hang fails.
+/// Turns a test that hangs into one that fails.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
 }
@@ -132,7 +132,7 @@ struct Service {
     child: Child,
     address: String,
     client: reqwest::Client,
-    /// Its standard error.
+    /// Standard error of the program.
     log: NamedTempFile,
 }
 
@@ -166,7 +166,7 @@ impl Service {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// As a kubelet does; it would kill after the grace period.
+    /// Sends SIGTERM as the kubelet does, and expects an orderly end.
     async fn terminate(&mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

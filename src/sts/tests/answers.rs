@@ -223,7 +223,7 @@ async fn foreign_servers_are_told_from_sts() {
         ("load balancer", page(504, "awselb/2.0", &nginx("504 Gateway Time-out")), Reason::ServerFault, Transient, ServiceUnavailable, "awselb"),
         ("apache", page(200, "Apache", "<html><body><h1>It works!</h1></body></html>"), Reason::NotSts, Unclear, Unexpected, "an HTML page: \"It works!\""),
         ("squid", page(403, "squid/5.7", squid), Reason::NotSts, Unclear, Unexpected, "ERROR: The requested URL could not be retrieved"),
-        ("proxy login", page(407, "squid/5.7", "<html><title>Cache Access Denied</title>"), Reason::NotSts, Unclear, Unexpected, "a proxy that wants a login"),
+        ("proxy login", page(407, "squid/5.7", "<html><title>Cache Access Denied</title>"), Reason::NotSts, Unclear, Unexpected, "a proxy that requires a login"),
         ("portal", page(200, "", login), Reason::NotSts, Unclear, Unexpected, "an HTML page: \"Sign in\""),
         ("portal, 511", page(511, "", "<html><title>Login required</title>"), Reason::NotSts, Unclear, Unexpected, "portal"),
         ("portal, redirect", redirect("Location: https://portal.example.com/login?token=BODYCANARY\r\n"), Reason::NotSts, Unclear, Unexpected, "a redirect: \"https://portal.example.com/login\""),
@@ -237,7 +237,7 @@ async fn foreign_servers_are_told_from_sts() {
         ("oauth", json(400, r#"{"error":"invalid_request","error_description":"Missing grant_type"}"#), Reason::NotSts, Unclear, Unexpected, "Missing grant_type"),
         ("spring", json(404, r#"{"timestamp":"2030-01-01","status":404,"error":"Not Found","path":"/"}"#), Reason::NotSts, Unclear, Unexpected, "JSON: \"Not Found\""),
         ("vault, error", json(403, r#"{"errors":["permission denied"]}"#), Reason::NotSts, Unclear, Unexpected, "permission denied"),
-        ("s3", http(200, "", "<?xml version=\"1.0\"?>\n<ListAllMyBucketsResult><Owner>BODYCANARY</Owner></ListAllMyBucketsResult>") .into(), Reason::NotSts, Unclear, Unexpected, "XML of another kind: \"ListAllMyBucketsResult\""),
+        ("s3", http(200, "", "<?xml version=\"1.0\"?>\n<ListAllMyBucketsResult><Owner>BODYCANARY</Owner></ListAllMyBucketsResult>") .into(), Reason::NotSts, Unclear, Unexpected, "unknown XML: \"ListAllMyBucketsResult\""),
         ("nothing", http(200, "", "\r\n ").into(), Reason::NotSts, Unclear, Unexpected, "an empty body"),
     ])
     .await;
@@ -264,10 +264,10 @@ async fn p9_bodies_with_credentials_are_not_quoted() {
             foreign("vault in a list", &format!("[{vault}]"), "no content type, JSON"),
             foreign("container", &container, "no content type, JSON"),
             foreign("sts in json", &as_json, "no content type, JSON"),
-            foreign("xml", &success().replace("AssumeRole", "GetRole"), "XML of another kind: \"GetRoleWithWebIdentityResponse\""),
-            foreign("xml in text", &format!("BODYCANARY {}", success()).replace("BODYCANARY ", "<p>BODYCANARY</p>"), "XML of another kind: \"p\""),
+            foreign("xml", &success().replace("AssumeRole", "GetRole"), "unknown XML: \"GetRoleWithWebIdentityResponse\""),
+            foreign("xml in text", &format!("BODYCANARY {}", success()).replace("BODYCANARY ", "<p>BODYCANARY</p>"), "unknown XML: \"p\""),
             foreign("html", &format!("<html><body>{vault}</body>"), "an HTML page"),
-            foreign("binary", "BODYCANARY\u{1}\0", "no text"),
+            foreign("binary", "BODYCANARY\u{1}\0", "binary data"),
         ]);
     }
     let said = r#"{"error":{"code":"AccessDenied","message":"BODYCANARY"}}"#;
@@ -279,13 +279,13 @@ async fn p9_bodies_with_credentials_are_not_quoted() {
         Reason::NotSts,
         Unclear,
         Unexpected,
-        "a success with the status of a failure",
+        "a success document with the status of an error",
     ));
     let utf16: Vec<u8> = format!("\u{feff}{}", success()).encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut reply =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", utf16.len()).into_bytes();
     reply.extend(utf16);
-    rows.push(("utf-16", reply, Reason::NotSts, Unclear, Unexpected, "no text"));
+    rows.push(("utf-16", reply, Reason::NotSts, Unclear, Unexpected, "binary data"));
     check(rows).await;
 }
 
@@ -294,10 +294,10 @@ async fn p9_bodies_with_credentials_are_not_quoted() {
 async fn encoded_answer_is_named_and_not_quoted() {
     let mut rows = Vec::new();
     for (name, header, seen) in [
-        ("gzip", "Content-Encoding: gzip\r\n", "encoded (gzip), which was not asked for"),
+        ("gzip", "Content-Encoding: gzip\r\n", "encoded (gzip), which the request does not allow"),
         ("brotli", "content-encoding: BR\r\n", "encoded (BR)"),
         ("two", "Content-Encoding: zstd, identity\r\n", "encoded (zstd)"),
-        ("two lines", "Content-Encoding: identity\r\nContent-Encoding: deflate\r\n", "switch compression off"),
+        ("two lines", "Content-Encoding: identity\r\nContent-Encoding: deflate\r\n", "Switch compression off"),
         ("odd", "Content-Encoding: x-BODY\r\n", "encoded (x-BODY)"),
     ] {
         rows.push((name, http(200, header, "BODYCANARY").into(), Reason::Encoded, Unclear, Unexpected, seen));
@@ -370,9 +370,9 @@ async fn malformed_xml_gives_no_credentials() {
         bad("element in a key", success().replace(SECRET, "half<b/>"), "no secret access key"),
         bad("a byte of no text", success().replace(SECRET, "half\u{fffd}"), "no secret access key"),
         bad("another result", success() .replace("<AssumeRoleWithWebIdentityResult>", "<AssumeRoleResult>") .replace("</AssumeRoleWithWebIdentityResult>", "</AssumeRoleResult>"), "no Credentials element"),
-        ("cut error", of("<ErrorResponse><Error><Code>Access".to_owned()), Reason::Broken, Transient, ServiceUnavailable, "cut before its closing tag"),
+        ("cut error", of("<ErrorResponse><Error><Code>Access".to_owned()), Reason::Broken, Transient, ServiceUnavailable, "its closing tag is missing"),
         ("error of another kind", of("<Error><Reason>BODYCANARY</Reason></Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML without credentials or an error code"),
-        ("foreign and cut", of("<Other><Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML of another kind: \"Other\""),
+        ("foreign and cut", of("<Other><Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "unknown XML: \"Other\""),
     ])
     .await;
 }
@@ -398,18 +398,18 @@ async fn expiration_is_read_or_shown() {
     }
     let bad = |text, seen| (text, expiring(text), Reason::BadGrant, Unclear, Unexpected, seen);
     check(vec![
-        bad("tomorrow", "has \"tomorrow\" for its expiration"),
-        bad("1970-01-01T01:00:00Z", "has \"1970-01-01T01:00:00Z\" for its expiration"),
+        bad("tomorrow", "has the expiration \"tomorrow\""),
+        bad("1970-01-01T01:00:00Z", "has the expiration \"1970-01-01T01:00:00Z\""),
         bad("1893459600000", "1893459600000"),
         bad("NaN", "NaN"),
         bad("inf", "inf"),
         bad("-1", "-1"),
-        bad("é", "for its expiration"),
-        bad("", "for its expiration"),
+        bad("é", "has the expiration"),
+        bad("", "has the expiration"),
         bad("Tue Jan 01 01:00:00 UTC 2030", "Tue Jan 01 01:00:00 UTC 2030"),
-        bad(SECRET, "has a text of 40 bytes for its expiration"),
-        bad("wJalrXUtn/K7mDeNg2/bPxRfiCY33/ExAmPlEK4Y", "has \"[redacted]\" for its expiration"),
-        bad(SESSION, "has a text of 30 bytes for its expiration"),
+        bad(SECRET, "has the expiration a text of 40 bytes"),
+        bad("wJalrXUtn/K7mDeNg2/bPxRfiCY33/ExAmPlEK4Y", "has the expiration \"[redacted]\""),
+        bad(SESSION, "has the expiration a text of 30 bytes"),
     ])
     .await;
 }

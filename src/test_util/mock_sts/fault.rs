@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What happens to an exchange instead of a usual answer.
+/// A failure of an exchange: an error, a page that is not from STS, or a broken connection.
 ///
 /// [`MockSts::fail_next`](super::MockSts::fail_next) and [`MockSts::set_fault`](super::MockSts::set_fault) take a fault. The
 /// mock does not look at the request then: a good token gets the fault, too.

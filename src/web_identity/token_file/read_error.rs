@@ -13,7 +13,7 @@ use crate::web_identity::token_format::NotAToken;
 /// Why the token file gives no token. Holds no byte of the file.
 pub(in crate::web_identity) enum ReadError {
     Io(io::Error),
-    /// What the path leads to instead: "a directory".
+    /// The path leads to something else, such as "a directory".
     NotAFile(&'static str),
     NotAToken(NotAToken),
     /// The read is under way.
@@ -30,7 +30,7 @@ impl ReadError {
         if metadata.is_file() { Ok(()) } else { Err(Self::NotAFile(kind_of(metadata))) }
     }
 
-    /// Whether the file may become readable within half a second.
+    /// True if the file may become readable within half a second.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Io(error) => matches!(
@@ -61,17 +61,17 @@ impl ReadError {
                     io::ErrorKind::NotFound => where_it_ends(path),
                     io::ErrorKind::PermissionDenied => who_may(path),
                     io::ErrorKind::StaleNetworkFileHandle => {
-                        "its network file system has replaced it; it is read again".to_owned()
+                        "its network file system has replaced the file. The file is read again".to_owned()
                     }
-                    _ => "see to the volume or file system that it is on".to_owned(),
+                    _ => "check the volume or the file system that holds the file".to_owned(),
                 };
                 let stale = cause.kind() == io::ErrorKind::StaleNetworkFileHandle;
                 (stale, format!("cannot be read: {cause}"), hint)
             }
             Self::NotAFile(kind) => {
                 let hint = if kind == "a directory" {
-                    "name the file in it, which is called token in most pods; if this should be the file, its volume is \
-                     mounted wrong: a mount of a missing file makes a directory"
+                    "name the file in it, which is called token in most pods. If this path should be the file, its \
+                     volume is mounted wrong: a mount of a missing file makes a directory"
                 } else {
                     "name the file itself, which ends in /token in most pods"
                 };
@@ -88,14 +88,14 @@ impl ReadError {
             Self::PoolFull(limit) => (
                 true,
                 format!("cannot be read: the runtime's blocking pool is full for {}", in_words(limit)),
-                "find what blocks the pool's threads (spawn_blocking, tokio::fs, stdin), or raise max_blocking_threads of \
-                 the runtime"
+                "find what blocks the pool's threads (spawn_blocking, tokio::fs, stdin), or raise the runtime's \
+                 max_blocking_threads"
                     .to_owned(),
             ),
             Self::NoThread => (
                 true,
                 "cannot be read: no thread can be started".to_owned(),
-                format!("{RAISE_LIMIT}; the file is read again"),
+                format!("{RAISE_LIMIT}. The file is read again"),
             ),
         };
         Error::new(ErrorKind::TokenUnavailable, format!("the token file {} {problem}", path.display()))
@@ -117,20 +117,19 @@ impl From<io::Error> for ReadError {
 }
 
 const MEND_FILE_SYSTEM: &str =
-    "see to the network or FUSE file system that it is on; it is read again once that answers";
+    "check the network or FUSE file system that holds the file. The file is read again once that system answers";
 
-/// The first thing that is missing on the way to the file.
+/// Names the first missing part of the path.
 fn where_it_ends(path: &Path) -> String {
     let directory = path.parent().unwrap_or(path);
+    let mounted = format!("Check that the projected volume is mounted at {}", directory.display());
     if fs::symlink_metadata(path).is_ok() {
-        format!("it is a link whose target is missing; is the projected volume mounted at {}?", directory.display())
+        format!("it is a symlink whose target is missing. {mounted}")
     } else if directory.is_dir() {
-        format!(
-            "its directory is there; does the projected volume have this path in its serviceAccountToken, and is {} where it is mounted?",
-            directory.display()
-        )
+        let name = path.file_name().unwrap_or_default().display();
+        format!("its directory is there. {mounted}, and that `path` of its serviceAccountToken is {name}")
     } else {
-        format!("its directory is missing, too; is the projected volume mounted at {}?", directory.display())
+        format!("its directory is missing, too. {mounted}")
     }
 }
 
@@ -142,18 +141,18 @@ fn who_may(path: &Path) -> String {
     let seen = path.ancestors().find_map(|ancestor| Some((ancestor, fs::metadata(ancestor).ok()?)));
     let barrier = seen.map_or_else(String::new, |(path, metadata)| {
         let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
-        format!("{} belongs to {owner}:{group} with mode {mode:04o} and ", path.display())
+        format!("{} belongs to {owner}:{group} with mode {mode:04o}, and ", path.display())
     });
     let us = fs::metadata("/proc/self").map_or_else(|_| "another user".to_owned(), |us| format!("uid {}", us.uid()));
     format!(
-        "{barrier}we run as {us}; set the pod's securityContext.fsGroup, or run as the owner (kubelets before 1.19 wrote tokens \
-         for root alone)"
+        "{barrier}this process runs as {us}. Set the pod's securityContext.fsGroup, or run as the owner (kubelets before 1.19 \
+         wrote tokens for root alone)"
     )
 }
 
 #[cfg(not(unix))]
 fn who_may(_: &Path) -> String {
-    "the user that we run as may not read it".to_owned()
+    "the user of this process may not read the file".to_owned()
 }
 
 fn kind_of(metadata: &Metadata) -> &'static str {

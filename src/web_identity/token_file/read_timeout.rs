@@ -1,7 +1,7 @@
 //! A time limit for access to a file whose file system may hang, such as NFS or FUSE.
 //!
-//! A hung system call cannot be cancelled. So each access runs on a blocking thread, the caller stops waiting after the limit,
-//! and no other access to the same file begins before the hung one ends. A hung file costs the process one thread.
+//! A hung system call cannot be cancelled. So each access runs on a blocking thread, and its caller stops waiting after the
+//! limit. No other access to the same file begins before the hung one ends. Thus a hung file costs the process one thread.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ pub(in crate::web_identity) async fn with_timeout<T: Send + 'static>(
     }
 }
 
-/// Holds true while a job has access to the file. A semaphore would not do: it hands its permit to the first waiter, even if
-/// that waiter's runtime is blocked, and the waiter would keep all others from the file.
+/// Holds true while a job has access to the file. A semaphore would hand its permit to the first waiter, even if the runtime of
+/// that waiter is blocked. Then nobody else could read the file.
 type Gate = watch::Sender<bool>;
 
 /// Access to the file until dropped.

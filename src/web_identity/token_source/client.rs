@@ -1,4 +1,4 @@
-//! The crate's side of a token source: requests with a time limit, and what a new token changes.
+//! The crate's side of a token source: requests tokens with a time limit, and detects changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::web_identity::claims::TokenClaims;
 use crate::web_identity::config::SourceConfig;
 use crate::web_identity::loaded_token::{Digest, LoadedToken};
 
-/// One token source, and what is known of its last token.
+/// One token source, with the facts about its last token.
 pub(in crate::web_identity) struct SourceClient {
     config: SourceConfig,
     timeout: Duration,
@@ -24,7 +24,7 @@ struct LastToken {
     claims: Option<TokenClaims>,
     /// The source has reported a change, and has not been asked for the new token yet.
     changed: bool,
-    /// Earliest time to listen for the next change, because a source may report one always.
+    /// Earliest time to listen for the next change. Limits a source that reports changes without end.
     listen_at: Option<Instant>,
 }
 
@@ -40,7 +40,7 @@ impl SourceClient {
             Ok(Ok(token)) => {
                 let token = LoadedToken::from_source(token.into_text());
                 let mut last = self.last();
-                last.digest = Some(token.digest());
+                last.digest = Some(token.digest);
                 last.claims = token.claims().cloned();
                 Ok(token)
             }
@@ -79,7 +79,7 @@ impl SourceClient {
             // Only the token itself shows whether its identity is another.
             let token = self.token().await.ok();
             self.last().changed = false;
-            if token.as_ref().is_some_and(|token| digest == Some(token.digest())) {
+            if token.as_ref().is_some_and(|token| digest == Some(token.digest)) {
                 continue;
             }
             let new_claims = token.as_ref().and_then(LoadedToken::claims);

@@ -1,4 +1,4 @@
-//! Which content of the token file is a change: its digest is compared with that of the token which the last exchange used.
+//! Change detection: compares the content of the token file with the token that the last exchange used.
 
 use crate::refresh::Change;
 use crate::web_identity::claims::TokenClaims;
@@ -17,7 +17,7 @@ pub(super) struct Changes {
     pub(super) rotations: u64,
 }
 
-/// What the last exchange used, or what was reported last.
+/// The content that new content is compared with: the last that an exchange used or that was reported.
 #[derive(Default, Eq, PartialEq)]
 enum Reference {
     /// Nobody has asked for a token yet, so the first token is no change.
@@ -49,10 +49,10 @@ impl Changes {
             }
             return false;
         };
-        let rotated = self.seen.is_some_and(|seen| seen != token.digest());
+        let rotated = self.seen.is_some_and(|seen| seen != token.digest);
         self.rotations += u64::from(rotated);
         self.saw(token);
-        if self.reference != Reference::Content(token.digest()) {
+        if self.reference != Reference::Content(token.digest) {
             let is_first = self.reference == Reference::Unset;
             let old = self.identity.as_ref();
             let other_identity = token.claims().zip(old).is_some_and(|(new, old)| !new.same_identity(old))
@@ -70,12 +70,12 @@ impl Changes {
     }
 
     fn saw(&mut self, token: &LoadedToken) {
-        self.seen = Some(token.digest());
+        self.seen = Some(token.digest);
         self.claims = token.claims().cloned();
     }
 
     fn compare_with(&mut self, token: &LoadedToken) {
-        self.reference = Reference::Content(token.digest());
+        self.reference = Reference::Content(token.digest);
         self.unreported = None;
         if let Some(claims) = token.claims() {
             self.identity = Some(claims.clone());

@@ -118,7 +118,7 @@ impl DirectoryWatcher {
     }
 }
 
-/// Counts file events, and wakes the task that waits for them. No event is lost, whoever is dropped meanwhile.
+/// Counts file events, and wakes the task that waits for them. The count keeps events while nobody waits.
 #[derive(Default)]
 pub(super) struct EventSignal {
     count: AtomicU64,
@@ -130,12 +130,12 @@ impl EventSignal {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Makes the waiting task look again for what is due.
+    /// Makes the waiting task ask again which check is due.
     pub(super) fn wake(&self) {
         self.wake.notify_waiters();
     }
 
-    /// Resolves at the next wake after this call. Call this first, then look for what is due.
+    /// Resolves at the first wake after this call. Call this before asking which check is due, so that no wake is lost.
     pub(super) fn woken(&self) -> Notified<'_> {
         self.wake.notified()
     }

@@ -1,4 +1,4 @@
-//! Which directories are watched: that of the token file, and each that a symlink on the way leads through.
+//! The watched directories: the one of the token file, and each that its symlinks lead through.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -70,8 +70,8 @@ impl WatchedPath {
     }
 }
 
-/// The parent of the file, the parent of its symlink's target, and so on. The search ends at a symlink to a name that begins
-/// with `..`: a kubelet made it, it stays in the same directory, and its target lives for one rotation only.
+/// The parent of the file, the parent of its symlink's target, and so on. A symlink to a name that begins with `..` ends the
+/// search. Such a symlink is the kubelet's: it stays in the directory, and its target lives for one rotation only.
 fn directories(file: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut file = file.to_owned();

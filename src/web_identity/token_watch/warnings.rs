@@ -10,7 +10,7 @@ use super::error::WatchError;
 use crate::error::{Error, date};
 use crate::web_identity::loaded_token::{Digest, LoadedToken};
 
-/// What has been logged of each state, so that nothing is logged twice.
+/// The states that have been logged, so that nothing is logged twice.
 #[derive(Default)]
 pub(super) struct Warnings {
     mode_is_logged: bool,
@@ -69,11 +69,11 @@ impl Warnings {
         if missed {
             tracing::warn!(
                 %file,
-                "the token file changed and its watch did not say so, as under gVisor, Kata or on a network file system: \
-                 the file is polled more often",
+                "the token file changed without a file event, as under gVisor, Kata or on a network file system: the file is \
+                 polled more often",
             );
         } else {
-            tracing::info!(%file, "the watch of the token file saw a rotation, it is relied on again");
+            tracing::info!(%file, "file events of the token file work again");
         }
     }
 
@@ -96,9 +96,9 @@ impl Warnings {
     }
 
     fn mount(&mut self, file: &Path, token: &LoadedToken) {
-        let digest = token.digest();
+        let digest = token.digest;
         self.subpath_mount = match self.subpath_mount {
-            _ if !token.is_orphan() => SubPathMount::No,
+            _ if !token.is_orphan => SubPathMount::No,
             SubPathMount::Logged => SubPathMount::Logged,
             SubPathMount::Suspected(before) if before == digest => {
                 tracing::warn!(
@@ -120,8 +120,8 @@ impl Warnings {
         }
         let file = file.display();
         let shown = |time: Option<SystemTime>| time.map(date).map(display);
-        let (changed_at, expires_at) = (shown(token.modified()), shown(claims.expires_at));
-        let unchanged = token.modified().and_then(|modified| now.duration_since(modified).ok());
+        let (changed_at, expires_at) = (shown(token.modified), shown(claims.expires_at));
+        let unchanged = token.modified.and_then(|modified| now.duration_since(modified).ok());
         let unchanged_seconds = unchanged.map(|unchanged| unchanged.as_secs());
         let expired = claims.expires_at.is_some_and(|expires_at| expires_at <= now);
         let overdue = claims.rotation_due().and_then(|due| due.checked_add(GRACE)).is_some_and(|due| due <= now);
@@ -237,7 +237,7 @@ mod tests {
         for missed in [false, false, true, true, false, false] {
             warnings.events(file(), missed);
         }
-        assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "relied on again"])), (1, 1), "{}", log.text());
+        assert_eq!((log.count(&["WARN", "gVisor"]), log.count(&["INFO", "work again"])), (1, 1), "{}", log.text());
     }
 
     #[test]

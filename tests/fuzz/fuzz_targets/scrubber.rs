@@ -1,4 +1,4 @@
-//! See `src/fuzzing.rs`: `scrubber` says what an input is, and what holds. `tests/fuzz/run` runs it.
+//! Runs `scrubber` of `src/fuzzing.rs`, which describes the input. Started by `tests/fuzz/run`.
 
 #![no_main]
 

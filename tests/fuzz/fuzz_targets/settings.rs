@@ -1,4 +1,4 @@
-//! See `src/fuzzing.rs`: `settings` says what an input is, and what holds. `tests/fuzz/run` runs it.
+//! Runs `settings` of `src/fuzzing.rs`, which describes the input. Started by `tests/fuzz/run`.
 
 #![no_main]
 

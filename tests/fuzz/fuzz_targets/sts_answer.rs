@@ -1,4 +1,4 @@
-//! See `src/fuzzing.rs`: `sts_answer` says what an input is, and what holds. `tests/fuzz/run` runs it.
+//! Runs `sts_answer` of `src/fuzzing.rs`, which describes the input. Started by `tests/fuzz/run`.
 
 #![no_main]
 

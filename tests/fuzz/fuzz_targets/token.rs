@@ -1,4 +1,4 @@
-//! See `src/fuzzing.rs`: `token` says what an input is, and what holds. `tests/fuzz/run` runs it.
+//! Runs `token` of `src/fuzzing.rs`, which describes the input. Started by `tests/fuzz/run`.
 
 #![no_main]
 

@@ -123,8 +123,8 @@ async fn eks_proxy_lets_nobody_out() -> Scenario {
     let pod = Pod::of(Rig::start().await).without("AWS_ENDPOINT_URL_STS").with("HTTPS_PROXY", &proxy);
     let statement = "On EKS. HTTPS_PROXY names a proxy that lets nobody through to STS.";
     Scenario::new(statement, pod.called(&proxy, "{proxy}"))
-        .whoami(&["the proxy of HTTPS_PROXY refuses", "NO_PROXY"])
-        .doctor(&["the proxy of HTTPS_PROXY refuses", "NO_PROXY"])
+        .whoami(&["the proxy in HTTPS_PROXY refuses", "NO_PROXY"])
+        .doctor(&["the proxy in HTTPS_PROXY refuses", "NO_PROXY"])
 }
 
 async fn eks_role_does_not_exist() -> Scenario {
@@ -164,12 +164,12 @@ async fn eks_trust_policy_names_another_account() -> Scenario {
         .whoami(&[
             "AccessDenied",
             "system:serviceaccount:shop:default",
-            "run the pod under the service account that the role names",
+            "run the pod under a service account that the policy names",
         ])
         .doctor(&[
             "AccessDenied",
             "system:serviceaccount:shop:default",
-            "run the pod under the service account that the role names",
+            "run the pod under a service account that the policy names",
         ])
 }
 
@@ -211,8 +211,8 @@ async fn own_audience_not_listed() -> Scenario {
     let statement =
         "On a cluster of one's own. The volume's audience is vault; IAM's provider lists sts.amazonaws.com.";
     Scenario::new(statement, Pod::of(rig))
-        .whoami(&["(vault) is no client ID", "correct it in `audience` of the volume's serviceAccountToken"])
-        .doctor(&["(vault) is no client ID", "correct it in `audience` of the volume's serviceAccountToken"])
+        .whoami(&["(vault) as a client ID", "correct it in `audience` of the volume's serviceAccountToken"])
+        .doctor(&["(vault) as a client ID", "correct it in `audience` of the volume's serviceAccountToken"])
 }
 
 async fn own_certificate_of_another_host() -> Scenario {
@@ -316,8 +316,8 @@ async fn own_proxy_page_answers() -> Scenario {
     rig.sts.set_fault(fault_list::HTML_ERROR);
     let statement = "On a cluster of one's own. A gateway answers in place of STS, with a page of its own.";
     Scenario::new(statement, Pod::of(rig))
-        .whoami(&["an HTML page", "something else than STS answers at http://{sts}"])
-        .doctor(&["an HTML page", "something else than STS answers at http://{sts}"])
+        .whoami(&["an HTML page", "a server that is not STS answers at http://{sts}"])
+        .doctor(&["an HTML page", "a server that is not STS answers at http://{sts}"])
 }
 
 async fn own_signing_key_not_published() -> Scenario {
@@ -328,7 +328,7 @@ async fn own_signing_key_not_published() -> Scenario {
     let statement = "On a cluster of one's own. The API server has a new signing key; the copy of its keys that the issuer's \
                      bucket publishes is the old one.";
     Scenario::new(statement, Pod::of(rig))
-        .whoami(&["Couldn't retrieve verification key", "(kid {kid})", "not published yet"])
+        .whoami(&["Couldn't retrieve verification key", "kid {kid}", "not published yet"])
         .doctor(&["fail     signing_key", "is not among the 1 key", "/openid/v1/jwks"])
 }
 
@@ -352,7 +352,7 @@ async fn own_token_early() -> Scenario {
     let statement =
         "On a cluster of one's own. The clock of the control plane is ten minutes ahead, and so are its tokens.";
     Scenario::new(statement, Pod::of(rig))
-        .whoami(&["Token is not valid yet", "Compare the clock of http://{issuer}"])
+        .whoami(&["Token is not valid yet", "Compare the clocks of http://{issuer}"])
         .doctor(&["fail     token_expiry", "issued", "set the clocks of the control plane"])
 }
 
@@ -435,8 +435,8 @@ async fn laptop_token_as_json() -> Scenario {
     let token = format!(r#"{{"kind":"TokenRequest","status":{{"token":"{}"}}}}"#, rig.issuer.mint(spec()));
     let pod = with_token_file(rig, token);
     Scenario::new("On a laptop. The file holds the answer of kubectl create token -o json, not the token in it.", pod)
-        .whoami(&["begins with { or [, as JSON", "status.token in a TokenRequest"])
-        .doctor(&["begins with { or [, as JSON", "status.token in a TokenRequest"])
+        .whoami(&["begins with { or [, like JSON", "status.token in a TokenRequest"])
+        .doctor(&["begins with { or [, like JSON", "status.token in a TokenRequest"])
 }
 
 async fn laptop_token_copied_yesterday() -> Scenario {

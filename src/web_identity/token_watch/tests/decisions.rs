@@ -13,58 +13,58 @@ use crate::web_identity::token_watch::schedule::{Cause, Due};
 #[test]
 fn each_token_but_the_first_is_one_change() {
     let mut watcher = Watcher::watching();
-    assert_eq!(watcher.look(Some("a")), None);
-    assert_eq!(watcher.look(Some("a")), None);
-    assert_eq!(watcher.look(Some("b")), Some(Change::Content));
-    assert_eq!(watcher.look(Some("b")), None);
-    assert_eq!(watcher.look(Some("a")), Some(Change::Content));
+    assert_eq!(watcher.check(Some("a")), None);
+    assert_eq!(watcher.check(Some("a")), None);
+    assert_eq!(watcher.check(Some("b")), Some(Change::Content));
+    assert_eq!(watcher.check(Some("b")), None);
+    assert_eq!(watcher.check(Some("a")), Some(Change::Content));
     assert_eq!(watcher.state.changes.rotations, 2);
 }
 
 #[test]
 fn token_that_was_missing_is_a_change() {
     let mut watcher = Watcher::watching();
-    assert_eq!(watcher.look(None), None);
-    assert_eq!(watcher.look(Some("a")), Some(Change::Content));
+    assert_eq!(watcher.check(None), None);
+    assert_eq!(watcher.check(Some("a")), Some(Change::Content));
 }
 
 #[test]
 fn other_token_than_used_is_a_change() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
-    assert_eq!(watcher.due(), Due::Now(Cause::Poll), "the watch is not armed yet");
-    assert_eq!(watcher.look(Some("a")), None);
+    assert_eq!(watcher.due(), Due::Now(Cause::Poll), "only a poll starts the watch");
+    assert_eq!(watcher.check(Some("a")), None);
     watcher.use_token("b");
-    assert_eq!(watcher.due(), Due::Now(Cause::Exchange), "which is newer, the file must tell");
-    assert_eq!(watcher.look(Some("b")), None);
-    assert_eq!(watcher.look(Some("c")), Some(Change::Content));
+    assert_eq!(watcher.due(), Due::Now(Cause::Exchange), "a check must tell which token is newer");
+    assert_eq!(watcher.check(Some("b")), None);
+    assert_eq!(watcher.check(Some("c")), Some(Change::Content));
     watcher.use_token("b");
-    assert_eq!(watcher.look(Some("c")), Some(Change::Content), "the exchange had read the file before we did");
+    assert_eq!(watcher.check(Some("c")), Some(Change::Content), "the exchange read the file before the check did");
 }
 
 #[test]
 fn check_overtaken_by_an_exchange_is_ignored() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
-    watcher.look(Some("a"));
-    let look = watcher.state.schedule.begin(Cause::Poll, watcher.events);
+    watcher.check(Some("a"));
+    let check = watcher.state.schedule.begin(Cause::Poll, watcher.events);
     watcher.use_token("b");
-    watcher.state.checked(look, false, Some(&LoadedToken::of("a")), watcher.now);
-    assert_eq!(watcher.state.changes.take(), None, "a is old");
+    watcher.state.checked(check, false, Some(&LoadedToken::of("a")), watcher.now);
+    assert_eq!(watcher.state.changes.take(), None, "the check saw the older content");
     assert_eq!(watcher.due(), Due::Now(Cause::Exchange));
-    assert_eq!(watcher.look(Some("b")), None);
+    assert_eq!(watcher.check(Some("b")), None);
     assert_eq!(watcher.state.changes.rotations, 1);
 }
 
 #[test]
 fn check_overtaken_by_a_later_one_is_ignored() {
     let mut watcher = Watcher::watching();
-    watcher.look(Some("a"));
+    watcher.check(Some("a"));
     let first = watcher.state.schedule.begin(Cause::Poll, watcher.events);
-    assert_eq!(watcher.look(Some("b")), Some(Change::Content));
+    assert_eq!(watcher.check(Some("b")), Some(Change::Content));
     watcher.state.checked(first, false, Some(&LoadedToken::of("a")), watcher.now);
-    assert_eq!(watcher.state.changes.take(), None, "a is old");
-    assert_eq!(watcher.look(Some("b")), None);
+    assert_eq!(watcher.state.changes.take(), None, "the check saw the older content");
+    assert_eq!(watcher.check(Some("b")), None);
     assert_eq!(watcher.state.changes.rotations, 1);
 }
 
@@ -75,7 +75,7 @@ fn unreported_change_stays_until_reported_or_used() {
     watcher.use_token(&token("me"));
     watcher.see(&token("you"));
     watcher.see(r#"{"not":"a JWT"}"#);
-    assert_eq!(watcher.state.changes.take(), Some(Change::Identity), "the stronger of two");
+    assert_eq!(watcher.state.changes.take(), Some(Change::Identity), "another identity outweighs new content");
     assert_eq!(watcher.state.changes.take(), None);
 
     watcher.see(&token("me"));
@@ -89,18 +89,18 @@ fn unreported_change_stays_until_reported_or_used() {
 fn same_token_is_change_after_failed_read() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
-    assert_eq!(watcher.look(Some("a")), None);
+    assert_eq!(watcher.check(Some("a")), None);
     watcher.state.used(None);
     assert_eq!(watcher.due(), Due::Now(Cause::Exchange));
-    assert_eq!(watcher.look(Some("a")), Some(Change::Content));
+    assert_eq!(watcher.check(Some("a")), Some(Change::Content));
 }
 
 #[test]
 fn token_that_returns_unchanged_is_no_change() {
     let mut watcher = Watcher::watching();
     watcher.use_token("a");
-    assert_eq!(watcher.look(None), None);
-    assert_eq!(watcher.look(Some("a")), None);
+    assert_eq!(watcher.check(None), None);
+    assert_eq!(watcher.check(Some("a")), None);
     assert_eq!(watcher.state.changes.rotations, 0);
 }
 
@@ -112,8 +112,8 @@ fn another_issuer_subject_or_audience_is_another_identity() {
     {
         let mut watcher = Watcher::watching();
         watcher.use_token(&me);
-        assert_eq!(watcher.look(Some(&jwt(r#"{"iss":"i","sub":"s","aud":"a","iat":2}"#))), Some(Change::Content));
-        assert_eq!(watcher.look(Some(&jwt(other))), Some(Change::Identity), "{other}");
+        assert_eq!(watcher.check(Some(&jwt(r#"{"iss":"i","sub":"s","aud":"a","iat":2}"#))), Some(Change::Content));
+        assert_eq!(watcher.check(Some(&jwt(other))), Some(Change::Identity), "{other}");
     }
 }
 
@@ -121,15 +121,15 @@ fn another_issuer_subject_or_audience_is_another_identity() {
 fn torn_token_does_not_hide_another_identity() {
     let mut watcher = Watcher::watching();
     watcher.use_token(&jwt(r#"{"sub":"me"}"#));
-    assert_eq!(watcher.look(Some("eyJ")), Some(Change::Content));
-    assert_eq!(watcher.look(Some(&jwt(r#"{"sub":"you"}"#))), Some(Change::Identity));
+    assert_eq!(watcher.check(Some("eyJ")), Some(Change::Content));
+    assert_eq!(watcher.check(Some(&jwt(r#"{"sub":"you"}"#))), Some(Change::Identity));
 }
 
 #[test]
 fn claims_survive_a_token_that_cannot_be_read() {
     let mut watcher = Watcher::watching();
-    watcher.look(Some(&jwt(r#"{"sub":"me"}"#)));
-    watcher.look(None);
+    watcher.check(Some(&jwt(r#"{"sub":"me"}"#)));
+    watcher.check(None);
     assert_eq!(watcher.state.changes.claims.as_ref().unwrap().subject.as_deref(), Some("me"));
 }
 
@@ -148,7 +148,7 @@ fn unwatched_token_is_polled_every_five_seconds() {
     assert!((0..20).all(|_| watcher.poll(Some("a")) == SHORT_POLL));
 
     let mut watcher = Watcher { state: WatchState::new(Duration::from_millis(100), false), ..Watcher::watching() };
-    assert!((0..20).all(|_| watcher.poll(Some("a")) < Duration::from_millis(111)), "or more often, if that is wanted");
+    assert!((0..20).all(|_| watcher.poll(Some("a")) < Duration::from_millis(111)), "a shorter interval is kept");
 }
 
 #[test]
@@ -187,25 +187,25 @@ fn event_flood_causes_few_checks() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
     let flooded_until = watcher.now + Duration::from_secs(10);
-    let looks = watcher.state.schedule.checks;
+    let checks = watcher.state.schedule.checks;
     while watcher.now < flooded_until {
         watcher.events += 10;
         match watcher.due() {
-            Due::Now(cause) => drop(watcher.look_for(cause, Some("a"))),
-            Due::At(at) => panic!("there are events, yet it waits until {at:?}"),
+            Due::Now(cause) => drop(watcher.check_for(cause, Some("a"))),
+            Due::At(at) => panic!("events came, but the next check is at {at:?}"),
             Due::NotBefore(_) => {}
         }
         watcher.now += Duration::from_micros(100);
     }
-    let looks = watcher.state.schedule.checks - looks;
-    assert!((150..250).contains(&looks), "{looks}");
+    let checks = watcher.state.schedule.checks - checks;
+    assert!((150..250).contains(&checks), "{checks}");
 
     watcher.now += LONGEST_GAP;
-    watcher.look_for(Cause::Event, Some("a"));
+    watcher.check_for(Cause::Event, Some("a"));
     watcher.now += CALM + LONGEST_GAP;
     watcher.events += 1;
     assert_eq!(watcher.due(), Due::Now(Cause::Event));
-    watcher.look_for(Cause::Event, Some("a"));
+    watcher.check_for(Cause::Event, Some("a"));
     watcher.events += 1;
     assert_eq!(watcher.due(), Due::NotBefore(watcher.now + FIRST_GAP));
 }
@@ -214,9 +214,9 @@ fn event_flood_causes_few_checks() {
 fn event_during_a_check_causes_another_check() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
-    let look = watcher.state.schedule.begin(Cause::Event, watcher.events);
+    let check = watcher.state.schedule.begin(Cause::Event, watcher.events);
     watcher.events += 1;
-    watcher.state.checked(look, false, Some(&LoadedToken::of("a")), watcher.now);
+    watcher.state.checked(check, false, Some(&LoadedToken::of("a")), watcher.now);
     watcher.now += FIRST_GAP;
     assert_eq!(watcher.due(), Due::Now(Cause::Event));
 }
@@ -231,7 +231,7 @@ fn unannounced_change_shortens_the_poll_interval() {
     assert!(watcher.state.schedule.events_are_missed && !watcher.state.schedule.events_work());
 
     watcher.events += 1;
-    watcher.look_for(Cause::Event, Some("c"));
+    watcher.check_for(Cause::Event, Some("c"));
     assert!(!watcher.state.schedule.events_are_missed);
 }
 
@@ -241,7 +241,7 @@ fn poll_before_late_event_keeps_watch_trusted() {
     watcher.poll(Some("a"));
     watcher.poll(Some("b"));
     watcher.events += 1;
-    watcher.look_for(Cause::Event, Some("b"));
+    watcher.check_for(Cause::Event, Some("b"));
     watcher.poll(Some("b"));
     watcher.poll(Some("b"));
     assert!(!watcher.state.schedule.events_are_missed);
@@ -251,8 +251,8 @@ fn poll_before_late_event_keeps_watch_trusted() {
 fn change_before_the_watch_began_keeps_it_trusted() {
     let mut watcher = Watcher::watching();
     watcher.poll(Some("a"));
-    let look = watcher.state.schedule.begin(Cause::Poll, watcher.events);
-    watcher.state.checked(look, true, Some(&LoadedToken::of("b")), watcher.now);
+    let check = watcher.state.schedule.begin(Cause::Poll, watcher.events);
+    watcher.state.checked(check, true, Some(&LoadedToken::of("b")), watcher.now);
     watcher.poll(Some("b"));
     watcher.poll(Some("b"));
     assert!(!watcher.state.schedule.events_are_missed);
@@ -264,29 +264,29 @@ fn p6_missed_rotation_shortens_polls_until_an_event_comes() {
     let mut now = Instant::now();
     let mut events = 0;
     let mut number = 1000;
-    let mut look = |state: &mut WatchState, cause, rotated: bool, event_came: bool| {
+    let mut check = |state: &mut WatchState, cause, rotated: bool, event_came: bool| {
         now += 2 * second;
         number += usize::from(rotated);
         events += u64::from(event_came);
-        let look = state.schedule.begin(cause, events);
-        state.checked(look, false, Some(&LoadedToken::of(&number.to_string())), now);
-        let Due::At(next) = state.schedule.due(events, now) else { panic!("there is nothing to look for") };
+        let check = state.schedule.begin(cause, events);
+        state.checked(check, false, Some(&LoadedToken::of(&number.to_string())), now);
+        let Due::At(next) = state.schedule.due(events, now) else { panic!("no check is due now") };
         next - now
     };
     let mut state = WatchState::new(30 * second, true);
     state.schedule.watching = true;
     let far = 27 * second..=33 * second;
 
-    assert!(far.contains(&look(&mut state, Cause::Poll, true, false)));
-    assert!(far.contains(&look(&mut state, Cause::Poll, false, false)), "the first content is no rotation");
-    look(&mut state, Cause::Poll, true, false);
-    look(&mut state, Cause::Poll, false, true);
-    assert!(state.schedule.events_work(), "the event came, if late");
-    look(&mut state, Cause::Poll, true, false);
-    assert!(look(&mut state, Cause::Poll, false, false) <= 5 * second, "no event came");
+    assert!(far.contains(&check(&mut state, Cause::Poll, true, false)));
+    assert!(far.contains(&check(&mut state, Cause::Poll, false, false)), "the first content is no rotation");
+    check(&mut state, Cause::Poll, true, false);
+    check(&mut state, Cause::Poll, false, true);
+    assert!(state.schedule.events_work(), "the event came late");
+    check(&mut state, Cause::Poll, true, false);
+    assert!(check(&mut state, Cause::Poll, false, false) <= 5 * second, "no event came");
     assert!(!state.schedule.events_work());
-    assert!(look(&mut state, Cause::Event, false, true) <= 5 * second, "an event of something else proves nothing");
-    assert!(far.contains(&look(&mut state, Cause::Event, true, true)));
+    assert!(check(&mut state, Cause::Event, false, true) <= 5 * second, "an event without a rotation proves nothing");
+    assert!(far.contains(&check(&mut state, Cause::Event, true, true)));
     assert!(state.schedule.events_work());
 }
 
@@ -307,34 +307,34 @@ impl Watcher {
         self.state.schedule.due(self.events, self.now)
     }
 
-    fn look(&mut self, token: Option<&str>) -> Option<Change> {
-        self.look_for(Cause::Poll, token)
+    fn check(&mut self, token: Option<&str>) -> Option<Change> {
+        self.check_for(Cause::Poll, token)
     }
 
-    fn look_for(&mut self, cause: Cause, token: Option<&str>) -> Option<Change> {
+    fn check_for(&mut self, cause: Cause, token: Option<&str>) -> Option<Change> {
         let token = token.map(LoadedToken::of);
-        let look = self.state.schedule.begin(cause, self.events);
-        self.state.checked(look, false, token.as_ref(), self.now);
+        let check = self.state.schedule.begin(cause, self.events);
+        self.state.checked(check, false, token.as_ref(), self.now);
         self.state.changes.take()
     }
 
-    /// A look whose news nobody takes.
+    /// A check whose change nobody takes.
     fn see(&mut self, token: &str) {
-        let look = self.state.schedule.begin(Cause::Poll, self.events);
-        self.state.checked(look, false, Some(&LoadedToken::of(token)), self.now);
+        let check = self.state.schedule.begin(Cause::Poll, self.events);
+        self.state.checked(check, false, Some(&LoadedToken::of(token)), self.now);
     }
 
     fn use_token(&mut self, token: &str) {
         self.state.used(Some(&LoadedToken::of(token)));
     }
 
-    /// Waits for the next poll, takes it, and tells when the one after that is.
+    /// Makes the next poll when it is due. Returns the interval until the one after it.
     fn poll(&mut self, token: Option<&str>) -> Duration {
         if let Due::At(at) = self.due() {
             self.now = at;
         }
         assert_eq!(self.due(), Due::Now(Cause::Poll));
-        self.look(token);
+        self.check(token);
         match self.due() {
             Due::At(at) => at - self.now,
             due => panic!("{due:?}"),

@@ -1,4 +1,4 @@
-//! Each way in which a token is replaced, by each means of noticing.
+//! Each way in which a token file is replaced, with file events and with polling alone.
 
 use std::io;
 use std::path::Path;
@@ -42,9 +42,9 @@ ways! {
 
 #[derive(Eq, PartialEq)]
 enum Mend {
-    /// There is a token at first, and the watch holds from then on.
+    /// There is a token from the start, and events announce each rotation.
     Events,
-    /// Where the watch itself must be made again, the next poll does it.
+    /// The watch must be renewed, and the next poll renews it.
     FrequentPolls,
 }
 use Mend::{Events, FrequentPolls};
@@ -65,7 +65,7 @@ async fn follow(hints: Hints, mend: Mend, way: fn(&Path) -> io::Result<Place>) {
     for number in 1..=ROTATIONS {
         rig.rest().await;
         if events && mend == Events {
-            assert!(rig.watch.state().schedule.events_work(), "nothing but an event can tell");
+            assert!(rig.watch.state().schedule.events_work(), "only an event can announce this rotation");
         }
         write(number, &token(number)).unwrap();
         rig.until(&token(number)).await;
@@ -78,5 +78,5 @@ async fn follow(hints: Hints, mend: Mend, way: fn(&Path) -> io::Result<Place>) {
 }
 
 const ROTATIONS: usize = 8;
-/// One that leaves the watch whole.
+/// Number of a rotation that needs no new watch.
 const UNDISTURBED: usize = 9;

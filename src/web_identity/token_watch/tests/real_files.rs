@@ -57,10 +57,10 @@ async fn p6_other_identity_is_told_from_newer_token() {
     }
 
     home.write("not-a-JWT");
-    assert_eq!(rig.change().await, Change::Content, "nobody knows who this is");
+    assert_eq!(rig.change().await, Change::Content, "an opaque token shows no identity");
     assert_eq!(rig.watch.claims(), None);
     home.write(&jwt(r#"{"iss":"https://i","sub":"you","aud":["sts"]}"#));
-    assert_eq!(rig.change().await, Change::Identity, "we remember who we were");
+    assert_eq!(rig.change().await, Change::Identity, "the last known identity counts");
 }
 
 #[tokio::test]
@@ -87,14 +87,14 @@ async fn p6_same_content_is_no_change() {
     let mut rig = Rig::new(file.token_path(), Hints::Events);
     rig.read().await;
     rig.rest().await;
-    let looks = rig.looks();
+    let checks = rig.checks();
     for n in 0..5 {
         file.write(token(0)).unwrap();
         fs::write(file.token_path(), format!("{} \n", token(0))).unwrap();
         symlink("nowhere", home.path().join(format!("another file {n}"))).unwrap();
         rig.rest().await;
     }
-    until(|| rig.looks() > looks).await;
+    until(|| rig.checks() > checks).await;
     rig.rest().await;
     assert_eq!(rig.watch.state().changes.rotations, 0);
     file.write(token(1)).unwrap();
@@ -111,12 +111,12 @@ async fn p6_reads_cause_no_check() {
     let rig = home.rig(Hints::Events);
     rig.read().await;
     rig.rest().await;
-    // What came with the first write may still be on its way.
+    // Events of the first write may still be on their way.
     home.fence();
     until(|| rig.watch.events.count() > 0).await;
     rig.rest().await;
 
-    let (events, looks) = (rig.watch.events.count(), rig.looks());
+    let (events, checks) = (rig.watch.events.count(), rig.checks());
     for _ in 0..100 {
         token_file::read(&rig.watch.file, NEVER, drop).await.unwrap();
         home.write(&token(0));
@@ -128,8 +128,8 @@ async fn p6_reads_cause_no_check() {
     until(|| rig.watch.events.count() > events).await;
     rig.rest().await;
     sleep(Duration::from_millis(50)).await;
-    assert_eq!(rig.watch.events.count(), events + 1, "the fence alone was heard");
-    assert_eq!(rig.looks(), looks + 1);
+    assert_eq!(rig.watch.events.count(), events + 1, "only the fence caused an event");
+    assert_eq!(rig.checks(), checks + 1);
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn p6_wait_dropped_at_once_still_sees_each_rotation() {
                     assert_eq!(change, Change::Content);
                     break;
                 }
-                // A look goes on now that nobody waits for it.
+                // The check goes on without its caller.
                 sleep(Duration::from_millis(1)).await;
             }
             assert_eq!(watch.read(drop).await.unwrap().expose(), token(number));
@@ -191,7 +191,7 @@ async fn p6_rotation_during_an_exchange_is_reported_after_it() {
             drop(used);
         }
 
-        // Whoever waits already is told of what an exchange has not used.
+        // A caller who waits already hears of a token that the exchange has not used.
         let old = watch.read(drop).await.unwrap();
         home.write(&token(10));
         assert_eq!(soon(watch.changed()).await, Change::Content);
@@ -200,7 +200,7 @@ async fn p6_rotation_during_an_exchange_is_reported_after_it() {
     }
 }
 
-/// The rotation between the first read and the first watch is the one to miss.
+/// A rotation between the first read and the first watch is the one most easily missed.
 #[tokio::test]
 async fn p6_rotation_while_the_watch_starts_is_seen() {
     let numbered = |number| jwt(&format!(r#"{{"sub":"{number}"}}"#));
@@ -213,7 +213,7 @@ async fn p6_rotation_while_the_watch_starts_is_seen() {
             thread::sleep(Duration::from_micros(fastrand::u64(..800)));
             volume.write(numbered(2)).unwrap();
         });
-        // The first sight is no report.
+        // The first token is no change, so the claims tell.
         until(|| rig.watch.claims().is_some_and(|claims| claims.subject.as_deref() == Some("2"))).await;
         writer.join().unwrap();
         rig.close().await;
@@ -263,18 +263,18 @@ async fn p6_two_watches_of_a_recreated_directory_both_work() {
         rig.rest().await;
     }
     fs::remove_dir_all(home.volume()).unwrap();
-    // Afterwards, not while they still wait for it to come back.
+    // Both have seen that the directory is gone.
     until(|| log.count(&["WARN", "no token"]) == 2).await;
     home.write(&token(1));
     for rig in &mut rigs {
         rig.until(&token(1)).await;
     }
-    let looks: Vec<_> = rigs.iter().map(Rig::looks).collect();
-    for (rig, looks) in rigs.iter().zip(looks) {
-        until(|| rig.looks() >= looks + 3).await;
+    let checks: Vec<_> = rigs.iter().map(Rig::checks).collect();
+    for (rig, checks) in rigs.iter().zip(checks) {
+        until(|| rig.checks() >= checks + 3).await;
         assert!(rig.watch.state().schedule.events_work(), "{}", log.text());
     }
-    assert_eq!(log.count(&["its watch did not say so"]), 0, "{}", log.text());
+    assert_eq!(log.count(&["without a file event"]), 0, "{}", log.text());
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn p6_watches_of_one_directory_share_a_watcher() {
     let polling = home.rig(Hints::Polling);
     polling.rest().await;
     let open = open_files();
-    assert_eq!((inotify_instances(), inotify_threads()), (0, 0), "polling needs none");
+    assert_eq!((inotify_instances(), inotify_threads()), (0, 0), "polling needs no inotify");
 
     let mut first = home.rig(Hints::Events);
     let mut second = home.rig(Hints::Events);
@@ -306,9 +306,9 @@ async fn p6_watches_of_one_directory_share_a_watcher() {
     first.close().await;
     home.write(&token(1));
     second.until(&token(1)).await;
-    assert_eq!((inotify_instances(), inotify_threads()), (1, 1), "one still cares");
+    assert_eq!((inotify_instances(), inotify_threads()), (1, 1), "one watch is left");
 
-    // Each new directory takes the place of the old one.
+    // A new directory replaces the old one each time.
     for number in 2..5 {
         fs::rename(home.volume(), home.0.path().join(format!("away.{number}"))).unwrap();
         home.write(&token(number));

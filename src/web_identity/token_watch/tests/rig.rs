@@ -1,4 +1,4 @@
-//! A watch to test, on real files, and what this process holds for it.
+//! A watch on real files, and counts of the files and threads that it holds.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ use crate::web_identity::testing::jwt;
 use crate::web_identity::token_watch::TokenWatch;
 use crate::web_identity::token_watch::schedule::Due;
 
-/// A watch that somebody waits on, as the refresher does.
+/// A watch with a task that waits for changes, as the engine does.
 pub(super) struct Rig {
     pub(super) watch: Arc<TokenWatch>,
     pub(super) changes: UnboundedReceiver<Change>,
@@ -59,27 +59,27 @@ impl Rig {
         soon(self.changes.recv()).await.unwrap()
     }
 
-    /// Changes come, the last of them with this token.
+    /// Waits for changes until the file is read with this token.
     pub(super) async fn until(&mut self, token: &str) {
         loop {
             self.change().await;
-            // A newer one may be on its way.
+            // A newer token may follow.
             if self.watch.read(drop).await.is_ok_and(|read| read.expose() == token) {
                 break;
             }
         }
     }
 
-    /// Until nothing is left to do but to wait.
+    /// Waits until no check is due.
     pub(super) async fn rest(&self) {
         until(|| {
             let due = self.watch.state().schedule.due(self.watch.events.count(), Instant::now());
-            self.looks() > 0 && matches!(due, Due::At(_))
+            self.checks() > 0 && matches!(due, Due::At(_))
         })
         .await;
     }
 
-    pub(super) fn looks(&self) -> u64 {
+    pub(super) fn checks(&self) -> u64 {
         self.watch.state().schedule.checks
     }
 
@@ -97,7 +97,7 @@ impl Drop for Rig {
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Hints {
-    /// No poll comes while the test runs, but where the watch itself is gone.
+    /// File events, with a poll interval longer than the test.
     Events,
     Polling,
 }
@@ -122,7 +122,7 @@ impl Home {
         ProjectedVolume::new(self.volume()).unwrap().write(token).unwrap();
     }
 
-    /// Exactly one event, after all that came before.
+    /// Causes exactly one event, after all earlier events.
     pub(super) fn fence(&self) {
         symlink("nowhere", self.volume().join(format!("fence.{}", fastrand::u64(..)))).unwrap();
     }
@@ -150,12 +150,12 @@ impl TimeSource for Clock {
     }
 }
 
-/// Long enough to be torn when it is written in pieces.
+/// A JWT that is long enough to be written in pieces.
 pub(super) fn token(number: usize) -> String {
     jwt(&format!(r#"{{"iss":"https://issuer","sub":"me","aud":["sts.amazonaws.com"],"jti":"{number}"}}"#))
 }
 
-/// Polled once, and dropped.
+/// Polls the future once, and drops it.
 pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -1,4 +1,4 @@
-//! What is told of files and limits, and how often.
+//! Log lines about files and limits.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ async fn exhausted_inotify_limit_is_named_and_recovered_from() {
         }
         assert!(!rig.watch.state().schedule.events_work());
         assert_eq!(log.count(&["WARN", name]), 1, "{}", log.text());
-        // An attempt that fails leaves nothing behind, though notify's thread takes its time.
+        // A failed attempt leaves nothing behind once notify's thread has ended.
         until(|| inotify_instances() == 0 && inotify_threads() == 0).await;
 
         fs::write(limit, before.trim()).unwrap();
@@ -91,11 +91,11 @@ async fn subpath_mount_is_logged_once() {
     fs::write(home.path().join("token"), token(0)).unwrap();
     let file = fs::File::open(home.path().join("token")).unwrap();
     fs::remove_file(home.path().join("token")).unwrap();
-    // As a mount of the file would, this leads to what has no name any more.
+    // Like a subPath mount, this path leads to a file without a name.
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
 
     let rig = Rig::new(Path::new(&path), Hints::Polling);
-    until(|| rig.looks() > 5).await;
+    until(|| rig.checks() > 5).await;
     assert_eq!(log.count(&["WARN"]), 1, "{}", log.text());
     assert_eq!(log.count(&["WARN", "subPath"]), 1, "{}", log.text());
 }
@@ -110,7 +110,7 @@ async fn expiry_in_a_subpath_mount_names_the_mount() {
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
 
     let rig = Rig::new(Path::new(&path), Hints::Polling);
-    until(|| rig.looks() > 5).await;
+    until(|| rig.checks() > 5).await;
     assert_eq!(log.count(&["WARN"]), 2, "{}", log.text());
     assert_eq!(log.count(&["WARN", "the token will expire and not be replaced"]), 1, "{}", log.text());
     assert_eq!(log.count(&["WARN", "has expired in a subPath mount", "changed_at=2", "unchanged_seconds="]), 1);
@@ -132,8 +132,8 @@ async fn overdue_and_expired_tokens_are_logged_once_each() {
 
     for (minute, overdue, expired) in [(1, 0, 0), (52, 0, 0), (54, 1, 0), (58, 1, 0), (61, 1, 1), (90, 1, 1)] {
         *clock.0.lock().unwrap() = at(minute);
-        let looks = rig.looks();
-        until(|| rig.looks() > looks + 3).await;
+        let checks = rig.checks();
+        until(|| rig.checks() > checks + 3).await;
         assert_eq!(log.count(&["WARN", "should have been replaced"]), overdue, "minute {minute}: {}", log.text());
         assert_eq!(log.count(&["WARN", "has expired"]), expired, "minute {minute}: {}", log.text());
     }
