@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the top down. Rooms on one line do not know each other, save what is said here.
-const FLOORS: &[&[&str]] = &[
+/// The rooms from the top down. Rooms on one line do not import each other.
+const LAYERS: &[&[&str]] = &[
     &["builder"],
     &["adapters"],
     &["environment", "provider"],
@@ -20,7 +20,7 @@ fn imports_point_down() {
     let mut checked = 0;
     for (file, source) in sources() {
         let room = room_of(&file);
-        let Some(floor) = floor_of(&room) else { continue };
+        let Some(layer) = layer_of(&room) else { continue };
         // This test cannot follow such paths.
         for way_round in ["crate::{", "super::super::"] {
             assert!(!production(&source).contains(way_round), "{}: {way_round}", file.display());
@@ -29,9 +29,9 @@ fn imports_point_down() {
             for path in line.split("crate::").skip(1) {
                 let other: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 // A documentation link may name any room.
-                let Some(below) = floor_of(&other).filter(|_| !line.trim_start().starts_with("//")) else { continue };
+                let Some(below) = layer_of(&other).filter(|_| !line.trim_start().starts_with("//")) else { continue };
                 assert!(
-                    room == other || below > floor,
+                    room == other || below > layer,
                     "{}: {room} does not stand above {other}: {}",
                     file.display(),
                     line.trim()
@@ -59,28 +59,27 @@ fn every_module_has_a_layer() {
     let lib = fs::read_to_string(root().join("lib.rs")).unwrap();
     let modules =
         lib.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
-    let outside: Vec<_> = modules.filter(|module| floor_of(module).is_none()).collect();
+    let outside: Vec<_> = modules.filter(|module| layer_of(module).is_none()).collect();
     assert_eq!(outside, ["docs", "fuzzing", "test_util"]);
 }
 
 #[test]
 fn p7_only_the_clock_file_reads_time() {
     for (file, source) in sources() {
-        let tokios = source.contains("use tokio::time::{") || source.contains("use tokio::time::Instant");
+        let imports_tokio_clock = source.contains("use tokio::time::{") || source.contains("use tokio::time::Instant");
         for line in production(&source).lines() {
             let name = file.file_name().unwrap();
             assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
-            // Tokio's clock, which tests can stop: it paces looks and questions, carries STS's clock on, and ends
-            // turns.
-            let by_tokios = [
+            // These files may read Tokio's clock, which tests can pause.
+            let readers = [
                 "web_identity/token_source/client.rs",
                 "web_identity/expired_token.rs",
                 "web_identity/token_file.rs",
                 "web_identity/token_watch.rs",
                 "sts/endpoints.rs",
             ];
-            let by_tokios = by_tokios.iter().any(|by| file.ends_with(by));
-            let may = name == "clock.rs" || (by_tokios && tokios);
+            let is_reader = readers.iter().any(|reader| file.ends_with(reader));
+            let may = name == "clock.rs" || (is_reader && imports_tokio_clock);
             assert!(!line.contains("Instant::now()") || may, "{}: {}", file.display(), line.trim());
         }
     }
@@ -136,6 +135,6 @@ fn room_of(file: &Path) -> String {
     Path::new(first.as_os_str()).with_extension("").to_str().unwrap().to_owned()
 }
 
-fn floor_of(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&room))
+fn layer_of(room: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&room))
 }
