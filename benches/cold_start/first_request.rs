@@ -11,12 +11,11 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_sdk_sts::Client;
 use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::TestAws;
 
-use super::support::{milliseconds, quantile, report, short};
+use crate::support::{milliseconds, quantile, report, short};
 
 const CHILD: &str = "--first-request";
-const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
 
 /// The way in which a program gets its credentials.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -85,11 +84,7 @@ struct Cost {
 
 pub(crate) fn report_all() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let issuer = runtime.block_on(OidcIssuer::start());
-    let directory = tempfile::tempdir().unwrap();
-    let volume = ProjectedVolume::new(directory.path()).unwrap();
-    volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
-    let sts = runtime.block_on(MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).start());
+    let aws = runtime.block_on(TestAws::start());
 
     let runs = if short() { 3 } else { 60 };
     let mut costs: BTreeMap<Way, Vec<Cost>> = BTreeMap::new();
@@ -101,8 +96,8 @@ pub(crate) fn report_all() {
             for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
                 child.env_remove(name);
             }
-            child.env("AWS_ROLE_ARN", ROLE).env("AWS_WEB_IDENTITY_TOKEN_FILE", volume.token_path());
-            child.env("AWS_REGION", "eu-central-1").env("AWS_ENDPOINT_URL_STS", sts.endpoint_url());
+            child.env("AWS_ROLE_ARN", TestAws::ROLE).env("AWS_WEB_IDENTITY_TOKEN_FILE", aws.volume().token_path());
+            child.env("AWS_REGION", "eu-central-1").env("AWS_ENDPOINT_URL_STS", aws.sts().endpoint_url());
             costs.entry(way).or_default().push(parse(child));
         }
     }

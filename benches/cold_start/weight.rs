@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use super::support::report;
+use crate::support::report;
 
 /// A program that calls `GetCallerIdentity`, with one set of dependencies.
 struct Program {

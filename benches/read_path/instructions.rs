@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::reads::{CURRENT, FLOOR, LAZY, OURS, PROVIDE, Read, Reads};
-use super::support::{report, short};
+use crate::reads::{CURRENT, FLOOR, LAZY, OURS, PROVIDE, Read, Reads};
+use crate::support::{report, short};
 
 const CHILD: &str = "--count-instructions";
 const FEW: u32 = 500;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::reads::{CURRENT, LAZY, OURS, PROVIDE, Read, Reads, Write};
-use super::support::{quantile, report, short};
+use crate::reads::{CURRENT, LAZY, OURS, PROVIDE, Read, Reads, Write};
+use crate::support::{quantile, report, short};
 
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 const WRITE_EVERY: Duration = Duration::from_millis(1);

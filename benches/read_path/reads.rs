@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::identity::{
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_web_identity::WebIdentityCredentialsProvider;
-use aws_web_identity::test_util::{MockSts, OidcIssuer, ProjectedVolume, TokenSpec, TrustedRole};
+use aws_web_identity::test_util::TestAws;
 use tokio::sync::watch;
 
 pub(crate) const FLOOR: &str = "through the SDK's trait/floor: a prebuilt identity, no cell";
@@ -32,8 +32,6 @@ const WATCH: &str = "through the SDK's trait/tokio watch";
 pub(crate) const CURRENT: &str = "current()";
 pub(crate) const PROVIDE: &str = "provide_credentials()";
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/checkout";
-
 /// Reads this many times.
 pub(crate) type Read = Box<dyn Fn(u32) + Send + Sync>;
 /// Writes a new value.
@@ -44,19 +42,14 @@ pub(crate) struct Reads {
     /// Writers, for those kinds that have one.
     pub(crate) writers: BTreeMap<&'static str, Write>,
     provider: WebIdentityCredentialsProvider,
-    _pod: (OidcIssuer, MockSts, tempfile::TempDir),
+    _aws: TestAws,
 }
 
 impl Reads {
     pub(crate) async fn prepare() -> Self {
-        let issuer = OidcIssuer::start().await;
-        let directory = tempfile::tempdir().unwrap();
-        let volume = ProjectedVolume::new(directory.path()).unwrap();
-        volume.write(issuer.mint(TokenSpec::service_account("shop", "checkout"))).unwrap();
-        let sts = MockSts::builder().issuer(&issuer).role(TrustedRole::new(ROLE)).start().await;
-        let base = sts.sdk_config();
-        let builder = WebIdentityCredentialsProvider::builder().configure(&base).role_arn(ROLE);
-        let provider = builder.token_file(volume.token_path()).connect().await.unwrap();
+        let aws = TestAws::start().await;
+        let base = aws.sdk_config();
+        let provider = aws.builder().connect().await.unwrap();
         let credentials = provider.current().unwrap();
 
         let mut all = BTreeMap::new();
@@ -121,7 +114,7 @@ impl Reads {
                 }),
             );
         }
-        Self { all, writers, provider, _pod: (issuer, sts, directory) }
+        Self { all, writers, provider, _aws: aws }
     }
 
     /// Number of refreshes of the provider.

@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A second pod finds an expired token: its error says so. With a new token the pod starts.
     let expired = aws.token_spec().issued_at(SystemTime::now() - Duration::from_secs(2 * 3600));
     aws.rotate_to(expired);
-    let error = aws.builder().wait_timeout(Duration::from_secs(1)).connect().await.unwrap_err();
+    let error = aws.builder().wait_timeout(Duration::from_secs(3)).connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenRejected);
     aws.rotate();
     aws.builder().connect().await?;

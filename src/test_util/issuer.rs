@@ -53,8 +53,9 @@ struct Shared {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
-    available: bool,
+    is_down: bool,
     hold_back: bool,
     /// At most one key for each algorithm.
     signing: Vec<Arc<SigningKey>>,
@@ -71,13 +72,7 @@ impl OidcIssuer {
     /// Outside a Tokio runtime, or when loopback has no free port.
     pub async fn start() -> Self {
         let (listener, address) = listen().await;
-        let mut state = State {
-            available: true,
-            hold_back: false,
-            signing: Vec::new(),
-            published: Vec::new(),
-            held_back: Vec::new(),
-        };
+        let mut state = State::default();
         state.signing_key(Algorithm::Es256);
         let shared = Arc::new(Shared { url: format!("http://{address}"), state: Mutex::new(state) });
         let server = Server::start(listener, {
@@ -147,7 +142,7 @@ impl OidcIssuer {
 
     /// Lets both pages answer 503 while not `available`. The issuer still mints tokens.
     pub fn set_available(&self, available: bool) {
-        lock(&self.shared.state).available = available;
+        lock(&self.shared.state).is_down = !available;
     }
 }
 
@@ -160,7 +155,7 @@ impl fmt::Debug for OidcIssuer {
 impl Shared {
     fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         let state = lock(&self.state);
-        if !state.available {
+        if state.is_down {
             return response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the issuer is not available");
         }
         let (content_type, page) = match path {

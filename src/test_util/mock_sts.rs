@@ -2,7 +2,6 @@
 
 mod account;
 mod answer;
-mod builder;
 mod call;
 mod fault;
 mod refusal;
@@ -13,7 +12,6 @@ mod session;
 mod signature;
 mod token;
 
-pub use builder::MockStsBuilder;
 pub use call::Call;
 pub use fault::Fault;
 pub use refusal::Refusal;
@@ -36,7 +34,7 @@ use self::account::Account;
 use self::server::{Sessions, Shared, State};
 use super::http_client::LoopbackClient;
 use super::http_server::{Server, listen};
-use super::lock;
+use super::{OidcIssuer, lock};
 
 /// AWS STS for one account and region, on loopback.
 ///
@@ -275,6 +273,42 @@ impl fmt::Debug for MockSts {
             .field("account", &self.shared.account)
             .field("settings", &self.state().settings)
             .finish_non_exhaustive()
+    }
+}
+
+/// Collects what a [`MockSts`] trusts. Made by [`MockSts::builder`].
+#[must_use]
+#[derive(Debug, Default)]
+pub struct MockStsBuilder {
+    account: Account,
+}
+
+impl MockStsBuilder {
+    /// Registers the issuer as an OIDC provider of the account. May be repeated.
+    pub fn issuer(mut self, issuer: &OidcIssuer) -> Self {
+        self.account.issuers.push(issuer.url().to_owned());
+        self
+    }
+
+    /// Adds a role that a token can assume. May be repeated.
+    pub fn role(self, role: TrustedRole) -> Self {
+        lock(&self.account.roles).push(role);
+        self
+    }
+
+    /// Adds a role that another role's credentials can assume. May be repeated.
+    pub fn assumable_role(mut self, role: AssumableRole) -> Self {
+        self.account.assumable.push(role);
+        self
+    }
+
+    /// Starts the mock.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime, or when loopback has no free port.
+    pub async fn start(self) -> MockSts {
+        MockSts::serve(self.account.into(), Sessions::default(), None).await
     }
 }
 

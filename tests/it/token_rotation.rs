@@ -186,25 +186,25 @@ fn p6_ten_thousand_rotations_leak_nothing() {
 
 /// Runs all ways at once, since each mostly waits.
 async fn each_way(rotations: usize, with: fn(Builder) -> Builder) {
-    let mut cells = JoinSet::new();
+    let mut runs = JoinSet::new();
     let ways: [(&str, Way, bool); 9] = [
         ("kubelet swap", swap, false),
         ("in-place write", in_place, false),
         ("rename over", rename_over, false),
         ("symlink chain", behind_links, false),
-        ("link led elsewhere", other_target, false),
-        ("links led elsewhere by turns", other_links, false),
+        ("new link target", other_target, false),
+        ("new targets of two links in turn", other_links, false),
         ("directory removed", removed, false),
         ("directory moved away", moved_away, false),
         ("late mount", late, true),
     ];
     for (name, way, is_late) in ways {
-        cells.spawn(async move {
-            let cell = tokio::spawn(follow(way, is_late, rotations, with));
-            cell.await.err().map(|panicked| format!("{name}: {panicked}"))
+        runs.spawn(async move {
+            let run = tokio::spawn(follow(way, is_late, rotations, with));
+            run.await.err().map(|panicked| format!("{name}: {panicked}"))
         });
     }
-    let failed: Vec<_> = cells.join_all().await.into_iter().flatten().collect();
+    let failed: Vec<_> = runs.join_all().await.into_iter().flatten().collect();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
@@ -255,7 +255,7 @@ async fn follow(way: Way, is_late: bool, rotations: usize, with: fn(Builder) -> 
 }
 
 async fn wait_until_seen(provider: &WebIdentityCredentialsProvider, issued_at: SystemTime) {
-    eventually(|| seen(provider) == Some(issued_at)).await;
+    eventually(|| provider.status().token.and_then(|token| token.issued_at) == Some(issued_at)).await;
 }
 
 /// In whole seconds, as in a token.
@@ -285,7 +285,7 @@ async fn rotate_in_runs(rig: &Rig, runs: &[usize]) {
         let writer =
             thread::spawn(move || (first..=last).for_each(|number| volume.write(token(&issuer, number)).unwrap()));
         tokio::task::spawn_blocking(|| writer.join().unwrap()).await.unwrap();
-        eventually(|| seen(&provider) == Some(issued_at(UNIX_EPOCH + Duration::from_secs(START), last))).await;
+        wait_until_seen(&provider, issued_at(UNIX_EPOCH + Duration::from_secs(START), last)).await;
         number = last;
         assert_eq!(ProcessResources::now().inotify, 1);
         let held = ProcessResources::settled().await;
@@ -295,10 +295,6 @@ async fn rotate_in_runs(rig: &Rig, runs: &[usize]) {
     provider.shutdown().await;
     drop(provider);
     eventually(|| ProcessResources::now().inotify == 0).await;
-}
-
-fn seen(provider: &WebIdentityCredentialsProvider) -> Option<SystemTime> {
-    provider.status().token?.issued_at
 }
 
 /// An unsigned token of the same service account. No exchange is due, so nobody verifies it.

@@ -70,14 +70,14 @@ pub(crate) struct Scripted {
     panic_on_change: Mutex<bool>,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
-    last_grant: Mutex<Option<Granted>>,
+    last_grant: Mutex<Option<LastGrant>>,
     last_failure: Mutex<Option<Instant>>,
     clock: WallClock,
 }
 
 /// The time of the last successful request on both clocks, and the lifetime of its credentials.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Granted {
+pub(crate) struct LastGrant {
     pub(crate) sent: Instant,
     pub(crate) sent_truly: SystemTime,
     pub(crate) lifetime: Duration,
@@ -111,7 +111,7 @@ impl Scripted {
         self.most_in_flight.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn last_grant(&self) -> Option<Granted> {
+    pub(crate) fn last_grant(&self) -> Option<LastGrant> {
         *self.last_grant.lock().unwrap()
     }
 
@@ -186,7 +186,7 @@ impl Source for Scripted {
             Reply::After(..) | Reply::Late(..) | Reply::InWholeSeconds(_) | Reply::Undated(_) => unreachable!(),
         };
         match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
-            Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(Granted { sent, sent_truly, lifetime }),
+            Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(LastGrant { sent, sent_truly, lifetime }),
             _ => *self.last_failure.lock().unwrap() = Some(Instant::now()),
         }
         outcome

@@ -9,7 +9,7 @@ use aws_smithy_async::time::TimeSource;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::rig::{Granted, HOUR, Reply, Rig, seconds};
+use super::rig::{HOUR, LastGrant, Reply, Rig, seconds};
 use crate::error::ErrorKind;
 use crate::refresh::{Change, Class, Phase};
 
@@ -173,7 +173,7 @@ impl Simulation {
         assert!(self.rig.source.most_in_flight() <= 1, "{self}: P3");
         let clocks_known = self.clock_moved.is_none_or(|moved| now > moved + HEARTBEAT);
         let granted = self.rig.source.last_grant();
-        if let Some(Granted { sent, sent_truly, lifetime }) = granted.filter(|_| clocks_known) {
+        if let Some(LastGrant { sent, sent_truly, lifetime }) = granted.filter(|_| clocks_known) {
             let suspended_since = self.clock_moved.is_some_and(|moved| moved >= sent);
             if self.rig.clock.true_time() >= sent_truly + lifetime + seconds(1) {
                 assert_eq!(self.rig.key(), None, "{self}: nothing expired is served");
@@ -223,7 +223,7 @@ impl Simulation {
     /// Checks the time of the next attempt, and that a change caused one.
     fn check_schedule(&mut self, now: Instant) {
         let standing = self.rig.engine.status();
-        if let Some(Granted { sent, lifetime, .. }) = self.rig.source.last_grant()
+        if let Some(LastGrant { sent, lifetime, .. }) = self.rig.source.last_grant()
             && standing.phase == Phase::Fresh
             && [self.hurried, self.clock_moved].iter().all(|moved| moved.is_none_or(|moved| moved + HEARTBEAT < sent))
         {

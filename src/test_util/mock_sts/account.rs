@@ -10,7 +10,7 @@ use super::session::Session;
 use super::token::{Token, Verified};
 use crate::test_util::lock;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) issuers: Vec<String>,
     pub(super) roles: Mutex<Vec<TrustedRole>>,

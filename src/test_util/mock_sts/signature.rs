@@ -103,22 +103,14 @@ impl Signed {
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
             ));
         }
-        let late = self.expires.unwrap_or(TOLERANCE);
-        if now > signed_at + late {
-            return Err(Refusal::new(
-                403,
-                "SignatureDoesNotMatch",
-                format!("Signature expired: {} is too long ago", self.date),
-            ));
-        }
-        if signed_at > now + TOLERANCE {
-            return Err(Refusal::new(
-                403,
-                "SignatureDoesNotMatch",
-                format!("Signature not yet current: {} is still to come", self.date),
-            ));
-        }
-        Ok(())
+        let fault = if now > signed_at + self.expires.unwrap_or(TOLERANCE) {
+            "expired"
+        } else if signed_at > now + TOLERANCE {
+            "not yet current"
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(403, "SignatureDoesNotMatch", format!("Signature {fault}: {}", self.date)))
     }
 
     fn signature_by(

@@ -167,7 +167,8 @@ impl Pod {
         if let Some(uid) = self.uid {
             std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
             let copy = directory.path().join("program");
-            std::fs::copy(&program, &copy).unwrap();
+            // A copy that this process writes may stay open in a child that another thread forks: "text file busy".
+            assert!(Command::new("cp").arg(&program).arg(&copy).status().unwrap().success(), "cp failed");
             command = Command::new(copy);
             command.uid(uid).gid(uid);
         }

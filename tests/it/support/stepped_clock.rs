@@ -54,16 +54,16 @@ impl SteppedClock {
     pub(crate) async fn until(&self, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < Duration::from_secs(120), "the condition did not hold within 120 s");
-            pause().await;
+            pause(began).await;
         }
     }
 
     /// Lets time pass until the future ends, 50 ms in each 2 ms of real time.
     pub(crate) async fn pass_until<T>(&self, future: impl Future<Output = T>, servers: &[&MockSts]) -> T {
+        let began = Instant::now();
         let passing = async {
             loop {
-                pause().await;
+                pause(began).await;
                 self.advance(Duration::from_millis(50), servers).await;
             }
         };
@@ -95,13 +95,14 @@ impl SteppedClock {
     }
 }
 
-/// Gives the other tasks 2 ms of real time.
-async fn pause() {
-    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
-}
-
 impl TimeSource for SteppedClock {
     fn now(&self) -> SystemTime {
         self.start.0 + *self.passed.lock().unwrap()
     }
+}
+
+/// Gives the other tasks 2 ms of real time. Fails a test that hangs.
+async fn pause(began: Instant) {
+    assert!(began.elapsed() < Duration::from_secs(120), "the test hangs");
+    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(2))).await.unwrap();
 }

@@ -6,12 +6,10 @@
 //! core. Compare them with other rates of the same run only.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-#[path = "read_path/instructions.rs"]
 mod instructions;
-#[path = "read_path/rates.rs"]
 mod rates;
-#[path = "read_path/reads.rs"]
 mod reads;
+#[path = "../support/mod.rs"]
 mod support;
 
 use reads::Reads;

@@ -5,10 +5,9 @@
 //! and needs the package registry for aws-config's default features. `-- --short` leaves it out.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-#[path = "cold_start/first_request.rs"]
 mod first_request;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "cold_start/weight.rs"]
 mod weight;
 
 fn main() {
