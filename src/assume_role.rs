@@ -12,14 +12,14 @@ use tokio::time::timeout;
 
 use self::hints::{Known, hint};
 use crate::error::{Error, ErrorKind};
-use crate::key_error_codes::least_key_age;
-use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source, Supervisor};
+use crate::refresh::{Attempt, Change, Class, EngineHandle, Failure, Grant, Source};
+use crate::rejection_codes::least_key_age;
 use crate::sts::{Authentication, ChainSettings, Endpoints, ExchangeFailure, Session};
 
 /// The source of a chained role: it exchanges credentials of the base at STS.
 pub(crate) struct AssumeRole {
     /// Counts as a handle: the base lives at least as long as its chained roles.
-    base: Supervisor,
+    base: EngineHandle,
     session: Session,
     settings: ChainSettings,
     sts: Endpoints,
@@ -28,7 +28,7 @@ pub(crate) struct AssumeRole {
 }
 
 impl AssumeRole {
-    pub(crate) fn new(base: Supervisor, session: Session, settings: ChainSettings, sts: Endpoints) -> Self {
+    pub(crate) fn new(base: EngineHandle, session: Session, settings: ChainSettings, sts: Endpoints) -> Self {
         Self { base, session, settings, sts, seen_generation: AtomicU64::new(0) }
     }
 
@@ -156,11 +156,11 @@ mod tests {
         }
     }
 
-    fn base(fails: bool) -> Supervisor {
+    fn base(fails: bool) -> EngineHandle {
         let wait_timeout = Duration::from_secs(30);
         let policy = Policy { refresh_window: 0.60..=0.75, wait_timeout, expired: ExpiredPolicy::Never };
         let clock = Clock::new(Monotonic::System, SharedTimeSource::new(SystemTimeSource::new()));
-        Supervisor::new(
+        EngineHandle::new(
             Arc::new(Scripted { fails, given: AtomicU64::new(0) }),
             policy,
             clock,

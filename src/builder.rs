@@ -2,16 +2,17 @@
 
 mod assume_role_builder;
 mod background_builder;
+mod durations;
 mod endpoint_url;
-mod engine_settings;
 mod invalid_value;
 mod missing_settings;
+mod refresh_window;
 mod region;
 mod registry;
+mod resolve;
 mod role_arn;
 mod session_name;
 mod session_settings;
-mod settings;
 mod standbys;
 mod tags;
 mod token_path;

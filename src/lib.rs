@@ -145,7 +145,7 @@
 
 mod adapters;
 mod assume_role;
-mod blocking;
+mod blocking_threads;
 mod builder;
 pub mod docs;
 mod environment;
@@ -153,9 +153,9 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod key_error_codes;
 mod provider;
 mod refresh;
+mod rejection_codes;
 mod scrub;
 mod sts;
 #[cfg(feature = "test-util")]

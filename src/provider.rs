@@ -9,7 +9,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_async::time::SharedTimeSource;
 
 use crate::error::{BuildError, Error};
-use crate::refresh::{Clock, Monotonic, Observer, Phase, Policy, ShutdownWhen, Source, Supervisor, Updates};
+use crate::refresh::{Clock, EngineHandle, Monotonic, Observer, Phase, Policy, ShutdownWhen, Source, Updates};
 use crate::sts::{Endpoints, StsConfig};
 use crate::web_identity::{TokenClaims, WebIdentity};
 
@@ -48,12 +48,12 @@ use crate::web_identity::{TokenClaims, WebIdentity};
 /// ```
 #[derive(Clone)]
 pub struct BackgroundCredentialsProvider {
-    supervisor: Supervisor,
+    handle: EngineHandle,
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// Holds the supervisor. The supervisor must not hold it: the two would keep each other alive.
+    /// Holds the handle. The handle must not hold it: the two would keep each other alive.
     shared: SharedCredentialsProvider,
     engine: EngineConfig,
     web_identity: Option<Arc<WebIdentity>>,
@@ -67,7 +67,7 @@ impl BackgroundCredentialsProvider {
     /// [`ExpiredPolicy`](crate::ExpiredPolicy).
     #[inline]
     pub fn current(&self) -> Option<Credentials> {
-        self.supervisor.current()
+        self.handle.current()
     }
 
     /// Refreshes the credentials now. Joins the exchange that is under way, or starts one at least 1 s after the last.
@@ -83,7 +83,7 @@ impl BackgroundCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the wait, not the exchange.
     pub async fn refresh(&self) -> Result<Credentials, Error> {
-        self.supervisor.refresh().await
+        self.handle.refresh().await
     }
 
     /// Returns credentials that stay valid for at least this long, for a presigned URL: the URL ends with the
@@ -99,7 +99,7 @@ impl BackgroundCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the wait, not the exchange.
     pub async fn valid_for(&self, at_least: Duration) -> Result<Credentials, Error> {
-        self.supervisor.valid_for(at_least).await
+        self.handle.valid_for(at_least).await
     }
 
     /// Reports that a service rejected these credentials before their expiry, and starts a refresh. Returns at once.
@@ -110,7 +110,7 @@ impl BackgroundCredentialsProvider {
     ///
     /// Call this method from signers of your own. SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
-        self.supervisor.rejected(rejected.access_key_id(), Duration::ZERO);
+        self.handle.rejected(rejected.access_key_id(), Duration::ZERO);
     }
 
     /// Waits without limit until there are valid credentials: for a readiness probe, or the start of a service.
@@ -122,7 +122,7 @@ impl BackgroundCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.supervisor.ready().await
+        self.handle.ready().await
     }
 
     /// Returns the state of the provider. Cheap enough for each probe of a health endpoint. Starts the attempts if none
@@ -138,8 +138,8 @@ impl BackgroundCredentialsProvider {
     /// # }
     /// ```
     pub fn status(&self) -> Status {
-        self.supervisor.start();
-        let status = self.supervisor.status();
+        self.handle.start();
+        let status = self.handle.status();
         let principal = status.principal.unwrap_or_default();
         Status {
             phase: status.phase,
@@ -162,7 +162,7 @@ impl BackgroundCredentialsProvider {
     /// use of the provider starts it.
     #[must_use]
     pub fn updates(&self) -> Updates {
-        self.supervisor.updates()
+        self.handle.updates()
     }
 
     /// Returns this provider for the config of one service, for `set_credentials_provider(Some(..))`.
@@ -184,28 +184,28 @@ impl BackgroundCredentialsProvider {
     /// # Cancel safety
     /// Dropping the future ends the wait. The provider stays shut down.
     pub async fn shutdown(&self) {
-        self.supervisor.shutdown().await;
+        self.handle.shutdown().await;
     }
 
     /// Waits up to `wait_timeout` for valid credentials.
     pub(crate) async fn connected(&self) -> Result<(), Error> {
-        self.supervisor.credentials().await.map(drop)
+        self.handle.credentials().await.map(drop)
     }
 
     /// Makes the first handle of this engine, with a cache partition of its own.
     pub(crate) fn of(
-        supervisor: Supervisor,
+        handle: EngineHandle,
         engine: EngineConfig,
         web_identity: Option<Arc<WebIdentity>>,
         chain_base: Result<ChainBase, BuildError>,
     ) -> Self {
-        let shared = SharedCredentialsProvider::new(supervisor.clone());
-        Self { supervisor, inner: Arc::new(Inner { shared, engine, web_identity, chain_base }) }
+        let shared = SharedCredentialsProvider::new(handle.clone());
+        Self { handle, inner: Arc::new(Inner { shared, engine, web_identity, chain_base }) }
     }
 
     #[inline]
-    pub(crate) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
+    pub(crate) fn handle(&self) -> &EngineHandle {
+        &self.handle
     }
 
     pub(crate) fn engine(&self) -> &EngineConfig {
@@ -219,9 +219,9 @@ impl BackgroundCredentialsProvider {
 
     /// `Debug` for this handle and for a handle of another name.
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.supervisor.status();
+        let status = self.handle.status();
         f.debug_struct(name)
-            .field("of", &self.supervisor.subject())
+            .field("of", &self.handle.subject())
             .field("phase", &status.phase)
             .field("generation", &status.generation)
             .field("expiry", &status.expiry)
@@ -235,7 +235,7 @@ impl ProvideCredentials for BackgroundCredentialsProvider {
     where
         Self: 'a,
     {
-        self.supervisor.provide_credentials()
+        self.handle.provide_credentials()
     }
 }
 
@@ -295,16 +295,16 @@ pub(crate) struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Makes a supervisor, which starts nothing by itself.
+    /// Makes a handle, which starts nothing by itself.
     pub(crate) fn supervise<S: Source>(
         &self,
         source: Arc<S>,
         shutdown_when: ShutdownWhen,
         observer: Option<Arc<dyn Observer>>,
-    ) -> Supervisor {
+    ) -> EngineHandle {
         let Self { policy, time_source, runtime } = self.clone();
         let monotonic = if runtime.is_some() { Monotonic::Tokio } else { Monotonic::System };
-        Supervisor::new(source, policy, Clock::new(monotonic, time_source), runtime, shutdown_when, observer)
+        EngineHandle::new(source, policy, Clock::new(monotonic, time_source), runtime, shutdown_when, observer)
     }
 }
 
@@ -329,7 +329,7 @@ impl ChainBase {
 }
 
 /// A handle that the `SharedCredentialsProvider` inside a handle can hold.
-impl ProvideCredentials for Supervisor {
+impl ProvideCredentials for EngineHandle {
     #[inline]
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -340,6 +340,6 @@ impl ProvideCredentials for Supervisor {
 }
 
 #[cold]
-fn wait(supervisor: &Supervisor) -> future::ProvideCredentials<'_> {
-    future::ProvideCredentials::new(async { Ok(supervisor.credentials().await?) })
+fn wait(handle: &EngineHandle) -> future::ProvideCredentials<'_> {
+    future::ProvideCredentials::new(async { Ok(handle.credentials().await?) })
 }

@@ -8,7 +8,7 @@
 //! - **C. A provider has one task, and its end closes the provider.** [`task`]
 //! - **D. A caller never owns an exchange.** A caller who gives up cancels nothing. [`callers`]
 //! - **E. The task wakes all callers**, for news and for their deadlines. [`callers`]
-//! - **F. The last handle ends the task.** The task holds no handle. [`supervisor`]
+//! - **F. The last handle ends the task.** The task holds no handle. [`handle`]
 //! - **G. Decisions are pure functions** of state, time and a random number. [`schedule`]
 //! - **H. Foreign code runs without our locks, and its panic costs one attempt or a pause.** [`panics`]
 //! - **I. The engine thread ends with the last task, and never gets a task after that.** [`engine_thread`]
@@ -17,6 +17,7 @@ mod backoff;
 mod callers;
 mod clock;
 mod engine_thread;
+mod handle;
 mod log_level;
 mod panics;
 mod policy;
@@ -27,7 +28,6 @@ mod snapshot;
 mod source;
 mod state;
 mod status;
-mod supervisor;
 mod task;
 mod telemetry;
 #[cfg(test)]
@@ -37,10 +37,10 @@ pub use policy::ExpiredPolicy;
 pub use status::{Closed, Phase, Updates};
 
 pub(crate) use clock::{Clock, Monotonic};
+pub(crate) use handle::{EngineHandle, WeakEngineHandle};
 pub(crate) use policy::Policy;
 pub(crate) use shutdown::ShutdownWhen;
 pub(crate) use source::{Attempt, Change, Class, Failure, Grant, Principal, Source};
 #[cfg(feature = "metrics")]
 pub(crate) use status::EngineStatus;
-pub(crate) use supervisor::{Supervisor, WeakSupervisor};
 pub(crate) use telemetry::Observer;

@@ -11,7 +11,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 
 use crate::provider::BackgroundCredentialsProvider;
-use crate::refresh::Supervisor;
+use crate::refresh::EngineHandle;
 
 impl BackgroundCredentialsProvider {
     /// Returns the config with this provider and its identity cache. Each client made from that config signs its next
@@ -42,7 +42,7 @@ impl BackgroundCredentialsProvider {
     fn cache_before(&self, others: SharedIdentityCache) -> SharedIdentityCache {
         SharedIdentityCache::new(SnapshotCache {
             partition: SharedIdentityResolver::new(self.credentials_provider()).cache_partition(),
-            supervisor: self.supervisor().clone(),
+            handle: self.handle().clone(),
             others,
         })
     }
@@ -52,7 +52,7 @@ impl BackgroundCredentialsProvider {
 #[derive(Debug)]
 struct SnapshotCache {
     partition: IdentityCachePartition,
-    supervisor: Supervisor,
+    handle: EngineHandle,
     others: SharedIdentityCache,
 }
 
@@ -65,7 +65,7 @@ impl ResolveCachedIdentity for SnapshotCache {
         config_bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
         if resolver.cache_partition() == self.partition {
-            self.supervisor.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
+            self.handle.read(|snapshot| IdentityFuture::ready(Ok(snapshot.identity())), || self.wait())
         } else {
             self.ask_others(resolver, runtime_components, config_bag)
         }
@@ -76,7 +76,7 @@ impl SnapshotCache {
     #[cold]
     fn wait(&self) -> IdentityFuture<'_> {
         IdentityFuture::new(async {
-            self.supervisor.identity().await.map_err(|error| CredentialsError::from(error).into())
+            self.handle.identity().await.map_err(|error| CredentialsError::from(error).into())
         })
     }
 
@@ -100,9 +100,8 @@ impl SnapshotCache {
             let identity = self.others.resolve_cached_identity(resolver, runtime_components, config_bag).await?;
             // That cache keeps an identity until it expires. An access key belongs to one role: if the key is ours, the
             // newest identity replaces it.
-            let is_ours =
-                identity.data::<Credentials>().is_some_and(|keys| self.supervisor.issued(keys.access_key_id()));
-            Ok(if is_ours { self.supervisor.read(|snapshot| snapshot.identity(), || identity) } else { identity })
+            let is_ours = identity.data::<Credentials>().is_some_and(|keys| self.handle.issued(keys.access_key_id()));
+            Ok(if is_ours { self.handle.read(|snapshot| snapshot.identity(), || identity) } else { identity })
         })
     }
 }

@@ -17,9 +17,9 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
 use roxmltree::Document;
 
-use crate::key_error_codes::{clock_off, least_key_age};
 use crate::provider::BackgroundCredentialsProvider;
-use crate::refresh::Supervisor;
+use crate::refresh::EngineHandle;
+use crate::rejection_codes::{clock_off, least_key_age};
 
 impl BackgroundCredentialsProvider {
     /// Returns an interceptor for the config of one service. If the service rejects the credentials of a request, the
@@ -44,12 +44,12 @@ impl BackgroundCredentialsProvider {
     /// ```
     #[must_use]
     pub fn interceptor(&self) -> SharedInterceptor {
-        SharedInterceptor::new(RejectionInterceptor(self.supervisor().clone()))
+        SharedInterceptor::new(RejectionInterceptor(self.handle().clone()))
     }
 }
 
 #[derive(Debug)]
-struct RejectionInterceptor(Supervisor);
+struct RejectionInterceptor(EngineHandle);
 
 #[dyn_dispatch_hint]
 impl Intercept for RejectionInterceptor {

@@ -12,7 +12,7 @@ use object_store::{CredentialProvider, Result};
 use zeroize::Zeroize;
 
 use crate::provider::BackgroundCredentialsProvider;
-use crate::refresh::Supervisor;
+use crate::refresh::EngineHandle;
 
 impl BackgroundCredentialsProvider {
     /// Returns credentials for `AmazonS3Builder::with_credentials` of `object_store`.
@@ -37,12 +37,12 @@ impl BackgroundCredentialsProvider {
     #[cfg_attr(docsrs, doc(cfg(feature = "object_store-0_14")))]
     #[must_use]
     pub fn object_store_credentials(&self) -> AwsCredentialProvider {
-        Arc::new(SnapshotCredentials { supervisor: self.supervisor().clone(), kept: ArcSwapOption::empty() })
+        Arc::new(SnapshotCredentials { handle: self.handle().clone(), kept: ArcSwapOption::empty() })
     }
 }
 
 struct SnapshotCredentials {
-    supervisor: Supervisor,
+    handle: EngineHandle,
     /// The last credentials in the form of `object_store`, so that a request need not convert them.
     kept: ArcSwapOption<Kept>,
 }
@@ -71,10 +71,10 @@ impl CredentialProvider for SnapshotCredentials {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        match self.supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
+        match self.handle.read(|snapshot| Some(snapshot.credentials()), || None) {
             Some(credentials) => Box::pin(ready(Ok(self.convert(&credentials)))),
             None => Box::pin(async {
-                let outcome = self.supervisor.credentials().await;
+                let outcome = self.handle.credentials().await;
                 let failed = |error| object_store::Error::Generic { store: "S3", source: Box::new(error) };
                 Ok(self.convert(&outcome.map_err(failed)?))
             }),
@@ -84,7 +84,7 @@ impl CredentialProvider for SnapshotCredentials {
 
 impl fmt::Debug for SnapshotCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SnapshotCredentials").field(&self.supervisor).finish()
+        f.debug_tuple("SnapshotCredentials").field(&self.handle).finish()
     }
 }
 

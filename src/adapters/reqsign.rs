@@ -19,10 +19,10 @@ impl ProvideCredential for BackgroundCredentialsProvider {
     type Credential = Credential;
 
     async fn provide_credential(&self, _: &Context) -> Result<Option<Credential>> {
-        let supervisor = self.supervisor();
-        let credentials = match supervisor.read(|snapshot| Some(snapshot.credentials()), || None) {
+        let handle = self.handle();
+        let credentials = match handle.read(|snapshot| Some(snapshot.credentials()), || None) {
             Some(credentials) => credentials,
-            None => supervisor.credentials().await.map_err(failed)?,
+            None => handle.credentials().await.map_err(failed)?,
         };
         Ok(Some(Credential {
             access_key_id: credentials.access_key_id().to_owned(),

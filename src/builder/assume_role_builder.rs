@@ -211,9 +211,9 @@ impl AssumeRoleBuilder {
         let sts = base.endpoints();
         let chain_base = ChainBase::new(session.name.clone(), base.sts.clone(), Some(&sts));
         let observer = adapters::observer(&session.role_arn, None);
-        let source = AssumeRole::new(self.base.supervisor().clone(), session, chain, sts);
-        let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);
-        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, Ok(chain_base)))
+        let source = AssumeRole::new(self.base.handle().clone(), session, chain, sts);
+        let handle = engine.supervise(Arc::new(source), shutdown_when, observer);
+        Ok(BackgroundCredentialsProvider::of(handle, engine, None, Ok(chain_base)))
     }
 
     /// Builds a provider and waits for its first credentials. The returned provider can sign at once.

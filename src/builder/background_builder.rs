@@ -10,8 +10,9 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_types::SdkConfig;
 use tokio::runtime::Handle;
 
-use super::engine_settings::{CALL_TIMEOUT, default_engine_config};
+use super::durations::CALL_TIMEOUT;
 use super::invalid_value::Shown;
+use super::resolve::default_engine_config;
 use super::{Settings, session_name};
 use crate::adapters;
 use crate::environment::Environment;
@@ -137,8 +138,8 @@ impl BackgroundBuilder {
         let engine = settings.engine.resolve(BUILDER, default_engine_config(time_source.clone()))?;
         let observer = adapters::observer(&name, None);
         let source = WrappedProvider::new(provider, name, attempt_timeout, time_source);
-        let supervisor = engine.supervise(Arc::new(source), shutdown_when, observer);
-        Ok(BackgroundCredentialsProvider::of(supervisor, engine, None, chain_base))
+        let handle = engine.supervise(Arc::new(source), shutdown_when, observer);
+        Ok(BackgroundCredentialsProvider::of(handle, engine, None, chain_base))
     }
 
     /// Builds a provider and waits for its first credentials.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::settings::Parts;
+use super::resolve::Parts;
 use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
 use crate::provider::EngineConfig;
-use crate::refresh::WeakSupervisor;
+use crate::refresh::WeakEngineHandle;
 use crate::sts::{EndpointsKey, Session};
 use crate::web_identity::{Config, TokenId, WebIdentity};
 
@@ -56,22 +56,22 @@ type Key = (Session, TokenId, EndpointsKey);
 
 /// Finds a provider again while a handle of it exists somewhere, also in a client or a config.
 struct WeakProvider {
-    supervisor: WeakSupervisor,
+    handle: WeakEngineHandle,
     source: Weak<WebIdentity>,
     engine: EngineConfig,
 }
 
 impl WeakProvider {
     fn of(provider: &WebIdentityCredentialsProvider) -> Self {
-        let (supervisor, source) = (provider.supervisor().downgrade(), Arc::downgrade(provider.source()));
-        Self { supervisor, source, engine: provider.engine().clone() }
+        let (handle, source) = (provider.handle().downgrade(), Arc::downgrade(provider.source()));
+        Self { handle, source, engine: provider.engine().clone() }
     }
 
     /// `None` if the provider is gone or was shut down. The handle gets the settings of its own builder, in `parts`.
     fn upgrade(&self, parts: &Parts) -> Option<WebIdentityCredentialsProvider> {
-        let supervisor = self.supervisor.upgrade().filter(|supervisor| !supervisor.is_closed())?;
+        let handle = self.handle.upgrade().filter(|handle| !handle.is_closed())?;
         let settings = Arc::clone(&parts.settings);
-        Some(WebIdentityCredentialsProvider::of(supervisor, self.source.upgrade()?, self.engine.clone(), settings))
+        Some(WebIdentityCredentialsProvider::of(handle, self.source.upgrade()?, self.engine.clone(), settings))
     }
 }
 

@@ -88,7 +88,7 @@ fn policy_arns(arns: Given<Vec<String>>) -> Result<Vec<String>, BuildError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::settings::SESSION_RULES;
+    use crate::builder::resolve::SESSION_RULES;
 
     fn given<T>(value: T) -> Given<T> {
         Given { by: "X".into(), value }

@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::builder::Builder;
-    use crate::builder::settings::Parts;
+    use crate::builder::resolve::Parts;
     use crate::environment::Environment;
 
     type Variables<'a> = &'a [(&'a str, &'a str)];

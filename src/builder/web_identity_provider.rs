@@ -8,7 +8,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::{Builder, Settings};
 use crate::provider::{BackgroundCredentialsProvider, ChainBase, EngineConfig};
-use crate::refresh::Supervisor;
+use crate::refresh::EngineHandle;
 use crate::web_identity::{Config, WebIdentity};
 
 /// Credentials of an IAM role, obtained with a Kubernetes service-account token and refreshed in the background.
@@ -75,14 +75,14 @@ impl WebIdentityCredentialsProvider {
 
     /// `settings` led to this source and engine, or to equal ones.
     pub(super) fn of(
-        supervisor: Supervisor,
+        handle: EngineHandle,
         source: Arc<WebIdentity>,
         engine: EngineConfig,
         settings: Arc<Settings>,
     ) -> Self {
         let Config { session, sts, .. } = source.config();
         let chain_base = ChainBase::new(session.name.clone(), sts.clone(), Some(source.sts()));
-        let any = BackgroundCredentialsProvider::of(supervisor, engine, Some(Arc::clone(&source)), Ok(chain_base));
+        let any = BackgroundCredentialsProvider::of(handle, engine, Some(Arc::clone(&source)), Ok(chain_base));
         Self { any, source, settings }
     }
 

@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clock::{ClockReading, Drift};
+use super::handle::EngineHandle;
 use super::schedule::Schedule;
 use super::snapshot::Snapshot;
 use super::source::Class;
 use super::state::SharedState;
-use super::supervisor::Supervisor;
 use super::telemetry;
 use crate::error::{Error, ErrorKind, in_words};
 
@@ -36,7 +36,7 @@ pub(super) enum Call {
     ValidFor(Duration),
 }
 
-impl Supervisor {
+impl EngineHandle {
     /// Waits until the caller gets its credentials or an error.
     ///
     /// Cancel safe: dropping the future leaves the exchange under way.

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::engine_thread::TaskFuture;
+use super::handle::EngineHandle;
 use super::panics::{caught, ignored, text_of};
 use super::state::SharedState;
-use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind};
 
-impl Supervisor {
+impl EngineHandle {
     /// Closes the provider and waits until its task is gone.
     pub(crate) async fn shutdown(&self) {
         let shared = self.shared();

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use super::config::is_aws;
 use super::failure_reason::Reason;
 use super::hints::{HintContext, fips};
-use crate::blocking::RAISE_LIMIT;
+use crate::blocking_threads::RAISE_LIMIT;
 use crate::scrub::chain;
 
 /// Why no connection to STS was made.

@@ -1,8 +1,8 @@
 //! Error codes of STS: finds the reason from the code, its message and the HTTP status.
 
 use super::failure_reason::Reason;
-use crate::key_error_codes::names_key;
 use crate::refresh::Class;
+use crate::rejection_codes::names_key;
 
 /// The proof in the request. `ExpiredToken` and `EarlyToken` are judged by the server's clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

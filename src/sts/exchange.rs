@@ -25,8 +25,8 @@ use super::failure_reason::Reason;
 use super::hints::HintContext;
 use super::request::{Authentication, Session};
 use crate::error::{Error, in_words};
-use crate::key_error_codes::clock_off;
 use crate::refresh::{Failure, Grant, Principal};
+use crate::rejection_codes::clock_off;
 use crate::scrub::printable;
 
 impl StsClient {

@@ -37,7 +37,7 @@ use tokio::task::JoinHandle;
 
 use super::config::is_loopback;
 use super::connection_errors::SetUpError;
-use crate::blocking;
+use crate::blocking_threads;
 
 /// A client for one STS.
 pub(super) fn new() -> SharedHttpClient {
@@ -106,7 +106,7 @@ impl Shared {
         let loopback = uri.host().is_some_and(is_loopback);
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
         let addresses = self.addresses.clone();
-        blocking::start(move || {
+        blocking_threads::start(move || {
             // A request to a proxy may need TLS as well.
             let certificates = (tls || !loopback) && certificates_exist();
             if tls && !certificates {
@@ -158,7 +158,7 @@ impl ResolveDns for AddressRotation {
     fn resolve_dns<'a>(&'a self, host: &'a str) -> DnsFuture<'a> {
         let (host, turn) = (host.to_owned(), self.0.load(Ordering::Relaxed));
         DnsFuture::new(async move {
-            let lookup = blocking::start(move || (host, 0).to_socket_addrs());
+            let lookup = blocking_threads::start(move || (host, 0).to_socket_addrs());
             let lookup = lookup.ok_or(ResolveDnsError::new(SetUpError::NoThread))?;
             let found = lookup.await.map_err(ResolveDnsError::new)?.map_err(ResolveDnsError::new)?;
             Ok(rotated(found.map(|address| address.ip()).collect(), turn))

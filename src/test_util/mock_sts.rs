@@ -4,19 +4,19 @@ mod account;
 mod answer;
 mod call;
 mod fault;
+mod handling;
 mod refusal;
 mod request;
 mod roles;
-mod server;
 mod session;
-mod signature;
-mod token;
+mod signature_check;
+mod token_check;
 
 pub use call::Call;
 pub use fault::Fault;
 pub use refusal::Refusal;
 pub use roles::{AssumableRole, TrustedRole};
-pub use signature::Caller;
+pub use signature_check::Caller;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,7 +31,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::watch;
 
 use self::account::Account;
-use self::server::{Sessions, Shared, State};
+use self::handling::{Sessions, Shared, State};
 use super::http_client::LoopbackClient;
 use super::http_server::{Server, listen};
 use super::{OidcIssuer, lock};

@@ -30,7 +30,7 @@
 //! The example `token_source` implements one for GitHub Actions. [`docs::token_sources`](crate::docs::token_sources) lists
 //! the differences from a file.
 
-mod client;
+mod source_client;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-pub(super) use self::client::SourceClient;
+pub(super) use self::source_client::SourceClient;
 use super::token_format;
 use crate::scrub::{chain, printable};
 

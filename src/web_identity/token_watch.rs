@@ -23,10 +23,10 @@
 
 mod changes;
 mod directory_watcher;
-mod error;
-mod schedule;
+mod poll_schedule;
 mod symlinks;
 mod warnings;
+mod watch_error;
 
 use std::path::{self, Path};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,10 +37,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::changes::Changes;
 use self::directory_watcher::EventSignal;
-use self::error::WatchError;
-use self::schedule::{Cause, Check, Due, Schedule};
+use self::poll_schedule::{Cause, Check, Due, Schedule};
 use self::symlinks::WatchedPath;
 use self::warnings::Warnings;
+use self::watch_error::WatchError;
 use super::claims::TokenClaims;
 use super::config::TokenConfig;
 use super::loaded_token::LoadedToken;

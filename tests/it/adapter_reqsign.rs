@@ -10,7 +10,7 @@ use opendal::services::S3;
 use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
 use reqsign_core::{Context, ErrorKind as Kind, ProvideCredential, Signer};
 
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::s3_servers::{REGION, Storage};
 use crate::support::{Rig, eventually, key, soon, spec, static_background_provider};
 

@@ -18,7 +18,7 @@ use aws_sdk_sts::Client;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{BackgroundCredentialsProvider, Error, ErrorKind};
 
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 /// Credentials of the node's role. It counts requests, which must stay zero.

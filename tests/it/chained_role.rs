@@ -13,7 +13,7 @@ use aws_web_identity::{AssumeRoleBuilder, BackgroundCredentialsProvider, Error, 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::{CHAINED_ROLE as LAKE, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 const LAKE_ARN: &str = "arn:aws:sts::210987654321:assumed-role/lake/checkout-0";

@@ -10,8 +10,8 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_web_identity::test_util::Fault;
 use aws_web_identity::{Builder, ErrorKind};
 
-use crate::fault_list;
 use crate::isolated::Isolated;
+use crate::support::fault_list;
 use crate::support::{ClosedPort, ROLE, Rig, eventually, failure, soon};
 
 #[tokio::test(flavor = "multi_thread")]

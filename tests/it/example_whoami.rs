@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::fault_list;
 use crate::support::example_program::example;
+use crate::support::fault_list;
 use crate::support::{ARN, ClosedPort, ROLE, Rig, soon};
 
 #[tokio::test(flavor = "multi_thread")]

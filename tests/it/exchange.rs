@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]

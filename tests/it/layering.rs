@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["assume_role", "web_identity", "wrapped_provider"],
     &["sts"],
     &["refresh"],
-    &["blocking", "key_error_codes", "scrub"],
+    &["blocking_threads", "rejection_codes", "scrub"],
     &["error"],
 ];
 

@@ -7,7 +7,6 @@ mod adapter_object_store;
 mod adapter_reqsign;
 mod autotraits;
 mod aws_config_chain;
-mod background_provider;
 mod chained_role;
 mod clock_skew;
 #[cfg(target_os = "linux")]
@@ -15,14 +14,13 @@ mod diagnosis;
 mod docs_pages;
 mod engine_thread;
 mod error_texts;
-#[cfg(target_os = "linux")]
-mod example_bare_machines;
-#[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
-mod example_object_storage;
 mod example_pod_identity;
 mod example_whoami;
+#[cfg(target_os = "linux")]
+mod examples_on_bare_machines;
+#[cfg(all(feature = "object_store-0_14", feature = "reqsign-core-3"))]
+mod examples_on_object_storage;
 mod exchange;
-mod fault_list;
 #[cfg(feature = "default-https-client")]
 mod http_client;
 #[cfg(target_os = "linux")]
@@ -36,7 +34,7 @@ mod lifecycle;
 mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod reads;
+mod reads_while_valid;
 mod real_sts_servers;
 mod rejection;
 #[path = "../../src/web_identity/testing/rotations.rs"]
@@ -50,6 +48,7 @@ mod support;
 mod test_kit;
 mod token_rotation;
 mod token_source;
+mod wrapped_provider;
 
 // For `rotations`.
 use aws_web_identity::test_util::ProjectedVolume;

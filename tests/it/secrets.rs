@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use self::audit::{Audit, Wire, audited, with_causes};
 use crate::autotraits::public_types;
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::{ARN, CHAINED_ROLE, ROLE, Rig, caller_arn, eventually, expired_token, key, soon, spec};
 use crate::test_kit::signed;
 

@@ -13,8 +13,8 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::fault_list;
 use crate::support::captured_log::Log;
+use crate::support::fault_list;
 use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ARN, CHAINED_ROLE, ROLE, Rig, caller_arn, key, soon};
 

@@ -8,7 +8,7 @@ use aws_smithy_async::time::TimeSource;
 use aws_web_identity::test_util::{Fault, OidcIssuer, TokenSpec};
 use aws_web_identity::{ErrorKind, ExpiredPolicy, Phase, Status};
 
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ARN, Rig, eventually, soon, spec};
 

@@ -12,7 +12,7 @@ use aws_web_identity::{Builder, ErrorKind, Phase};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::fault_list::*;
+use crate::support::fault_list::*;
 use crate::support::{ARN, Rig, caller_arn, eventually, key, soon, spec};
 
 /// What makes the provider recover after the fault has ended.

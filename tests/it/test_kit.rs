@@ -1,10 +1,10 @@
 //! The test kit, through real SDK clients and raw sockets. The other tests rely on it.
 
+mod answers_and_faults;
 mod fake_service;
-mod fixture;
 mod issuer;
 mod signatures;
-mod wire;
+mod test_aws;
 
 pub(crate) use fake_service::signed;
 

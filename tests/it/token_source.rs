@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::example::GithubActions;
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ARN, ROLE, Rig, caller_arn, eventually, key, soon, spec};
 

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Observer, Policy, Principal, ShutdownWhen, Source,
-    Supervisor, WeakSupervisor,
+    Attempt, Change, Class, Clock, EngineHandle, ExpiredPolicy, Failure, Grant, Observer, Policy, Principal,
+    ShutdownWhen, Source, WeakEngineHandle,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -228,7 +228,7 @@ pub(crate) struct WallClock {
     set_by: Arc<AtomicI64>,
     suspended: Arc<AtomicI64>,
     panics: Arc<AtomicBool>,
-    called: Arc<OnceLock<WeakSupervisor>>,
+    called: Arc<OnceLock<WeakEngineHandle>>,
 }
 
 impl WallClock {
@@ -249,7 +249,7 @@ impl WallClock {
     }
 
     /// From now on each read calls the engine.
-    pub(crate) fn call_back(&self, engine: &Supervisor) {
+    pub(crate) fn call_back(&self, engine: &EngineHandle) {
         assert!(self.called.set(engine.downgrade()).is_ok());
     }
 
@@ -277,7 +277,7 @@ impl WallClock {
 impl TimeSource for WallClock {
     fn now(&self) -> SystemTime {
         assert!(!self.panics.load(Ordering::SeqCst), "scripted panic");
-        if let Some(engine) = self.called.get().and_then(WeakSupervisor::upgrade) {
+        if let Some(engine) = self.called.get().and_then(WeakEngineHandle::upgrade) {
             engine.issued("AKIA");
         }
         shifted(self.true_time(), self.set_by.load(Ordering::SeqCst))
@@ -296,7 +296,7 @@ fn shifted(time: SystemTime, by: i64) -> SystemTime {
 
 /// An engine over a scripted source.
 pub(crate) struct Rig {
-    pub(crate) engine: Supervisor,
+    pub(crate) engine: EngineHandle,
     pub(crate) source: Arc<Scripted>,
     pub(crate) clock: WallClock,
 }
@@ -336,7 +336,7 @@ impl Rig {
         adjust(&mut policy);
         let boot = wall.clone();
         let clock = Clock::with_boot_clock(SharedTimeSource::new(wall.clone()), move || Some(boot.boot()));
-        let engine = Supervisor::new(
+        let engine = EngineHandle::new(
             Arc::clone(&source),
             policy,
             clock,

@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::error::Error;
 use crate::refresh::status::EngineStatus;
-use crate::refresh::{Class, Observer, Phase, Supervisor};
+use crate::refresh::{Class, EngineHandle, Observer, Phase};
 
 const PAGE: &str = include_str!("../../docs/telemetry.rs");
 const ROLE: &str = "arn:aws:iam::123456789012:role/scripted";
@@ -223,7 +223,7 @@ async fn panicking_observer_changes_nothing() {
 
 #[derive(Default)]
 struct Listener {
-    engine: OnceLock<Supervisor>,
+    engine: OnceLock<EngineHandle>,
     exchanges: Mutex<Vec<(u64, Option<&'static str>)>>,
     rejections: Mutex<u32>,
     statuses: Mutex<Vec<EngineStatus>>,
@@ -231,7 +231,7 @@ struct Listener {
 
 impl Listener {
     /// The status that the observer heard last is the present one, once the task has run.
-    async fn agrees_with(&self, engine: &Supervisor) {
+    async fn agrees_with(&self, engine: &EngineHandle) {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let heard = self.statuses.lock().unwrap().last().unwrap().clone();
         let holds = engine.status();
@@ -297,7 +297,7 @@ struct Heard {
     /// Messages and fields that `docs::telemetry` does not list.
     unlisted: Arc<Mutex<Vec<String>>>,
     /// Called back in each event.
-    engine: Arc<OnceLock<Supervisor>>,
+    engine: Arc<OnceLock<EngineHandle>>,
 }
 
 impl Heard {

@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal, ShutdownWhen, Source,
-    Supervisor,
+    Attempt, Change, Class, Clock, EngineHandle, ExpiredPolicy, Failure, Grant, Monotonic, Policy, Principal,
+    ShutdownWhen, Source,
 };
 use crate::sts::standby_order::{HOME, Outcome, StandbyOrder};
 
@@ -115,14 +115,17 @@ impl TimeSource for Wall {
     }
 }
 
-fn engine(fault: HomeFault, outage: Range<Duration>, standbys: usize) -> (Supervisor, Arc<World>) {
+fn engine(fault: HomeFault, outage: Range<Duration>, standbys: usize) -> (EngineHandle, Arc<World>) {
     let origin = Instant::now();
     let (order, asked) = (Mutex::new(StandbyOrder::new(standbys)), Mutex::default());
     let world = Arc::new(World { origin, fault, outage, order, asked });
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
     let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin)));
-    (Supervisor::new(Arc::clone(&world), policy, clock, Some(Handle::current()), ShutdownWhen::default(), None), world)
+    (
+        EngineHandle::new(Arc::clone(&world), policy, clock, Some(Handle::current()), ShutdownWhen::default(), None),
+        world,
+    )
 }
 
 #[derive(Default)]
@@ -253,7 +256,7 @@ async fn rounds_go_on_while_all_endpoints_fail() {
     let source = Arc::new(AllFail(world));
     let policy =
         Policy { refresh_window: 0.60..=0.75, wait_timeout: Duration::from_secs(30), expired: ExpiredPolicy::Never };
-    let engine = Supervisor::new(
+    let engine = EngineHandle::new(
         Arc::clone(&source),
         policy,
         Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall(origin))),

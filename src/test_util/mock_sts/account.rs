@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::request::{ExchangeRequest, Form};
 use super::roles::{AssumableRole, TrustedRole};
 use super::session::Session;
-use super::token::{Token, Verified};
+use super::token_check::{Token, Verified};
 use crate::test_util::lock;
 
 #[derive(Debug, Default)]

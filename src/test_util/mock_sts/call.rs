@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Fault;
 use super::request::Form;
-use super::token::Token;
+use super::token_check::Token;
 use crate::test_util::{hex, now};
 
 /// A request that a [`MockSts`](super::MockSts) received, and its answer. It holds no secret.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::blocking::RAISE_LIMIT;
+use crate::blocking_threads::RAISE_LIMIT;
 use crate::error::{Error, ErrorKind, in_words};
 use crate::refresh::{Class, Failure};
 use crate::web_identity::token_format::NotAToken;

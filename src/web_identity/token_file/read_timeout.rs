@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::read_error::ReadError;
-use crate::blocking;
+use crate::blocking_threads;
 
 /// Runs `work`, which accesses the file, on a blocking thread. Waits for its result until `limit` after `start`; an access
 /// that hangs goes on alone.
@@ -33,7 +33,7 @@ pub(in crate::web_identity) async fn with_timeout<T: Send + 'static>(
                 // The job itself takes the gate. A job that never leaves the runtime's queue must not hold it.
                 move || Pass::take(gate).map(|_pass| work())
             };
-            let ended = blocking::start(job).ok_or(ReadError::NoThread)?.await;
+            let ended = blocking_threads::start(job).ok_or(ReadError::NoThread)?.await;
             if let Some(value) = ended.map_err(io::Error::from)? {
                 return Ok(value);
             }
@@ -42,7 +42,7 @@ pub(in crate::web_identity) async fn with_timeout<T: Send + 'static>(
     match timeout_at(start + limit, outcome).await {
         Ok(outcome) => outcome,
         Err(_) if *gate.borrow() => Err(ReadError::Hung(limit)),
-        Err(_) if !blocking::thread_can_start() => Err(ReadError::NoThread),
+        Err(_) if !blocking_threads::thread_can_start() => Err(ReadError::NoThread),
         Err(_) => Err(ReadError::PoolFull(limit)),
     }
 }

@@ -16,7 +16,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::error::WatchError;
+use super::watch_error::WatchError;
 
 /// A directory, and the token files that want its events.
 pub(super) struct DirectoryWatcher {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::directory_watcher::{DirectoryWatcher, EventSignal};
-use super::error::WatchError;
+use super::watch_error::WatchError;
 
 /// The path of a token file, whose directories are watched.
 pub(super) struct WatchedPath {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tracing::field::display;
 
-use super::error::WatchError;
+use super::watch_error::WatchError;
 use crate::error::{Error, date};
 use crate::web_identity::loaded_token::{Digest, LoadedToken};
 

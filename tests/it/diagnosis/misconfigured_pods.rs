@@ -8,7 +8,7 @@ use aws_web_identity::test_util::{Fault, MockSts, OidcIssuer, TrustedRole};
 
 use super::pod::{Pod, Scenario};
 use super::servers;
-use crate::fault_list;
+use crate::support::fault_list;
 use crate::support::{ClosedPort, ROLE, Rig, spec};
 
 macro_rules! scenarios {

@@ -13,7 +13,7 @@ use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
 
 use crate::error::{Error, ErrorKind};
-use crate::refresh::Supervisor;
+use crate::refresh::EngineHandle;
 use crate::source::{HoldsBriefly, PATIENCE, SECOND, Scripted};
 
 pub(crate) struct Model {
@@ -251,7 +251,7 @@ fn republish() {
     over(&[&source]);
 }
 
-fn during_third_fetch(source: &Arc<Scripted>, engine: &Supervisor, run: fn(Supervisor)) -> JoinHandle<()> {
+fn during_third_fetch(source: &Arc<Scripted>, engine: &EngineHandle, run: fn(EngineHandle)) -> JoinHandle<()> {
     let source = Arc::clone(source);
     with(engine, move |engine| {
         source.wait_for_fetch(3);
@@ -259,7 +259,7 @@ fn during_third_fetch(source: &Arc<Scripted>, engine: &Supervisor, run: fn(Super
     })
 }
 
-fn read_thrice(engine: Supervisor) {
+fn read_thrice(engine: EngineHandle) {
     let mut last = 0;
     for _ in 0..3 {
         let status = engine.status();
@@ -296,12 +296,12 @@ fn lost_runtime() {
 }
 
 /// A thread that waits for credentials.
-fn used(engine: &Supervisor) -> JoinHandle<Result<Credentials, Error>> {
+fn used(engine: &EngineHandle) -> JoinHandle<Result<Credentials, Error>> {
     with(engine, |engine| block_on(engine.credentials()))
 }
 
 /// A thread with a handle of its own.
-fn with<T: Send + 'static>(engine: &Supervisor, run: impl FnOnce(Supervisor) -> T + Send + 'static) -> JoinHandle<T> {
+fn with<T: Send + 'static>(engine: &EngineHandle, run: impl FnOnce(EngineHandle) -> T + Send + 'static) -> JoinHandle<T> {
     let engine = engine.clone();
     thread::spawn(move || run(engine))
 }

@@ -12,7 +12,7 @@ use shuttle::future::block_on;
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
     Attempt, Change, Class, Clock, EngineStatus, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal,
-    ShutdownWhen, Source, Supervisor, WeakSupervisor,
+    ShutdownWhen, Source, EngineHandle, WeakEngineHandle,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -60,7 +60,7 @@ impl Scripted {
         }
     }
 
-    pub(crate) fn engine(self: &Arc<Self>) -> Supervisor {
+    pub(crate) fn engine(self: &Arc<Self>) -> EngineHandle {
         self.engine_with(None, None)
     }
 
@@ -68,11 +68,11 @@ impl Scripted {
         self: &Arc<Self>,
         runtime: Option<tokio::runtime::Handle>,
         observer: Option<Arc<dyn Observer>>,
-    ) -> Supervisor {
+    ) -> EngineHandle {
         let policy =
             Policy { refresh_window: 0.60..=0.75, wait_timeout: PATIENCE, expired: ExpiredPolicy::UntilRejected };
         let clock = Clock::new(Monotonic::Tokio, SharedTimeSource::new(Wall));
-        Supervisor::new(Arc::clone(self), policy, clock, runtime, ShutdownWhen::default(), observer)
+        EngineHandle::new(Arc::clone(self), policy, clock, runtime, ShutdownWhen::default(), observer)
     }
 }
 
@@ -136,11 +136,11 @@ impl TimeSource for Wall {
 }
 
 /// An observer that takes a handle, uses it, and drops it. This may be the last handle, dropped on the engine thread.
-pub(crate) struct HoldsBriefly(pub(crate) OnceLock<WeakSupervisor>);
+pub(crate) struct HoldsBriefly(pub(crate) OnceLock<WeakEngineHandle>);
 
 impl Observer for HoldsBriefly {
     fn status(&self, _: &EngineStatus) {
-        let Some(handle) = self.0.get().and_then(WeakSupervisor::upgrade) else { return };
+        let Some(handle) = self.0.get().and_then(WeakEngineHandle::upgrade) else { return };
         // Takes the state's lock.
         handle.issued("");
     }

@@ -8,7 +8,7 @@ use crate::refresh::Change;
 use crate::web_identity::loaded_token::LoadedToken;
 use crate::web_identity::testing::jwt;
 use crate::web_identity::token_watch::WatchState;
-use crate::web_identity::token_watch::schedule::{Cause, Due};
+use crate::web_identity::token_watch::poll_schedule::{Cause, Due};
 
 #[test]
 fn each_token_but_the_first_is_one_change() {

@@ -18,7 +18,7 @@ use crate::test_util::ProjectedVolume;
 use crate::web_identity::config::TokenConfig;
 use crate::web_identity::testing::jwt;
 use crate::web_identity::token_watch::TokenWatch;
-use crate::web_identity::token_watch::schedule::Due;
+use crate::web_identity::token_watch::poll_schedule::Due;
 
 /// A watch with a task that waits for changes, as the engine does.
 pub(super) struct Rig {

@@ -7,16 +7,19 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 
-use super::engine_settings::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, default_engine_config};
+use super::durations::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, TOKEN_POLL_INTERVAL, WAIT_TIMEOUT};
 use super::missing_settings::missing;
 use super::session_settings::SessionRules;
 use super::web_identity_provider::WebIdentityCredentialsProvider;
-use super::{Settings, TokenSetting, endpoint_url, region, role_arn, session_name, standbys, token_path, warnings};
+use super::{
+    EngineSettings, Settings, TokenSetting, endpoint_url, refresh_window, region, role_arn, session_name, standbys,
+    token_path, warnings,
+};
 use crate::adapters;
 use crate::environment::{Environment, Given};
 use crate::error::BuildError;
 use crate::provider::EngineConfig;
-use crate::refresh::{ShutdownWhen, Source};
+use crate::refresh::{ExpiredPolicy, Policy, ShutdownWhen, Source};
 use crate::sts::{EndpointConfig, Endpoints, StsConfig};
 use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
 
@@ -36,8 +39,8 @@ impl Parts {
     pub(super) fn build(self) -> WebIdentityCredentialsProvider {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
-        let supervisor = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
-        WebIdentityCredentialsProvider::of(supervisor, source, self.engine, self.settings)
+        let handle = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
+        WebIdentityCredentialsProvider::of(handle, source, self.engine, self.settings)
     }
 }
 
@@ -177,6 +180,33 @@ pub(super) const SESSION_RULES: SessionRules = SessionRules {
     about_length: "STS takes whole seconds from 900 (15 min) to 43200 (12 h), and no more than the role's \
                    MaxSessionDuration",
 };
+
+impl EngineSettings {
+    /// `default` fills in what is not set.
+    pub(super) fn resolve(self, builder: &str, default: EngineConfig) -> Result<EngineConfig, BuildError> {
+        let Policy { refresh_window, wait_timeout, expired } = default.policy;
+        let refresh_window = self.refresh_window.unwrap_or(refresh_window);
+        Ok(EngineConfig {
+            policy: Policy {
+                refresh_window: refresh_window::parse(Given::to(builder, "refresh_window", refresh_window))?,
+                wait_timeout: WAIT_TIMEOUT.parse(builder, self.wait_timeout.or(Some(wait_timeout)))?,
+                expired: self.expired_policy.unwrap_or(expired),
+            },
+            time_source: self.time_source.unwrap_or(default.time_source),
+            runtime: self.runtime.or(default.runtime),
+        })
+    }
+}
+
+/// The engine of a provider with nothing set.
+pub(super) fn default_engine_config(time_source: SharedTimeSource) -> EngineConfig {
+    let (refresh_window, wait_timeout) = (refresh_window::DEFAULT, WAIT_TIMEOUT.default);
+    EngineConfig {
+        policy: Policy { refresh_window, wait_timeout, expired: ExpiredPolicy::default() },
+        time_source,
+        runtime: None,
+    }
+}
 
 #[cfg(test)]
 mod tests {

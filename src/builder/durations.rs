@@ -1,63 +1,16 @@
-//! The rules of the refresh engine: refresh window, timeouts, and their defaults.
+//! The durations that the builders take, with their bounds and defaults.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use aws_smithy_async::time::SharedTimeSource;
-
-use super::EngineSettings;
 use super::invalid_value::invalid_value;
-use crate::environment::Given;
 use crate::error::BuildError;
-use crate::provider::EngineConfig;
-use crate::refresh::{ExpiredPolicy, Policy};
-
-impl EngineSettings {
-    /// `default` fills in what is not set.
-    pub(super) fn resolve(self, builder: &str, default: EngineConfig) -> Result<EngineConfig, BuildError> {
-        let Policy { refresh_window, wait_timeout, expired } = default.policy;
-        let refresh_window = self.refresh_window.unwrap_or(refresh_window);
-        Ok(EngineConfig {
-            policy: Policy {
-                refresh_window: window(Given::to(builder, "refresh_window", refresh_window))?,
-                wait_timeout: WAIT_TIMEOUT.parse(builder, self.wait_timeout.or(Some(wait_timeout)))?,
-                expired: self.expired_policy.unwrap_or(expired),
-            },
-            time_source: self.time_source.unwrap_or(default.time_source),
-            runtime: self.runtime.or(default.runtime),
-        })
-    }
-}
-
-/// The engine of a provider with nothing set.
-pub(super) fn default_engine_config(time_source: SharedTimeSource) -> EngineConfig {
-    let (refresh_window, wait_timeout) = (0.60..=0.75, WAIT_TIMEOUT.default);
-    EngineConfig {
-        policy: Policy { refresh_window, wait_timeout, expired: ExpiredPolicy::default() },
-        time_source,
-        runtime: None,
-    }
-}
-
-fn window(window: Given<RangeInclusive<f64>>) -> Result<RangeInclusive<f64>, BuildError> {
-    let (start, end) = (*window.value.start(), *window.value.end());
-    // A NaN compares as false.
-    if 0.10 <= start && start <= end && end <= 0.90 {
-        return Ok(window.value);
-    }
-    Err(invalid_value(
-        window.by,
-        format_args!("{start:?}..={end:?}"),
-        "give fractions of the credentials' lifetime within 0.10..=0.90, the lower one first; the default is \
-         0.60..=0.75",
-    ))
-}
 
 /// A duration that a builder takes: its method, its bounds and its default.
 pub(super) struct DurationSetting {
     method: &'static str,
     bounds: RangeInclusive<Duration>,
-    default: Duration,
+    pub(super) default: Duration,
     about: &'static str,
 }
 
@@ -88,7 +41,7 @@ pub(super) const CONNECT_TIMEOUT: DurationSetting =
 pub(super) const CALL_TIMEOUT: DurationSetting =
     DurationSetting::new("attempt_timeout", ATTEMPT_MILLIS, 20, "this limits one call of the provider, 20s by default");
 /// No session is longer than 12 h.
-const WAIT_TIMEOUT: DurationSetting =
+pub(super) const WAIT_TIMEOUT: DurationSetting =
     DurationSetting::new("wait_timeout", (1, 43_200_000), 30, "30s by default; ready() waits without limit");
 /// More polling costs the disk too much. Less polling finds a token with a lifetime of ten minutes too late.
 pub(super) const TOKEN_POLL_INTERVAL: DurationSetting =
@@ -98,32 +51,12 @@ pub(super) const TOKEN_POLL_INTERVAL: DurationSetting =
 mod tests {
     use super::*;
 
-    fn given<T>(value: T) -> Given<T> {
-        Given { by: "X".into(), value }
-    }
-
     fn text<T>(result: Result<T, BuildError>) -> Result<T, String> {
         result.map_err(|error| error.to_string())
     }
 
     fn of(setting: &DurationSetting, value: Duration) -> Result<Duration, String> {
         text(setting.parse("Builder", Some(value)))
-    }
-
-    #[test]
-    fn a_window_is_two_fractions_in_order() {
-        for (start, end) in [(0.6, 0.75), (0.1, 0.9), (0.5, 0.5)] {
-            assert_eq!(text(window(given(start..=end))), Ok(start..=end));
-        }
-        for (start, end) in [(0.09, 0.5), (0.5, 0.91), (f64::NAN, 0.5), (0.5, f64::NAN), (-1.0, f64::INFINITY)] {
-            assert!(window(given(start..=end)).is_err(), "{start} {end}");
-        }
-        assert_eq!(
-            text(window(given(0.75..=0.6))),
-            Err("X is 0.75..=0.6: give fractions of the credentials' lifetime within \
-                 0.10..=0.90, the lower one first; the default is 0.60..=0.75"
-                .to_owned())
-        );
     }
 
     #[test]

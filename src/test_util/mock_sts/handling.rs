@@ -19,7 +19,7 @@ use super::fault::Fault;
 use super::refusal::Refusal;
 use super::request::Form;
 use super::session::Session;
-use super::signature::{Caller, Signed};
+use super::signature_check::{Caller, Signed};
 use crate::test_util::http_server::{Reply, response};
 use crate::test_util::{lock, now, uuid};
 

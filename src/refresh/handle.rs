@@ -29,16 +29,16 @@ use crate::error::Error;
 
 /// A cheap handle. Its last clone ends the task.
 #[derive(Clone)]
-pub(crate) struct Supervisor(Arc<Inner>);
+pub(crate) struct EngineHandle(Arc<Inner>);
 
 /// Keeps nothing alive.
 #[derive(Clone)]
-pub(crate) struct WeakSupervisor(Weak<Inner>);
+pub(crate) struct WeakEngineHandle(Weak<Inner>);
 
-impl WeakSupervisor {
+impl WeakEngineHandle {
     /// A handle, unless the last one is gone.
-    pub(crate) fn upgrade(&self) -> Option<Supervisor> {
-        self.0.upgrade().map(Supervisor)
+    pub(crate) fn upgrade(&self) -> Option<EngineHandle> {
+        self.0.upgrade().map(EngineHandle)
     }
 }
 
@@ -59,7 +59,7 @@ impl Drop for Inner {
     }
 }
 
-impl Supervisor {
+impl EngineHandle {
     /// Starts nothing and needs no runtime.
     pub(crate) fn new<S: Source>(
         source: Arc<S>,
@@ -82,8 +82,8 @@ impl Supervisor {
         }))
     }
 
-    pub(crate) fn downgrade(&self) -> WeakSupervisor {
-        WeakSupervisor(Arc::downgrade(&self.0))
+    pub(crate) fn downgrade(&self) -> WeakEngineHandle {
+        WeakEngineHandle(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -209,8 +209,8 @@ impl Supervisor {
     }
 }
 
-impl fmt::Debug for Supervisor {
+impl fmt::Debug for EngineHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Supervisor").field("subject", &self.subject()).finish_non_exhaustive()
+        f.debug_struct("EngineHandle").field("subject", &self.subject()).finish_non_exhaustive()
     }
 }

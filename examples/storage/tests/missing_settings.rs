@@ -1,4 +1,4 @@
-//! What the programs say without their settings. `tests/it/examples.rs` runs them against real object storage.
+//! What the programs say without their settings. `tests/it/examples_on_object_storage.rs` runs them against real object storage.
 
 use std::process::Command;
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Kit, element, form, header, post, raw, spec};
-use crate::fault_list;
+use crate::support::fault_list;
 
 #[tokio::test]
 async fn clock_offset_moves_date_expiration_and_checks() {
