@@ -328,7 +328,7 @@ impl ChainBase {
     }
 }
 
-/// A handle that the `SharedCredentialsProvider` inside a handle can hold.
+/// For the `SharedCredentialsProvider` inside a provider. It cannot hold the provider, which holds it.
 impl ProvideCredentials for EngineHandle {
     #[inline]
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>

@@ -3,7 +3,7 @@
 //! The engine knows neither tokens nor STS. It imports only `error` from this crate. It keeps these invariants. The file that
 //! keeps an invariant explains it:
 //!
-//! - **A. A read of valid credentials takes no lock, and busy threads rarely share its reference count.** [`snapshot`]
+//! - **A. A read of valid credentials takes no lock, and busy threads rarely share a reference count.** [`snapshot`]
 //! - **B. The snapshot follows the state.** One function publishes, before the state's lock is released. [`state`]
 //! - **C. A provider has one task, and its end closes the provider.** [`task`]
 //! - **D. A caller never owns an exchange.** A caller who gives up cancels nothing. [`callers`]

@@ -2,7 +2,7 @@
 //!
 //! Two operations start a session of a role: `AssumeRoleWithWebIdentity` takes a token, `AssumeRole` takes credentials. They
 //! differ in the request only; answers and errors are read by the same code. In an outage of one endpoint the exchange
-//! goes to a standby. This room does not know where a token comes from, or when an exchange is due.
+//! goes to a standby. This module does not know where a token comes from, or when an exchange is due.
 
 mod answer;
 mod answer_body;

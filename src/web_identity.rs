@@ -94,7 +94,8 @@ impl WebIdentity {
     async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let waits_for = |error| self.set_waits_for(Some(error));
         if let Tokens::File(file) = &self.tokens {
-            // A token that is missing must not hold a permit of STS.
+            // Read before and after the wait for the permit: an attempt without a token must not hold a permit,
+            // and the wait may be long.
             file.read(waits_for).await?;
         }
         let permit = self.sts.permit(attempt).await;
@@ -133,7 +134,7 @@ impl Source for WebIdentity {
         match (&self.tokens, &mut outcome) {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
             (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
-            // Nobody watches a source: the next attempt has to ask it.
+            // A source need not report changes, so the next attempt has to ask it.
             (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Transient,
             _ => {}
         }
@@ -157,7 +158,7 @@ impl Source for WebIdentity {
     }
 }
 
-/// The failure of an exchange that STS refused, with the hint that fits the token.
+/// The failure of an exchange, with the hint that fits the token.
 pub(crate) fn explained(
     failure: ExchangeFailure,
     session: &Session,

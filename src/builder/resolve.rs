@@ -1,4 +1,4 @@
-//! From the settings of a builder to a valid config: the order of precedence, and the defaults.
+//! Turns the settings of a builder into a valid config: the order of precedence, and the defaults.
 
 use std::sync::Arc;
 

@@ -73,7 +73,7 @@ impl WebIdentityCredentialsProvider {
         }
     }
 
-    /// `settings` led to this source and engine, or to equal ones.
+    /// `settings`: those of this handle's own builder. In a registry, another builder may have made source and engine.
     pub(super) fn of(
         handle: EngineHandle,
         source: Arc<WebIdentity>,

@@ -1,4 +1,4 @@
-//! The retry delay after a failed attempt: the table of the policy, as pure functions.
+//! The retry delay after a failed attempt: the table "Retry delays" of `docs::policy`, as pure functions.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl FailedAttempt {
     /// The retry delay while the credentials are valid for `remaining`.
     pub(super) fn retry_delay(&self, remaining: Duration) -> Duration {
         let delay = self.row(remaining).draw(self.random).max(self.server_delay(remaining));
-        // An attempt is made at the expiry, where the rows for nothing valid take over. `Blocked` waits for a change.
+        // An attempt is made at the expiry, where the rows without valid credentials take over. `Blocked` waits for a change.
         if remaining.is_zero() || self.class == Class::Blocked { delay } else { delay.min(remaining) }
     }
 

@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, in_words};
 pub(super) enum Call {
     /// Readable credentials, within `wait_timeout`.
     Credentials,
-    /// Valid credentials, without limit.
+    /// Valid credentials, without a time limit.
     Ready,
     /// Credentials of a later exchange than the present ones.
     Refresh,
@@ -165,7 +165,7 @@ fn never_that_long(at_least: Duration, lifetime: Duration, most: Duration) -> Er
     ))
 }
 
-/// One caller, as the decision knows it.
+/// The facts about one caller that its verdict depends on.
 #[derive(Debug)]
 struct Caller {
     call: Call,
@@ -205,6 +205,7 @@ impl Caller {
     /// Decides what the caller gets, and tells the schedule what the caller waits for.
     fn verdict(&mut self, schedule: &mut Schedule, wait_timeout: Duration, now: Instant, random: f64) -> Verdict {
         let own_limit = self.joined + wait_timeout;
+        // STS throttles, and its delay outlasts this caller.
         let held = schedule.throttled(now) && schedule.due() >= own_limit;
         let first = !mem::replace(&mut self.asked, true);
         if schedule.valid(now) {
@@ -250,9 +251,9 @@ impl Caller {
     }
 }
 
-/// No caller gets an older error.
+/// No caller gets an older error, except as the cause of a new one.
 const ERROR_AGE: Duration = Duration::from_secs(30);
-/// The largest share of a lifetime that every refresh gives.
+/// The most that `valid_for` may ask for, as a share of the session's lifetime.
 const LASTING_SHARE: f64 = 0.9;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The clocks: what a suspend or a clock step changes, and how long a session lives.
 //!
-//! Only this file asks the system for the time.
+//! In the engine, only this file asks the system for the time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -144,7 +144,7 @@ pub(crate) struct Session {
     /// Start of the session, on the monotonic clock.
     pub(crate) since: Instant,
     pub(crate) lifetime: Duration,
-    /// The lifetime is the server's word, and not that of the local clock alone.
+    /// True if the answer had a usable `Date`. False if the local clock alone gave the lifetime.
     pub(crate) dated: bool,
 }
 
@@ -174,7 +174,7 @@ fn time_since_boot() -> Option<Duration> {
 const TOLERANCE: Duration = Duration::from_secs(5);
 /// Precision of a `Date` header.
 const SECOND: Duration = Duration::from_secs(1);
-/// A session may last this much longer than requested on the word of one clock.
+/// Up to this much beyond the requested lifetime, a session needs no agreement of the two clocks.
 const LIFETIME_SLACK: Duration = Duration::from_secs(60);
 /// The server's clock and the local one agree on a session if they differ by no more than this.
 const AGREEMENT: Duration = Duration::from_secs(30);

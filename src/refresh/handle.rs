@@ -31,7 +31,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub(crate) struct EngineHandle(Arc<Inner>);
 
-/// Keeps nothing alive.
+/// A reference that does not count as a handle.
 #[derive(Clone)]
 pub(crate) struct WeakEngineHandle(Weak<Inner>);
 
@@ -46,6 +46,7 @@ struct Inner {
     shared: Arc<SharedState>,
     /// Makes the task's future.
     run: Box<dyn Fn(Task) -> TaskFuture + Send + Sync>,
+    /// Calls [`Source::obstacle`].
     obstacle: Box<dyn Fn() -> Option<Error> + Send + Sync>,
     /// The runtime that the task runs on. `None`: the engine thread.
     runtime: Option<Runtime>,
@@ -103,7 +104,7 @@ impl EngineHandle {
         }
     }
 
-    /// Calls `take` with the snapshot that signs a request. If a caller has to wait for one, calls `wait`.
+    /// Calls `take` with the snapshot if a request may use it now. Otherwise calls `wait`.
     ///
     /// Two closures are cheaper than an `Option`: the outcome is made in its place and not copied again.
     #[inline]
@@ -115,7 +116,7 @@ impl EngineHandle {
         }
     }
 
-    /// Waits for readable credentials, for `wait_timeout` at most.
+    /// Waits for credentials that are valid, or that the policy still hands out, for `wait_timeout` at most.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Error> {
         self.wait_for(Call::Credentials, Snapshot::credentials).await
     }

@@ -51,7 +51,7 @@ impl FailureLog {
 }
 
 const WARNINGS_ALIKE: u32 = 3;
-/// The log warns again when no more than one of these shares of the lifetime remains.
+/// The log warns again each time the remaining share of the lifetime falls to one of these.
 const MARKS: [f64; 3] = [0.50, 0.25, 0.10];
 
 #[cfg(test)]

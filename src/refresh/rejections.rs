@@ -1,7 +1,8 @@
 //! The delay between a service's rejection and the refresh that it causes.
 //!
-//! The first rejection causes a refresh within 5 s. Further rejections cause one 30 s, 60 s, 120 s … after the one before. So
-//! a key that no service ever accepts causes no storm of exchanges.
+//! The first rejection causes a refresh within 5 s. If further
+//! generations are rejected in a row, their refreshes come 30 s, 60 s, 120 s … after the one before. So a
+//! key that no service ever accepts causes no storm of exchanges.
 
 use std::time::Duration;
 

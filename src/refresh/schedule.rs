@@ -26,7 +26,8 @@ pub(super) struct Schedule {
     failures: Option<Failures>,
     /// Start of the last attempt.
     started: Option<Instant>,
-    /// Start of the current run of attempts. Callers without valid credentials share it.
+    /// Start of the current run of attempts. Callers without valid credentials share it. A success ends the run. A failure
+    /// ends it if it is a `Config` failure, or if credentials are valid.
     run_started: Option<Instant>,
     /// The credentials were rejected, or the source's identity changed: any session is better.
     unwanted: bool,
@@ -259,7 +260,7 @@ impl Schedule {
     /// The source changed. `callers`: somebody waits without valid credentials.
     pub(super) fn changed(&mut self, change: Change, callers: bool, now: Instant, random: f64) {
         self.unwanted |= change == Change::Identity;
-        // After a success the next attempt is due before the credentials end.
+        // After a success a new token needs no attempt: the next one is due before the credentials expire.
         let helps = self.failing().is_some_and(|class| class != Class::Throttled || !self.valid(now));
         if !helps && change != Change::Identity {
             return;
@@ -269,8 +270,8 @@ impl Schedule {
             Duration::ZERO => SPREAD_OF_ROTATION.mul_f64(random),
             remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
         };
-        // One attempt comes at once, right after the answer that asked for a change. A file that changes all the time must
-        // not cause a storm.
+        // The first change after a token problem causes an attempt at once. Later attempts keep the spacing, so that a file
+        // that changes all the time causes no storm.
         let resend = self.failures.as_ref().is_some_and(|failures| failures.alike == (Class::Blocked, 1));
         let at = if resend { now } else { self.spaced(now) };
         self.due_at_latest(at + delay);
@@ -284,7 +285,8 @@ impl Schedule {
         }
     }
 
-    /// The machine was suspended for `by`, and the monotonic clock stood still. All times move by as much.
+    /// The machine was suspended for `by`, and the monotonic clock stood still. The times of the
+    /// credentials, attempts and failures move by as much. The rejections and the start of the run do not move.
     pub(super) fn suspended(&mut self, by: Duration, now: Instant) {
         let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
         let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);

@@ -1,6 +1,6 @@
 //! The published snapshot: each request reads it, and each exchange replaces it.
 //!
-//! **A. A read of valid credentials takes no lock, and busy threads rarely share its reference count.** A reader that loses
+//! **A. A read of valid credentials takes no lock, and busy threads rarely share a reference count.** A reader that loses
 //! its core while it holds a lock would stop the engine thread and all other readers. A lock-free pointer alone is not
 //! enough: a clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for each
 //! other. So a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones one of them.
@@ -88,7 +88,7 @@ impl Published {
         self.0.load()
     }
 
-    /// Makes these the credentials in use, until `times` say otherwise. The only place that replaces a snapshot.
+    /// Publishes these credentials with these times. The only place that replaces a snapshot.
     pub(super) fn publish(&self, granted: &Arc<Granted>, times: Times) {
         let present = self.0.load_full().filter(|present| Arc::ptr_eq(&present.granted, granted));
         let stripes = match present {

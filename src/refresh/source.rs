@@ -32,7 +32,7 @@ pub(crate) trait Source: Send + Sync + 'static {
 /// An attempt, as its source may want to know it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Attempt {
-    /// There are valid credentials, so nobody waits.
+    /// There are valid credentials, so no request waits.
     pub(crate) usable: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Grant {
     pub(crate) expiration: SystemTime,
     /// The server's clock when it answered. `None` if the answer has no time of its own, or comes from a cache.
     pub(crate) date: Option<SystemTime>,
-    /// The requested lifetime. A longer one needs the word of two clocks.
+    /// The requested lifetime. A longer one counts only if two clocks agree on it.
     pub(crate) requested: Duration,
     pub(crate) principal: Principal,
 }

@@ -175,7 +175,7 @@ impl State {
         self.granted.as_ref().map_or(0, |granted| granted.generation)
     }
 
-    /// Compares the clocks with the anchor, and moves all times by a suspend.
+    /// Compares the clocks with the anchor, and moves the schedule's times by a suspend.
     pub(super) fn check_clocks(&mut self, reading: &ClockReading) -> Drift {
         let drift = reading.since(&self.anchor);
         if drift != Drift::None {

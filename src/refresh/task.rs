@@ -68,7 +68,7 @@ impl Task {
 
     /// Keeps the credentials fresh, without end.
     async fn refresh<S: Source>(&self, source: &S, wake: &mut watch::Receiver<()>) {
-        // Kept across attempts: a source may measure time in it.
+        // This future lives on across attempts, because a source may measure time in it.
         let mut changed = pin!(change_of(source));
         let mut change_meanwhile = None;
         let mut exchange: Option<Exchange<'_>> = None;
@@ -95,7 +95,7 @@ impl Task {
                 _ = wake.changed() => {}
                 () = sleep_until(until) => {}
             }
-            // A change during an attempt says something about the next one.
+            // A change during an attempt counts for the next attempt, so it waits for the end of this one.
             if exchange.is_none()
                 && let Some(change) = change_meanwhile.take()
             {
@@ -105,7 +105,8 @@ impl Task {
         }
     }
 
-    /// Compares the clocks and tells what is due to be told. Returns the attempt to make now, and the time of the next step.
+    /// Compares the clocks, and sends the news and events that are due. Returns the attempt to make now, and the time
+    /// of the next step.
     fn step(&self) -> (Option<(Attempt, Span)>, Instant) {
         let shared = &*self.0;
         let reading = shared.clock.read();
@@ -168,7 +169,7 @@ impl Drop for Task {
     }
 }
 
-/// One exchange. A panic is a failure like another.
+/// One exchange. A panic counts as a failure.
 async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
     let panic = match caught(async || source.fetch(attempt).await).await {
         Ok(outcome) => return outcome,

@@ -1,7 +1,7 @@
 //! Reads and judges the times in an answer of STS: `Date`, `Age`, `Retry-After` and `Expiration`.
 //!
-//! The local clock has no say here. The engine (`refresh::clock`) compares these times with the local clock when it computes the
-//! lifetime.
+//! The local clock counts here only for a `Retry-After` that names a date, in an answer without `Date`. The engine
+//! (`refresh::clock`) compares these times with the local clock when it computes the lifetime.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

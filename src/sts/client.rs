@@ -16,7 +16,7 @@ use super::config::{EndpointConfig, StsConfig, printable_url};
 #[derive(Clone)]
 pub(crate) struct StsClient {
     pub(super) client: Client,
-    /// The endpoint's name for messages, before a request has shown its URL.
+    /// The endpoint's name: the key of its permits, and for messages before a request has shown its URL.
     pub(super) name: String,
     pub(super) region: String,
     pub(super) attempt_timeout: Duration,
@@ -42,7 +42,7 @@ impl fmt::Debug for StsClient {
     }
 }
 
-/// Without credentials: a request that is signed brings its own.
+/// The client has no credentials: a signed request brings its own.
 fn sdk_client(config: &StsConfig, endpoint: &EndpointConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(config.connect_timeout.min(config.attempt_timeout) + UNUSUAL)
