@@ -60,7 +60,7 @@
 //!
 //! An expired token is not sent if it expired more than a minute ago by two clocks: the clock of STS and the local
 //! clock. The clock of STS is the `Date` of the last successful exchange, continued by the monotonic clock. The error
-//! says when the token expired and when its file last changed. Otherwise the provider still sends the
+//! says when the token expired and when its file last changed. If the clocks do not agree, the provider still sends the
 //! token, once a minute.
 //!
 //! # Limits of file events
