@@ -18,9 +18,9 @@
 //!
 //! # When you do not need it
 //!
-//! On EC2, ECS, Lambda or a laptop there is no service-account token, and `aws-config` already covers them. A
-//! command-line tool that makes one call gains nothing. [`docs::limits`] lists costs and limits, and
-//! [`docs::comparison`] compares this crate with `aws-config` and other libraries.
+//! On EC2, ECS, Lambda or a laptop there is no service-account token, and `aws-config` is enough. A command-line tool
+//! that makes one call gains nothing. [`docs::limits`] lists costs and limits, and [`docs::comparison`] compares this
+//! crate with `aws-config` and other libraries.
 //!
 //! # Quick start
 //!
@@ -36,9 +36,9 @@
 //! # }
 //! ```
 //!
-//! The EKS webhook sets the variables that name the role, the token file and the region. Elsewhere the pod's manifest
-//! sets them ([`docs::operations`](docs::operations#mount-the-token)). Clients of every AWS service can use the config
-//! that [`install`](BackgroundCredentialsProvider::install) returns.
+//! The EKS webhook sets the variables that name the role, the token file and the region. Without the webhook, set these
+//! variables in the pod's manifest ([`docs::operations`](docs::operations#mount-the-token)). Clients of every AWS
+//! service can use the config that [`install`](BackgroundCredentialsProvider::install) returns.
 //!
 //! On a laptop these variables are missing. A program that runs in both places can keep the laptop's credentials:
 //!
@@ -67,26 +67,28 @@
 //!
 //! # What it promises
 //!
-//! 1. **Requests never wait for valid credentials.** A read with valid credentials returns at once, until their last
-//!    second. This holds whatever the caller's runtime is doing: blocked, starved, shut down or absent.
-//! 2. **Valid credentials are always used.** No failure replaces, hides or drops them. A shorter session replaces a
-//!    longer one only if a service rejected the longer one, or if the token has a new identity.
-//! 3. **One exchange at a time** per provider. Callers share its result or its error. Cancelling a caller cancels no
-//!    exchange, and loses no answer of STS.
+//! 1. **No request waits while credentials are valid.** A read then returns at once, until the last second of the
+//!    credentials. The state of the caller's runtime does not matter: blocked, starved, shut down or absent.
+//! 2. **Valid credentials stay in use.** No failure replaces, hides or drops them. A shorter session replaces a longer
+//!    session only if a service rejected the longer one, or if the token has a new identity.
+//! 3. **One exchange at a time** per provider. Callers share its result or its error. If a caller is cancelled, the
+//!    exchange continues and its answer is kept.
 //! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
-//! 5. **Failures are retried with jitter**, by their class and the remaining time. Every delay has jitter. A fleet
-//!    without credentials does not storm STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than
-//!    30 s.
-//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere. A new token ends a failure.
-//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. Only the local
-//!    clock is left for an STS that sends no `Date` header, and for a wrapped provider.
-//! 8. **Never another identity.** A failure is an error, never a fall-through to the node's role.
+//! 5. **Failures are retried with jitter.** The class of the failure and the remaining time decide the delay. Every
+//!    delay has jitter. A fleet without credentials does not flood STS ([bounds](docs::policy#fleet-bounds)). No caller
+//!    gets an error older than 30 s.
+//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere. After a failure a new token
+//!    starts an attempt. The exception is throttling while credentials are valid.
+//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. There are two
+//!    exceptions. The local clock is used for an STS that sends no `Date` header, and for a wrapped provider.
+//! 8. **Never another identity.** A failure gives an error. The provider never falls back to the node's role.
 //! 9. **Secrets stay secret**: the token, the secret key and the session token are in no log, error, `Debug` output,
 //!    metric or URL. Each copy that this crate owns is wiped when it is dropped.
-//! 10. **Nothing leaks.** Building starts nothing. The engine thread ends with the last provider. `shutdown` ends even
-//!     while an exchange hangs.
-//! 11. **A read is cheap**: no lock, no system call but the clock, no allocation beyond the SDK's own.
-//! 12. **Errors teach.** The text of an [`Error`] or [`BuildError`] says what failed, on what, and what to do.
+//! 10. **Nothing is left behind.** `build` starts nothing. The engine thread ends with the last provider. `shutdown`
+//!     returns even while an exchange hangs.
+//! 11. **A read is cheap**: no lock, no system call except the clock's, no allocation except the SDK's own.
+//! 12. **Errors say what to do.** The text of an [`Error`] or [`BuildError`] also says what failed, and on which role,
+//!     file or endpoint.
 //!
 //! [`docs::limits`](docs::limits#limits-of-the-promises) says where these promises end. [`docs::policy`] has all
 //! numbers.
@@ -97,7 +99,7 @@
 //! |---|---|
 //! | credentials for this pod's token | [`WebIdentityCredentialsProvider`], made by [`Builder`] |
 //! | a second role for the same token | [`to_builder`](WebIdentityCredentialsProvider::to_builder) |
-//! | a role that this role may assume, in chains of any length | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
+//! | a role that the first role may assume, in chains of any length | [`assume_role`](BackgroundCredentialsProvider::assume_role), made by [`AssumeRoleBuilder`] |
 //! | background refresh for any other provider; one type for all providers | [`BackgroundCredentialsProvider`], made by [`BackgroundBuilder`] |
 //! | one program for web identity, EKS Pod Identity and a laptop | example `pod_identity`, explained in [`docs::roles`](docs::roles#eks-pod-identity) |
 //! | one provider for libraries that each build their own | [`Registry`] |
@@ -112,12 +114,12 @@
 //! | logs and metrics | [`docs::telemetry`] |
 //! | the cause of an error, and its remedy | [`Error::kind`], [`Error::remedy`]; each text in [`docs::troubleshooting`] |
 //! | background work on a runtime of your own | [`Builder::runtime`] |
-//! | orderly shutdown | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
+//! | graceful shutdown | [`shutdown`](BackgroundCredentialsProvider::shutdown), [`shutdown_when`](Builder::shutdown_when) |
 //! | code to copy for a common task | [`docs::recipes`] |
 //!
 //! A [`WebIdentityCredentialsProvider`] is a [`BackgroundCredentialsProvider`] with a builder of its own. It
-//! dereferences to that type, which has all other methods. [`From`] converts it. Store the general type to hold any
-//! provider.
+//! dereferences to that type, which has all other methods. [`From`] converts it into that type. Store a
+//! [`BackgroundCredentialsProvider`] where any provider must fit.
 //!
 //! # Test your service
 //!
@@ -129,19 +131,21 @@
 //!
 //! | feature | default | purpose |
 //! |---|---|---|
-//! | `default-https-client` | yes | an HTTPS client for providers that [`configure`](Builder::configure) gave none |
+//! | `default-https-client` | yes | an HTTPS client, used unless [`configure`](Builder::configure) gave one |
 //! | `metrics` | no | metrics through the [`metrics`](https://docs.rs/metrics) facade |
 //! | `object_store-0_14` | no | credentials for the S3 store of `object_store` 0.14 |
 //! | `reqsign-core-3` | no | credentials for signers of `reqsign-core` 3, which OpenDAL's S3 uses |
 //! | `test-util` | no | the test kit |
 //!
-//! Enabling a feature never changes behaviour. An adapter's feature names the version of the other crate, because the
-//! adapter shows that crate's types. A new version gets a new feature (`object_store-0_15`); the old one stays.
+//! Enabling a feature never changes behaviour. The public API of an adapter has types of another crate. So the
+//! adapter's feature names that crate's version. A new version of that crate gets a new feature (`object_store-0_15`),
+//! and the old feature stays.
 //!
 //! # Rust version and platforms
 //!
-//! Rust 1.94.1 or newer, like the AWS SDK. The minimum follows the SDK's; raising it is a minor release. The crate is
-//! made for Linux. It is written to compile on macOS and Windows for development. wasm is not supported.
+//! The crate needs Rust 1.94.1 or newer, like the AWS SDK. The minimum follows the SDK's minimum; raising it is a minor
+//! release. The crate is made for Linux. For development it should compile on macOS and Windows, but nobody has tested
+//! this yet. wasm is not supported.
 
 mod adapters;
 mod assume_role;

@@ -1,14 +1,15 @@
 //! Clusters and fleets: STS quotas, session length, trust policies, key rotation, alerts.
 //!
-//! This page is for whoever runs many pods or several clusters. It says how many STS calls a fleet makes, how to choose
-//! the session length, and how to set up and rotate trust between clusters and IAM.
+//! This page is for people who run many pods or several clusters. It says how many STS calls a fleet makes, and how to
+//! choose the session length. It also says how to set up trust between clusters and IAM, and how to rotate signing
+//! keys.
 //!
 //! # STS quotas
 //!
 //! STS limits the calls of each account in each region with a token bucket. [The limits cannot be
 //! raised](https://repost.aws/knowledge-center/iam-sts-throttling-error). AWS publishes no number for
-//! `AssumeRoleWithWebIdentity`; users report from 4 to hundreds of calls a second. STS throttles with HTTP status 400
-//! and the code `Throttling`.
+//! `AssumeRoleWithWebIdentity`. Users report limits from 4 to hundreds of calls a second. STS throttles with HTTP
+//! status 400 and the code `Throttling`.
 //!
 //! - Share one provider per process and role. Clones of the handle share one provider. So do all clients made from the
 //!   config that [`install`](crate::BackgroundCredentialsProvider::install) returned. A provider per request or per
@@ -41,9 +42,9 @@
 //! The token's lifetime decides how long pods survive without the API server. A kubelet replaces a token [at 80 % of
 //! its lifetime, or when it is 24 h
 //! old](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
-//! So at least 20 % of the lifetime remains. With `expirationSeconds: 86400` every pod survives 4.8 h without the
-//! control plane. With 3600 it survives 12 min. The minimum is 600. Only an exchange needs a valid token; requests with
-//! valid credentials do not.
+//! The kubelet may take 90 s longer. So about 20 % of the lifetime remains, less up to 90 s. With `expirationSeconds:
+//! 86400` every pod survives about 4.8 h without the control plane. With 3600 a pod survives at least 10 min. The
+//! minimum is 600. Only an exchange needs a valid token; requests with valid credentials do not.
 //!
 //! # How a fleet behaves
 //!
@@ -112,14 +113,13 @@
 //! | OIDC providers in an account | 100, more on request |
 //! | client IDs (audiences) of a provider | 100 |
 //!
-//! A statement like those above takes about 290 characters, and 440 for an EKS issuer. So a role can serve four to six
-//! clusters by default, and nine to thirteen on request. For more clusters, give each cluster its own role, and let
+//! A statement like those above takes about 290 characters. For an EKS issuer it takes 440. So a role can serve four to
+//! six clusters by default, and nine to thirteen on request. For more clusters, give each cluster its own role, and let
 //! that role assume the shared one.
 //!
 //! # Rotate the signing key of a cluster
 //!
-//! Publish, sign, wait, retire, in this order. STS verifies a token with the keys that the issuer publishes, and may
-//! cache them.
+//! Keep the order of these steps. STS verifies a token with the keys that the issuer publishes, and may cache the keys.
 //!
 //! 1. Publish the new public key beside the old key. The API server accepts `--service-account-key-file` several times,
 //!    and lists all keys in `/openid/v1/jwks`. Check that the *public* URL shows the new key before you continue.
@@ -135,7 +135,7 @@
 //!
 //! # Alerts
 //!
-//! `examples/observability/` has rules for Prometheus, each with a runbook. To build your own from
+//! `examples/observability/` has rules for Prometheus, each with a runbook. To build your own rules, use
 //! [`status`](crate::BackgroundCredentialsProvider::status):
 //!
 //! | signal | alert | meaning |

@@ -1,6 +1,6 @@
 //! Comparison: this crate, aws-config, AWS's coming behaviour and other libraries.
 //!
-//! This page is for whoever chooses a library. It compares behaviour, measured costs and error texts. [The
+//! This page is for people who choose a library. It compares behaviour, measured costs and error texts. [The
 //! promises](crate#what-it-promises) and [`limits`](super::limits) say what this crate does and does not do.
 //!
 //! # Behaviour
@@ -27,8 +27,8 @@
 //!
 //! # Measurements
 //!
-//! Counts repeat on any machine. Times depend on the machine, so run the benches for your own. Each bench measures all
-//! sides in one run.
+//! Counts are the same on every machine. Times depend on the machine, so run the benches on yours. Each bench measures
+//! all sides in one run.
 //!
 //! **One read** (`cargo bench --bench read_path --all-features`):
 //!
@@ -46,10 +46,10 @@
 //! | situation and result | this crate | released |
 //! |---|---|---|
 //! | STS takes 1 s: requests that waited | 0 | 192 |
-//! | STS takes 200 ms, requests end after 100 ms: requests without credentials although valid ones existed | 0 | 4151 |
-//! | five clients of five configs, 35 s of sessions of 20 s: calls of STS | 3 | 17 |
+//! | STS takes 200 ms, requests have a timeout of 100 ms: requests without credentials although valid credentials existed | 0 | 4151 |
+//! | five clients of five configs, 35 s with sessions of 20 s: calls of STS | 3 | 17 |
 //! | all workers of the runtime blocked for 50 ms at a time, 91 % of the time: requests that waited | 0 | 14 |
-//! | all workers blocked for 3 s at a time, 94 % of the time: requests that waited | 0 | 125 |
+//! | all workers of the runtime blocked for 3 s at a time, 94 % of the time: requests that waited | 0 | 125 |
 //! | the same: p99.9 latency against fixed keys | 1.00 | 1.07 |
 //!
 //! **Refresh of a fleet**: simulation of 10 000 pods with sessions of one hour that started within 5 s (`cargo bench
@@ -64,13 +64,13 @@
 //!
 //! | situation and result | this crate | released, coming |
 //! |---|---|---|
-//! | STS grants 20 calls a second: calls per grant, last pod ready after | 3.4, 355 s | 149, 249 s |
-//! | STS grants 100 calls a second | 2.4, 122 s | 29, 50 s |
-//! | STS grants 500 calls a second | 1.4, 25 s | 3.1, 10 s |
+//! | STS accepts 20 calls a second: calls per pod, last pod ready after | 3.4, 355 s | 149, 249 s |
+//! | STS accepts 100 calls a second | 2.4, 122 s | 29, 50 s |
+//! | STS accepts 500 calls a second | 1.4, 25 s | 3.1, 10 s |
 //! | STS is down for 30 min: calls per pod in the first 10 s, calls a second after 5 min | 3.9, 278 | 10.4, 5000 |
-//! | the same: ready after the outage, p50 and p99 | 9 s, 22 s | 0.5 s, 1 s |
+//! | STS is down for 30 min: pods ready after the outage, p50 and p99 | 9 s, 22 s | 0.5 s, 1 s |
 //!
-//! Pods of the other two are ready sooner, at up to 43 times the calls.
+//! With the other two, pods are ready sooner, but make up to 43 times the calls.
 //!
 //! **More benches.** `cargo bench --bench cold_start --all-features` prints the cost of a start, and the size that the
 //! crate adds to a program. `cargo bench --bench rotation --all-features` prints how soon a new token is noticed.
@@ -81,7 +81,7 @@
 //! A test runs 37 misconfigured setups, each once with this crate and once with `aws_config::load_defaults`. The full
 //! texts are side by side in `tests/it/diagnosis`. `cargo test --workspace --all-features diagnosis` compares them with
 //! the present output. In 31 of the 37 setups, aws-config's `Display` says only `an error occurred while loading
-//! credentials`. The table also includes the sources of its errors.
+//! credentials`. The table below also includes the sources of aws-config's errors.
 //!
 //! | misconfiguration | this crate names | aws-config 1.13 says |
 //! |---|---|---|
@@ -106,7 +106,7 @@
 //!
 //! # Other libraries
 //!
-//! From their sources as read in 2026; some have newer versions.
+//! The table comes from the sources of these libraries, as read in 2026. Some libraries have newer versions.
 //!
 //! | library | refresh starts before the expiry by | who waits | refresh fails, credentials valid |
 //! |---|---|---|---|
@@ -120,7 +120,7 @@
 //! | `object_store` (Rust) | 5 min | all, for each store | an error; throttling is not retried |
 //! | `reqsign` (Rust) | 2 min | all, for each signer | an error |
 //!
-//! This crate combines what works in them:
+//! This crate takes these ideas from them:
 //!
 //! | idea | from |
 //! |---|---|

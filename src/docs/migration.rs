@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! After the migration the config provides everything but the credentials:
+//! After the migration, the config provides everything except the credentials:
 //!
 //! ```no_run
 //! # use aws_config::BehaviorVersion;
@@ -111,7 +111,7 @@
 //! ```
 //!
 //! This loop has four faults. After a failed call it makes no second attempt for 45 min of a one-hour session. A file
-//! that cannot be read ends it. All pods call STS at the same time. Nobody ends the task. Instead:
+//! that cannot be read ends the loop. All pods call STS at the same time. Nobody ends the task. With this crate:
 //!
 //! ```no_run
 //! # async fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> Result<(), aws_web_identity::Error> {

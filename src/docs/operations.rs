@@ -1,6 +1,6 @@
 //! Operations: mount the token, how the file is watched, what each warning means.
 //!
-//! This page is for whoever writes the pod's manifest, or has a warning from the log.
+//! This page is for people who write the pod's manifest, or who see a warning in the log.
 //! [`troubleshooting`](super::troubleshooting) explains error texts, [`telemetry`](super::telemetry) lists all events
 //! with their fields, and [`cluster`](super::cluster#alerts) says what to alert on.
 //!
@@ -36,7 +36,8 @@
 //!               path: token
 //! ```
 //!
-//! On EKS the pod identity webhook adds the same to each pod whose service account is annotated with a role.
+//! On EKS the pod identity webhook adds the volume and the variables to each pod whose service account is annotated
+//! with a role.
 //!
 //! The kubelet replaces a token at 80 % of its lifetime or after 24 hours, and may take 90 s longer. It replaces a
 //! one-hour token with about ten minutes left, a ten-minute token with as little as 30 seconds. So a shorter lifetime
@@ -49,17 +50,18 @@
 //!   directories that the link leads through. After an event the file is read and its content compared.
 //! - *Polling.* The file is also polled every 30 s ±10 %
 //!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). Without file events it is polled at least every 5
-//!   s. It is polled every second at first if there is no token, if STS rejected the token, or if the directory is
-//!   gone.
-//! - *Each exchange* reads the file anew, after its turn at STS has come. So a watch that misses a new token delays
-//!   only the end of a failure.
+//!   s. There are three cases in which the file is polled every second at first: no token, a token that STS rejected,
+//!   or a missing directory.
+//! - *Each exchange* reads the file anew, when the exchange has a slot at its STS endpoint. So a missed file event
+//!   delays only the end of a failure.
 //!
-//! A new token causes no exchange while all is well. After a failure it causes one: at once if a caller waits,
-//! otherwise within 2 s.
+//! A new token causes no exchange while exchanges succeed. After a failure it causes an exchange: at once if a caller
+//! waits, otherwise within 2 s.
 //!
-//! An expired token is not sent if two clocks agree that it expired more than a minute ago: the clock of STS and the
-//! local clock. The clock of STS is the `Date` of its last answer, continued by the monotonic clock. The error says
-//! when the token expired and when its file last changed. In doubt the provider still asks STS, once a minute.
+//! An expired token is not sent if it expired more than a minute ago by two clocks: the clock of STS and the local
+//! clock. The clock of STS is the `Date` of the last successful exchange, continued by the monotonic clock. The error
+//! says when the token expired and when its file last changed. If the clocks do not agree, the provider still sends the
+//! token, once a minute.
 //!
 //! # Limits of file events
 //!
@@ -69,8 +71,8 @@
 //!   works.
 //! - If the directory is removed and made again, or mounted late, polling finds it: within a second at first, later
 //!   within five.
-//! - Some changes send no event, and the next regular poll finds them: the *parent* of the directory is replaced, or a
-//!   link to the directory leads elsewhere.
+//! - Two changes send no event, and the next regular poll finds them. Either the *parent* of the directory is replaced,
+//!   or a link to the directory leads elsewhere.
 //! - A `subPath` mount is never updated. The watcher recognises it, because its file no longer has a name.
 //! - If a program writes the token file in place, a read waits up to half a second for the whole token.
 //! - A file that is certainly no token is not sent: JSON, quotes, a header, several lines, more than 20 000 bytes. The
@@ -95,9 +97,9 @@
 //!
 //! # Warnings
 //!
-//! A warning about the token or its watch is logged when the state begins. An INFO line says when it ends. There is
-//! nothing in between. Failed exchanges have [rules of their own](super::telemetry#events). Warnings about settings are
-//! logged once per process and value.
+//! A warning about the token or its watch is logged when the problem begins. An INFO line says when the problem ends.
+//! Nothing is logged in between. Failed exchanges have [rules of their own](super::telemetry#events). Warnings about
+//! settings are logged once per process and value.
 //!
 //! | warning | meaning | what to do |
 //! |---|---|---|

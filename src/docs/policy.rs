@@ -1,6 +1,6 @@
 //! Retry policy: when the provider refreshes, retries, waits and gives up.
 //!
-//! This page is for whoever needs the exact times: to size timeouts, to plan a fleet, or to explain a gap in the log.
+//! This page is for people who need the exact times: to size timeouts, to plan a fleet, or to explain a gap in the log.
 //! It has every number of the policy.
 //!
 //! L is the lifetime of the credentials. V is their remaining time. k is the number of failures in a row before this
@@ -41,7 +41,7 @@
 //!
 //! | situation | bound |
 //! |---|---|
-//! | STS grants 20, 100 or 500 calls a second | at most 3.5 calls per pod; the last pod has credentials within 1.5 × (5,000 / limit) + 60 s |
+//! | STS accepts 20, 100 or 500 calls a second | at most 3.5 calls per pod; the last pod has credentials within 1.5 × (5,000 / limit) + 60 s |
 //! | outage | at most 4 calls per pod in the first 10 s, and at most 300 calls a second after 5 min |
 //! | after the outage | half of the pods have credentials within 15 s, 99 % within 30 s |
 //!
@@ -76,8 +76,8 @@
 //!
 //! - **The server's clock counts.** The lifetime starts at the answer's `Date`. Without a `Date` the local clock is
 //!   used.
-//! - **A session longer than requested** is believed if `Date` and the local clock agree on it within 30 s. Otherwise
-//!   it is used for as long as requested (3,600 s by default). Up to 60 s more need no agreement.
+//! - **A session longer than requested** is used in full if `Date` and the local clock agree on its lifetime within 30
+//!   s. Otherwise it is used for the requested time (3,600 s by default). Up to 60 s more need no agreement.
 //! - **A shorter session** does not replace valid credentials that live longer. The next refresh comes after V·U(0.60,
 //!   0.75), but not sooner than 30 s. The shorter session is used if a service rejected the longer one, or if the
 //!   token's identity changed.
@@ -86,27 +86,28 @@
 //!
 //! # What else starts an exchange or ends a delay
 //!
-//! - **A new token** starts no exchange while all is well, so that a restarting node does not flood STS. After a
-//!   failure it starts one: at once if a caller waits, otherwise within 2 s. The exception is throttling while
-//!   credentials are valid. A token with another identity (`iss`, `sub` or `aud`) starts one even without a failure.
+//! - **A new token** starts no exchange while exchanges succeed, so that a restarting node does not flood STS. After a
+//!   failure it starts an exchange: at once if a caller waits, otherwise within 2 s. The exception is throttling while
+//!   credentials are valid. A token with another identity (`iss`, `sub` or `aud`) always starts an exchange.
 //! - **A rejection** by a service, through [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) or the
 //!   [interceptor](crate::BackgroundCredentialsProvider::interceptor), counts only for the current access key.
-//!   - The first rejection starts an exchange after U(0, 5 s). If further generations are rejected in a row, the
-//!     exchanges are 30 s, 60 s and so on up to 15 min apart, plus U(0, 5 s). Ten minutes without a rejection reset
-//!     this.
+//!   - The first rejection starts an exchange after U(0, 5 s). If the new credentials are rejected too, the time
+//!     between exchanges grows: 30 s, 60 s and so on up to 15 min, plus U(0, 5 s). Ten minutes without a rejection
+//!     reset this time.
 //!   - A rejection shortens the delay of an outage, but not the delay after throttling or a token problem.
 //!   - The interceptor's page lists the codes. `AuthFailure` is not one, because EC2 uses it for authorization.
 //!     `RequestExpired` counts only if the answer's `Date` and the client's clock are at most 5 minutes apart. A
 //!     chained role judges STS's rejection of its base by the same list.
 //! - **Calls.** [`refresh`](crate::BackgroundCredentialsProvider::refresh) joins the current exchange or starts one.
 //!   [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) starts one if the session is too short, at most
-//!   every 10 s. While exchanges fail, both together start at most one per 10 s, 20 s, 40 s, then 60 s, each ·U(1,
-//!   1.25).
+//!   every 10 s. While exchanges fail, the two methods together start at most one per 10 s, 20 s, 40 s, then 60 s, each
+//!   ·U(1, 1.25).
 //! - **Clock changes.** If the clock was set ahead, or the machine was suspended, an exchange checks the credentials,
 //!   at most every 5 min.
 //! - **Standbys** change where an attempt goes, never when ([`standby`](super::standby)).
 //!
-//! Only a new token ends a throttling delay or a `Retry-After` early.
+//! Only a new token ends a throttling delay or a `Retry-After` early. While credentials are valid, it ends a throttling
+//! delay only if the token has another identity.
 //!
 //! # Expired credentials
 //!

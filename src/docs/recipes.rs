@@ -1,7 +1,7 @@
 //! Recipes: code to copy for common tasks.
 //!
-//! This page is for whoever wants working code at once. Each recipe is a whole file of at most 30 lines, which our
-//! tests compile and run.
+//! This page is for people who want working code at once. Each recipe is a whole file of at most 30 lines. Our tests
+//! compile and run it.
 //!
 //! | you have | recipe |
 //! |---|---|
@@ -69,7 +69,7 @@
 //! # A service with readiness
 //!
 //! The probes tell Kubernetes whether the service is alive, and whether it has credentials. The example `service` adds
-//! metrics and orderly shutdown.
+//! metrics and graceful shutdown.
 //!
 #![doc = concat!("```ignore\n", include_str!("recipes/service.rs"), "```")]
 //!
@@ -77,7 +77,7 @@
 //!
 //! A map holds one client per tenant.
 //!
-//! - *Bounded.* The map holds at most `most` tenants. A new tenant replaces the one that was idle longest.
+//! - *Bounded.* The map holds at most `most` tenants. A new tenant replaces the tenant that was idle longest.
 //! - *One exchange.* `build()` does no I/O, so the lock is held only briefly. All callers of a tenant share one
 //!   provider and its exchange.
 //! - *No storm.* A tenant whose role denies access stays in the map, with its retry delays.

@@ -1,8 +1,9 @@
 //! Roles: several roles, chained roles, other providers, EKS Pod Identity, aws-config chains.
 //!
 //! This page is for programs that need more than one role, or credentials that do not come from a service-account
-//! token. All of them use the same engine, and [the promises](crate#what-it-promises) hold for all. `cargo run
-//! --example roles --features test-util` shows each.
+//! token. All providers use the same engine, and [the promises](crate#what-it-promises) hold for all. `cargo run
+//! --example roles --features test-util` shows two roles for one token, a chained role, a registry and a wrapped
+//! provider.
 //!
 //! # Several roles for one token
 //!
@@ -35,13 +36,13 @@
 //! # One provider for several libraries
 //!
 //! Each provider costs about one and a half exchanges an hour. If several libraries each build one, give them a
-//! [`Registry`](crate::Registry). Equal sessions then share one provider. Nothing is shared without a registry. Its
-//! page says which settings make sessions equal.
+//! [`Registry`](crate::Registry). Equal sessions then share one provider. Nothing is shared without a registry. The
+//! page of [`Registry`](crate::Registry) says which settings make sessions equal.
 //!
 //! A process makes at most 8 exchanges at once with one STS endpoint, however many providers it has. Further exchanges
-//! wait for a turn. This time counts against the callers' `wait_timeout`, but not against the
-//! [`attempt_timeout`](crate::Builder::attempt_timeout). If STS hangs, a turn lasts one attempt, 8 s. Another endpoint,
-//! such as a standby, has turns of its own.
+//! wait for one of these 8 slots. This wait counts against the callers' `wait_timeout`, but not against the
+//! [`attempt_timeout`](crate::Builder::attempt_timeout). If STS hangs, an attempt keeps its slot for 8 s. Another
+//! endpoint, such as a standby, has slots of its own.
 //!
 //! # Chained roles
 //!
@@ -79,7 +80,8 @@
 //! - *Rejected base.* If STS rejects the base's credentials, the base refreshes them, as after
 //!   [`invalidate`](crate::BackgroundCredentialsProvider::invalidate).
 //! - *Local clock.* AWS checks the time of a signature. If the local clock is more than 15 min wrong, a chain gets no
-//!   credentials, and no other signed request works either. An exchange of a token has no signature, so no such limit.
+//!   credentials, and no other signed request works either. The exchange of a token has no signature, so this limit
+//!   does not exist there.
 //!
 //! # Any provider
 //!
@@ -106,14 +108,14 @@
 //! | credentials with an expiry | the lifetime is measured with the local clock, because there is no other |
 //! | credentials without an expiry | used until the provider returns others; asked again once an hour; they show an expiry ten years ahead |
 //! | credentials near their expiry, from its own cache | asked again soon, until it returns new ones |
-//! | expired credentials | a failure that passes |
+//! | expired credentials | a transient failure: the provider is called again |
 //! | `CredentialsNotLoaded`, `InvalidConfiguration` | misconfigured: [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) |
 //! | `ProviderTimedOut`, `ProviderError`, or nothing within 20 s (`attempt_timeout`) | outage: [`TimedOut`](crate::ErrorKind::TimedOut), [`ServiceUnavailable`](crate::ErrorKind::ServiceUnavailable) |
 //! | any other error | an outage twice, then misconfigured: [`Unexpected`](crate::ErrorKind::Unexpected) |
 //! | any of these, caused by an [`Error`](crate::Error) of this crate | the class of that error; so a denial inside is not taken for an outage |
 //!
-//! The text of the provider's errors is copied without what looks like a secret. The errors themselves are dropped,
-//! because they may print an answer.
+//! The text of the provider's errors is copied without what looks like a secret. The error values are dropped, because
+//! they may contain the text of an answer.
 //!
 //! # EKS Pod Identity
 //!
@@ -140,8 +142,9 @@
 //! ```
 //!
 //! The example `pod_identity` runs in any pod and on a laptop. It takes web identity if its variables are set,
-//! otherwise Pod Identity, otherwise the credentials that aws-config finds. If the chosen one fails, the program fails;
-//! it never tries the next. A pod with both kinds of variables gets a [warning](super::operations#warnings).
+//! otherwise Pod Identity, otherwise the credentials that aws-config finds. If the chosen kind fails, the program
+//! fails. It never tries the next kind. A pod with both kinds of variables gets a
+//! [warning](super::operations#warnings).
 //!
 //! - The agent's `Expiration` is on AWS's clock. As for any wrapped provider, the lifetime is measured with the local
 //!   clock.
@@ -176,5 +179,5 @@
 //! # }
 //! ```
 //!
-//! It is then refreshed early and outside requests. Its error texts are aws-config's, and a new token is noticed only
-//! at the next attempt.
+//! The profile's credentials are then refreshed early and outside requests. Their error texts are aws-config's. A new
+//! token is noticed only at the next attempt.

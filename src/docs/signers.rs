@@ -1,6 +1,6 @@
 //! Signers: AWS SDK, `object_store`, OpenDAL, `reqsign`, `aws-sigv4`, presigned URLs.
 //!
-//! This page is for whoever signs requests with the credentials. It says how each signer takes them, what happens
+//! This page is for people who sign requests with the credentials. It says how each signer takes them, what happens
 //! without valid credentials, and how to presign URLs. All signers read the same snapshot and start no exchange of
 //! their own. Use one provider per process for any number of clients.
 //!
@@ -31,17 +31,17 @@
 //!   | `Throttled` | `RateLimited` |
 //!   | others | `Unexpected` |
 //!
-//! - OpenDAL: an error at "signing http request". Its chain drops the reason, which is in `reqsign`'s warning in the
-//!   log and in `last_error` of [`status`](crate::BackgroundCredentialsProvider::status). Other chains of `reqsign` try
-//!   the next provider after an error; ours does not.
+//! - OpenDAL: an error at "signing http request". Its chain drops the reason. Look for the reason in `reqsign`'s
+//!   warning in the log, or in `last_error` of [`status`](crate::BackgroundCredentialsProvider::status). Other chains
+//!   of `reqsign` try the next provider after an error; ours does not.
 //!
 //! Do not set `skip_signature` (OpenDAL) or `with_skip_signature` (`object_store`): they send requests without
 //! credentials.
 //!
 //! # `reqsign` and OpenDAL keep credentials
 //!
-//! A signer of `reqsign` keeps its credentials until two minutes before their expiry. Newer credentials are ready long
-//! before, so taking them does not wait. Three limits follow:
+//! A signer of `reqsign` keeps its credentials until two minutes before their expiry. The provider has newer
+//! credentials long before that, so the signer does not wait for them. Three limits follow:
 //!
 //! - [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) does not reach the kept credentials. If a service
 //!   rejects them, build the operator anew.
@@ -53,14 +53,14 @@
 //! Use [`ExpiredPolicy::UntilRejected`](crate::ExpiredPolicy::UntilRejected) only if rejections reach the provider:
 //! through the interceptor of the SDK's clients, or if your code calls
 //! [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) after a rejected request. `object_store` reports no
-//! rejections. During an outage it would sign each request with expired credentials for up to min(L, 1 h), where L is
-//! their lifetime. With the default, [`Never`](crate::ExpiredPolicy::Never), it waits for new credentials.
+//! rejections. During an outage `object_store` would sign each request with expired credentials for up to min(L, 1 h),
+//! where L is their lifetime. With the default, [`Never`](crate::ExpiredPolicy::Never), it waits for new credentials.
 //!
 //! # Presigned URLs
 //!
-//! A presigned URL ends with the credentials that signed it, whatever its `X-Amz-Expires` says. At any moment,
-//! credentials of a one-hour session have between a quarter of an hour and an hour remaining, and less in an outage. So
-//! ask for credentials that last as long as the URL:
+//! A presigned URL stops working when the credentials that signed it expire, even if its `X-Amz-Expires` is later. At
+//! any moment, credentials of a one-hour session have between a quarter of an hour and an hour remaining, and less in
+//! an outage. So ask for credentials that last as long as the URL:
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -74,7 +74,7 @@
 //!
 //! - `valid_for` returns at once if the current credentials last long enough. Otherwise it starts an exchange, at most
 //!   one every 10 s. All callers then read the new credentials.
-//! - It fails for more than 0.9 of a session, because no exchange can promise that. Raise
+//! - `valid_for` fails if you ask for more than 0.9 of the session length, because no exchange can promise that. Raise
 //!   [`session_length`](crate::Builder::session_length), up to the role's `MaxSessionDuration` of at most 12 hours.
 //! - With OpenDAL's `presign_read` or `object_store`'s `signed_url`, call `valid_for` first and sign afterwards.
 //! - A presigned URL is a secret: whoever has it may do what it says. Its query holds the session token, which is

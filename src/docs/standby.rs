@@ -1,7 +1,7 @@
 //! Standby STS endpoints: how to survive an outage of STS in one region.
 //!
 //! This page is for services that must keep working when STS fails in their region. It says when a standby helps, which
-//! exchange goes to it, and what an outage costs with and without one.
+//! exchange goes to the standby, and what an outage costs with and without a standby.
 //!
 //! # When a standby helps
 //!
@@ -44,8 +44,8 @@
 //! | home unreachable once, with valid credentials | home, because one failure may be a lost packet |
 //! | home unreachable twice in a row, or once without valid credentials | the first standby |
 //! | standby unreachable | the next standby; after the last one home, and so on in turn |
-//! | standby answers "No OpenIDConnect provider found", as a region does that is not active for the account | the same |
-//! | standby answers `RegionDisabledException` | the same; this provider does not ask that standby again, and logs one WARN |
+//! | standby answers "No OpenIDConnect provider found", as a region does that is not active for the account | the next standby, as above |
+//! | standby answers `RegionDisabledException` | the next standby, as above; this provider never uses the disabled standby again, and logs one WARN |
 //!
 //! Standbys change neither the time of an attempt nor the number of attempts at once. They add no call while home
 //! answers.
@@ -56,8 +56,8 @@
 //!
 //! # Cost of an outage
 //!
-//! Simulation with the real engine: three hours without STS at home, sessions of one hour, one request every 5 s
-//! (`cargo test --lib sts::tests::outage -- --nocapture`):
+//! A simulation with the real engine gives these figures (`cargo test --lib sts::tests::outage -- --nocapture`). STS is
+//! down at home for three hours. Sessions last one hour, and a request comes every 5 s.
 //!
 //! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
 //! |---|---|---|---|---|---|

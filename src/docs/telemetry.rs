@@ -1,7 +1,7 @@
 //! Telemetry: log events, spans and metrics.
 //!
-//! This page is for whoever writes dashboards, alerts or log filters. It lists every event, span and metric of the
-//! crate. They are stable: a change is a breaking change of the crate, but new fields may be added.
+//! This page is for people who write dashboards, alerts or log filters. It lists every event, span and metric of the
+//! crate. Their names and fields are stable: a change is a breaking change of the crate. New fields may be added.
 //!
 //! Nothing here holds a token, a secret key or a session token. Logging and counting do not change what the provider
 //! does.
@@ -33,10 +33,10 @@
 //! | `error` | text of the [`Error`](crate::Error), with its remedy |
 //! | `cause` | text of the error's source, if it has one |
 //!
-//! A failure is logged as WARN while it is news, otherwise as DEBUG. The first three failures that are alike are news:
-//! failures of one `kind`, with the same effect on the next attempt, since the last success. A failure is also news if
-//! it is the first with less than 50, 25 or 10 % of the lifetime remaining. So an outage of hours causes a handful of
-//! lines. An ERROR is among them only if credentials expired.
+//! Most failures of a long outage are logged as DEBUG. Two groups are logged as WARN. The first group is the first
+//! three failures of each `kind` and [class](super::policy#retry-delays) since the last success. The second group is
+//! the first failure with at most 50, 25 or 10 % of the lifetime remaining. So an outage of hours causes only a few
+//! WARN lines. It causes an ERROR line only if credentials expired.
 //!
 //! The token file, standbys and the builder log under targets below `aws_web_identity`, only when something changes: a
 //! replaced token, an unreadable file, missing file events. The filter `aws_web_identity=info` covers everything.
@@ -55,7 +55,7 @@
 //!
 //! The feature `metrics` reports through the [`metrics`](https://docs.rs/metrics) facade. Without a recorder the cost
 //! is negligible. Each metric has the label `role`, with the same value as the events' field. Two providers of one role
-//! in one process share their series.
+//! in one process write to the same series.
 //!
 //! | name | type | meaning |
 //! |---|---|---|
@@ -74,8 +74,8 @@
 //! - *Gauges* are set at each change and every 30 s, from the first use of the provider.
 //! - *Histogram buckets.* If your exporter turns histograms into summaries, give the duration buckets from 10 ms to 10
 //!   s. An exchange ends after 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), one of a wrapped provider
-//!   after 20 s. The duration also includes the wait for a turn, if 8 exchanges of the process already run at that STS
-//!   endpoint.
+//!   after 20 s. The duration also includes the wait for an exchange slot, if 8 exchanges of the process already run at
+//!   that STS endpoint.
 //!
 //! `examples/observability/` has a Grafana dashboard, and Prometheus alert rules with runbooks. The example `service`
 //! serves the metrics.
