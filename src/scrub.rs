@@ -221,13 +221,16 @@ fn is_secret(word: &str, continues_token: bool) -> bool {
     // `eyJ` is `{"` in base64. Inside a short word, as in `apiKeyJson`, it is a coincidence.
     let jwt = word.starts_with("eyJ") || word.len() >= 16 && word.contains("eyJ");
     let issued = word.len() >= 20 && PREFIXES.iter().any(|prefix| word.contains(prefix));
-    word.len() > LONGEST_NAME && !is_name(word) || word.len() >= 8 && (jwt || continues_token) || issued
+    // A key may be joined to a long run of letters, which hides its changes.
+    let hides_key = |part: &str| part.as_bytes().windows(LONGEST_NAME + 1).any(|part| !is_name(part));
+    let is_key = || !is_name(word.as_bytes()) || word.split(['-', '_']).any(hides_key);
+    word.len() > LONGEST_NAME && is_key() || word.len() >= 8 && (jwt || continues_token) || issued
 }
 
 /// A name has few changes of case and between letters and digits. More are allowed in short words with hyphens between them.
-fn is_name(word: &str) -> bool {
-    let (cases, digits) = changes(word.as_bytes());
-    let words = word.split(['-', '_']).all(|word| word.len() <= 24);
+fn is_name(word: &[u8]) -> bool {
+    let (cases, digits) = changes(word);
+    let words = word.split(|byte| matches!(byte, b'-' | b'_')).all(|word| word.len() <= 24);
     (cases + digits) * 10 < word.len() * if words { 3 } else { 1 }
 }
 
@@ -406,6 +409,7 @@ mod tests {
         for secret in [
             "d4f0bc5a29de06b510f9aa428f1eedba926012b591fef7a518e776a7c9bd1824",
             "vKq2Zr-9xLwT0cYb_1sDfGh7JkQ3wEr5TyUiOp4AsDfGhXzC",
+            &format!("{}d4f0bc5a29de06b510f9aa428f1eedba926012b591fef7a518e776a7c9bd1824", "x".repeat(300)),
         ] {
             assert_eq!(printable(secret, "", 200), "[redacted]");
         }
