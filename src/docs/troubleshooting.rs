@@ -137,7 +137,7 @@
 //! | `… belongs to …:… with mode …`, `this process runs as …`, `the user of this process may not read the file` | only another user may read the file | `set the pod's securityContext.fsGroup`, or run as the owner |
 //! | `check the network or FUSE file system that holds the file`, `check the volume or the file system that holds the file` | the file system hangs or fails | repair it, or use a projected volume |
 //! | `its network file system has replaced the file` | NFS | nothing: the file is read again |
-//! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
+//! | `all blocking threads of the Tokio runtime were busy`, `find the code that blocks these threads` | the program's own code blocks these threads | unblock them, or raise `max_blocking_threads` |
 //! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
 //! ## `the token file … is …, not a file`
@@ -148,7 +148,7 @@
 //!
 //! The file system has not answered yet.
 //!
-//! ## `the token file … …` or `what the source gave …`
+//! ## `the token file … …` or `the token from the source …`
 //!
 //! The content cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
 //!
