@@ -40,7 +40,7 @@
 //!
 //! ## `… is set but … is not`
 //!
-//! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set it to …`, or call the method
+//! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set … to …`, or call the method
 //! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
 //! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the variables as well.
 //!
@@ -54,9 +54,9 @@
 //! | `this is only the role's name` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
 //! | `this is a session of the role` | use the ARN of the role, with its path |
-//! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
+//! | `this is the ARN of an instance profile` | use the ARN of the role, with `role/` in its last part |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
+//! | `an AWS account has 12 digits` | write all digits. If a template read the account as a number and dropped a zero, put quotes around the account there |
 //! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
 //! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
 //!
@@ -78,8 +78,8 @@
 //!
 //! ## `…, which is not a region`
 //!
-//! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
-//! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
+//! `Write the code of the region that this program runs in`: `eu-central-1`. A template may have written `null`, and
+//! `aws-global` is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -90,10 +90,10 @@
 //! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `which has no host or an invalid port` | `write it as https`, with the host |
 //! | `which has a user name` | `STS needs only the token`: remove the part before the @ |
 //! | `which has a query or fragment` | `give only scheme, host`, port and path |
-//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or switch FIPS or dual stack off |
+//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or set the variable of FIPS or dual stack to false |
 //! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
-//! | `…, which is the STS at home` | `name another standby`, or none: a standby must differ from home |
-//! | `name each once` | remove the duplicate standby |
+//! | `…, which is the provider's own STS` | `name another standby`, or none: a standby must differ from the STS of the provider itself |
+//! | `give each standby once` | remove the duplicate standby |
 //! | `…, of partition …, but the home region … is of partition …` | `credentials are valid in one partition only`: name a region of the same partition |
 //! | `…, a region of AWS` | `the token would go to another STS`: name the standby by its URL |
 //!
