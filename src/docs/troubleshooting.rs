@@ -201,7 +201,7 @@
 //! | `check that this pod can reach …` | the connection was reset, or a network policy or proxy is in the way | check each in turn; `if the server there speaks TLS`, write https |
 //! | `check the network path to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
-//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
+//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `if the program gives its own HTTP client to the builder`, give the CA to that client |
 //! | `the certificate of … belongs to another host`, `not valid for name` | the certificate names another host | correct the host in `AWS_ENDPOINT_URL_STS` |
 //! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate is old, or the clock is wrong | renew the certificate, or set the clock |
 //! | `the server at … does not speak TLS`, `wrong version number` | the URL has https, the port speaks plain http | check the port, or write http |
@@ -295,7 +295,7 @@
 //!
 //! ## The signature
 //!
-//! `no key that … publishes has signed the token ……`: the published keys are old, or another cluster has the same issuer URL. The
+//! `the token … is signed with a key that … does not publish…`: the published keys are old, or another cluster has the same issuer URL. The
 //! text may go on `, which names the kid`.
 //! `the certificate of … has changed`: update the provider's thumbprint. Other servers say `key is invalid` or `key is of invalid
 //! type`.
@@ -357,7 +357,7 @@
 //! ## `no … for … came within …`
 //!
 //! The caller's time is over; the attempts continue. The text shows the last failure. `the first attempt is still under way`:
-//! check the network. `credentials for … are refreshed in … at the earliest` and `the server asked for fewer calls`: the provider
+//! check the network. `no new credentials for … can come in the next …` and `STS or the provider throttles calls`: the provider
 //! obeys a `Retry-After`.
 //!
 //! ## `credentials valid for … were asked for`
@@ -378,12 +378,12 @@
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `… could not be assumed without credentials of …` | `see the base's own error below` |
-//! | `… has no credentials yet` | `the base keeps trying`: its `status()` has the last error |
+//! | `… could not be assumed without credentials of …` | `see the error of that role below` |
+//! | `… has no credentials yet` | `a chained role needs them`; the provider of the first role tries again, and its `status()` has the last error |
 //! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
 //! | `STS rejected the credentials of …`, which signed the request | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
-//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct its configuration as the text says` |
+//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct the provider's configuration as its message says` |
 //! | `the provider found no credentials to load` | give the wrapped provider a source of credentials |
 //! | `… gave no credentials within …` | `check what the provider calls`; raise `attempt_timeout` |
 //! | `… gave credentials without an access key or without a secret key` | `the provider received an incomplete answer`: check its log |
