@@ -32,9 +32,9 @@
 //! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
 //!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod`: the webhook changes only
 //!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
-//! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and annotate the service account
-//!   with eks.amazonaws.com/role-arn`.
+//! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`,
+//!   wrap the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and
+//!   annotate the service account with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
 //!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
 //!
@@ -42,7 +42,8 @@
 //!
 //! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set … to …`, or call the method
 //! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
-//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the variables as well.
+//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the
+//! variables as well.
 //!
 //! ## `…, which is not a role's ARN`
 //!
@@ -173,9 +174,9 @@
 //!
 //! ## `the token source … gave no token`
 //!
-//! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`.
-//! `the token source … gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token
-//! yet`: the provider still waits for it.
+//! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`. `the token source …
+//! gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token yet`: the
+//! provider still waits for it.
 //!
 //! ## `the token … expired at …`
 //!
@@ -190,8 +191,8 @@
 //!
 //! ## `no answer from STS at … for …`
 //!
-//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …` means
-//! that the time limit ended the attempt.
+//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …`
+//! means that the time limit ended the attempt.
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
@@ -219,9 +220,13 @@
 //!
 //! ## `the answer of STS at … (HTTP …) was cut off`
 //!
-//! The connection broke during the answer, or `its closing tag is missing`. `this is an outage of …`, or of a proxy in front of STS.
-//! `The exchange is tried again`. If the outage lasts, `look at the AWS Health Dashboard for …`, or `look at the log of that
-//! server`.
+//! The connection broke during the answer, or `its closing tag is missing`.
+//!
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `this is an outage of …` | STS or a proxy in front of STS fails | wait: `The exchange is tried again` |
+//! | `look at the AWS Health Dashboard for …` | the outage of AWS lasts | look there |
+//! | `look at the log of that server` | the outage of your own server lasts | look there |
 //!
 //! ## `… does not answer as STS does`
 //!
@@ -237,10 +242,14 @@
 //!
 //! ## `the credentials from … for … cannot be used`
 //!
-//! The answer is a success of STS with a fault. It `has no access key id`, `has no secret access key`, `has no session token`,
-//! `has no Credentials element` or `has no expiration`. Or it `has the expiration …`, with the value or `a text of … bytes`. Or it
-//! `was cut before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE` or `XML with too many elements`. The
-//! STS is not AWS's, or a proxy changes its answers.
+//! The answer is a success of STS with a fault. Either the STS is not AWS's, or a proxy changes its answers: check both.
+//!
+//! | the text goes on | cause |
+//! |---|---|
+//! | `has no access key id`, `has no secret access key`, `has no session token`, `has no Credentials element`, `has no expiration` | a part is missing |
+//! | `has the expiration …`, with the value or `a text of … bytes` | the expiration is not a time after 2015 |
+//! | `was cut before its closing tag` | the answer is incomplete |
+//! | `XML that is not well-formed`, `XML with a DOCTYPE`, `XML with too many elements` | the XML is not that of STS |
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
@@ -254,40 +263,47 @@
 //!
 //! ## `No OpenIDConnect provider found in your account`
 //!
-//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
-//! `provider registered for issuer` or `invalid token issuer`.
+//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other
+//! servers say `provider registered for issuer` or `invalid token issuer`.
 //!
-//! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its host is
-//!   not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
+//! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its
+//!   host is not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
 //! ## `Couldn't retrieve verification key from your identity provider`
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the JWKS:
-//! a new signing key must be published before it signs. Then check that both pages are public, fast, and not rate-limited. The
-//! exchange is tried again.
+//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the
+//! JWKS: a new signing key must be published before it signs. Then check that both pages are public, fast, and not
+//! rate-limited. The exchange is tried again.
 //!
 //! ## Incorrect token audience
 //!
-//! `the OIDC provider … does not list the audience of the token …` as a client ID. `add it to the client IDs`, or request the token
-//! for an audience that is listed. If the audience is unusual, first decide `whether this audience is intended`. If it is not,
-//! correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token`. `if it is, add it to the
-//! client IDs`.
+//! `the OIDC provider … does not list the audience of the token …` as a client ID.
 //!
-//! - `the token … is for the API server`: the variable names the default token of every pod. Mount another token, and never trust this
-//!   audience.
-//! - `the token's azp`: AWS compares this claim instead of the audience. `sts.amazonaws.com (not the token's audience …` shows how.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `add it to the client IDs` | the audience is usual, but not listed | add it, or request the token for an audience that is listed |
+//! | `whether this audience is intended` | the audience is unusual | if it is wrong, correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token` |
+//! | `if it is, add it to the client IDs` | the unusual audience is right | add it |
+//! | `the token … is for the API server` | the variable names the default token of every pod | mount another token, and never trust this audience |
+//! | `the token's azp` | AWS compares this claim instead of the audience | list the `azp` as a client ID |
+//! | `sts.amazonaws.com (not the token's audience …` | the token is for the API server | project a token for `sts.amazonaws.com` |
 //!
 //! ## Token expired
 //!
-//! `the token …… and was not replaced`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a file that
-//! was copied by hand. `the token ……. The source must return a token that is still valid`: check the token source. Other servers
-//! say `token too old` or `before use time`.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `the token …… and was not replaced` | the kubelet has not replaced the token | check the pod (terminating?), the mount (no `subPath`), and the kubelet |
+//! | the same text | the file was copied by hand | copy it again, or mount the token |
+//! | `the token ……. The source must return a token that is still valid` | the token source returned an old token | check the source |
+//! | `token too old`, `before use time` | another server than AWS's says that the token has expired, or is early | as above, or as below |
 //!
 //! ## The token `is not valid yet`
 //!
-//! `the token … is … by the clock of STS at …`: it is `not valid yet`, or `valid only from …`. Compare the clocks of the control
-//! plane and of STS. The token is sent again within seconds. Other servers say `not yet valid` or `used before issued`.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `the token … is … by the clock of STS at …`, with `not valid yet` or `valid only from …` | the clocks of the control plane and of STS differ | compare both with a time server; the token is sent again within seconds |
+//! | `not yet valid`, `used before issued` | the same, in the words of another server than AWS's | the same |
 //!
 //! ## `… rejected the token …`
 //!
@@ -295,16 +311,22 @@
 //!
 //! ## The signature
 //!
-//! `the token … is signed with a key that … does not publish…`: the published keys are old, or another cluster has the same issuer URL. The
-//! text may go on `, which names the kid`.
-//! `the certificate of … has changed`: update the provider's thumbprint. Other servers say `key is invalid` or `key is of invalid
-//! type`.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `the token … is signed with a key that … does not publish…`, with `, kid` and the name of the key | the published keys are old | publish the new key before it signs |
+//! | the same text | another cluster has the same issuer URL | give each cluster its own URL |
+//! | `the certificate of … has changed` | IAM keeps the thumbprint of the old certificate | update the thumbprint of the OIDC provider |
+//! | `key is invalid`, `key is of invalid type` | another server than AWS's rejects the signature | as above |
 //!
 //! ## The token is `not a valid JWT`
 //!
-//! `STS cannot read the token …`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source must return a
-//! JWT`. STS accepts RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`, `failed to
-//! parse` or `invalid token format`. `not a JWT` means that the claims of the token could not be shown.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `STS cannot read the token …` | the file does not hold the token, or its algorithm is unknown: STS accepts RS256 to RS512 and ES256 to ES512 | see the next two rows |
+//! | `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token` | the variable names another file | correct the variable |
+//! | `the source must return a JWT` | the token source returned another text | correct the source |
+//! | `not a JWT` | the claims of the token could not be shown | as above |
+//! | `number of segments`, `could not be parsed`, `failed to parse`, `invalid token format` | another server than AWS's cannot read the token | as above |
 //!
 //! ## `compare the token …`
 //!
@@ -326,10 +348,10 @@
 //! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
 //! STS answers the same for a role that does not exist and for one that does not trust this token. First `check that … exists`.
-//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a service
-//! account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience …` that
-//! is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service control
-//! and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
+//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a
+//! service account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience
+//! …` that is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service
+//! control and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
 //!
 //! ## Settings that STS refuses
 //!
@@ -347,8 +369,8 @@
 //!
 //! ## `STS limits the calls of … in …`
 //!
-//! `Throttling`, `Rate exceeded`: the account makes too many exchanges. Share one provider per process, lengthen the sessions, and
-//! start fewer pods at once. The exchange is tried again.
+//! `Throttling`, `Rate exceeded`: the account makes too many exchanges. Share one provider per process, lengthen the sessions,
+//! and start fewer pods at once. The exchange is tried again.
 //!
 //! ## `the exchange has not started`
 //!
@@ -356,9 +378,12 @@
 //!
 //! ## `no … for … came within …`
 //!
-//! The caller's time is over; the attempts continue. The text shows the last failure. `the first attempt is still under way`:
-//! check the network. `no new credentials for … can come in the next …` and `STS or the provider throttles calls`: the provider
-//! obeys a `Retry-After`.
+//! The caller's time is over; the attempts continue. The text shows the last failure.
+//!
+//! | the text | cause | what to do |
+//! |---|---|---|
+//! | `the first attempt is still under way` | no attempt has ended yet | check the network |
+//! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
 //! ## `credentials valid for … were asked for`
 //!
@@ -398,8 +423,9 @@
 //! | `AccessDenied` | the role's own policy | check the role's permissions; the credentials are valid |
 //! | `AuthFailure`, `UnrecognizedClientException` in one region | the region is not enabled for the account | enable it |
 //!
-//! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`.
-//! `there are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's own error.
+//! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`. `there
+//! are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's
+//! own error.
 //!
 //! # Warnings
 //!
