@@ -45,14 +45,14 @@ impl AssumeRole {
         let class = Class::of(&cause);
         let (role, base) = (&self.session.role_arn, self.base.subject());
         let message = format!("{role} could not be assumed without credentials of {base}");
-        let error = Error::caused_by(cause, message, "see the base's own error below");
+        let error = Error::caused_by(cause, message, "see the error of that role below");
         Failure { class, error, retry_after: None }
     }
 
     fn base_error(&self) -> Error {
         self.base.obstacle().or_else(|| self.base.status().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
-                .with_hint("the base keeps trying; its own status() has the last error")
+                .with_hint("a chained role needs them. Their provider tries again; its status() has the last error")
         })
     }
 

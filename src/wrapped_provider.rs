@@ -49,9 +49,11 @@ impl WrappedProvider {
                 "the provider found no credentials to load. Give it a source (variables, a file, a profile, an \
                  endpoint)",
             ),
-            CredentialsError::InvalidConfiguration(_) => {
-                (Class::Config, ErrorKind::InvalidConfiguration, "correct its configuration as the text says")
-            }
+            CredentialsError::InvalidConfiguration(_) => (
+                Class::Config,
+                ErrorKind::InvalidConfiguration,
+                "correct the provider's configuration as its message says",
+            ),
             CredentialsError::ProviderTimedOut(_) => (Class::Transient, ErrorKind::TimedOut, AGAIN),
             CredentialsError::ProviderError(_) => (Class::Transient, ErrorKind::ServiceUnavailable, AGAIN),
             _ => (Class::Unclear, ErrorKind::Unexpected, AGAIN),

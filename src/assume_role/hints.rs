@@ -33,15 +33,15 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
         Reason::KeyRejected => format!(
             "STS rejected the credentials of {}, which signed the request. They are refreshed, and the exchange is \
              tried again. If this lasts, check in turn: (1) the clock of this machine; (2) the sessions of {base} \
-             were not revoked; (3) the region {} is enabled for {}, the base's; (4) AWS_ENDPOINT_URL_STS is the STS \
+             were not revoked; (3) the region {} is enabled for {}, where {base} is; (4) AWS_ENDPOINT_URL_STS is the STS \
              that gave the base its credentials",
             base_session_arn.unwrap_or(base),
             known.context.region,
             account_text(base),
         ),
         Reason::SessionTooLong => format!(
-            "a chained session lasts one hour at most, whatever {role} allows for other sessions, and no longer than \
-             the role's MaxSessionDuration. Set a shorter session_length"
+            "a chained session lasts one hour at most, even if {role} allows longer sessions without a chain. A shorter \
+             MaxSessionDuration of the role is a limit, too. Set a shorter session_length"
         ),
         Reason::Setting => format!(
             "correct the setting that the answer names: the role ({role}), session_name, session_length, policy, \

@@ -45,7 +45,7 @@ pub(super) const WAIT_TIMEOUT: DurationSetting =
     DurationSetting::new("wait_timeout", (1, 43_200_000), 30, "30s by default; ready() waits without limit");
 /// More polling costs the disk too much. Less polling finds a token with a lifetime of ten minutes too late.
 pub(super) const TOKEN_POLL_INTERVAL: DurationSetting =
-    DurationSetting::new("token_poll_interval", (1_000, 300_000), 30, "30s by default; a look costs microseconds");
+    DurationSetting::new("token_poll_interval", (1_000, 300_000), 30, "30s by default; a poll costs microseconds");
 
 #[cfg(test)]
 mod tests {
@@ -82,7 +82,7 @@ mod tests {
         );
         assert_eq!(
             of(&TOKEN_POLL_INTERVAL, Duration::from_millis(999)),
-            Err("Builder::token_poll_interval is 999ms: give 1s to 300s; 30s by default; a look costs microseconds"
+            Err("Builder::token_poll_interval is 999ms: give 1s to 300s; 30s by default; a poll costs microseconds"
                 .to_owned())
         );
         assert!(of(&ATTEMPT_TIMEOUT, Duration::from_secs(61)).is_err());

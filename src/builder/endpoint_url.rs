@@ -57,7 +57,7 @@ pub(super) fn no_variants(endpoint: &str, use_fips: bool, use_dual_stack: bool) 
     };
     Err(BuildError::invalid(
         format!("the STS endpoint is {} and {variant} is on, which the SDK does not combine", quoted(endpoint)),
-        format!("remove the endpoint, or turn {variant} off ({variable}) and name an endpoint that supports it"),
+        format!("remove the endpoint, or set {variable} to false and give the URL of an endpoint that has {variant}"),
     ))
 }
 
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(
             check(true, false).unwrap_err(),
             "the STS endpoint is \"https://x\" and FIPS is on, which the SDK does not combine: remove the endpoint, \
-             or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that supports it"
+             or set AWS_USE_FIPS_ENDPOINT to false and give the URL of an endpoint that has FIPS"
         );
         assert!(check(false, true).unwrap_err().contains("AWS_USE_DUALSTACK_ENDPOINT"));
     }

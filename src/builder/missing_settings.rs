@@ -57,7 +57,7 @@ pub(super) fn missing(
 
 /// `given` is set, `missing` is not.
 fn half(given: Cow<'static, str>, missing: &str, to_what: &str, env: &Environment) -> BuildError {
-    let mut remedy = format!("set it to {to_what}");
+    let mut remedy = format!("set {missing} to {to_what}");
     if given.starts_with("AWS_") {
         remedy += &format!(
             "; if the EKS webhook should set both, remove {given} from the manifest: the webhook sets neither if one \

@@ -59,7 +59,7 @@ pub(super) fn partition_of(region: &str) -> &str {
     PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| *partition)
 }
 
-const EXAMPLE: &str = "name the region that this runs in as AWS writes it, such as eu-central-1";
+const EXAMPLE: &str = "write the code of the region that this program runs in, such as eu-central-1";
 /// The prefixes by which the SDK's endpoint rules tell partitions. All other regions are in `aws`.
 pub(super) const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "aws-cn"),

@@ -516,9 +516,9 @@ mod tests {
         assert!(error.is_invalid());
         assert_eq!(
             error.to_string(),
-            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set it to the path of the projected token, \
-             or call Builder::token_file; if the EKS webhook should set both, remove AWS_ROLE_ARN from the manifest: \
-             the webhook sets neither if one is already set"
+            "AWS_ROLE_ARN is set but AWS_WEB_IDENTITY_TOKEN_FILE is not: set AWS_WEB_IDENTITY_TOKEN_FILE to the path \
+             of the projected token, or call Builder::token_file; if the EKS webhook should set both, remove \
+             AWS_ROLE_ARN from the manifest: the webhook sets neither if one is already set"
         );
 
         let error = resolve(&[INJECTED[1]]);
@@ -528,7 +528,8 @@ mod tests {
         let error = Builder::default().token_file("/run/token").settings.resolve(&env(&[], &[])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "Builder::token_file is set but AWS_ROLE_ARN is not: set it to the role's ARN, or call Builder::role_arn"
+            "Builder::token_file is set but AWS_ROLE_ARN is not: set AWS_ROLE_ARN to the role's ARN, or call \
+             Builder::role_arn"
         );
     }
 
@@ -544,7 +545,8 @@ mod tests {
         assert!(error.is_invalid() && !error.is_not_configured());
         assert_eq!(
             error.to_string(),
-            "Builder::token_source is set but AWS_ROLE_ARN is not: set it to the role's ARN, or call Builder::role_arn"
+            "Builder::token_source is set but AWS_ROLE_ARN is not: set AWS_ROLE_ARN to the role's ARN, or call \
+             Builder::role_arn"
         );
         let Parts { config, .. } = resolve(Builder::default().token_source(Vault).token_file("/run/other"), &[]);
         assert_eq!(file(&config).file, PathBuf::from("/run/other"), "the later one holds");

@@ -98,7 +98,8 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
             "a user, a group or an account cannot be assumed; create a role that trusts the issuer and use its ARN"
         }
         ("iam", "instance-profile" | "policy" | "oidc-provider" | "saml-provider") => {
-            "this belongs to a role; use the ARN of the role itself, with role/ in its last part"
+            "this is the ARN of an instance profile, a policy or an identity provider; use the ARN of the role itself, \
+             with role/ in its last part"
         }
         ("iam", "role") if !is_role_name(name) || !is_partition => FORM,
         ("iam", "role") if !is_number => {
@@ -106,7 +107,8 @@ fn flaw_at_aws(arn: &str) -> Option<Cow<'static, str>> {
              is not AWS's"
         }
         ("iam", "role") if account.len() != 12 => {
-            "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?"
+            "an AWS account has 12 digits; a template may have read the account as a number and dropped a leading \
+             zero: put quotes around the account there"
         }
         ("iam", "role") if arn.len() > 2048 => "STS takes at most 2048 characters",
         ("iam", "role") => return None,
@@ -209,12 +211,14 @@ mod tests {
 
     #[test]
     fn p12_text_that_is_no_role_gets_a_remedy() {
-        let zero = "an AWS account has 12 digits; did a template take it for a number and drop a leading zero?";
+        let zero = "an AWS account has 12 digits; a template may have read the account as a number and dropped a \
+                    leading zero: put quotes around the account there";
         let account = "an AWS account has 12 digits; write them there, or set the endpoint (AWS_ENDPOINT_URL_STS) if \
                        the server is not AWS's";
         let nobody =
             "a user, a group or an account cannot be assumed; create a role that trusts the issuer and use its ARN";
-        let belongs = "this belongs to a role; use the ARN of the role itself, with role/ in its last part";
+        let belongs = "this is the ARN of an instance profile, a policy or an identity provider; use the ARN of the role \
+                       itself, with role/ in its last part";
         let alone = format!("this is only the role's name; {FORM}");
         let long_name = format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65));
         for (arn, remedy) in [

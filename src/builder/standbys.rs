@@ -20,15 +20,15 @@ pub(super) fn resolve(given: Vec<RawStandby>, sts: &StsConfig) -> Result<Vec<End
         };
         let shown = || quoted(standby.endpoint_url.as_deref().unwrap_or(standby.region.as_ref()));
         if is_same(&standby, &sts.home) {
-            let problem = format_args!("{}, which is the STS at home", shown());
+            let problem = format_args!("{}, which is the provider's own STS", shown());
             return Err(invalid_value(
                 by,
                 problem,
-                "name another standby, or none; no_standbys() removes the old ones",
+                "name another standby, or none; no_standbys() removes the earlier standbys",
             ));
         }
         if standbys.iter().any(|other| is_same(&standby, other)) {
-            let remedy = "name each once; no_standbys() removes the old ones";
+            let remedy = "give each standby once; no_standbys() removes the earlier standbys";
             return Err(invalid_value(by, format_args!("{} twice", shown()), remedy));
         }
         standbys.push(standby);
@@ -41,9 +41,9 @@ fn of_region(region: Region, sts: &StsConfig) -> Result<EndpointConfig, BuildErr
     if let Some(url) = &sts.home.endpoint_url {
         return Err(invalid_value(
             BY_REGION,
-            format_args!("{}, a region of AWS, but the STS at home is {}", quoted(&name), quoted(url)),
+            format_args!("{}, a region of AWS, but the provider's own STS is {}", quoted(&name), quoted(url)),
             "the token would go to another STS; use standby_endpoint_url (https://sts.REGION.amazonaws.com for AWS's \
-             STS); no_standbys() removes the old ones",
+             STS); no_standbys() removes the earlier standbys",
         ));
     }
     let name = region::parse(Given { by: BY_REGION.into(), value: name }, true)?;
@@ -78,7 +78,7 @@ fn check_partition(by: &'static str, given: &str, region: &str, sts: &StsConfig)
         by,
         format_args!("{}, of partition {there}, but the home region {home} is of partition {here}", quoted(given)),
         "credentials are valid in one partition only; name a region of the home partition; no_standbys() removes the \
-         old ones",
+         earlier standbys",
     ))
 }
 
@@ -160,18 +160,19 @@ mod tests {
                 ("", ""),
                 "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but the home region eu-central-1 is \
                  of partition aws: credentials are valid in one partition only; name a region of the home partition; \
-                 no_standbys() removes the old ones",
+                 no_standbys() removes the earlier standbys",
             ),
             (
                 region("eu-central-1"),
                 ("", ""),
-                "Builder::standby_region is \"eu-central-1\", which is the STS at home: name another standby, or \
-                 none; no_standbys() removes the old ones",
+                "Builder::standby_region is \"eu-central-1\", which is the provider's own STS: name another standby, or \
+                 none; no_standbys() removes the earlier standbys",
             ),
             (
                 region("eu-west-1").standby_region(Region::new("eu-west-1")),
                 ("", ""),
-                "Builder::standby_region is \"eu-west-1\" twice: name each once; no_standbys() removes the old ones",
+                "Builder::standby_region is \"eu-west-1\" twice: give each standby once; no_standbys() removes the \
+                 earlier standbys",
             ),
             (
                 region("eu-west-1a"),
@@ -181,35 +182,35 @@ mod tests {
             (
                 region("eu-west-1"),
                 ceph,
-                "Builder::standby_region is \"eu-west-1\", a region of AWS, but the STS at home is \
+                "Builder::standby_region is \"eu-west-1\", a region of AWS, but the provider's own STS is \
                  \"https://ceph.example/\": the token would go to another STS; use standby_endpoint_url \
-                 (https://sts.REGION.amazonaws.com for AWS's STS); no_standbys() removes the old ones",
+                 (https://sts.REGION.amazonaws.com for AWS's STS); no_standbys() removes the earlier standbys",
             ),
             (
                 url("HTTPS://ceph.example"),
                 ceph,
-                "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is the STS at home: \
-                 name another standby, or none; no_standbys() removes the old ones",
+                "Builder::standby_endpoint_url is \"HTTPS://ceph.example\", which is the provider's own STS: \
+                 name another standby, or none; no_standbys() removes the earlier standbys",
             ),
             (
                 url("https://sts.eu-central-1.amazonaws.com/"),
                 ("", ""),
-                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is the STS at \
-                 home: name another standby, or none; no_standbys() removes the old ones",
+                "Builder::standby_endpoint_url is \"https://sts.eu-central-1.amazonaws.com/\", which is the \
+                 provider's own STS: name another standby, or none; no_standbys() removes the earlier standbys",
             ),
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("", ""),
                 "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, \
                  but the home region eu-central-1 is of partition aws: credentials are valid in one partition only; \
-                 name a region of the home partition; no_standbys() removes the old ones",
+                 name a region of the home partition; no_standbys() removes the earlier standbys",
             ),
             (
                 url("https://sts.cn-north-1.amazonaws.com.cn"),
                 ("AWS_ENDPOINT_URL_STS", "https://vpce-1a.sts.eu-central-1.vpce.amazonaws.com"),
                 "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", of partition aws-cn, \
                  but the home region eu-central-1 is of partition aws: credentials are valid in one partition only; \
-                 name a region of the home partition; no_standbys() removes the old ones",
+                 name a region of the home partition; no_standbys() removes the earlier standbys",
             ),
             (
                 url("sts.example"),
@@ -221,7 +222,7 @@ mod tests {
                 url("https://sts.example"),
                 ("AWS_USE_FIPS_ENDPOINT", "true"),
                 "the STS endpoint is \"https://sts.example\" and FIPS is on, which the SDK does not combine: remove \
-                 the endpoint, or turn FIPS off (AWS_USE_FIPS_ENDPOINT) and name an endpoint that supports it",
+                 the endpoint, or set AWS_USE_FIPS_ENDPOINT to false and give the URL of an endpoint that has FIPS",
             ),
         ] {
             assert_eq!(refuse(builder, &[variable]), text);

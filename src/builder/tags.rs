@@ -57,7 +57,7 @@ pub(super) fn transitive_tag_keys(keys: Vec<String>, tags: &[(String, String)]) 
         Some(key) => Err(invalid_value(
             "AssumeRoleBuilder::transitive_tag_keys",
             format_args!("{}, which is not a key of AssumeRoleBuilder::tags", quoted(key)),
-            "name only keys of tags; a transitive tag of the base's session is inherited without being named",
+            "name only keys of tags; transitive tags of the session before are passed on without being named",
         )),
     }
 }
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(
             keys(&["Team", "owner"]).unwrap_err().to_string(),
             "AssumeRoleBuilder::transitive_tag_keys is \"owner\", which is not a key of AssumeRoleBuilder::tags: name \
-             only keys of tags; a transitive tag of the base's session is inherited without being named"
+             only keys of tags; transitive tags of the session before are passed on without being named"
         );
     }
 

@@ -23,8 +23,8 @@ pub(super) fn parse(path: Given<PathBuf>) -> Result<PathBuf, BuildError> {
     } else if text == "~" || text.starts_with("~/") {
         (NO_PATH, "no shell replaces ~ here; write the whole path, beginning with /")
     } else if is_placeholder(&text) {
-        let remedy = "its variable was not replaced; Kubernetes replaces $(NAME) if the container sets NAME before, \
-                      but neither $NAME nor ${NAME}; write the whole path";
+        let remedy = "its variable was not replaced; Kubernetes replaces only $(NAME), and only if the container's env \
+                      sets NAME before; write the whole path";
         (NO_PATH, remedy)
     } else if text.contains(char::is_control) {
         (NO_PATH, "remove the control characters")

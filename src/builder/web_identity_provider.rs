@@ -256,7 +256,7 @@ mod tests {
         let builder = first().set_endpoint_url(None).no_standbys().standby_region(west());
         let provider = builder.build().unwrap();
         let error = provider.to_builder().region(west()).build().unwrap_err();
-        assert!(error.remedy().contains("no_standbys() removes the old ones"), "{error}");
+        assert!(error.remedy().contains("no_standbys() removes the earlier standbys"), "{error}");
         let moved = provider.to_builder().region(west()).no_standbys();
         let moved = moved.standby_region(Region::from_static("eu-central-1")).build().unwrap();
         let sts = &moved.source().config().sts;

@@ -88,8 +88,8 @@
 //!
 //! | error text | cause | what to do |
 //! |---|---|---|
-//! | `its file system does not answer` | a network or FUSE file system hangs; no second read of the file starts before the first ends | repair the file system, or mount the token from a projected volume |
-//! | `the runtime's blocking pool is full` | all blocking threads of the Tokio runtime are busy | find what blocks them, or raise `max_blocking_threads` |
+//! | `its file system did not answer` | a network or FUSE file system hangs; no second read of the file starts before the first ends | repair the file system, or mount the token from a projected volume |
+//! | `all blocking threads of the Tokio runtime were busy` | every blocking thread is in use, so no read can start | find the code that blocks them, or raise `max_blocking_threads` |
 //! | `no thread can be started` | the pids limit of the pod's cgroup or the user's `RLIMIT_NPROC` is reached | raise the limit, or start fewer threads |
 //!
 //! The file is then polled every second at first, later every five seconds. When a read succeeds, an exchange follows
@@ -103,7 +103,7 @@
 //!
 //! | warning | meaning | what to do |
 //! |---|---|---|
-//! | `no file events of the token file, it is polled` | file events do not work; `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or no directory. Polling notices a new token within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or use `watch_token(false)`; if there is no directory, mount the volume |
+//! | `no file events of the token file; the file is polled instead` | file events do not work; `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or no directory. Polling notices a new token within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or use `watch_token(false)`; if there is no directory, mount the volume |
 //! | `the token file changed without a file event` | the system offers file events for this file, but sends none | nothing; the file is now polled every 5 s |
 //! | `no token` | the file is missing, unreadable, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines). `error` says which; for a permission problem it shows owner, mode and the process's uid | follow `error`: mount the volume, set `fsGroup`, or name the file itself |
 //! | `the token file is a subPath mount` | the file is never updated, so the token will expire | mount the directory |

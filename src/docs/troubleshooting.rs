@@ -32,17 +32,18 @@
 //! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
 //!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod`: the webhook changes only
 //!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
-//! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`, wrap
-//!   the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and annotate the service account
-//!   with eks.amazonaws.com/role-arn`.
+//! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`,
+//!   wrap the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and
+//!   annotate the service account with eks.amazonaws.com/role-arn`.
 //! - On a laptop: `set both, or call Builder`'s methods. Or ask
 //!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
 //!
 //! ## `… is set but … is not`
 //!
-//! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set it to …`, or call the method
+//! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set … to …`, or call the method
 //! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
-//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the variables as well.
+//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the
+//! variables as well.
 //!
 //! ## `…, which is not a role's ARN`
 //!
@@ -54,9 +55,9 @@
 //! | `this is only the role's name` | write the whole ARN |
 //! | `this is a SAML pair of role and provider` | give only the role; it must trust the token's issuer |
 //! | `this is a session of the role` | use the ARN of the role, with its path |
-//! | `this belongs to a role` | the ARN is of an instance profile, a policy or an identity provider; use that of the role |
+//! | `this is the ARN of an instance profile` | use the ARN of the role, with `role/` in its last part |
 //! | `a user, a group or an account cannot be assumed` | use the ARN of a role that trusts the issuer |
-//! | `an AWS account has 12 digits` | a template read the account as a number, and dropped a zero |
+//! | `an AWS account has 12 digits` | write all digits. If a template read the account as a number and dropped a zero, put quotes around the account there |
 //! | `STS takes 20 to 2048 characters`, `STS takes at most 2048 characters` | shorten the ARN, or complete it |
 //! | `…, a role of partition …` and `STS knows only the roles of its own partition` | change the role or the region; China and GovCloud are separate partitions |
 //!
@@ -78,8 +79,8 @@
 //!
 //! ## `…, which is not a region`
 //!
-//! `Name the region that this runs in as AWS writes it`: `eu-central-1`. A template may have written `null`, and `aws-global`
-//! is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
+//! `Write the code of the region that this program runs in`: `eu-central-1`. A template may have written `null`, and
+//! `aws-global` is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -90,10 +91,10 @@
 //! | `which is not a URL`, `which is not a whole URL`, `which is neither https nor http`, `which has no host or an invalid port` | `write it as https`, with the host |
 //! | `which has a user name` | `STS needs only the token`: remove the part before the @ |
 //! | `which has a query or fragment` | `give only scheme, host`, port and path |
-//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or switch FIPS or dual stack off |
+//! | `the STS endpoint is … and … is on` | an explicit endpoint excludes FIPS and dual stack: `remove the endpoint`, or set the variable of FIPS or dual stack to false |
 //! | `the STS endpoint of the SdkConfig`, `the region of the SdkConfig` | the value came through `configure`, from a variable or a profile |
-//! | `…, which is the STS at home` | `name another standby`, or none: a standby must differ from home |
-//! | `name each once` | remove the duplicate standby |
+//! | `…, which is the provider's own STS` | `name another standby`, or none: a standby must differ from the STS of the provider itself |
+//! | `give each standby once` | remove the duplicate standby |
 //! | `…, of partition …, but the home region … is of partition …` | `credentials are valid in one partition only`: name a region of the same partition |
 //! | `…, a region of AWS` | `the token would go to another STS`: name the standby by its URL |
 //!
@@ -137,7 +138,7 @@
 //! | `… belongs to …:… with mode …`, `this process runs as …`, `the user of this process may not read the file` | only another user may read the file | `set the pod's securityContext.fsGroup`, or run as the owner |
 //! | `check the network or FUSE file system that holds the file`, `check the volume or the file system that holds the file` | the file system hangs or fails | repair it, or use a projected volume |
 //! | `its network file system has replaced the file` | NFS | nothing: the file is read again |
-//! | `find what blocks the pool's threads` | all blocking threads of the runtime are busy | raise `max_blocking_threads` |
+//! | `all blocking threads of the Tokio runtime were busy`, `find the code that blocks these threads` | the program's own code blocks these threads | unblock them, or raise `max_blocking_threads` |
 //! | `raise the limit of threads` | the pids limit of the pod or `RLIMIT_NPROC` | raise it; `the file is read again` |
 //!
 //! ## `the token file … is …, not a file`
@@ -148,7 +149,7 @@
 //!
 //! The file system has not answered yet.
 //!
-//! ## `the token file … …` or `what the source gave …`
+//! ## `the token file … …` or `the token from the source …`
 //!
 //! The content cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
 //!
@@ -173,9 +174,9 @@
 //!
 //! ## `the token source … gave no token`
 //!
-//! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`.
-//! `the token source … gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token
-//! yet`: the provider still waits for it.
+//! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`. `the token source …
+//! gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token yet`: the
+//! provider still waits for it.
 //!
 //! ## `the token … expired at …`
 //!
@@ -190,8 +191,8 @@
 //!
 //! ## `no answer from STS at … for …`
 //!
-//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …` means
-//! that the time limit ended the attempt.
+//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …`
+//! means that the time limit ended the attempt.
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
@@ -201,7 +202,7 @@
 //! | `check that this pod can reach …` | the connection was reset, or a network policy or proxy is in the way | check each in turn; `if the server there speaks TLS`, write https |
 //! | `check the network path to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
-//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `an HTTP client that the program gives to the builder must be given the CA itself` |
+//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `if the program gives its own HTTP client to the builder`, give the CA to that client |
 //! | `the certificate of … belongs to another host`, `not valid for name` | the certificate names another host | correct the host in `AWS_ENDPOINT_URL_STS` |
 //! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate is old, or the clock is wrong | renew the certificate, or set the clock |
 //! | `the server at … does not speak TLS`, `wrong version number` | the URL has https, the port speaks plain http | check the port, or write http |
@@ -219,9 +220,13 @@
 //!
 //! ## `the answer of STS at … (HTTP …) was cut off`
 //!
-//! The connection broke during the answer, or `its closing tag is missing`. `this is an outage of …`, or of a proxy in front of STS.
-//! `The exchange is tried again`. If the outage lasts, `look at the AWS Health Dashboard for …`, or `look at the log of that
-//! server`.
+//! The connection broke during the answer, or `its closing tag is missing`.
+//!
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `this is an outage of …` | STS or a proxy in front of STS fails | wait: `The exchange is tried again` |
+//! | `look at the AWS Health Dashboard for …` | the outage of AWS lasts | look there |
+//! | `look at the log of that server` | the outage of your own server lasts | look there |
 //!
 //! ## `… does not answer as STS does`
 //!
@@ -237,10 +242,14 @@
 //!
 //! ## `the credentials from … for … cannot be used`
 //!
-//! The answer is a success of STS with a fault. It `has no access key id`, `has no secret access key`, `has no session token`,
-//! `has no Credentials element` or `has no expiration`. Or it `has the expiration …`, with the value or `a text of … bytes`. Or it
-//! `was cut before its closing tag`, or is `XML that is not well-formed`, `XML with a DOCTYPE` or `XML with too many elements`. The
-//! STS is not AWS's, or a proxy changes its answers.
+//! The answer is a success of STS with a fault. Either the STS is not AWS's, or a proxy changes its answers: check both.
+//!
+//! | the text goes on | cause |
+//! |---|---|
+//! | `has no access key id`, `has no secret access key`, `has no session token`, `has no Credentials element`, `has no expiration` | a part is missing |
+//! | `has the expiration …`, with the value or `a text of … bytes` | the expiration is not a time after 2015 |
+//! | `was cut before its closing tag` | the answer is incomplete |
+//! | `XML that is not well-formed`, `XML with a DOCTYPE`, `XML with too many elements` | the XML is not that of STS |
 //!
 //! ## `the credentials that came… for … had expired on arrival`
 //!
@@ -254,40 +263,47 @@
 //!
 //! ## `No OpenIDConnect provider found in your account`
 //!
-//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other servers say
-//! `provider registered for issuer` or `invalid token issuer`.
+//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other
+//! servers say `provider registered for issuer` or `invalid token issuer`.
 //!
-//! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its host is
-//!   not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
+//! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its
+//!   host is not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
 //! ## `Couldn't retrieve verification key from your identity provider`
 //!
-//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the JWKS:
-//! a new signing key must be published before it signs. Then check that both pages are public, fast, and not rate-limited. The
-//! exchange is tried again.
+//! `STS must be able to read the keys of … from the internet within 5 s`. First look for the token's key (its `kid`) in the
+//! JWKS: a new signing key must be published before it signs. Then check that both pages are public, fast, and not
+//! rate-limited. The exchange is tried again.
 //!
 //! ## Incorrect token audience
 //!
-//! `the OIDC provider … does not list the audience of the token …` as a client ID. `add it to the client IDs`, or request the token
-//! for an audience that is listed. If the audience is unusual, first decide `whether this audience is intended`. If it is not,
-//! correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token`. `if it is, add it to the
-//! client IDs`.
+//! `the OIDC provider … does not list the audience of the token …` as a client ID.
 //!
-//! - `the token … is for the API server`: the variable names the default token of every pod. Mount another token, and never trust this
-//!   audience.
-//! - `the token's azp`: AWS compares this claim instead of the audience. `sts.amazonaws.com (not the token's audience …` shows how.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `add it to the client IDs` | the audience is usual, but not listed | add it, or request the token for an audience that is listed |
+//! | `whether this audience is intended` | the audience is unusual | if it is wrong, correct it `in audience of the volume's serviceAccountToken`, or `where the source requests the token` |
+//! | `if it is, add it to the client IDs` | the unusual audience is right | add it |
+//! | `the token … is for the API server` | the variable names the default token of every pod | mount another token, and never trust this audience |
+//! | `the token's azp` | AWS compares this claim instead of the audience | list the `azp` as a client ID |
+//! | `sts.amazonaws.com (not the token's audience …` | the token is for the API server | project a token for `sts.amazonaws.com` |
 //!
 //! ## Token expired
 //!
-//! `the token …… and was not replaced`: check the pod (terminating?), the mount (no `subPath`), and the kubelet. Replace a file that
-//! was copied by hand. `the token ……. The source must return a token that is still valid`: check the token source. Other servers
-//! say `token too old` or `before use time`.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `the token …… and was not replaced` | the kubelet has not replaced the token | check the pod (terminating?), the mount (no `subPath`), and the kubelet |
+//! | the same text | the file was copied by hand | copy it again, or mount the token |
+//! | `the token ……. The source must return a token that is still valid` | the token source returned an old token | check the source |
+//! | `token too old`, `before use time` | another server than AWS's says that the token has expired, or is early | as above, or as below |
 //!
 //! ## The token `is not valid yet`
 //!
-//! `the token … is … by the clock of STS at …`: it is `not valid yet`, or `valid only from …`. Compare the clocks of the control
-//! plane and of STS. The token is sent again within seconds. Other servers say `not yet valid` or `used before issued`.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `the token … is … by the clock of STS at …`, with `not valid yet` or `valid only from …` | the clocks of the control plane and of STS differ | compare both with a time server; the token is sent again within seconds |
+//! | `not yet valid`, `used before issued` | the same, in the words of another server than AWS's | the same |
 //!
 //! ## `… rejected the token …`
 //!
@@ -295,16 +311,22 @@
 //!
 //! ## The signature
 //!
-//! `no key that … publishes has signed the token ……`: the published keys are old, or another cluster has the same issuer URL. The
-//! text may go on `, which names the kid`.
-//! `the certificate of … has changed`: update the provider's thumbprint. Other servers say `key is invalid` or `key is of invalid
-//! type`.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `the token … is signed with a key that … does not publish…`, with `, kid` and the name of the key | the published keys are old | publish the new key before it signs |
+//! | the same text | another cluster has the same issuer URL | give each cluster its own URL |
+//! | `the certificate of … has changed` | IAM keeps the thumbprint of the old certificate | update the thumbprint of the OIDC provider |
+//! | `key is invalid`, `key is of invalid type` | another server than AWS's rejects the signature | as above |
 //!
 //! ## The token is `not a valid JWT`
 //!
-//! `STS cannot read the token …`. `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token`, or `the source must return a
-//! JWT`. STS accepts RS256 to RS512 and ES256 to ES512. Other servers say `number of segments`, `could not be parsed`, `failed to
-//! parse` or `invalid token format`. `not a JWT` means that the claims of the token could not be shown.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `STS cannot read the token …` | the file does not hold the token, or its algorithm is unknown: STS accepts RS256 to RS512 and ES256 to ES512 | see the next two rows |
+//! | `set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token` | the variable names another file | correct the variable |
+//! | `the source must return a JWT` | the token source returned another text | correct the source |
+//! | `not a JWT` | the claims of the token could not be shown | as above |
+//! | `number of segments`, `could not be parsed`, `failed to parse`, `invalid token format` | another server than AWS's cannot read the token | as above |
 //!
 //! ## `compare the token …`
 //!
@@ -326,10 +348,10 @@
 //! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
 //! STS answers the same for a role that does not exist and for one that does not trust this token. First `check that … exists`.
-//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a service
-//! account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience …` that
-//! is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service control
-//! and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
+//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a
+//! service account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience
+//! …` that is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service
+//! control and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
 //!
 //! ## Settings that STS refuses
 //!
@@ -347,8 +369,8 @@
 //!
 //! ## `STS limits the calls of … in …`
 //!
-//! `Throttling`, `Rate exceeded`: the account makes too many exchanges. Share one provider per process, lengthen the sessions, and
-//! start fewer pods at once. The exchange is tried again.
+//! `Throttling`, `Rate exceeded`: the account makes too many exchanges. Share one provider per process, lengthen the sessions,
+//! and start fewer pods at once. The exchange is tried again.
 //!
 //! ## `the exchange has not started`
 //!
@@ -356,9 +378,12 @@
 //!
 //! ## `no … for … came within …`
 //!
-//! The caller's time is over; the attempts continue. The text shows the last failure. `the first attempt is still under way`:
-//! check the network. `credentials for … are refreshed in … at the earliest` and `the server asked for fewer calls`: the provider
-//! obeys a `Retry-After`.
+//! The caller's time is over; the attempts continue. The text shows the last failure.
+//!
+//! | the text | cause | what to do |
+//! |---|---|---|
+//! | `the first attempt is still under way` | no attempt has ended yet | check the network |
+//! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
 //! ## `credentials valid for … were asked for`
 //!
@@ -378,12 +403,12 @@
 //!
 //! | the text | what to do |
 //! |---|---|
-//! | `… could not be assumed without credentials of …` | `see the base's own error below` |
-//! | `… has no credentials yet` | `the base keeps trying`: its `status()` has the last error |
+//! | `… could not be assumed without credentials of …` | `see the error of that role below` |
+//! | `… has no credentials yet` | `a chained role needs them`; the provider of the first role tries again, and its `status()` has the last error |
 //! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
 //! | `STS rejected the credentials of …`, which signed the request | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
-//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct its configuration as the text says` |
+//! | `… gave no credentials` | the wrapped provider failed: `see its own error below`, `the provider is called again`, `correct the provider's configuration as its message says` |
 //! | `the provider found no credentials to load` | give the wrapped provider a source of credentials |
 //! | `… gave no credentials within …` | `check what the provider calls`; raise `attempt_timeout` |
 //! | `… gave credentials without an access key or without a secret key` | `the provider received an incomplete answer`: check its log |
@@ -398,8 +423,9 @@
 //! | `AccessDenied` | the role's own policy | check the role's permissions; the credentials are valid |
 //! | `AuthFailure`, `UnrecognizedClientException` in one region | the region is not enabled for the account | enable it |
 //!
-//! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`.
-//! `there are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's own error.
+//! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`. `there
+//! are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's
+//! own error.
 //!
 //! # Warnings
 //!

@@ -128,8 +128,8 @@ impl<'a> Waiting<'a> {
     fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
         let subject = &self.shared.subject;
         let (error, hint) = if let Some(wait) = throttled_for {
-            let message = format!("credentials for {subject} are refreshed in {} at the earliest", in_words(wait));
-            let hint = "the server asked for fewer calls. Start fewer pods at once. Valid credentials stay in use";
+            let message = format!("no new credentials for {subject} can come in the next {}", in_words(wait));
+            let hint = "STS or the provider throttles calls. Start fewer pods at once. Valid credentials stay in use";
             (Error::new(ErrorKind::Throttled, message), hint)
         } else {
             let wanted = match self.caller.call {
@@ -139,8 +139,8 @@ impl<'a> Waiting<'a> {
             };
             let waited = in_words(now.duration_since(self.caller.joined));
             let message = format!("no {wanted} for {subject} came within {waited}");
-            let hint = "the first attempt is still under way. Check that its endpoint can be reached from here (DNS, network \
-                        policy, proxy); raise wait_timeout if it is only slow";
+            let hint = "the first attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
+                        policy, proxy). If the endpoint is only slow, raise wait_timeout";
             (Error::new(ErrorKind::TimedOut, message), hint)
         };
         match cause {

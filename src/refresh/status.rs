@@ -113,7 +113,7 @@ pub struct Closed(());
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the credentials provider is closed: no further generation will come")
+        f.write_str("the credentials provider is closed: it will publish no new credentials")
     }
 }
 

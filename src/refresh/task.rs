@@ -194,7 +194,10 @@ async fn change_of<S: Source>(source: &S) -> Change {
         match caught(async || source.changed().await).await {
             Ok(change) => return change,
             Err(panic) => {
-                tracing::error!(panic = text_of(&*panic), "watching for changes panicked; it continues after 30 s");
+                tracing::error!(
+                    panic = text_of(&*panic),
+                    "watching for changes panicked; watching continues after 30 s"
+                );
                 sleep(AFTER_PANIC).await;
             }
         }

@@ -100,7 +100,7 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
         NoConnection::CertificateAuthority => format!(
             "the CA that signed the certificate of {endpoint} is not trusted here. Find out whether a proxy opens TLS or the \
              server has a private CA. If so, write that CA (PEM) into a file together with the system's CAs, and set \
-             SSL_CERT_FILE to the file. SSL_CERT_FILE replaces the system's set; SSL_CERT_DIR names a directory instead. \
+             SSL_CERT_FILE to the file. SSL_CERT_FILE replaces the system's CAs; SSL_CERT_DIR names a directory instead. \
              AWS_CA_BUNDLE is not read. {OWN_CLIENT}"
         ),
         NoConnection::CertificateTime => format!(
@@ -114,7 +114,7 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
         ),
         NoConnection::NotTls => format!(
             "the server at {endpoint} does not speak TLS. Check the port in AWS_ENDPOINT_URL_STS; a server in your own network \
-             that speaks plain HTTP needs a URL with http. If HTTPS_PROXY is set, its own URL often must begin with http"
+             that speaks plain HTTP needs a URL with http. If HTTPS_PROXY is set, the URL in it often must begin with http"
         ),
         NoConnection::NoCertificates => format!(
             "without CA certificates {endpoint} cannot be trusted. Install the package ca-certificates in the base image, or \
@@ -157,7 +157,7 @@ fn unreachable(context: &HintContext<'_>) -> String {
     check + fips(endpoint) + " The exchange is tried again"
 }
 
-const OWN_CLIENT: &str = "An HTTP client that the program gives to the builder must be given the CA itself";
+const OWN_CLIENT: &str = "If the program gives its own HTTP client to the builder, give the CA to that client";
 
 #[cfg(test)]
 mod tests {

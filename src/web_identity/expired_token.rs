@@ -74,7 +74,8 @@ fn explain(
 
 /// The checks for a token file that was not replaced in time.
 pub(super) const WHY_NOT_REPLACED: &str = "(1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a \
-     directory: a subPath mount never changes; (3) the kubelet of this node is healthy";
+     directory: a subPath mount never changes; (3) the kubelet of this node is healthy; (4) the file is not a copy: a \
+     copied token is never replaced";
 
 /// Tolerance of STS for expired tokens, and error of our calculation.
 const LEEWAY: Duration = Duration::from_secs(60);

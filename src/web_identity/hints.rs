@@ -84,9 +84,10 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
             )
         }
         (Reason::Signature, _) => format!(
-            "no key that {issuer} publishes has signed the token {from}{}. Check in turn: (1) its jwks_uri lists the current \
-             signing key: a new key must be published before it signs; (2) no other cluster uses the same issuer URL",
-            context.key(", which names the kid ")
+            "the token {from} is signed with a key that {issuer} does not publish{}. Check in turn: (1) the issuer's jwks_uri \
+             lists the current signing key: a new key must be published before it signs; (2) no other cluster uses the same \
+             issuer URL",
+            context.key(", kid ")
         ),
         (Reason::Thumbprint, _) => format!(
             "the certificate of {issuer} has changed. Update the thumbprint of the OIDC provider {}",
@@ -312,11 +313,11 @@ mod tests {
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy in front of it. The exchange is tried again. If the outage lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),
         (Reason::IssuerUnreachable, "STS must be able to read the keys of https://issuer.example.com/cluster from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token (a new signing key is often not published yet); (2) /.well-known/openid-configuration and the jwks_uri in it are public and answer fast; (3) neither limits the rate of requests. The exchange is tried again"),
-        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of this node is healthy. A new token is used at once"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token expired at 2030-01-01T00:00:00Z and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of this node is healthy; (4) the file is not a copy: a copied token is never replaced. A new token is used at once"),
         (Reason::ClaimRejected, "https://issuer.example.com/cluster rejected the token in /var/run/secrets/token. Check that its pod and its service account (system:serviceaccount:shop:orders) still exist. A new token is used at once"),
         (Reason::NoProvider, "create an IAM OIDC provider for https://issuer.example.com/cluster in account 123456789012, where arn:aws:iam::123456789012:role/app is, with the token's audience (sts.amazonaws.com) as client ID. If there is a provider, compare its URL with the issuer to the last character (a final slash counts). The provider must be in the role's account"),
         (Reason::Audience, "the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster does not list the audience of the token in /var/run/secrets/token (sts.amazonaws.com) as a client ID. Add it to the client IDs, or request the token for an audience that is listed"),
-        (Reason::Signature, "no key that https://issuer.example.com/cluster publishes has signed the token in /var/run/secrets/token. Check in turn: (1) its jwks_uri lists the current signing key: a new key must be published before it signs; (2) no other cluster uses the same issuer URL"),
+        (Reason::Signature, "the token in /var/run/secrets/token is signed with a key that https://issuer.example.com/cluster does not publish. Check in turn: (1) the issuer's jwks_uri lists the current signing key: a new key must be published before it signs; (2) no other cluster uses the same issuer URL"),
         (Reason::Thumbprint, "the certificate of https://issuer.example.com/cluster has changed. Update the thumbprint of the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster"),
         (Reason::Malformed, "STS cannot read the token in /var/run/secrets/token. Set AWS_WEB_IDENTITY_TOKEN_FILE to the path of the projected token. STS accepts the algorithms RS256, RS384, RS512, ES256, ES384 and ES512"),
         (Reason::TokenUnclear, "compare the token in /var/run/secrets/token (issuer https://issuer.example.com/cluster, subject system:serviceaccount:shop:orders, audience sts.amazonaws.com) with the OIDC provider arn:aws:iam::123456789012:oidc-provider/issuer.example.com/cluster: the issuer with its URL, the audience with its client IDs, and the signing key with the published keys"),
@@ -341,7 +342,7 @@ mod tests {
     /// For a token that is not a JWT, and a role without an account.
     #[rustfmt::skip]
     const LESS_KNOWN: &[(Reason, &str)] = &[
-        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of this node is healthy. A new token is used at once"),
+        (Reason::TokenExpired, "the token in /var/run/secrets/token has expired and was not replaced. Check in turn: (1) this pod is not terminating: a kubelet replaces no token of a terminating pod; (2) the volume is mounted as a directory: a subPath mount never changes; (3) the kubelet of this node is healthy; (4) the file is not a copy: a copied token is never replaced. A new token is used at once"),
         (Reason::TooEarly, "the token in /var/run/secrets/token is not valid yet by the clock of STS at https://sts.eu-central-1.amazonaws.com. Compare the clocks of the token's issuer (the cluster's control plane) and of STS with a time server. The token is sent again within seconds"),
         (Reason::IssuerUnreachable, "STS must be able to read the keys of the token's issuer from the internet within 5 s. Check in turn: (1) the JWKS lists the key that signed the token (a new signing key is often not published yet); (2) /.well-known/openid-configuration and the jwks_uri in it are public and answer fast; (3) neither limits the rate of requests. The exchange is tried again"),
         (Reason::NoProvider, "create an IAM OIDC provider for the token's issuer in the role's account, where arn:aws:iam:::role/app is, with the token's audience (not readable) as client ID. If there is a provider, compare its URL with the issuer to the last character (a final slash counts). The provider must be in the role's account"),
@@ -439,7 +440,7 @@ mod tests {
         (Reason::NoProvider, r#"{"iss":"https://10.0.0.1:6443","aud":"a"}"#, &["AWS cannot trust the issuer https://10.0.0.1:6443: its host is an IP address, it has a port", "JWKS", "account 123456789012"], &["create an IAM OIDC provider for https://10"]),
         (Reason::NoProvider, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for https://a.example", "with sts.amazonaws.com (not the token's audience"], &[]),
         (Reason::NoProvider, r#"{"iss":"https://a.example","aud":"a","azp":"client"}"#, &["with the token's azp (client) as client ID"], &[]),
-        (Reason::Signature, r#"{"iss":"https://a.example"}"#, &["which names the kid key-1", "jwks_uri"], &[]),
+        (Reason::Signature, r#"{"iss":"https://a.example"}"#, &["does not publish, kid key-1", "jwks_uri"], &[]),
         (Reason::TokenUnclear, r#"{"iss":"https://a.example"}"#, &["the signing key key-1 with"], &[]),
         (Reason::Audience, r#"{"iss":"https://a.example","aud":"vault"}"#, &["(vault)", "First decide whether", "`audience`"], &[]),
         (Reason::Audience, r#"{"iss":"https://a.example","aud":"https://kubernetes.default.svc"}"#, &["for the API server", "Do not make", "AWS_WEB_IDENTITY_TOKEN_FILE"], &["dd it to"]),

@@ -111,7 +111,7 @@ impl Token {
         let whole = Zeroizing::new(text.into());
         match token_format::parse(whole.as_bytes()) {
             Ok(text) => Ok(Self(Zeroizing::new(text.to_owned()))),
-            Err(problem) => Err(TokenError(format!("what the source gave {problem}: {}", problem.remedy()))),
+            Err(problem) => Err(TokenError(format!("the token from the source {problem}: {}", problem.remedy()))),
         }
     }
 
@@ -221,10 +221,10 @@ mod tests {
             assert_eq!(*Token::new(text).unwrap().into_text(), kept);
         }
         for (text, error) in [
-            (" \r\n", "what the source gave is empty: its writer has not finished, or has failed"),
+            (" \r\n", "the token from the source is empty: its writer has not finished, or has failed"),
             (
                 "{\"id_token\":\"canary\"}",
-                "what the source gave begins with { or [, like JSON or a template: write only the token, which is \
+                "the token from the source begins with { or [, like JSON or a template: write only the token, which is \
                  status.token in a TokenRequest or ExecCredential; a JWT begins with eyJ",
             ),
         ] {

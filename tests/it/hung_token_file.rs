@@ -32,7 +32,7 @@ async fn hung_token_file_stops_nobody_else() {
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
     assert!(error.is_transient());
     let token = rig.volume.token_path();
-    for part in [token.to_str().unwrap(), "file system does not answer within 300 ms", "network"] {
+    for part in [token.to_str().unwrap(), "file system did not answer within 300 ms", "network"] {
         assert!(error.to_string().contains(part), "{error}");
     }
     assert_eq!((key(&provider), provider.status().phase), (first.clone(), Phase::Stale));

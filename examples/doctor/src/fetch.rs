@@ -79,7 +79,7 @@ impl Tls {
             Self::Authority => {
                 "no CA that this pod trusts signed the certificate: write the private CA, or that of a proxy that opens TLS, \
                  into a PEM file together with the system's CAs, and set SSL_CERT_FILE to it (SSL_CERT_FILE replaces the \
-                 system's set; SSL_CERT_DIR names a directory instead; AWS_CA_BUNDLE is not read)"
+                 system's CAs; SSL_CERT_DIR names a directory instead; AWS_CA_BUNDLE is not read)"
             }
             Self::Host => {
                 "the certificate is another host's: check the host name in the URL, the DNS entry, and any proxy on the way"

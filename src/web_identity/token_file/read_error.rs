@@ -82,14 +82,14 @@ impl ReadError {
                 (true, "is being read: its file system has not answered yet".to_owned(), MEND_FILE_SYSTEM.to_owned())
             }
             Self::Hung(limit) => {
-                let problem = format!("cannot be read: its file system does not answer within {}", in_words(limit));
+                let problem = format!("cannot be read: its file system did not answer within {}", in_words(limit));
                 (true, problem, MEND_FILE_SYSTEM.to_owned())
             }
             Self::PoolFull(limit) => (
                 true,
-                format!("cannot be read: the runtime's blocking pool is full for {}", in_words(limit)),
-                "find what blocks the pool's threads (spawn_blocking, tokio::fs, stdin), or raise the runtime's \
-                 max_blocking_threads"
+                format!("cannot be read: all blocking threads of the Tokio runtime were busy for {}", in_words(limit)),
+                "find the code that blocks these threads (spawn_blocking, tokio::fs, stdin), or raise \
+                 max_blocking_threads of the runtime"
                     .to_owned(),
             ),
             Self::NoThread => (

@@ -47,13 +47,16 @@ impl Warnings {
                 } else if failed {
                     tracing::info!(%file, "file events of the token file are back");
                 } else if *is_new {
-                    tracing::info!(%file, "the directory of the token file was replaced, it is watched again");
+                    tracing::info!(%file, "the directory of the token file was replaced; the new directory is watched");
                 }
             }
             Some(Err(error)) => {
                 let reason = error.to_string();
                 if self.watch_failure.as_ref() != Some(&reason) {
-                    tracing::warn!(%file, %reason, mode = "polling", "no file events of the token file, it is polled");
+                    tracing::warn!(
+                        %file, %reason, mode = "polling",
+                        "no file events of the token file; the file is polled instead"
+                    );
                     self.watch_failure = Some(reason);
                 }
             }
@@ -69,8 +72,8 @@ impl Warnings {
         if missed {
             tracing::warn!(
                 %file,
-                "the token file changed without a file event, as under gVisor, Kata or on a network file system: the file is \
-                 polled more often",
+                "the token file changed without a file event (usual under gVisor, Kata and network file systems): the \
+                 file is now polled more often",
             );
         } else {
             tracing::info!(%file, "file events of the token file work again");
@@ -134,15 +137,15 @@ impl Warnings {
         } else if expired && !self.expired {
             tracing::warn!(
                 %file, expires_at, changed_at, unchanged_seconds,
-                "the token has expired and was not replaced: check that this pod is not terminating, that the kubelet (or \
-                 whoever writes the file) runs, and the clock of this machine",
+                "the token has expired and was not replaced: check that this pod is not terminating, that the kubelet \
+                 (or another writer of the file) runs, and that the clock of this machine is right",
             );
         } else if overdue && !self.overdue && !expired {
             tracing::warn!(
                 %file, issued_at = shown(claims.issued_at), replace_by = shown(claims.replace_by()), changed_at,
                 unchanged_seconds,
-                "the token should have been replaced by now: a kubelet does so at 80 % of its lifetime, but not in a \
-                 terminating pod, nor while a volume of the pod fails",
+                "the token should have been replaced by now: a kubelet replaces a token at 80 % of the token's \
+                 lifetime, except in a terminating pod or while a volume of the pod fails",
             );
         } else if (self.overdue || self.expired) && !overdue && !expired {
             tracing::info!(%file, "the token was replaced");

@@ -164,7 +164,7 @@ async fn hung_file_is_logged_and_read_again() {
     let config = TokenConfig { file: home.file(), poll_interval: POLL, watch: false };
     let watch = TokenWatch::new(&config, POLL, SharedTimeSource::new(SystemTimeSource::new()));
     let told = async {
-        until(|| log.count(&["WARN", "no token", "file system does not answer within 50 ms"]) == 1).await;
+        until(|| log.count(&["WARN", "no token", "file system did not answer within 50 ms"]) == 1).await;
         drop(release);
         until(|| log.count(&["INFO", "the token file can be read again"]) == 1).await;
     };
