@@ -104,7 +104,7 @@
 //! | warning | meaning | what to do |
 //! |---|---|---|
 //! | `no file events of the token file; the file is polled instead` | file events do not work; `reason` says why: no inotify instance (EMFILE), no inotify watch (ENOSPC), no thread, or no directory. Polling notices a new token within 5 s | raise `fs.inotify.max_user_instances` or `max_user_watches` on the node, or use `watch_token(false)`; if there is no directory, mount the volume |
-//! | `the token file changed without a file event` | the system offers file events for this file, but sends none | nothing; the file is now polled every 5 s |
+//! | `the token file changed without a file event (usual under gVisor, Kata and network file systems)` | the system offers file events for this file, but sends none | nothing; the file is now polled every 5 s |
 //! | `no token` | the file is missing, unreadable, does not answer, or holds something that is certainly no token (JSON, a header, a key, several lines). `error` says which; for a permission problem it shows owner, mode and the process's uid | follow `error`: mount the volume, set `fsGroup`, or name the file itself |
 //! | `the token file is a subPath mount` | the file is never updated, so the token will expire | mount the directory |
 //! | `the token has expired in a subPath mount` | the token was never updated and has expired; the next exchange fails | mount the directory |

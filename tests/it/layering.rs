@@ -72,7 +72,7 @@ fn p7_only_the_clock_file_reads_time() {
             assert!(!line.contains("SystemTime::now()") || name == "clock.rs", "{}: {}", file.display(), line.trim());
             // These files may read Tokio's clock, which tests can pause.
             let readers = [
-                "web_identity/token_source/client.rs",
+                "web_identity/token_source/source_client.rs",
                 "web_identity/expired_token.rs",
                 "web_identity/token_file.rs",
                 "web_identity/token_watch.rs",
