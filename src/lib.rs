@@ -75,15 +75,17 @@
 //!    exchange continues and its answer is kept.
 //! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
 //! 5. **Failures are retried with jitter.** The class of the failure and the remaining time decide the delay. Every
-//!    delay has jitter. A fleet without credentials does not flood STS ([bounds](docs::policy#fleet-bounds)). No caller
-//!    gets an error older than 30 s.
-//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere. After a failure a new token
-//!    starts an attempt. The exception is throttling while credentials are valid.
+//!    delay has jitter, unless the credentials expire first: an attempt is then due at once. A fleet without credentials
+//!    does not flood STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than 30 s.
+//! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere (with the default
+//!    [`token_poll_interval`](Builder::token_poll_interval)). After a failure a new token starts an attempt. The
+//!    exception is throttling while credentials are valid.
 //! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. There are two
 //!    exceptions. The local clock is used for an STS that sends no `Date` header, and for a wrapped provider.
 //! 8. **Never another identity.** A failure gives an error. The provider never falls back to the node's role.
 //! 9. **Secrets stay secret**: the token, the secret key and the session token are in no log, error, `Debug` output,
-//!    metric or URL. Each copy that this crate owns is wiped when it is dropped.
+//!    metric or URL. The copies that this crate keeps are wiped when they are dropped. Short-lived copies are not: the
+//!    SDK, the HTTP client and the search for secrets in foreign text make some.
 //! 10. **Nothing is left behind.** `build` starts nothing. The engine thread ends with the last provider. `shutdown`
 //!     returns even while an exchange hangs.
 //! 11. **A read is cheap**: no lock, no system call except the clock's, no allocation except the SDK's own.
