@@ -301,7 +301,10 @@ fn used(engine: &EngineHandle) -> JoinHandle<Result<Credentials, Error>> {
 }
 
 /// A thread with a handle of its own.
-fn with<T: Send + 'static>(engine: &EngineHandle, run: impl FnOnce(EngineHandle) -> T + Send + 'static) -> JoinHandle<T> {
+fn with<T: Send + 'static>(
+    engine: &EngineHandle,
+    run: impl FnOnce(EngineHandle) -> T + Send + 'static,
+) -> JoinHandle<T> {
     let engine = engine.clone();
     thread::spawn(move || run(engine))
 }

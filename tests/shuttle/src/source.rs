@@ -11,8 +11,8 @@ use shuttle::future::block_on;
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, EngineStatus, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal,
-    ShutdownWhen, Source, EngineHandle, WeakEngineHandle,
+    Attempt, Change, Class, Clock, EngineHandle, EngineStatus, ExpiredPolicy, Failure, Grant, Monotonic, Observer,
+    Policy, Principal, ShutdownWhen, Source, WeakEngineHandle,
 };
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
