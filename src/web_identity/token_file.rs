@@ -3,8 +3,8 @@
 mod read_error;
 mod read_timeout;
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) fn read_once(path: &Path) -> Option<LoadedToken> {
 fn try_read(path: &Path) -> Result<LoadedToken, ReadError> {
     // Checked before opening, because to open a FIFO or some devices blocks or has effects.
     ReadError::unless_file(&fs::metadata(path)?)?;
-    let file = File::open(path)?;
+    let file = open(path)?;
     let metadata = file.metadata()?;
     // The path may lead elsewhere by now.
     ReadError::unless_file(&metadata)?;
@@ -70,6 +70,15 @@ fn try_read(path: &Path) -> Result<LoadedToken, ReadError> {
     Ok(LoadedToken::from_file(Zeroizing::new(text.to_owned()), &metadata))
 }
 
+/// Opens the file, without waiting for the writer of a FIFO that has taken its place since the check.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
+}
+
 /// Longest wait for a file that is missing, half written or not yet readable.
 const PATIENCE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
@@ -78,7 +87,6 @@ const LAST_PAUSE: Duration = Duration::from_millis(50);
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::io;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
@@ -130,6 +138,15 @@ mod tests {
             assert_eq!((class, error.kind()), (Class::Config, ErrorKind::TokenUnavailable));
             assert!(error.to_string().contains(&format!("{} is {kind}", path.display())), "{error}");
         }
+    }
+
+    #[test]
+    fn fifo_in_place_of_the_file_blocks_nobody() {
+        let home = Home::new();
+        make_fifo(&home.path("token"));
+        // As if the FIFO came after the check of the path.
+        let file = open(&home.path("token")).unwrap();
+        assert!(ReadError::unless_file(&file.metadata().unwrap()).is_err());
     }
 
     #[tokio::test]
