@@ -70,7 +70,7 @@
 //! 1. **No request waits while credentials are valid.** A read then returns at once, until the last second of the
 //!    credentials. The state of the caller's runtime does not matter: blocked, starved, shut down or absent.
 //! 2. **Valid credentials stay in use.** No failure replaces, hides or drops them. A shorter session replaces a longer
-//!    session only if a service rejected the longer one, or if the token has a new identity.
+//!    session only if a service rejected the longer one, if the token has a new identity, or if STS gave the same access key.
 //! 3. **One exchange at a time** per provider. Callers share its result or its error. If a caller is cancelled, the
 //!    exchange continues and its answer is kept.
 //! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
@@ -80,8 +80,9 @@
 //! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere (with the default
 //!    [`token_poll_interval`](Builder::token_poll_interval)). After a failure a new token starts an attempt. The
 //!    exception is throttling while credentials are valid.
-//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. There are two
-//!    exceptions. The local clock is used for an STS that sends no `Date` header, and for a wrapped provider.
+//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. There are three
+//!    exceptions. The local clock is used for an STS that sends no `Date` header, and for a wrapped provider. It also
+//!    checks answers that contradict themselves: a `Date` after the expiry, or a session longer than requested.
 //! 8. **Never another identity.** A failure gives an error. The provider never falls back to the node's role.
 //! 9. **Secrets stay secret**: the token, the secret key and the session token are in no log, error, `Debug` output,
 //!    metric or URL. The copies that this crate keeps are wiped when they are dropped. Short-lived copies are not: the
