@@ -121,7 +121,7 @@ mod tests {
     use crate::refresh::{Clock, ExpiredPolicy, Monotonic, Policy, Principal, ShutdownWhen};
     use crate::sts::testing::{ROLE, Server, Then, config, http, session, success};
 
-    const CALM: Attempt = Attempt { usable: true };
+    const CALM: Attempt = Attempt { valid: true };
     const BASE: &str = "arn:aws:iam::123456789012:role/base";
 
     /// Gives the keys BASE0, BASE1 and so on, or fails.

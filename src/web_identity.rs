@@ -135,7 +135,7 @@ impl Source for WebIdentity {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
             (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
             // A source need not report changes, so the next attempt has to ask it.
-            (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Transient,
+            (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Outage,
             _ => {}
         }
         outcome

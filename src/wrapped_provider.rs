@@ -44,18 +44,18 @@ impl WrappedProvider {
         }
         let (class, kind, hint) = match &error {
             CredentialsError::CredentialsNotLoaded(_) => (
-                Class::Config,
+                Class::Misconfigured,
                 ErrorKind::InvalidConfiguration,
                 "the provider found no credentials to load. Give it a source (variables, a file, a profile, an \
                  endpoint)",
             ),
             CredentialsError::InvalidConfiguration(_) => (
-                Class::Config,
+                Class::Misconfigured,
                 ErrorKind::InvalidConfiguration,
                 "correct the provider's configuration as its message says",
             ),
-            CredentialsError::ProviderTimedOut(_) => (Class::Transient, ErrorKind::TimedOut, AGAIN),
-            CredentialsError::ProviderError(_) => (Class::Transient, ErrorKind::ServiceUnavailable, AGAIN),
+            CredentialsError::ProviderTimedOut(_) => (Class::Outage, ErrorKind::TimedOut, AGAIN),
+            CredentialsError::ProviderError(_) => (Class::Outage, ErrorKind::ServiceUnavailable, AGAIN),
             _ => (Class::Unclear, ErrorKind::Unexpected, AGAIN),
         };
         // The scrubbed text only: the error itself may print an answer with keys in it.
@@ -67,20 +67,20 @@ impl WrappedProvider {
         let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
         let hint = "check what the provider calls (a process, a file system, an endpoint). If it is only slow, raise \
                     attempt_timeout. The provider is called again";
-        failure(Class::Transient, ErrorKind::TimedOut, message, hint)
+        failure(Class::Outage, ErrorKind::TimedOut, message, hint)
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
         let hint = "either the provider returns old credentials from a cache, or the clock of this machine is ahead. \
                     Compare the clock with a time server first. The provider is called again";
-        failure(Class::Transient, ErrorKind::Unexpected, message, hint)
+        failure(Class::Outage, ErrorKind::Unexpected, message, hint)
     }
 
     fn incomplete(&self) -> Failure {
         let message = format!("{} gave credentials without an access key or without a secret key", self.name);
         let hint = "the provider received an incomplete answer; see its own log. The provider is called again";
-        failure(Class::Transient, ErrorKind::Unexpected, message, hint)
+        failure(Class::Outage, ErrorKind::Unexpected, message, hint)
     }
 }
 
@@ -123,7 +123,7 @@ impl Source for WrappedProvider {
 }
 
 fn failure(class: Class, kind: ErrorKind, message: String, hint: &str) -> Failure {
-    let error = Error::new(kind, message).with_hint(hint).with_transient(class != Class::Config);
+    let error = Error::new(kind, message).with_hint(hint).with_transient(class != Class::Misconfigured);
     Failure { class, error, retry_after: None }
 }
 
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    const CALM: Attempt = Attempt { usable: true };
+    const CALM: Attempt = Attempt { valid: true };
 
     #[derive(Debug)]
     struct Gives(fn() -> Result<Credentials, CredentialsError>);
@@ -197,27 +197,27 @@ mod tests {
         for (fails, class, kind, transient) in [
             (
                 (|| Err(CredentialsError::not_loaded("no file"))) as fn() -> Result<Credentials, CredentialsError>,
-                Class::Config,
+                Class::Misconfigured,
                 ErrorKind::InvalidConfiguration,
                 false,
             ),
             (
                 || Err(CredentialsError::invalid_configuration("bad")),
-                Class::Config,
+                Class::Misconfigured,
                 ErrorKind::InvalidConfiguration,
                 false,
             ),
             (
                 || Err(CredentialsError::provider_timed_out(Duration::from_secs(1))),
-                Class::Transient,
+                Class::Outage,
                 ErrorKind::TimedOut,
                 true,
             ),
-            (|| Err(CredentialsError::provider_error("away")), Class::Transient, ErrorKind::ServiceUnavailable, true),
+            (|| Err(CredentialsError::provider_error("away")), Class::Outage, ErrorKind::ServiceUnavailable, true),
             (|| Err(CredentialsError::unhandled("what")), Class::Unclear, ErrorKind::Unexpected, true),
-            (|| Ok(credentials(Some(-1))), Class::Transient, ErrorKind::Unexpected, true),
-            (|| Ok(Credentials::new("AKIA", "", None, None, "test")), Class::Transient, ErrorKind::Unexpected, true),
-            (|| Ok(Credentials::new("", "secret", None, None, "test")), Class::Transient, ErrorKind::Unexpected, true),
+            (|| Ok(credentials(Some(-1))), Class::Outage, ErrorKind::Unexpected, true),
+            (|| Ok(Credentials::new("AKIA", "", None, None, "test")), Class::Outage, ErrorKind::Unexpected, true),
+            (|| Ok(Credentials::new("", "secret", None, None, "test")), Class::Outage, ErrorKind::Unexpected, true),
         ] {
             let failure = source(Gives(fails)).fetch(CALM).await.err().unwrap();
             let error = failure.error;
@@ -241,14 +241,17 @@ mod tests {
             Err(CredentialsError::provider_error(Error::new(kind, "what it says").with_hint("what to do")))
         }
         for (failing, kind, class) in [
-            ((|| fails(ErrorKind::RoleDenied)) as fn() -> _, ErrorKind::RoleDenied, Class::Config),
+            ((|| fails(ErrorKind::RoleDenied)) as fn() -> _, ErrorKind::RoleDenied, Class::Misconfigured),
             (|| fails(ErrorKind::Throttled), ErrorKind::Throttled, Class::Throttled),
-            (|| fails(ErrorKind::ServiceUnavailable), ErrorKind::ServiceUnavailable, Class::Transient),
-            (|| fails(ErrorKind::Closed), ErrorKind::Closed, Class::Config),
+            (|| fails(ErrorKind::ServiceUnavailable), ErrorKind::ServiceUnavailable, Class::Outage),
+            (|| fails(ErrorKind::Closed), ErrorKind::Closed, Class::Misconfigured),
         ] {
             let failure = source(Gives(failing)).fetch(CALM).await.err().unwrap();
             let error = failure.error;
-            assert_eq!((failure.class, error.kind(), error.is_transient()), (class, kind, class != Class::Config));
+            assert_eq!(
+                (failure.class, error.kind(), error.is_transient()),
+                (class, kind, class != Class::Misconfigured)
+            );
             assert_eq!(error.to_string(), "the vault gave no credentials: what to do");
             let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
             assert_eq!(cause.kind(), kind);
@@ -268,7 +271,7 @@ mod tests {
             }
         }
         let failure = source(Hangs).fetch(CALM).await.err().unwrap();
-        assert_eq!((failure.class, failure.error.kind()), (Class::Transient, ErrorKind::TimedOut));
+        assert_eq!((failure.class, failure.error.kind()), (Class::Outage, ErrorKind::TimedOut));
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ impl Obstacle {
     fn class(self) -> Class {
         match self {
             Self::Limit(_) => Class::Throttled,
-            Self::Outage => Class::Transient,
+            Self::Outage => Class::Outage,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Load {
         let mut load = Self { calls: none(), elsewhere: none(), ..Self::default() };
         for _ in 0..PODS {
             let starts = random.f64() * scenario.rollout;
-            let mut pod = policy.pod(starts, Class::Transient);
+            let mut pod = policy.pod(starts, Class::Outage);
             let mut endpoints = Endpoints::new(scenario.standbys);
             let mut cycle = 0;
             let mut expires = f64::INFINITY;

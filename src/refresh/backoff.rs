@@ -35,7 +35,7 @@ impl FailedAttempt {
     pub(super) fn retry_delay_for_callers(&self, remaining: Duration) -> Duration {
         let row = match self.class() {
             // Until then, callers get the error of this failure.
-            Class::Config => Row::doubling(self.before, seconds(1), DENIAL_STANDS),
+            Class::Misconfigured => Row::doubling(self.before, seconds(1), DENIAL_STANDS),
             Class::Blocked => Row::even(PROBE_FOR_CALLERS),
             _ => return self.retry_delay(remaining),
         };
@@ -55,7 +55,7 @@ impl FailedAttempt {
             (Class::Lagging, _) if self.alike < LAGGING_DOUBLINGS => Row::doubling(self.alike, seconds(1), LONGEST),
             (Class::Lagging, _) => Row::even(LAGGING),
             (Class::Throttled, false) => Row::doubling(self.before, seconds(5), within(4, 30)),
-            (Class::Config, false) => Row::doubling(self.before, seconds(30), within(4, 15)),
+            (Class::Misconfigured, false) => Row::doubling(self.before, seconds(30), within(4, 15)),
             (_, false) => Row::doubling(self.before, seconds(2), within(8, 15)),
             // A roll-out starts all pods at once. The fleet bench defends these numbers: with others there are more calls in
             // vain, or the last pod is served later.
@@ -64,7 +64,7 @@ impl FailedAttempt {
             }
             // The sessions of a running fleet end at different times, and requests wait for this attempt.
             (Class::Throttled, true) => Row { least: 0.2, ..Row::doubling(self.alike, seconds(4), seconds(60)) },
-            (Class::Config, true) => Row::even(CONFIG),
+            (Class::Misconfigured, true) => Row::even(CONFIG),
             (_, true) => {
                 let cap = if self.lasted < LONG_OUTAGE { seconds(10) } else { seconds(24) };
                 Row { factor: 3, ..Row::doubling(self.before, Duration::from_millis(500), cap) }
@@ -75,7 +75,7 @@ impl FailedAttempt {
     /// A role that is still denied after minutes is not new.
     fn class(&self) -> Class {
         let denied = self.class == Class::Lagging && self.alike >= LAGGING_DOUBLINGS && self.lasted >= LAGGING_LASTS;
-        if denied { Class::Config } else { self.class }
+        if denied { Class::Misconfigured } else { self.class }
     }
 }
 
@@ -144,7 +144,7 @@ const LONG_OUTAGE: Duration = seconds(300);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Class::{Blocked, Config, Lagging, Throttled, Transient};
+    use Class::{Blocked, Lagging, Misconfigured, Outage, Throttled};
 
     /// The largest number in `[0, 1)`, nearly.
     const TOP: f64 = 0.999_999_999;
@@ -171,34 +171,34 @@ mod tests {
     fn each_row_has_its_numbers() {
         let rows = [
             // class, before, lasted, remaining (in s), delay (in ms)
-            (Transient, 0, 0, 1000, (1000, 2000)),
-            (Transient, 3, 0, 1000, (8000, 16_000)),
-            (Transient, 20, 0, 1000, (62_500, 125_000)),
-            (Transient, 20, 0, 60, (7500, 15_000)),
-            (Transient, 99, 0, 40_000, (150_000, 300_000)),
-            (Transient, 20, 0, 5, (5000, 5000)),
+            (Outage, 0, 0, 1000, (1000, 2000)),
+            (Outage, 3, 0, 1000, (8000, 16_000)),
+            (Outage, 20, 0, 1000, (62_500, 125_000)),
+            (Outage, 20, 0, 60, (7500, 15_000)),
+            (Outage, 99, 0, 40_000, (150_000, 300_000)),
+            (Outage, 20, 0, 5, (5000, 5000)),
             (Throttled, 0, 0, 1000, (2500, 5000)),
             (Throttled, 1, 0, 1000, (5000, 10_000)),
             (Throttled, 20, 0, 1000, (125_000, 250_000)),
             (Throttled, 20, 0, 60, (15_000, 30_000)),
             (Throttled, 99, 0, 40_000, (150_000, 300_000)),
-            (Config, 0, 0, 1000, (15_000, 30_000)),
-            (Config, 1, 0, 1000, (30_000, 60_000)),
-            (Config, 20, 0, 1000, (125_000, 250_000)),
-            (Config, 0, 0, 40, (7500, 15_000)),
-            (Config, 20, 0, 40_000, (150_000, 300_000)),
+            (Misconfigured, 0, 0, 1000, (15_000, 30_000)),
+            (Misconfigured, 1, 0, 1000, (30_000, 60_000)),
+            (Misconfigured, 20, 0, 1000, (125_000, 250_000)),
+            (Misconfigured, 0, 0, 40, (7500, 15_000)),
+            (Misconfigured, 20, 0, 40_000, (150_000, 300_000)),
             (Blocked, 20, 0, 1000, (30_000, 60_000)),
             (Blocked, 0, 0, 10, (30_000, 60_000)),
-            (Transient, 0, 0, 0, (250, 500)),
-            (Transient, 1, 0, 0, (750, 1500)),
-            (Transient, 2, 0, 0, (2250, 4500)),
-            (Transient, 3, 299, 0, (5000, 10_000)),
-            (Transient, 3, 300, 0, (6750, 13_500)),
-            (Transient, 99, 300, 0, (12_000, 24_000)),
+            (Outage, 0, 0, 0, (250, 500)),
+            (Outage, 1, 0, 0, (750, 1500)),
+            (Outage, 2, 0, 0, (2250, 4500)),
+            (Outage, 3, 299, 0, (5000, 10_000)),
+            (Outage, 3, 300, 0, (6750, 13_500)),
+            (Outage, 99, 300, 0, (12_000, 24_000)),
             (Throttled, 0, 0, 0, (4000, 20_000)),
             (Throttled, 1, 0, 0, (20_000, 100_000)),
             (Throttled, 2, 9999, 0, (48_000, 240_000)),
-            (Config, 0, 0, 0, (150_000, 300_000)),
+            (Misconfigured, 0, 0, 0, (150_000, 300_000)),
             (Blocked, 0, 0, 0, (30_000, 60_000)),
             (Lagging, 0, 0, 0, (500, 1000)),
             (Lagging, 4, 0, 0, (8000, 16_000)),
@@ -234,13 +234,13 @@ mod tests {
     #[test]
     fn callers_bring_two_classes_forward() {
         let rows = [
-            (Config, 0, (500, 1000)),
-            (Config, 1, (1000, 2000)),
-            (Config, 20, (15_000, 30_000)),
+            (Misconfigured, 0, (500, 1000)),
+            (Misconfigured, 1, (1000, 2000)),
+            (Misconfigured, 20, (15_000, 30_000)),
             (Lagging, 5, (15_000, 30_000)),
             (Blocked, 0, (15_000, 30_000)),
             (Blocked, 20, (15_000, 30_000)),
-            (Transient, 2, (2250, 4500)),
+            (Outage, 2, (2250, 4500)),
             (Throttled, 0, (4000, 20_000)),
         ];
         for row @ (class, before, expected) in rows {
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_the_shortest_delay() {
-        for class in [Transient, Throttled, Config, Blocked, Lagging] {
+        for class in [Outage, Throttled, Misconfigured, Blocked, Lagging] {
             let rows = [
                 // remaining, asked (in s), delay (in ms)
                 (0, 9999, (60_000, 75_000)),

@@ -229,7 +229,7 @@ impl Caller {
             return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
         }
         let young = schedule.last_failure().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
-        if let Some((at, Class::Config)) = young
+        if let Some((at, Class::Misconfigured)) = young
             && (at >= self.joined || (schedule.denial_stands(now) && self.call != Call::Refresh))
         {
             return Verdict::LastError;
@@ -323,7 +323,7 @@ mod tests {
     fn failed_attempt_gives_nothing_newer() {
         let now = Instant::now();
         let mut schedule = fresh(now);
-        fail(&mut schedule, Class::Transient, 1, now);
+        fail(&mut schedule, Class::Outage, 1, now);
         let caller = Caller { call: Call::Refresh, joined: now, attempt: 2, asked: true };
         assert!(!caller.served(now + LIFETIME, &schedule, now));
     }
@@ -346,8 +346,8 @@ mod tests {
     /// An outage since `start` with nothing valid, whose last attempt failed at `now`.
     fn outage(start: Instant, now: Instant) -> Schedule {
         let mut schedule = empty(start);
-        fail(&mut schedule, Class::Config, 1, start);
-        fail(&mut schedule, Class::Transient, 9, now);
+        fail(&mut schedule, Class::Misconfigured, 1, start);
+        fail(&mut schedule, Class::Outage, 9, now);
         schedule
     }
 
@@ -379,13 +379,13 @@ mod tests {
         let start = Instant::now();
         for call in [Call::Refresh, Call::ValidFor(secs(900))] {
             let mut schedule = fresh(start);
-            fail(&mut schedule, Class::Transient, 1, start);
+            fail(&mut schedule, Class::Outage, 1, start);
             let mut caller = joined(call, start, &schedule);
             let waits = Verdict::Wait(Some(start + LIMIT));
             assert_eq!(verdict(&mut caller, &mut schedule, start), waits, "the error is of an earlier attempt");
             assert_eq!(verdict(&mut caller, &mut schedule, start + LIMIT - MS), waits);
             assert_eq!(verdict(&mut caller, &mut schedule, start + LIMIT), Verdict::TimedOut);
-            fail(&mut schedule, Class::Transient, 1, start + secs(5));
+            fail(&mut schedule, Class::Outage, 1, start + secs(5));
             assert_eq!(verdict(&mut caller, &mut schedule, start + secs(5)), Verdict::LastError);
         }
     }
@@ -405,7 +405,7 @@ mod tests {
     fn denial_is_returned_for_thirty_seconds() {
         let start = Instant::now();
         let mut schedule = empty(start);
-        schedule.failed(Class::Config, Some(secs(60)), start, 0.0);
+        schedule.failed(Class::Misconfigured, Some(secs(60)), start, 0.0);
         let mut first = joined(Call::Credentials, start, &schedule);
         for now in [start, start + secs(30) - MS] {
             assert_eq!(verdict(&mut first, &mut schedule, now), Verdict::LastError);
@@ -421,7 +421,7 @@ mod tests {
         let start = Instant::now();
         let mut schedule = empty(start);
         let mut before = joined(Call::Refresh, start, &schedule);
-        fail(&mut schedule, Class::Config, 1, start + secs(1));
+        fail(&mut schedule, Class::Misconfigured, 1, start + secs(1));
         let now = start + secs(1) + MS;
         assert_eq!(verdict(&mut before, &mut schedule, now), Verdict::LastError);
         assert_eq!(newcomer(Call::Refresh, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
@@ -432,7 +432,7 @@ mod tests {
         let start = Instant::now();
         let mut schedule = empty(start);
         let mut before = joined(Call::Credentials, start, &schedule);
-        fail(&mut schedule, Class::Config, 1, start);
+        fail(&mut schedule, Class::Misconfigured, 1, start);
         let now = start + secs(2);
         assert_eq!(verdict(&mut before, &mut schedule, now), Verdict::LastError, "its own attempt");
         assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::Wait(Some(now + LIMIT)));
@@ -445,7 +445,7 @@ mod tests {
         for now in [start, end - MS] {
             assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::Wait(Some(end)));
         }
-        fail(&mut schedule, Class::Transient, 1, end - secs(1));
+        fail(&mut schedule, Class::Outage, 1, end - secs(1));
         assert_eq!(newcomer(Call::Credentials, &mut schedule, end - MS), Verdict::Wait(Some(end)));
         for now in [end, end + MS] {
             assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::LastError);

@@ -67,8 +67,12 @@ mod tests {
     fn first_three_failures_of_a_kind_warn() {
         let mut story = Story::new();
         assert_eq!(story.outages(6), [WARN, WARN, WARN, DEBUG, DEBUG, DEBUG]);
-        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Config, 60), WARN, "another kind warns");
-        assert_eq!(story.fail(ErrorKind::ServiceUnavailable, Class::Config, 60), WARN, "another class warns, too");
+        assert_eq!(story.fail(ErrorKind::RoleDenied, Class::Misconfigured, 60), WARN, "another kind warns");
+        assert_eq!(
+            story.fail(ErrorKind::ServiceUnavailable, Class::Misconfigured, 60),
+            WARN,
+            "another class warns, too"
+        );
         assert_eq!(story.outages(1), [DEBUG], "the first kind does not");
     }
 
@@ -77,7 +81,7 @@ mod tests {
         let mut story = Story::new();
         let told = (0..20).map(|turn| {
             let kind = if turn % 2 == 0 { ErrorKind::TimedOut } else { ErrorKind::ServiceUnavailable };
-            story.fail(kind, Class::Transient, 60)
+            story.fail(kind, Class::Outage, 60)
         });
         assert_eq!(told.filter(|told| *told == WARN).count(), 6);
     }
@@ -100,7 +104,7 @@ mod tests {
     #[test]
     fn no_marks_before_the_first_credentials() {
         let mut story = Story::new();
-        let mut fail = || story.log.warns(ErrorKind::TimedOut, Class::Transient, None, story.now);
+        let mut fail = || story.log.warns(ErrorKind::TimedOut, Class::Outage, None, story.now);
         assert_eq!([fail(), fail(), fail(), fail()], [WARN, WARN, WARN, DEBUG]);
     }
 
@@ -160,7 +164,7 @@ mod tests {
         }
 
         fn outage_at(&mut self, percent: u32) -> bool {
-            self.fail(ErrorKind::ServiceUnavailable, Class::Transient, percent)
+            self.fail(ErrorKind::ServiceUnavailable, Class::Outage, percent)
         }
 
         fn outages(&mut self, times: usize) -> Vec<bool> {

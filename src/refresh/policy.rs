@@ -34,9 +34,7 @@ impl ExpiredPolicy {
     /// Time after the expiry in which callers get the credentials. `failing` is the class of the last attempt's failure.
     pub(super) fn grace(self, lifetime: Duration, failing: Option<Class>, rejected: bool) -> Duration {
         match (self, failing) {
-            (Self::UntilRejected, Some(Class::Transient | Class::Throttled)) if !rejected => {
-                lifetime.min(LONGEST_GRACE)
-            }
+            (Self::UntilRejected, Some(Class::Outage | Class::Throttled)) if !rejected => lifetime.min(LONGEST_GRACE),
             _ => Duration::ZERO,
         }
     }

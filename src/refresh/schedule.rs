@@ -27,7 +27,7 @@ pub(super) struct Schedule {
     /// Start of the last attempt.
     started: Option<Instant>,
     /// Start of the current run of attempts. Callers without valid credentials share it. A success ends the run. A failure
-    /// ends it if it is a `Config` failure, or if credentials are valid.
+    /// ends it if it is a `Misconfigured` failure, or if credentials are valid.
     run_started: Option<Instant>,
     /// The credentials were rejected, or the source's identity changed: any session is better.
     unwanted: bool,
@@ -127,9 +127,9 @@ impl Schedule {
         self.validity.map_or(Duration::ZERO, |validity| validity.deadline.saturating_duration_since(now))
     }
 
-    /// True while a caller gets the last `Config` error at once.
+    /// True while a caller gets the last `Misconfigured` error at once.
     pub(super) fn denial_stands(&self, now: Instant) -> bool {
-        let stands = |failures: &Failures| failures.class == Class::Config && now < failures.for_callers;
+        let stands = |failures: &Failures| failures.class == Class::Misconfigured && now < failures.for_callers;
         self.failures.as_ref().is_some_and(stands)
     }
 
@@ -179,9 +179,9 @@ impl Schedule {
         let new = self.validity.is_none();
         let (row, counted) = match class {
             // A new role or issuer is not known everywhere at once.
-            Class::Lagging if new => (class, if alike <= LAGGING_TRIES { Class::Transient } else { Class::Config }),
-            Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Transient, Class::Transient),
-            Class::Lagging | Class::Unclear => (Class::Config, Class::Config),
+            Class::Lagging if new => (class, if alike <= LAGGING_TRIES { Class::Outage } else { Class::Misconfigured }),
+            Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Outage, Class::Outage),
+            Class::Lagging | Class::Unclear => (Class::Misconfigured, Class::Misconfigured),
             class => (class, class),
         };
         let remaining = self.remaining(now);
@@ -189,7 +189,7 @@ impl Schedule {
             FailedAttempt { class: row, before, alike: alike - 1, new, lasted: now - since, retry_after, random };
         self.due = now + attempt.retry_delay(remaining);
         let valid = !remaining.is_zero();
-        let config = counted == Class::Config;
+        let config = counted == Class::Misconfigured;
         if valid || config {
             self.run_started = None;
         }
@@ -391,7 +391,7 @@ mod tests {
         for attempt in 1..=16 {
             schedule.attempt_started(now);
             let class = schedule.failed(Class::Lagging, None, now, TOP);
-            assert_eq!(class, if attempt <= 3 { Class::Transient } else { Class::Config }, "{attempt}");
+            assert_eq!(class, if attempt <= 3 { Class::Outage } else { Class::Misconfigured }, "{attempt}");
             assert_eq!(schedule.run_started().is_some(), attempt <= 3, "callers get the error of the fourth attempt");
             let due = schedule.due();
             schedule.caller_waits(now);
@@ -411,7 +411,7 @@ mod tests {
     fn denial_after_success_is_no_new_role() {
         let now = Instant::now();
         let mut schedule = fresh(now, HOUR);
-        assert_eq!(schedule.failed(Class::Lagging, None, now, TOP), Class::Config);
+        assert_eq!(schedule.failed(Class::Lagging, None, now, TOP), Class::Misconfigured);
         assert_eq!(ms(schedule.due() - now), 30_000);
     }
 
@@ -420,10 +420,10 @@ mod tests {
         let now = Instant::now();
         let mut schedule = schedule(now);
         let mut classes = || schedule.failed(Class::Unclear, None, now, TOP);
-        assert_eq!([classes(), classes(), classes()], [Class::Transient, Class::Transient, Class::Config]);
-        schedule.failed(Class::Transient, None, now, TOP);
+        assert_eq!([classes(), classes(), classes()], [Class::Outage, Class::Outage, Class::Misconfigured]);
+        schedule.failed(Class::Outage, None, now, TOP);
         let mut classes = || schedule.failed(Class::Unclear, None, now, TOP);
-        assert_eq!([classes(), classes(), classes()], [Class::Transient, Class::Transient, Class::Config], "anew");
+        assert_eq!([classes(), classes(), classes()], [Class::Outage, Class::Outage, Class::Misconfigured], "anew");
         assert_eq!(schedule.failures(), 7);
     }
 
@@ -431,12 +431,12 @@ mod tests {
     fn long_outage_causes_fewer_calls() {
         let start = Instant::now();
         let mut schedule = schedule(start);
-        schedule.failed(Class::Transient, None, start, TOP);
+        schedule.failed(Class::Outage, None, start, TOP);
         for _ in 0..10 {
-            schedule.failed(Class::Transient, None, start + secs(299), TOP);
+            schedule.failed(Class::Outage, None, start + secs(299), TOP);
         }
         assert_eq!(ms(schedule.due() - start), 309_000);
-        schedule.failed(Class::Transient, None, start + secs(300), TOP);
+        schedule.failed(Class::Outage, None, start + secs(300), TOP);
         assert_eq!(ms(schedule.due() - start), 324_000);
     }
 
@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn caller_brings_denied_attempt_forward() {
         let now = Instant::now();
-        let mut schedule = failing(now, Class::Config);
+        let mut schedule = failing(now, Class::Misconfigured);
         assert!(schedule.denial_stands(now + Duration::from_millis(900)));
         schedule.caller_waits(now + Duration::from_millis(900));
         assert_eq!(ms(schedule.due() - now), 1000);
@@ -466,14 +466,14 @@ mod tests {
     fn error_before_expiry_does_not_stand_after_it() {
         let now = Instant::now();
         let mut schedule = fresh(now, secs(10));
-        schedule.failed(Class::Config, None, now + secs(9), TOP);
+        schedule.failed(Class::Misconfigured, None, now + secs(9), TOP);
         assert!(!schedule.denial_stands(now + secs(9)));
     }
 
     #[test]
     fn caller_waits_out_outage_and_throttling() {
         let now = Instant::now();
-        for class in [Class::Transient, Class::Throttled] {
+        for class in [Class::Outage, Class::Throttled] {
             let mut schedule = failing(now, class);
             let due = schedule.due();
             schedule.caller_waits(now);
@@ -484,7 +484,8 @@ mod tests {
     #[test]
     fn retry_after_is_kept() {
         let start = Instant::now();
-        for class in [Class::Transient, Class::Throttled, Class::Config, Class::Blocked, Class::Unclear, Class::Lagging]
+        for class in
+            [Class::Outage, Class::Throttled, Class::Misconfigured, Class::Blocked, Class::Unclear, Class::Lagging]
         {
             let mut schedule = fresh(start, HOUR);
             schedule.failed(class, Some(secs(200)), start, 0.0);
@@ -527,7 +528,7 @@ mod tests {
             if schedule.due() <= now {
                 attempts.push(second);
                 schedule.attempt_started(now);
-                schedule.failed(Class::Config, None, now, TOP);
+                schedule.failed(Class::Misconfigured, None, now, TOP);
             }
             request(schedule, now);
         }
@@ -541,7 +542,7 @@ mod tests {
         for longer in [false, true] {
             let mut schedule = fresh(start, 12 * HOUR);
             for _ in 0..10 {
-                schedule.failed(Class::Config, None, start, TOP);
+                schedule.failed(Class::Misconfigured, None, start, TOP);
             }
             let attempts = requested(&mut schedule, start + secs(50), |schedule, now| {
                 if longer { schedule.longer_requested(now, 0.0) } else { schedule.refresh_requested(now, 0.0) }
@@ -561,7 +562,7 @@ mod tests {
     #[test]
     fn requests_of_one_moment_count_once() {
         let now = Instant::now();
-        for mut schedule in [fresh(now, HOUR), failing(now, Class::Config)] {
+        for mut schedule in [fresh(now, HOUR), failing(now, Class::Misconfigured)] {
             for _ in 0..3 {
                 schedule.refresh_requested(now + secs(5), 0.0);
             }
@@ -670,12 +671,12 @@ mod tests {
     fn rotation_is_spread_over_two_seconds() {
         let now = Instant::now();
         for (callers, expected) in [(false, 2000), (true, 0)] {
-            let mut schedule = failing(now - secs(5), Class::Config);
+            let mut schedule = failing(now - secs(5), Class::Misconfigured);
             schedule.changed(Change::Content, callers, now, TOP);
             assert_eq!(ms(schedule.due() - now), expected);
         }
         let mut schedule = fresh(now - secs(5), secs(6));
-        schedule.failed(Class::Config, None, now - secs(5), TOP);
+        schedule.failed(Class::Misconfigured, None, now - secs(5), TOP);
         schedule.changed(Change::Content, false, now, TOP);
         assert_eq!(ms(schedule.due() - now), 1000, "before the expiry");
     }

@@ -32,8 +32,8 @@ pub(crate) trait Source: Send + Sync + 'static {
 /// An attempt, as its source may want to know it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Attempt {
-    /// There are valid credentials, so no request waits.
-    pub(crate) usable: bool,
+    /// Credentials are valid, so no request waits.
+    pub(crate) valid: bool,
 }
 
 /// The answer of a successful exchange.
@@ -73,14 +73,14 @@ pub(crate) struct Failure {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Class {
     /// An outage or a timeout: retried soon.
-    Transient,
+    Outage,
     /// The server asks for fewer calls: retried later.
     Throttled,
     /// Misconfigured: only a person can mend it.
-    Config,
-    /// As `Config`, but a new role may not be known everywhere yet. Before the first success it is retried soon.
+    Misconfigured,
+    /// As `Misconfigured`, but a new role may not be known everywhere yet. Before the first success it is retried soon.
     Lagging,
-    /// Not understood. Counts as `Transient` twice in a row, then as `Config`.
+    /// Not understood. Counts as `Outage` twice in a row, then as `Misconfigured`.
     Unclear,
     /// A token problem: no attempt helps until the source reports a change.
     Blocked,
@@ -91,8 +91,8 @@ impl Class {
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Throttled => Self::Throttled,
-            _ if error.is_transient() => Self::Transient,
-            _ => Self::Config,
+            _ if error.is_transient() => Self::Outage,
+            _ => Self::Misconfigured,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Class {
 #[cfg(test)]
 impl Class {
     pub(crate) const ALL: [Self; 6] =
-        [Self::Transient, Self::Throttled, Self::Config, Self::Lagging, Self::Unclear, Self::Blocked];
+        [Self::Outage, Self::Throttled, Self::Misconfigured, Self::Lagging, Self::Unclear, Self::Blocked];
 }
 
 /// A change that [`Source::changed`] reports.

@@ -142,7 +142,7 @@ impl SharedState {
         let (warn, status) = self.locked(|state| {
             state.runs_in = None;
             let due = state.schedule.due();
-            let failure = Failure { class: Class::Transient, error: error.clone(), retry_after: None };
+            let failure = Failure { class: Class::Outage, error: error.clone(), retry_after: None };
             let warn = state.failed(failure, reading.mono);
             // No server was asked, so no retry delay is due: the next use tries again.
             state.schedule.due_at_latest(due);
@@ -204,7 +204,7 @@ impl State {
         let expiry = self.schedule.validity().filter(|_| valid).map(|validity| validity.deadline);
         let attempt = (!self.attempting).then_some(due);
         Step {
-            attempt: starts.then_some(Attempt { usable: valid }),
+            attempt: starts.then_some(Attempt { valid }),
             news: starts || late_callers,
             expired: self.granted.is_some() && !valid && self.failure_log.tells_expiry(),
             until: [attempt, expiry, self.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min),

@@ -185,7 +185,7 @@ async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
             )
             .with_transient(true),
     };
-    Err(Failure { class: Class::Transient, error, retry_after: None })
+    Err(Failure { class: Class::Outage, error, retry_after: None })
 }
 
 /// The next change of the source. A panic costs a pause.
@@ -219,7 +219,7 @@ fn session_of(subject: &str, grant: &Grant, sent: &ClockReading, reading: &Clock
                 )
                 .with_transient(true)
                 .with_endpoint(endpoint.map(str::to_owned));
-            Failure { class: Class::Transient, error, retry_after: None }
+            Failure { class: Class::Outage, error, retry_after: None }
         })
 }
 

@@ -54,7 +54,7 @@ impl Endpoints {
     /// The wait has no time limit. Read the token after the wait: a token from before may be old. Cancel safe.
     pub(crate) async fn permit(&self, attempt: Attempt) -> ExchangePermit<'_> {
         let mut order = lock(&self.order).clone();
-        let endpoint = order.next(attempt.usable);
+        let endpoint = order.next(attempt.valid);
         let client = &self.clients[endpoint];
         *lock(&self.obstacle) = Some(waits_for_permit(&client.name));
         let permit = limit_of(&client.name).acquire_owned().await.ok();
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::sts::testing::{JWT, ROLE, config, session, success};
 
-    const CALM: Attempt = Attempt { usable: true };
+    const CALM: Attempt = Attempt { valid: true };
     const TOKEN: Authentication<'static> = Authentication::Token { jwt: JWT, expires_at: None, valid_from: None };
 
     #[tokio::test(start_paused = true)]

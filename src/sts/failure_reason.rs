@@ -67,25 +67,23 @@ impl Reason {
 
     fn class_and_kind(self) -> (Class, ErrorKind) {
         match self {
-            Self::NoConnection(_) | Self::Broken | Self::ServerFault => {
-                (Class::Transient, ErrorKind::ServiceUnavailable)
-            }
+            Self::NoConnection(_) | Self::Broken | Self::ServerFault => (Class::Outage, ErrorKind::ServiceUnavailable),
             Self::IssuerUnreachable | Self::NoProviderAtStandby | Self::StandbyDisabled | Self::Unexplained => {
-                (Class::Transient, ErrorKind::ServiceUnavailable)
+                (Class::Outage, ErrorKind::ServiceUnavailable)
             }
-            Self::NoAnswer => (Class::Transient, ErrorKind::TimedOut),
-            Self::TooEarly | Self::KeyRejected => (Class::Transient, ErrorKind::TokenRejected),
+            Self::NoAnswer => (Class::Outage, ErrorKind::TimedOut),
+            Self::TooEarly | Self::KeyRejected => (Class::Outage, ErrorKind::TokenRejected),
             Self::Throttled => (Class::Throttled, ErrorKind::Throttled),
             Self::TokenExpired | Self::ClaimRejected => (Class::Blocked, ErrorKind::TokenRejected),
             Self::NoProvider => (Class::Lagging, ErrorKind::TokenRejected),
             Self::RoleDenied => (Class::Lagging, ErrorKind::RoleDenied),
             Self::Audience | Self::Signature | Self::Thumbprint | Self::Malformed => {
-                (Class::Config, ErrorKind::TokenRejected)
+                (Class::Misconfigured, ErrorKind::TokenRejected)
             }
             Self::SessionTooLong | Self::Setting | Self::Policy | Self::PolicyTooLarge | Self::RegionDisabled => {
-                (Class::Config, ErrorKind::InvalidConfiguration)
+                (Class::Misconfigured, ErrorKind::InvalidConfiguration)
             }
-            Self::NotSent | Self::NoHttpClient => (Class::Config, ErrorKind::InvalidConfiguration),
+            Self::NotSent | Self::NoHttpClient => (Class::Misconfigured, ErrorKind::InvalidConfiguration),
             Self::TokenUnclear => (Class::Unclear, ErrorKind::TokenRejected),
             Self::UnknownCode | Self::NotSts | Self::Encoded | Self::BadGrant => {
                 (Class::Unclear, ErrorKind::Unexpected)
@@ -113,7 +111,7 @@ impl Reason {
 
     /// The failure may pass although nobody changes a setting.
     pub(super) fn is_transient(self) -> bool {
-        !matches!(self.class(), Class::Config | Class::Lagging)
+        !matches!(self.class(), Class::Misconfigured | Class::Lagging)
     }
 }
 
@@ -124,10 +122,10 @@ mod tests {
     #[test]
     fn reason_without_code_has_class_and_kind() {
         for (reason, class, kind) in [
-            (Reason::NoAnswer, Class::Transient, ErrorKind::TimedOut),
-            (Reason::Broken, Class::Transient, ErrorKind::ServiceUnavailable),
-            (Reason::NotSent, Class::Config, ErrorKind::InvalidConfiguration),
-            (Reason::NoHttpClient, Class::Config, ErrorKind::InvalidConfiguration),
+            (Reason::NoAnswer, Class::Outage, ErrorKind::TimedOut),
+            (Reason::Broken, Class::Outage, ErrorKind::ServiceUnavailable),
+            (Reason::NotSent, Class::Misconfigured, ErrorKind::InvalidConfiguration),
+            (Reason::NoHttpClient, Class::Misconfigured, ErrorKind::InvalidConfiguration),
             (Reason::NotSts, Class::Unclear, ErrorKind::Unexpected),
             (Reason::Encoded, Class::Unclear, ErrorKind::Unexpected),
             (Reason::BadGrant, Class::Unclear, ErrorKind::Unexpected),
@@ -149,7 +147,7 @@ mod tests {
             NoConnection::NoThread,
         ] {
             let reason = Reason::NoConnection(cause);
-            assert_eq!((reason.class(), reason.kind()), (Class::Transient, ErrorKind::ServiceUnavailable), "{cause:?}");
+            assert_eq!((reason.class(), reason.kind()), (Class::Outage, ErrorKind::ServiceUnavailable), "{cause:?}");
             assert!(reason.is_outage() && !reason.is_answer() && reason.is_transient(), "{cause:?}");
         }
     }

@@ -14,7 +14,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::sts::testing::{self as server, DATE, Server, Then, http, success, xml};
 
-const CALM: Attempt = Attempt { usable: true };
+const CALM: Attempt = Attempt { valid: true };
 
 /// A source of credentials with its own token file and its own server.
 struct Rig {
@@ -296,7 +296,7 @@ async fn slow_source_is_reported_while_asked() {
     };
     let (outcome, ()) = tokio::join!(source.fetch(CALM), early);
     let Failure { class, error, .. } = outcome.err().unwrap();
-    assert_eq!((class, error.kind()), (Class::Transient, ErrorKind::TokenUnavailable));
+    assert_eq!((class, error.kind()), (Class::Outage, ErrorKind::TokenUnavailable));
     assert!(error.to_string().contains("gave no token within 8 s"), "{error}");
     assert!(source.obstacle().is_none());
 }

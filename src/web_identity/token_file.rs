@@ -135,7 +135,7 @@ mod tests {
             ("/dev/null".into(), "a device"),
         ] {
             let Failure { class, error, .. } = read(&path, Duration::from_secs(8), drop).await.unwrap_err();
-            assert_eq!((class, error.kind()), (Class::Config, ErrorKind::TokenUnavailable));
+            assert_eq!((class, error.kind()), (Class::Misconfigured, ErrorKind::TokenUnavailable));
             assert!(error.to_string().contains(&format!("{} is {kind}", path.display())), "{error}");
         }
     }
@@ -174,7 +174,7 @@ mod tests {
             let Failure { class, error, .. } =
                 read(&home.path("token"), Duration::from_secs(8), drop).await.unwrap_err();
             let text = error.to_string();
-            assert_eq!((class, error.is_transient()), (Class::Config, false), "{text}");
+            assert_eq!((class, error.is_transient()), (Class::Misconfigured, false), "{text}");
             assert!(text.starts_with(&format!("the token file {} {problem}", home.path("token").display())), "{text}");
             assert!(text.ends_with("; a JWT begins with eyJ") && !format!("{error:?}").contains("canary"), "{text}");
 

@@ -39,7 +39,7 @@ async fn p3_five_hundred_first_callers_cost_one_exchange() {
 
 #[tokio::test(start_paused = true)]
 async fn p3_callers_share_the_error_of_one_exchange() {
-    let rig = Rig::new(Reply::Fail(Class::Config).after(seconds(1)));
+    let rig = Rig::new(Reply::Fail(Class::Misconfigured).after(seconds(1)));
     let before = Instant::now();
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -77,7 +77,7 @@ async fn refresh_returns_the_outcome_of_its_own_exchange() {
     let rig = Rig::new(Reply::Grant(HOUR));
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY2");
-    rig.source.then(Reply::Fail(Class::Config));
+    rig.source.then(Reply::Fail(Class::Misconfigured));
     assert_eq!(rig.engine.refresh().await.unwrap_err().kind(), ErrorKind::RoleDenied);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY2");
     let times = rig.source.call_times();
@@ -132,7 +132,7 @@ async fn last_256_keys_are_known() {
 
 #[tokio::test(start_paused = true)]
 async fn until_rejected_policy_serves_expired_credentials() {
-    let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
+    let rig = Rig::with(Reply::Fail(Class::Outage), |policy| policy.expired = ExpiredPolicy::UntilRejected);
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(1000)).await;
@@ -142,7 +142,7 @@ async fn until_rejected_policy_serves_expired_credentials() {
     rig.engine.rejected("KEY1", Duration::ZERO);
     assert_eq!(rig.key(), None);
 
-    let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
+    let rig = Rig::with(Reply::Fail(Class::Outage), |policy| policy.expired = ExpiredPolicy::UntilRejected);
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(1801)).await;
@@ -151,12 +151,12 @@ async fn until_rejected_policy_serves_expired_credentials() {
 
 #[tokio::test(start_paused = true)]
 async fn phase_follows_each_attempt() {
-    let rig = Rig::new(Reply::Fail(Class::Transient));
+    let rig = Rig::new(Reply::Fail(Class::Outage));
     assert_eq!(rig.engine.status().phase, Phase::Empty);
     rig.source.then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     assert_eq!(rig.engine.status().phase, Phase::Fresh);
-    rig.source.then(Reply::Fail(Class::Transient).after(seconds(5)));
+    rig.source.then(Reply::Fail(Class::Outage).after(seconds(5)));
     while rig.source.calls() < 2 {
         rig.pass(seconds(1)).await;
     }
@@ -183,7 +183,7 @@ async fn updates_tell_each_generation_and_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn refresh_ignores_a_denial_from_before_its_call() {
-    let rig = Rig::new(Reply::Fail(Class::Config));
+    let rig = Rig::new(Reply::Fail(Class::Misconfigured));
     while rig.source.calls() < 8 {
         rig.engine.credentials().await.unwrap_err();
         rig.pass(Duration::from_millis(100)).await;

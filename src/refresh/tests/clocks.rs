@@ -82,7 +82,7 @@ async fn changing_clock_causes_no_storm() {
 #[tokio::test(start_paused = true)]
 async fn suspend_ends_credentials_sooner() {
     let rig = Rig::new(Reply::Grant(HOUR));
-    rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Transient));
+    rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Outage));
     rig.engine.credentials().await.unwrap();
     rig.clock.suspend(2 * HOUR);
     rig.pass(seconds(31)).await;
@@ -116,13 +116,13 @@ async fn suspend_during_exchange_shortens_its_session() {
 
 #[tokio::test(start_paused = true)]
 async fn error_from_before_suspend_is_not_returned() {
-    let rig = Rig::new(Reply::Fail(Class::Transient));
+    let rig = Rig::new(Reply::Fail(Class::Outage));
     rig.engine.credentials().await.unwrap_err();
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
     rig.clock.suspend(HOUR);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
 
-    let rig = Rig::new(Reply::Fail(Class::Config));
+    let rig = Rig::new(Reply::Fail(Class::Misconfigured));
     for _ in 0..3600 {
         rig.engine.credentials().await.unwrap_err();
         rig.pass(seconds(1)).await;
@@ -145,7 +145,7 @@ async fn repeated_suspends_cause_no_storm() {
 
 #[tokio::test(start_paused = true)]
 async fn boot_clock_alone_is_no_suspend() {
-    let rig = Rig::new(Reply::Fail(Class::Transient));
+    let rig = Rig::new(Reply::Fail(Class::Outage));
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     rig.clock.suspend(2 * HOUR);

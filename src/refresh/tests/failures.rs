@@ -24,7 +24,7 @@ async fn failed_refresh_keeps_valid_credentials() {
 
 #[tokio::test(start_paused = true)]
 async fn callers_wait_out_an_outage_until_their_limit() {
-    let rig = Rig::new(Reply::Fail(Class::Transient));
+    let rig = Rig::new(Reply::Fail(Class::Outage));
     let before = Instant::now();
     let error = rig.engine.credentials().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
@@ -40,7 +40,7 @@ async fn callers_wait_out_an_outage_until_their_limit() {
 async fn callers_get_credentials_when_the_outage_ends() {
     let rig = Rig::new(Reply::Grant(HOUR));
     for _ in 0..5 {
-        rig.source.then(Reply::Fail(Class::Transient));
+        rig.source.then(Reply::Fail(Class::Outage));
     }
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.source.calls(), 6);
@@ -48,7 +48,7 @@ async fn callers_get_credentials_when_the_outage_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn denied_role_costs_few_calls() {
-    let rig = Rig::new(Reply::Fail(Class::Config));
+    let rig = Rig::new(Reply::Fail(Class::Misconfigured));
     for _ in 0..3600 {
         rig.engine.credentials().await.unwrap_err();
         let last = *rig.source.call_times().last().unwrap();
@@ -60,7 +60,7 @@ async fn denied_role_costs_few_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn denied_role_is_retried_without_callers() {
-    let rig = Rig::new(Reply::Fail(Class::Config));
+    let rig = Rig::new(Reply::Fail(Class::Misconfigured));
     rig.engine.credentials().await.unwrap_err();
     rig.pass(HOUR).await;
     assert!((13..=25).contains(&rig.source.calls()), "{}", rig.source.calls());
@@ -145,23 +145,20 @@ async fn callers_of_short_sessions_cause_no_storm() {
 
 #[tokio::test(start_paused = true)]
 async fn source_hears_if_valid_credentials_are_left() {
-    let rig = Rig::new(Reply::Fail(Class::Transient));
-    rig.source.then(Reply::Fail(Class::Transient)).then(Reply::Grant(QUARTER));
+    let rig = Rig::new(Reply::Fail(Class::Outage));
+    rig.source.then(Reply::Fail(Class::Outage)).then(Reply::Grant(QUARTER));
     rig.engine.credentials().await.unwrap();
     rig.pass(2 * QUARTER).await;
-    let usable: Vec<bool> = rig.source.attempts().iter().map(|attempt| attempt.usable).collect();
+    let valid: Vec<bool> = rig.source.attempts().iter().map(|attempt| attempt.valid).collect();
     let expired = rig.source.call_times().iter().position(|&at| at >= rig.source.call_times()[1] + QUARTER).unwrap();
-    assert_eq!(usable[..2], [false, false], "before the first credentials");
-    assert!(expired > 4 && usable[2..expired].iter().all(|usable| *usable), "{usable:?}");
-    assert!(
-        usable.len() > expired && usable[expired..].iter().all(|usable| !*usable),
-        "from the expiry on: {usable:?}"
-    );
+    assert_eq!(valid[..2], [false, false], "before the first credentials");
+    assert!(expired > 4 && valid[2..expired].iter().all(|valid| *valid), "{valid:?}");
+    assert!(valid.len() > expired && valid[expired..].iter().all(|valid| !*valid), "from the expiry on: {valid:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn shorter_session_does_not_replace_a_longer_one() {
-    let rig = Rig::new(Reply::Fail(Class::Transient));
+    let rig = Rig::new(Reply::Fail(Class::Outage));
     rig.source.then(Reply::Grant(HOUR)).then(Reply::Grant(seconds(20)));
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(2)).await;
@@ -184,7 +181,7 @@ async fn shorter_session_replaces_a_rejected_one() {
 #[tokio::test(start_paused = true)]
 async fn callers_in_an_outage_cause_few_exchanges() {
     for call in ["valid_for", "refresh"] {
-        let rig = Rig::new(Reply::Fail(Class::Transient));
+        let rig = Rig::new(Reply::Fail(Class::Outage));
         rig.source.then(Reply::Grant(12 * HOUR));
         rig.engine.credentials().await.unwrap();
         rig.pass(9 * HOUR).await;
@@ -203,7 +200,7 @@ async fn callers_in_an_outage_cause_few_exchanges() {
 
 #[tokio::test(start_paused = true)]
 async fn expired_credentials_are_served_for_one_hour() {
-    let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.expired = ExpiredPolicy::UntilRejected);
+    let rig = Rig::with(Reply::Fail(Class::Outage), |policy| policy.expired = ExpiredPolicy::UntilRejected);
     rig.source.then(Reply::Grant(12 * HOUR));
     rig.engine.credentials().await.unwrap();
     rig.pass(13 * HOUR - seconds(1)).await;

@@ -52,7 +52,7 @@ fn time_source_may_call_the_engine() {
             rig
         });
         paused.block_on(async {
-            rig.source.then(Reply::Fail(Class::Transient));
+            rig.source.then(Reply::Fail(Class::Outage));
             rig.engine.refresh().await.unwrap_err();
             rig.engine.rejected("KEY1", Duration::ZERO);
             rig.clock.suspend(seconds(600));

@@ -60,7 +60,7 @@ async fn waiters_wake_on_shutdown() {
 #[tokio::test(start_paused = true)]
 async fn p10_task_survives_failures_and_panics() {
     let rig = Rig::new(Reply::Grant(HOUR));
-    rig.source.then(Reply::Panic).then(Reply::Fail(Class::Transient)).then(Reply::Panic);
+    rig.source.then(Reply::Panic).then(Reply::Fail(Class::Outage)).then(Reply::Panic);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
     rig.source.panic_at_next_change();
     assert_pauses(&rig).await;

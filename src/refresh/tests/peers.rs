@@ -94,7 +94,7 @@ impl Client {
     const COST: u32 = 5;
 
     fn new(class: Class) -> Self {
-        Self { retries: matches!(class, Class::Transient | Class::Throttled), tried: 0, quota: Self::QUOTA }
+        Self { retries: matches!(class, Class::Outage | Class::Throttled), tried: 0, quota: Self::QUOTA }
     }
 
     fn succeeded(&mut self) {
@@ -156,7 +156,7 @@ pub(crate) struct Coming {
 
 impl Coming {
     pub(crate) fn starting(at: f64, lifetime: f64, class: Class) -> Self {
-        let raises = class == Class::Config;
+        let raises = class == Class::Misconfigured;
         Self { due: at, starts: at, lifetime, serves: false, raises, client: Client::new(class) }
     }
 }

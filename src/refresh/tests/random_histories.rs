@@ -89,7 +89,7 @@ fn longest(class: Class, valid: Duration) -> Duration {
     Duration::from_secs(match class {
         Class::Blocked => 60,
         Class::Throttled if valid.is_zero() => 240,
-        Class::Config if valid.is_zero() => 300,
+        Class::Misconfigured if valid.is_zero() => 300,
         _ if valid.is_zero() => 24,
         _ => return (valid / 4).clamp(Duration::from_secs(30), Duration::from_secs(300)),
     })
@@ -166,8 +166,8 @@ impl Model {
         let within = match self.schedule.failing() {
             None => self.spacing().mul_f64(1.25),
             Some(class) if self.asked => ASKED.max(longest(class, Duration::ZERO)),
-            Some(Class::Config) if !stands => Duration::ZERO,
-            Some(Class::Config | Class::Blocked) => Duration::from_secs(30),
+            Some(Class::Misconfigured) if !stands => Duration::ZERO,
+            Some(Class::Misconfigured | Class::Blocked) => Duration::from_secs(30),
             Some(class) => longest(class, Duration::ZERO),
         };
         self.by(within);
@@ -220,7 +220,7 @@ impl Model {
         let sent = self.last_start.unwrap();
         match answer.what {
             // The engine counts credentials that have expired on arrival as a failure.
-            Ok((lifetime, _)) if sent + lifetime <= now => self.fail(Class::Transient, None),
+            Ok((lifetime, _)) if sent + lifetime <= now => self.fail(Class::Outage, None),
             Ok((lifetime, dated)) => self.succeed(sent, lifetime, dated),
             Err((class, asked)) => self.fail(class, asked),
         }
@@ -297,8 +297,8 @@ impl Model {
         let longest = match failing {
             None => Duration::from_secs(43_200),
             Some(_) if usable && self.asked => Duration::from_secs(375),
-            Some(_) if self.asked => ASKED.max(longest(Class::Config, Duration::ZERO)),
-            Some(Class::Config | Class::Blocked) if callers && !usable => Duration::from_secs(30),
+            Some(_) if self.asked => ASKED.max(longest(Class::Misconfigured, Duration::ZERO)),
+            Some(Class::Misconfigured | Class::Blocked) if callers && !usable => Duration::from_secs(30),
             Some(class) => longest(class, self.schedule.remaining(self.now)),
         };
         while self.generation == generation {
@@ -351,7 +351,7 @@ proptest! {
         }
         let attempts = model.failures - failures;
         let bound = match class {
-            Class::Transient => 280,
+            Class::Outage => 280,
             // 4 s doubling to 60 s after a success: 36 s on average.
             Class::Throttled => 130,
             // Callers cause an attempt each 15 s to 30 s.

@@ -211,9 +211,9 @@ impl Source for Scripted {
 
 fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
     let kind = match class {
-        Class::Transient => ErrorKind::ServiceUnavailable,
+        Class::Outage => ErrorKind::ServiceUnavailable,
         Class::Throttled => ErrorKind::Throttled,
-        Class::Config | Class::Lagging => ErrorKind::RoleDenied,
+        Class::Misconfigured | Class::Lagging => ErrorKind::RoleDenied,
         Class::Unclear => ErrorKind::Unexpected,
         Class::Blocked => ErrorKind::TokenRejected,
     };

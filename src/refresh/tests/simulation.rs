@@ -118,8 +118,8 @@ impl Simulation {
                 let reply = match self.random.u8(..4) {
                     0 if class == Class::Throttled => Reply::Throttle(seconds(self.random.u64(1..1000))),
                     // The real source limits an exchange to this.
-                    0 if class == Class::Transient => Reply::Fail(class).after(seconds(8)),
-                    1 if class == Class::Transient => Reply::Panic,
+                    0 if class == Class::Outage => Reply::Fail(class).after(seconds(8)),
+                    1 if class == Class::Outage => Reply::Panic,
                     _ => Reply::Fail(class),
                 };
                 self.rig.source.always(reply);

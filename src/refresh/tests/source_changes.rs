@@ -72,7 +72,7 @@ async fn rotation_alone_causes_no_exchange() {
 #[tokio::test(start_paused = true)]
 async fn rotation_ends_a_run_of_failures() {
     let rig = Rig::new(Reply::Grant(HOUR));
-    rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Config));
+    rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Misconfigured));
     rig.engine.credentials().await.unwrap();
     while rig.source.calls() < 2 {
         rig.pass(seconds(1)).await;

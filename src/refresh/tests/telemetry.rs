@@ -60,7 +60,7 @@ async fn same_access_key_is_logged_at_debug() {
 async fn outage_is_logged_with_expiry_and_end() {
     let (heard, _guard) = Heard::listen();
     // The refresh starts below 50 % of the lifetime, and early enough for three attempts above 25 %.
-    let rig = Rig::with(Reply::Fail(Class::Transient), |policy| policy.refresh_window = 0.60..=0.70);
+    let rig = Rig::with(Reply::Fail(Class::Outage), |policy| policy.refresh_window = 0.60..=0.70);
     rig.source.then(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
     rig.pass(2 * HOUR).await;
@@ -115,7 +115,7 @@ async fn expiry_is_logged_in_its_second() {
 #[tokio::test(start_paused = true)]
 async fn nothing_expires_before_the_first_credentials() {
     let (heard, _guard) = Heard::listen();
-    let rig = Rig::new(Reply::Fail(Class::Config));
+    let rig = Rig::new(Reply::Fail(Class::Misconfigured));
     rig.engine.credentials().await.unwrap_err();
     rig.pass(2 * HOUR).await;
     let levels = heard.levels();
@@ -142,7 +142,7 @@ async fn span_records_the_outcome_of_its_exchange() {
 async fn subscriber_and_observer_may_call_the_engine() {
     let listener = Arc::new(Listener::default());
     let (heard, _guard) = Heard::listen();
-    let rig = Rig::observed(Reply::Fail(Class::Transient), |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
+    let rig = Rig::observed(Reply::Fail(Class::Outage), |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
     assert!(heard.engine.set(rig.engine.clone()).is_ok() && listener.engine.set(rig.engine.clone()).is_ok());
     rig.source.then(Reply::Grant(HOUR));
     let key = rig.engine.credentials().await.unwrap();
@@ -185,7 +185,7 @@ async fn observer_hears_exchanges_rejections_and_status() {
     rig.pass(seconds(30)).await;
     listener.agrees_with(&rig.engine).await;
 
-    rig.source.always(Reply::Fail(Class::Config));
+    rig.source.always(Reply::Fail(Class::Misconfigured));
     for _ in 0..100 {
         rig.pass(seconds(61)).await;
         listener.agrees_with(&rig.engine).await;
@@ -212,7 +212,7 @@ async fn panicking_observer_changes_nothing() {
         }
     }
     let rig = Rig::observed(Reply::Grant(HOUR), |_| {}, Some(Arc::new(Panicking)));
-    rig.source.then(Reply::Fail(Class::Transient));
+    rig.source.then(Reply::Fail(Class::Outage));
     let key = rig.engine.credentials().await.unwrap();
     rig.engine.rejected(key.access_key_id(), Duration::ZERO);
     rig.pass(2 * HOUR).await;

@@ -12,7 +12,7 @@ use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, hint};
 use crate::error::ErrorKind::{
     InvalidConfiguration, RoleDenied, ServiceUnavailable, Throttled, TimedOut, TokenRejected, Unexpected,
 };
-use crate::refresh::Class::{Blocked, Config, Lagging, Transient, Unclear};
+use crate::refresh::Class::{Blocked, Lagging, Misconfigured, Outage, Unclear};
 
 async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailure>> {
     let server = Server::start(reply, Then::Close).await;
@@ -56,18 +56,18 @@ async fn aws_answers_are_understood() {
         ("denied", says(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"), Reason::RoleDenied, Lagging, RoleDenied, "Not authorized"),
         ("denied, role of a misleading name", says(403, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audience"), Reason::RoleDenied, Lagging, RoleDenied, "AccessDenied"),
         ("no provider", token("No OpenIDConnect provider found in your account for https://issuer.example.com"), Reason::NoProvider, Lagging, TokenRejected, "No OpenIDConnect"),
-        ("audience", token("Incorrect token audience"), Reason::Audience, Config, TokenRejected, "audience"),
-        ("keys", token("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"), Reason::IssuerUnreachable, Transient, ServiceUnavailable, "verification key"),
-        ("thumbprint", token("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"), Reason::Thumbprint, Config, TokenRejected, "thumbprint"),
-        ("malformed", token("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"), Reason::Malformed, Config, TokenRejected, "JWT"),
+        ("audience", token("Incorrect token audience"), Reason::Audience, Misconfigured, TokenRejected, "audience"),
+        ("keys", token("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "verification key"),
+        ("thumbprint", token("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"), Reason::Thumbprint, Misconfigured, TokenRejected, "thumbprint"),
+        ("malformed", token("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"), Reason::Malformed, Misconfigured, TokenRejected, "JWT"),
         ("no sub", token("Missing a required claim: sub"), Reason::TokenUnclear, Unclear, TokenRejected, "required claim"),
         ("expired", says(400, "ExpiredTokenException", "Token expired: current date/time 1893456000 must be before the expiration date/time 1893452400"), Reason::TokenExpired, Blocked, TokenRejected, "expiration date"),
         ("claim", says(403, "IDPRejectedClaim", "The claim was rejected by the identity provider"), Reason::ClaimRejected, Blocked, TokenRejected, "rejected"),
-        ("issuer", says(400, "IDPCommunicationError", "The identity provider could not be reached"), Reason::IssuerUnreachable, Transient, ServiceUnavailable, "reached"),
-        ("region", says(403, "RegionDisabledException", "STS is not activated in this region for account:123456789012. Your account administrator can activate STS in this region using the IAM Console."), Reason::RegionDisabled, Config, InvalidConfiguration, "activate STS"),
-        ("length", says(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."), Reason::SessionTooLong, Config, InvalidConfiguration, "MaxSessionDuration"),
+        ("issuer", says(400, "IDPCommunicationError", "The identity provider could not be reached"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "reached"),
+        ("region", says(403, "RegionDisabledException", "STS is not activated in this region for account:123456789012. Your account administrator can activate STS in this region using the IAM Console."), Reason::RegionDisabled, Misconfigured, InvalidConfiguration, "activate STS"),
+        ("length", says(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."), Reason::SessionTooLong, Misconfigured, InvalidConfiguration, "MaxSessionDuration"),
         ("throttled", says(400, "Throttling", "Rate exceeded"), Reason::Throttled, Class::Throttled, Throttled, "limits the calls"),
-        ("fault", says(500, "InternalFailure", ""), Reason::ServerFault, Transient, ServiceUnavailable, "outage"),
+        ("fault", says(500, "InternalFailure", ""), Reason::ServerFault, Outage, ServiceUnavailable, "outage"),
         // Another service of AWS at the endpoint: IAM, then API Gateway.
         ("action", says(400, "InvalidAction", "Could not find operation AssumeRoleWithWebIdentity for version 2011-06-15"), Reason::UnknownCode, Unclear, Unexpected, "AWS_ENDPOINT_URL_STS"),
         ("api gateway", json(403, r#"{"message":"Missing Authentication Token"}"#), Reason::NotSts, Unclear, Unexpected, "Missing Authentication Token"),
@@ -90,7 +90,7 @@ async fn ceph_answers_are_understood() {
     };
     check(vec![
         ("denied", says(403, "AccessDenied"), Reason::RoleDenied, Lagging, RoleDenied, "AccessDenied"),
-        ("issuer not reached", says(400, "InvalidArgument"), Reason::Unexplained, Transient, ServiceUnavailable, "InvalidArgument"),
+        ("issuer not reached", says(400, "InvalidArgument"), Reason::Unexplained, Outage, ServiceUnavailable, "InvalidArgument"),
         ("no role", says(404, "NoSuchEntity"), Reason::RoleDenied, Lagging, RoleDenied, "NoSuchEntity"),
         ("token", says(400, "InvalidIdentityToken"), Reason::TokenUnclear, Unclear, TokenRejected, "InvalidIdentityToken"),
         ("no STS (rgw_s3_auth_use_sts)", says(405, "MethodNotAllowed"), Reason::UnknownCode, Unclear, Unexpected, "AWS_ENDPOINT_URL_STS"),
@@ -113,20 +113,20 @@ async fn minio_answers_are_understood() {
     check(vec![
         ("expired", says(400, "ExpiredToken", "The web identity token that was passed is expired or is not valid. Get a new identity token from the identity provider and then retry the request."), Reason::TokenExpired, Blocked, TokenRejected, "new identity token"),
         ("expired, by text", invalid("token has invalid claims: token is expired"), Reason::TokenExpired, Blocked, TokenRejected, "expired"),
-        ("early", invalid("Token used before issued"), Reason::TooEarly, Transient, TokenRejected, "before issued"),
-        ("early, newer", invalid("token has invalid claims: token is not valid yet"), Reason::TooEarly, Transient, TokenRejected, "not valid yet"),
-        ("audience", invalid("STS JWT Token has `aud` claim invalid, `aud` must match configured OpenID Client ID"), Reason::Audience, Config, TokenRejected, "OpenID Client ID"),
-        ("party", invalid("STS JWT Token has `azp` claim invalid, `azp` must match configured OpenID Client ID"), Reason::Audience, Config, TokenRejected, "azp"),
-        ("signature", invalid("token signature is invalid: crypto/rsa: verification error"), Reason::Signature, Config, TokenRejected, "signature"),
-        ("unknown key", invalid("key is of invalid type"), Reason::Signature, Config, TokenRejected, "key"),
-        ("no key", invalid("Invalid kid value &lt;nil&gt;"), Reason::Signature, Config, TokenRejected, "Invalid kid value <nil>"),
-        ("malformed", invalid("token is malformed: token contains an invalid number of segments"), Reason::Malformed, Config, TokenRejected, "segments"),
-        ("issuer", invalid("Get &#34;https://issuer.example.com/keys&#34;: x509: certificate has expired or is not yet valid"), Reason::IssuerUnreachable, Transient, ServiceUnavailable, "x509"),
+        ("early", invalid("Token used before issued"), Reason::TooEarly, Outage, TokenRejected, "before issued"),
+        ("early, newer", invalid("token has invalid claims: token is not valid yet"), Reason::TooEarly, Outage, TokenRejected, "not valid yet"),
+        ("audience", invalid("STS JWT Token has `aud` claim invalid, `aud` must match configured OpenID Client ID"), Reason::Audience, Misconfigured, TokenRejected, "OpenID Client ID"),
+        ("party", invalid("STS JWT Token has `azp` claim invalid, `azp` must match configured OpenID Client ID"), Reason::Audience, Misconfigured, TokenRejected, "azp"),
+        ("signature", invalid("token signature is invalid: crypto/rsa: verification error"), Reason::Signature, Misconfigured, TokenRejected, "signature"),
+        ("unknown key", invalid("key is of invalid type"), Reason::Signature, Misconfigured, TokenRejected, "key"),
+        ("no key", invalid("Invalid kid value &lt;nil&gt;"), Reason::Signature, Misconfigured, TokenRejected, "Invalid kid value <nil>"),
+        ("malformed", invalid("token is malformed: token contains an invalid number of segments"), Reason::Malformed, Misconfigured, TokenRejected, "segments"),
+        ("issuer", invalid("Get &#34;https://issuer.example.com/keys&#34;: x509: certificate has expired or is not yet valid"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "x509"),
         ("role", invalid("Role arn:minio:iam:::role/dummy-internal does not exist"), Reason::UnknownCode, Unclear, Unexpected, "does not exist"),
         ("duration", invalid("Invalid token expiry"), Reason::UnknownCode, Unclear, Unexpected, "Invalid token expiry"),
         ("denied", says(403, "AccessDenied", "Generating temporary credentials not allowed for this request."), Reason::RoleDenied, Lagging, RoleDenied, "not allowed"),
-        ("starting", says(503, "STSNotInitialized", "STS API not initialized, please try again."), Reason::ServerFault, Transient, ServiceUnavailable, "try again"),
-        ("upstream", says(500, "InternalError", "An upstream service required for this operation failed - please try again or contact an administrator."), Reason::ServerFault, Transient, ServiceUnavailable, "upstream"),
+        ("starting", says(503, "STSNotInitialized", "STS API not initialized, please try again."), Reason::ServerFault, Outage, ServiceUnavailable, "try again"),
+        ("upstream", says(500, "InternalError", "An upstream service required for this operation failed - please try again or contact an administrator."), Reason::ServerFault, Outage, ServiceUnavailable, "upstream"),
         ("http", says(400, "InsecureConnection", "The request was made over a plain HTTP connection. A TLS connection is required."), Reason::UnknownCode, Unclear, Unexpected, "TLS connection is required"),
     ])
     .await;
@@ -158,8 +158,8 @@ async fn emulator_answers_are_understood() {
         "<?xml version='1.0' encoding='utf-8'?>\n<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Code>InternalFailure</Code><Message>{coverage}</Message></Error><RequestId>93d2</RequestId></ErrorResponse>"
     );
     check(vec![
-        ("moto, errors", in_errors(400, "ValidationError", "1 validation error detected: Value 'x' at 'roleArn' failed to satisfy constraint"), Reason::Setting, Config, InvalidConfiguration, "'roleArn'"),
-        ("moto, keys", in_errors(403, "InvalidClientTokenId", "The security token included in the request is invalid."), Reason::KeyRejected, Transient, TokenRejected, "security token"),
+        ("moto, errors", in_errors(400, "ValidationError", "1 validation error detected: Value 'x' at 'roleArn' failed to satisfy constraint"), Reason::Setting, Misconfigured, InvalidConfiguration, "'roleArn'"),
+        ("moto, keys", in_errors(403, "InvalidClientTokenId", "The security token included in the request is invalid."), Reason::KeyRejected, Outage, TokenRejected, "security token"),
         ("moto, wrapped", reply(403, format!("{head}<ErrorResponse>{}{id}</ErrorResponse>", fields("AccessDenied", "No & <no>"))), Reason::RoleDenied, Lagging, RoleDenied, "No & <no>"),
         ("moto, single", reply(403, format!("{head}{}", fields("AccessDenied", "No"))), Reason::RoleDenied, Lagging, RoleDenied, "\"No\""),
         ("ec2", reply(400, format!("<Response><Errors>{}</Errors><RequestID>93d2</RequestID></Response>", fields("AccessDenied", "No"))), Reason::RoleDenied, Lagging, RoleDenied, "\"No\""),
@@ -180,22 +180,22 @@ async fn seaweedfs_answers_are_understood() {
     };
     check(vec![
         ("expired", says(400, "ExpiredTokenException", "token has expired"), Reason::TokenExpired, Blocked, TokenRejected, "expired"),
-        ("audience", says(400, "InvalidParameterValue", "invalid token audience"), Reason::Audience, Config, TokenRejected, "audience"),
+        ("audience", says(400, "InvalidParameterValue", "invalid token audience"), Reason::Audience, Misconfigured, TokenRejected, "audience"),
         ("issuer", says(400, "InvalidParameterValue", "invalid token issuer"), Reason::NoProvider, Lagging, TokenRejected, "issuer"),
-        ("malformed", says(400, "InvalidParameterValue", "invalid token format"), Reason::Malformed, Config, TokenRejected, "format"),
+        ("malformed", says(400, "InvalidParameterValue", "invalid token format"), Reason::Malformed, Misconfigured, TokenRejected, "format"),
         ("unknown issuer", says(403, "AccessDenied", "no identity provider registered for issuer: https://issuer.example.com"), Reason::NoProvider, Lagging, TokenRejected, "no identity provider"),
-        ("issuer not reached", wrapped("failed to get public key: failed to fetch JWKS: JWKS endpoint returned status: 503"), Reason::IssuerUnreachable, Transient, ServiceUnavailable, "503"),
-        ("unknown key", wrapped("failed to get public key: key with ID k2 not found in JWKS after refresh"), Reason::Signature, Config, TokenRejected, "k2"),
-        ("early", wrapped("failed to validate JWT token: token has invalid claims: token is not valid yet"), Reason::TooEarly, Transient, TokenRejected, "not valid yet"),
+        ("issuer not reached", wrapped("failed to get public key: failed to fetch JWKS: JWKS endpoint returned status: 503"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "503"),
+        ("unknown key", wrapped("failed to get public key: key with ID k2 not found in JWKS after refresh"), Reason::Signature, Misconfigured, TokenRejected, "k2"),
+        ("early", wrapped("failed to validate JWT token: token has invalid claims: token is not valid yet"), Reason::TooEarly, Outage, TokenRejected, "not valid yet"),
         ("denied", says(403, "AccessDenied", "Access Denied"), Reason::RoleDenied, Lagging, RoleDenied, "Access Denied"),
-        ("starting", says(503, "ServiceUnavailable", "STS service not initialized"), Reason::ServerFault, Transient, ServiceUnavailable, "not initialized"),
+        ("starting", says(503, "ServiceUnavailable", "STS service not initialized"), Reason::ServerFault, Outage, ServiceUnavailable, "not initialized"),
         // Texts of other JWT libraries: jsonwebtoken (Rust), PyJWT, Nimbus and auth0 (Java).
-        ("rust, early", says(400, "InvalidParameterValue", "ImmatureSignature"), Reason::TooEarly, Transient, TokenRejected, "Immature"),
+        ("rust, early", says(400, "InvalidParameterValue", "ImmatureSignature"), Reason::TooEarly, Outage, TokenRejected, "Immature"),
         ("rust, expired", says(400, "InvalidParameterValue", "ExpiredSignature"), Reason::TokenExpired, Blocked, TokenRejected, "Expired"),
         ("rust, issuer", says(400, "InvalidParameterValue", "InvalidIssuer"), Reason::NoProvider, Lagging, TokenRejected, "Issuer"),
-        ("python, early", says(400, "InvalidRequest", "The token is not yet valid (iat)"), Reason::TooEarly, Transient, TokenRejected, "iat"),
-        ("java, early", says(401, "Unauthorized", "JWT before use time"), Reason::TooEarly, Transient, TokenRejected, "before use"),
-        ("java, early 2", says(401, "Unauthorized", "The Token can't be used before 2030-01-01T00:00:00Z."), Reason::TooEarly, Transient, TokenRejected, "used before"),
+        ("python, early", says(400, "InvalidRequest", "The token is not yet valid (iat)"), Reason::TooEarly, Outage, TokenRejected, "iat"),
+        ("java, early", says(401, "Unauthorized", "JWT before use time"), Reason::TooEarly, Outage, TokenRejected, "before use"),
+        ("java, early 2", says(401, "Unauthorized", "The Token can't be used before 2030-01-01T00:00:00Z."), Reason::TooEarly, Outage, TokenRejected, "used before"),
     ])
     .await;
 }
@@ -218,9 +218,9 @@ async fn foreign_servers_are_told_from_sts() {
     let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"forbidden: User \"system:anonymous\" cannot post path \"/\"","reason":"Forbidden","details":{},"code":403}"#;
     let redirect = |headers: &str| http(302, headers, "<html><body>BODYCANARY").into_bytes();
     check(vec![
-        ("nginx", page(502, "nginx/1.25.3", &nginx("502 Bad Gateway")), Reason::ServerFault, Transient, ServiceUnavailable, "HTTP 502 from \"nginx/1.25.3\", text/html, an HTML page: \"502 Bad Gateway\""),
+        ("nginx", page(502, "nginx/1.25.3", &nginx("502 Bad Gateway")), Reason::ServerFault, Outage, ServiceUnavailable, "HTTP 502 from \"nginx/1.25.3\", text/html, an HTML page: \"502 Bad Gateway\""),
         ("nginx, method", page(405, "nginx", &nginx("405 Not Allowed")), Reason::NotSts, Unclear, Unexpected, "405 Not Allowed"),
-        ("load balancer", page(504, "awselb/2.0", &nginx("504 Gateway Time-out")), Reason::ServerFault, Transient, ServiceUnavailable, "awselb"),
+        ("load balancer", page(504, "awselb/2.0", &nginx("504 Gateway Time-out")), Reason::ServerFault, Outage, ServiceUnavailable, "awselb"),
         ("apache", page(200, "Apache", "<html><body><h1>It works!</h1></body></html>"), Reason::NotSts, Unclear, Unexpected, "an HTML page: \"It works!\""),
         ("squid", page(403, "squid/5.7", squid), Reason::NotSts, Unclear, Unexpected, "ERROR: The requested URL could not be retrieved"),
         ("proxy login", page(407, "squid/5.7", "<html><title>Cache Access Denied</title>"), Reason::NotSts, Unclear, Unexpected, "a proxy that requires a login"),
@@ -228,10 +228,10 @@ async fn foreign_servers_are_told_from_sts() {
         ("portal, 511", page(511, "", "<html><title>Login required</title>"), Reason::NotSts, Unclear, Unexpected, "portal"),
         ("portal, redirect", redirect("Location: https://portal.example.com/login?token=BODYCANARY\r\n"), Reason::NotSts, Unclear, Unexpected, "a redirect: \"https://portal.example.com/login\""),
         ("redirect to nowhere", redirect(""), Reason::NotSts, Unclear, Unexpected, "HTTP 302"),
-        ("envoy", text(503, "envoy", "upstream connect error or disconnect/reset before headers. reset reason: connection failure"), Reason::ServerFault, Transient, ServiceUnavailable, "text: \"upstream connect error"),
+        ("envoy", text(503, "envoy", "upstream connect error or disconnect/reset before headers. reset reason: connection failure"), Reason::ServerFault, Outage, ServiceUnavailable, "text: \"upstream connect error"),
         ("istio", text(403, "istio-envoy", "RBAC: access denied"), Reason::NotSts, Unclear, Unexpected, "RBAC: access denied"),
         ("too many", text(429, "envoy", "local_rate_limited"), Reason::Throttled, Class::Throttled, Throttled, "local_rate_limited"),
-        ("timeout", text(408, "", "Request Timeout"), Reason::NoAnswer, Transient, TimedOut, "Request Timeout"),
+        ("timeout", text(408, "", "Request Timeout"), Reason::NoAnswer, Outage, TimedOut, "Request Timeout"),
         ("python", page(501, "SimpleHTTP/0.6 Python/3.12", "<!DOCTYPE HTML>\n<html lang=\"en\"><head><title>Error response</title></head>"), Reason::NotSts, Unclear, Unexpected, "SimpleHTTP"),
         ("kubernetes", json(403, status), Reason::NotSts, Unclear, Unexpected, "system:anonymous"),
         ("oauth", json(400, r#"{"error":"invalid_request","error_description":"Missing grant_type"}"#), Reason::NotSts, Unclear, Unexpected, "Missing grant_type"),
@@ -306,7 +306,7 @@ async fn encoded_answer_is_named_and_not_quoted() {
         "gateway",
         http(502, "Content-Encoding: gzip\r\n", "BODYCANARY").into(),
         Reason::ServerFault,
-        Transient,
+        Outage,
         ServiceUnavailable,
         "gzip",
     ));
@@ -370,7 +370,7 @@ async fn malformed_xml_gives_no_credentials() {
         bad("element in a key", success().replace(SECRET, "half<b/>"), "no secret access key"),
         bad("a byte of no text", success().replace(SECRET, "half\u{fffd}"), "no secret access key"),
         bad("another result", success() .replace("<AssumeRoleWithWebIdentityResult>", "<AssumeRoleResult>") .replace("</AssumeRoleWithWebIdentityResult>", "</AssumeRoleResult>"), "no Credentials element"),
-        ("cut error", of("<ErrorResponse><Error><Code>Access".to_owned()), Reason::Broken, Transient, ServiceUnavailable, "its closing tag is missing"),
+        ("cut error", of("<ErrorResponse><Error><Code>Access".to_owned()), Reason::Broken, Outage, ServiceUnavailable, "its closing tag is missing"),
         ("error of another kind", of("<Error><Reason>BODYCANARY</Reason></Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML without credentials or an error code"),
         ("foreign and cut", of("<Other><Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "unknown XML: \"Other\""),
     ])

@@ -74,7 +74,7 @@ impl World {
 
 impl Source for World {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let endpoint = self.order.lock().unwrap().next(attempt.usable);
+        let endpoint = self.order.lock().unwrap().next(attempt.valid);
         if self.in_outage() {
             self.asked.lock().unwrap().push(endpoint);
         }
@@ -82,7 +82,7 @@ impl Source for World {
             sleep(self.fault.time_to_see()).await;
             self.order.lock().unwrap().ended(Outcome::Outage);
             let error = Error::new(ErrorKind::ServiceUnavailable, "home fails");
-            return Err(Failure { class: Class::Transient, error, retry_after: None });
+            return Err(Failure { class: Class::Outage, error, retry_after: None });
         }
         sleep(ANSWER).await;
         self.order.lock().unwrap().ended(Outcome::Answered);
@@ -234,11 +234,11 @@ async fn rounds_go_on_while_all_endpoints_fail() {
     struct AllFail(World);
     impl Source for AllFail {
         async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-            let endpoint = self.0.order.lock().unwrap().next(attempt.usable);
+            let endpoint = self.0.order.lock().unwrap().next(attempt.valid);
             self.0.asked.lock().unwrap().push(endpoint);
             self.0.order.lock().unwrap().ended(Outcome::Outage);
             let error = Error::new(ErrorKind::ServiceUnavailable, "all fail");
-            Err(Failure { class: Class::Transient, error, retry_after: None })
+            Err(Failure { class: Class::Outage, error, retry_after: None })
         }
 
         async fn changed(&self) -> Change {

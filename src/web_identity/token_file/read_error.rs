@@ -47,8 +47,8 @@ impl ReadError {
     /// once. The watch goes on: a token in its place ends the failure.
     pub(super) fn failure(self, path: &Path) -> Failure {
         let class = match &self {
-            Self::NotAFile(_) => Class::Config,
-            Self::NotAToken(problem) if !problem.unfinished => Class::Config,
+            Self::NotAFile(_) => Class::Misconfigured,
+            Self::NotAToken(problem) if !problem.unfinished => Class::Misconfigured,
             _ => Class::Blocked,
         };
         Failure { class, error: self.explain(path), retry_after: None }

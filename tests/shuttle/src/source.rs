@@ -87,7 +87,7 @@ impl Source for Scripted {
         }
         if number == self.fails {
             let error = Error::new(ErrorKind::ServiceUnavailable, "scripted outage".to_owned());
-            return Err(Failure { class: Class::Transient, error, retry_after: None });
+            return Err(Failure { class: Class::Outage, error, retry_after: None });
         }
         let text = number.to_string();
         let expiration = Wall.now() + HOUR;
