@@ -215,7 +215,8 @@ fn root_tag(xml: &str) -> &str {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ']' || c == '>');
     }
     let tag = rest.strip_prefix('<').unwrap_or_default();
-    tag.split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or_default().trim_end_matches('/')
+    // Not without a slash at its end: a key may end with one, and a part of a key does not look like a secret.
+    tag.split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or_default()
 }
 
 /// Bytes that are not UTF-8 become U+FFFD, which is never a part of a key.
