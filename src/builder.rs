@@ -115,7 +115,7 @@ impl Builder {
     /// `eks.amazonaws.com/role-arn` of the service account.
     ///
     /// AWS takes `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, in the partition of the region. At an
-    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2048
+    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2,048
     /// characters without blanks, with a colon. Any other value is an error, and so are a SAML pair of role and
     /// provider, and a placeholder that was not replaced.
     pub fn role_arn(mut self, arn: impl Into<String>) -> Self {
@@ -164,7 +164,7 @@ impl Builder {
         self
     }
 
-    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43 200 (12 h). Unset or `None`: the
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43,200 (12 h). Unset or `None`: the
     /// default of STS, one hour.
     ///
     /// STS refuses a length above the role's `MaxSessionDuration`, which is one hour unless it was raised.
@@ -173,7 +173,7 @@ impl Builder {
         self
     }
 
-    /// Sets a session policy in JSON, of at most 2048 characters. The session may do what both this policy and the role
+    /// Sets a session policy in JSON, of at most 2,048 characters. The session may do what both this policy and the role
     /// allow. Default: no session policy.
     ///
     /// STS packs this policy and the [`policy_arns`](Self::policy_arns) into one format, which has another limit. Only

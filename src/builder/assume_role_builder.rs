@@ -71,7 +71,7 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3600. Unset: the default of STS, one
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3,600 (1 h). Unset: the default of STS, one
     /// hour.
     ///
     /// AWS limits a chained session to [one
@@ -84,7 +84,7 @@ impl AssumeRoleBuilder {
 
     /// Sets the external id that the [owner of the
     /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires. It
-    /// has 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`
+    /// has 2 to 1,224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`
     /// ([`AssumeRole`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html)). Default: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.chain.external_id = Some(id.into());
@@ -262,7 +262,7 @@ fn external_id(id: String) -> Result<String, BuildError> {
     Err(invalid_value(
         "AssumeRoleBuilder::external_id",
         quoted(&id),
-        "an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
+        "an external id has 2 to 1,224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
     ))
 }
 

@@ -43,7 +43,7 @@
 //! its lifetime, or when it is 24 h
 //! old](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
 //! The kubelet may take 90 s longer. So about 20 % of the lifetime remains, less up to 90 s. With `expirationSeconds:
-//! 86400` every pod survives about 4.8 h without the control plane. With 3600 a pod survives at least 10 min. The
+//! 86400` every pod survives about 4.8 h without the control plane. With `3600` a pod survives at least 10 min. The
 //! minimum is 600. Only an exchange needs a valid token; requests with valid credentials do not.
 //!
 //! # How a fleet behaves

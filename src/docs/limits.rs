@@ -87,6 +87,6 @@
 //! | subject | limit |
 //! |---|---|
 //! | session length | 15 min to 12 h, up to the role's `MaxSessionDuration`; up to 1 h for a chained role |
-//! | token | 4 to 20 000 bytes |
-//! | session policies | 2048 characters, 10 managed policies, and a packed size that only STS can compute |
+//! | token | 4 to 20,000 bytes |
+//! | session policies | 2,048 characters, 10 managed policies, and a packed size that only STS can compute |
 //! | calls | per account and region; AWS publishes no number ([`cluster`](super::cluster#sts-quotas)) |
