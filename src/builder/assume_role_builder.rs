@@ -125,7 +125,7 @@ impl AssumeRoleBuilder {
     /// Default: none. A later list replaces an earlier one.
     ///
     /// Each key must be a key of `tags`, in upper or lower case, because STS accepts no other. A transitive tag of the
-    /// base's session is inherited without being named here, and STS refuses to set it again.
+    /// base's session needs no call of this method: the session inherits it, and STS refuses to set it again.
     pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.chain.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
         self
@@ -220,10 +220,11 @@ impl AssumeRoleBuilder {
     ///
     /// # Errors
     /// The errors of [`build`](Self::build) have the kind
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If an exchange fails and only a human can mend
-    /// the cause, its error returns at once. During an outage the method waits for
-    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, its
-    /// error is the source.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If only a human can mend the cause of a failed
+    /// exchange, the method returns its error at once. Before that, it makes three retries within seconds if IAM may
+    /// not know the role or the issuer yet, and two if the answer is unclear. During an outage the method waits for
+    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, the
+    /// base's error is the source.
     ///
     /// # Cancel safety
     /// Dropping the future drops the provider and ends its attempts.
