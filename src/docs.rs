@@ -65,8 +65,9 @@
 //! **Lifetime.** The lifetime of an STS session is its `Expiration` minus the `Date` header of the answer. A wrong
 //! local clock does not change it. The lifetime begins with the attempt, and is counted on the monotonic clock.
 //!
-//! **Whole seconds.** `Date` has whole seconds, so the session may have begun up to a second before the attempt. If the
-//! local clock shows the second of `Date`, the crate subtracts the part of it that had passed.
+//! **Whole seconds.** `Date` has whole seconds, and services count a session from that second on. So the session may
+//! begin up to a second before the attempt. If the local clock shows the same second, the crate subtracts the part of
+//! it that had passed.
 //!
 //! **No usable `Date`.** Without a `Date` the local clock gives the remaining time when the answer comes. A `Date`
 //! after `Expiration` means that the credentials have expired. The `Date` counts as wrong only if by the local clock

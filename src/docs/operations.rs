@@ -1,8 +1,8 @@
 //! Operations: mount the token, how the file is watched, what each warning means.
 //!
 //! This page is for people who write the pod's manifest, or who see a warning in the log.
-//! [`troubleshooting`](super::troubleshooting) explains error texts, [`telemetry`](super::telemetry) lists all events
-//! with their fields, and [`cluster`](super::cluster#alerts) says what to alert on.
+//! [`troubleshooting`](super::troubleshooting) explains error texts, [`telemetry`](super::telemetry) lists the engine's
+//! events with their fields, and [`cluster`](super::cluster#alerts) says what to alert on.
 //!
 //! # Mount the token
 //!
