@@ -127,8 +127,8 @@ impl Builder {
     /// webhook sets.
     ///
     /// The kubelet [projects the
-    /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod, and
-    /// replaces it at 80 % of the token's lifetime, or when the token is 24 h old. The file need not exist when the
+    /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod. It
+    /// replaces the token at 80 % of its lifetime, or when the token is 24 h old. The file need not exist when the
     /// provider is built.
     ///
     /// These values are errors: a URL, a path in quotes, a path with `~` or with a variable that was not replaced, a
@@ -408,8 +408,8 @@ impl Builder {
     ///
     /// The errors of [`build`](Self::build) have the kind
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If only a human can mend the cause of a failed
-    /// exchange, the method returns its error at once. Before that, it makes three retries within seconds if IAM may
-    /// not know the role or the issuer yet, and two if the answer is unclear. During an outage the method waits for
+    /// exchange, the method returns its error at once. Two cases get retries within seconds first: a role or issuer
+    /// that IAM may not know yet, and an unclear answer. During an outage the method waits for
     /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt.
     ///
     /// # Cancel safety

@@ -83,9 +83,9 @@
 //! SDK compares this expiry with the local clock.
 //!
 //! **Clock changes.** The provider compares the clocks at least every 30 s, and at once for a caller without valid
-//! credentials. A suspend shortens the remaining time. If the clock was set ahead by more than 5 s, or the machine was
-//! suspended, an exchange checks the credentials, at most every 5 min. After each clock change the shown expiry is
-//! computed anew.
+//! credentials. A suspend shortens the remaining time. An exchange checks the credentials after a suspend, and if the
+//! clock was set ahead by more than 5 s. There is at most one such exchange every 5 min. After each clock change the
+//! shown expiry is computed anew.
 //!
 //! # The SDK's identity cache
 //!

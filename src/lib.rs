@@ -70,8 +70,8 @@
 //! 1. **No request waits while credentials are valid.** A read then returns at once, until the last second of the
 //!    credentials. The state of the caller's runtime does not matter: blocked, starved, shut down or absent.
 //! 2. **Valid credentials stay in use.** No failure replaces, hides or drops them. A shorter session replaces a longer
-//!    session in three cases only: a service rejected the longer one, the token has a new identity, or STS repeats the
-//!    present access key with an earlier expiry.
+//!    session only in [three cases](docs::policy#which-session-is-used-and-how-long): rejection by a service, a new
+//!    identity of the token, and the same access key with an earlier expiry.
 //! 3. **One exchange at a time** per provider. Callers share its result or its error. If a caller is cancelled, the
 //!    exchange continues and its answer is kept.
 //! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.

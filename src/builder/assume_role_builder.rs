@@ -221,8 +221,8 @@ impl AssumeRoleBuilder {
     /// # Errors
     /// The errors of [`build`](Self::build) have the kind
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If only a human can mend the cause of a failed
-    /// exchange, the method returns its error at once. Before that, it makes three retries within seconds if IAM may
-    /// not know the role or the issuer yet, and two if the answer is unclear. During an outage the method waits for
+    /// exchange, the method returns its error at once. Two cases get retries within seconds first: a role or issuer
+    /// that IAM may not know yet, and an unclear answer. During an outage the method waits for
     /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, the
     /// base's error is the source.
     ///

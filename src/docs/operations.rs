@@ -50,8 +50,8 @@
 //!   directories that the link leads through. After an event the file is read and its content compared.
 //! - *Polling.* The file is also polled every 30 s ±10 %
 //!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). Without file events it is polled at least every 5
-//!   s. It is polled ten times every second, then every 5 s, in three cases: there is no token, STS rejects the token,
-//!   or the directory cannot be watched.
+//!   s. In three cases it is polled ten times every second, then every 5 s. Either there is no token, STS says that the
+//!   token has expired or was withdrawn, or the directory cannot be watched.
 //! - *Each exchange* reads the file anew, when the exchange has a slot at its STS endpoint. So no exchange uses an old
 //!   token after a missed file event. Only the retry after a failure comes later.
 //!
@@ -71,8 +71,8 @@
 //!   works.
 //! - If the directory is removed and made again, or mounted late, polling finds it: within a second at first, later
 //!   within five seconds.
-//! - Two changes send no event, and the next poll finds them: a new *parent* of the directory, and a link to the
-//!   directory that leads elsewhere.
+//! - Two changes send no event, and the next poll finds them. One is a new *parent* of the directory. The other is a
+//!   link to the directory that leads elsewhere.
 //! - A `subPath` mount is never updated. The crate recognises it after the first rotation: the kubelet has then removed
 //!   the old file, and the mount still holds it.
 //! - If a program writes the token file in place, a read waits up to half a second for the whole token.

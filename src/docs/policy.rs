@@ -29,7 +29,7 @@
 //! | throttled | min(5 s·2^k, V/4 within 30 s and 300 s)·U(0.5, 1) | before the first success min(20 s·5^j, 240 s)·U(0.2, 1), later min(4 s·2^j, 60 s)·U(0.2, 1); j is the number of throttled answers in a row before this one |
 //! | misconfigured: somebody must correct it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | 300 s·U(0.5, 1); for callers min(1 s·2^k, 30 s)·U(0.5, 1): until then they get the error at once, and the first caller after that starts an attempt |
 //! | role or issuer that IAM may not know yet, before the first success | (there are none) | 1 s, 2 s, 4 s, 8 s and 16 s, then 30 s until 5 min have passed, each ·U(0.5, 1); then as misconfigured. Callers get the error after the third retry |
-//! | token problem: rejected or missing | when the token changes, and after 60 s·U(0.5, 1) | the same; with a waiting caller after 30 s·U(0.5, 1) |
+//! | token problem: expired, withdrawn or missing | when the token changes, and after 60 s·U(0.5, 1) | the same; with a waiting caller after 30 s·U(0.5, 1) |
 //!
 //! - *Jitter.* Every delay has jitter, so pods that failed together do not return together. The exception is the delay
 //!   that ends at the expiry.
@@ -84,9 +84,10 @@
 //! - **A session longer than requested** is used in full if `Date` and the local clock agree on its lifetime within 30
 //!   s. Otherwise it is used for the requested time (3,600 s by default). An excess of up to 60 s needs no agreement.
 //! - **A shorter session** does not replace valid credentials that live longer. The next refresh then comes after
-//!   V·U(0.60, 0.75), but not sooner than min(30 s, 0.75·V). In three cases the shorter session is used: a service
-//!   rejected the longer one, the token has a new identity, or STS repeats the present access key with an earlier
-//!   expiry.
+//!   V·U(0.60, 0.75), but not sooner than min(30 s, 0.75·V). In three cases the shorter session is used:
+//!   - A service rejected the longer session.
+//!   - The token has a new identity.
+//!   - STS repeats the present access key with an earlier expiry.
 //! - **A suspend** shortens the lifetime by the time that both the boot clock and the wall clock saw pass. A change of
 //!   only one clock shortens nothing.
 //!
@@ -98,8 +99,8 @@
 //! - **A rejection** by a service, through [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) or the
 //!   [interceptor](crate::BackgroundCredentialsProvider::interceptor), counts only for the current access key.
 //!   - The first rejection starts an exchange after U(0, 5 s). If the new credentials are rejected too, the time
-//!     between exchanges grows: 30 s, 60 s and so on up to 15 min, plus U(0, 5 s). Ten minutes without a rejection
-//!     reset this time.
+//!     between exchanges grows. It is 30 s, 60 s and so on up to 15 min, plus U(0, 5 s). Ten minutes without a
+//!     rejection reset this time.
 //!   - A rejection shortens a retry delay, but not after throttling or a token problem, and never below `Retry-After`.
 //!   - The [interceptor's page](crate::BackgroundCredentialsProvider::interceptor) lists the codes. `AuthFailure` is
 //!     not one, because EC2 uses it for authorization. `RequestExpired` counts only if the answer's `Date` and the

@@ -35,8 +35,8 @@
 //! # Which exchange goes to the standby
 //!
 //! *Home* is the STS of the provider's own region, or of its [`endpoint_url`](crate::Builder::endpoint_url). STS counts
-//! as unreachable in these cases: no connection, no answer in time, an HTTP 5xx, a page that is not from STS, or
-//! credentials that cannot be used.
+//! as unreachable without a connection or an answer in time. The same holds for an HTTP 5xx, a page that is not from
+//! STS, and credentials that cannot be used.
 //!
 //! | last exchange | next exchange goes to |
 //! |---|---|

@@ -9,9 +9,9 @@
 //!
 //! # Events
 //!
-//! Events go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each has the field
-//! `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider. Events of a
-//! wrapped provider have no `assumed_role_arn` and no `endpoint`.
+//! The events of this table go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each
+//! has the field `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider.
+//! Events of a wrapped provider have no `assumed_role_arn` and no `endpoint`.
 //!
 //! | message | level | fields beside `role` | when |
 //! |---|---|---|---|
@@ -41,7 +41,7 @@
 //!
 //! So an outage of hours causes only a few WARN lines. It causes an ERROR line only if credentials expired.
 //!
-//! The token file, standbys, the builder and panics log under targets below `aws_web_identity`, only when something
+//! Token file, standbys, builder and panics log under targets below `aws_web_identity`. They log only when something
 //! changes: a replaced token, an unreadable file, missing file events. The filter `aws_web_identity=info` covers
 //! everything.
 //!

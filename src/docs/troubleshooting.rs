@@ -5,7 +5,7 @@
 //!
 //! Each text says in this order: what failed, on what, why, and what to do.
 //!
-//! Two examples help in the pod, if you put them into the image: `whoami` prints the text, and `doctor` checks each
+//! Two examples help, if you put them into the image of the pod. `whoami` prints the text, and `doctor` checks each
 //! step from the token to AWS.
 //!
 //! ```text

@@ -1,7 +1,7 @@
 //! Tokens that do not come from a file, but from Vault, a SPIFFE workload API, or the OIDC endpoint of a CI system.
 //!
 //! Implement [`ProvideToken`], and give it to [`Builder::token_source`](crate::Builder::token_source). The promises of the
-//! crate hold as they do with a file, with one exception: a new token is noticed only if the source implements
+//! crate hold as they do with a file. The exception is promise 6: a new token is noticed only if the source implements
 //! [`changed`](ProvideToken::changed).
 //!
 //! ```
