@@ -263,7 +263,7 @@ fn external_id(id: String) -> Result<String, BuildError> {
     Err(invalid_value(
         "AssumeRoleBuilder::external_id",
         quoted(&id),
-        "an external id has 2 to 1,224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
+        "an external id has 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -",
     ))
 }
 
