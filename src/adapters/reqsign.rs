@@ -41,15 +41,7 @@ impl BackgroundCredentialsProvider {
     /// "refreshed signing credential expires before the requested operation deadline". `reqsign` logs the reason as a
     /// warning, and [`status`](Self::status) has it. The chain counts as a handle.
     ///
-    /// ```ignore
-    /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
-    /// use opendal::{Operator, services::S3};
-    ///
-    /// let builder = S3::default().region("eu-central-1").bucket("receipts");
-    /// let operator = Operator::new(builder.credential_provider_chain(identity.reqsign_chain()))?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// The [recipe](crate::docs::recipes#opendal) makes an OpenDAL store with it.
     #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
     #[must_use]
     pub fn reqsign_chain(&self) -> ProvideCredentialChain<Credential> {
