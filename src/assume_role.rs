@@ -134,7 +134,7 @@ mod tests {
         async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
             if self.fails {
                 let error = Error::new(ErrorKind::TokenUnavailable, "no token is mounted");
-                return Err(Failure { class: Class::Blocked, error, retry_after: None });
+                return Err(Failure { class: Class::BadInput, error, retry_after: None });
             }
             let key = format!("BASE{}", self.given.fetch_add(1, Ordering::Relaxed));
             let (date, length) = (SystemTime::now(), Duration::from_secs(3600));

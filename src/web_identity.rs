@@ -133,9 +133,9 @@ impl Source for WebIdentity {
         self.set_waits_for(None);
         match (&self.tokens, &mut outcome) {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
-            (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
+            (Tokens::File(file), Err(failure)) if failure.class == Class::BadInput => file.poll_often(true),
             // A source need not report changes, so the next attempt has to ask it.
-            (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Outage,
+            (Tokens::Source(_), Err(failure)) if failure.class == Class::BadInput => failure.class = Class::Outage,
             _ => {}
         }
         outcome
@@ -171,7 +171,7 @@ pub(crate) fn explained(
 
 /// The failure of an exchange that has no token to send. Only another token ends it.
 fn no_token(error: Error) -> Failure {
-    Failure { class: Class::Blocked, error, retry_after: None }
+    Failure { class: Class::BadInput, error, retry_after: None }
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl Caller {
     fn verdict(&mut self, schedule: &mut Schedule, wait_timeout: Duration, now: Instant, random: f64) -> Verdict {
         let own_limit = self.joined + wait_timeout;
         // STS throttles, and its delay outlasts this caller.
-        let held = schedule.throttled(now) && schedule.due() >= own_limit;
+        let throttled_too_long = schedule.throttled(now) && schedule.due() >= own_limit;
         let first = !mem::replace(&mut self.asked, true);
         if schedule.valid(now) {
             // The caller wants other credentials than the present ones. The next attempt answers, with credentials or an error.
@@ -226,10 +226,14 @@ impl Caller {
             } else if first {
                 schedule.refresh_requested(now, random);
             }
-            return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
+            return if now >= own_limit || throttled_too_long {
+                Verdict::TimedOut
+            } else {
+                Verdict::Wait(Some(own_limit))
+            };
         }
-        let young = schedule.last_failure().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
-        if let Some((at, Class::Misconfigured)) = young
+        let recent = schedule.last_failure().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
+        if let Some((at, Class::Misconfigured)) = recent
             && (at >= self.joined || (schedule.denial_stands(now) && self.call != Call::Refresh))
         {
             return Verdict::LastError;
@@ -240,12 +244,12 @@ impl Caller {
         schedule.caller_waits(now);
         // The callers of one run of attempts share its time.
         let limit = schedule.run_started().unwrap_or(now) + wait_timeout;
-        match young {
+        match recent {
             _ if self.call == Call::Ready => Verdict::Wait(None),
             _ if now < limit => Verdict::Wait(Some(limit)),
             Some(_) => Verdict::LastError,
             // The last error is too old. The caller waits for a new one, until its own limit.
-            None if now < own_limit && !held => Verdict::Wait(Some(own_limit)),
+            None if now < own_limit && !throttled_too_long => Verdict::Wait(Some(own_limit)),
             None => Verdict::TimedOut,
         }
     }

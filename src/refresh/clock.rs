@@ -75,7 +75,7 @@ impl ClockReading {
 
     /// The time of `then` on the present monotonic clock. The time of a suspend since `then` counts as passed.
     fn mono_of(&self, then: &Self) -> Instant {
-        match self.since(then) {
+        match self.drift_since(then) {
             Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
             _ => then.mono,
         }
@@ -121,7 +121,7 @@ impl ClockReading {
     }
 
     /// The drift of the clocks since `anchor`.
-    pub(crate) fn since(&self, anchor: &Self) -> Drift {
+    pub(crate) fn drift_since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);
         let slept = match (self.boot, anchor.boot) {
             (Some(now), Some(then)) => now.saturating_sub(then).saturating_sub(mono),
@@ -198,7 +198,7 @@ mod tests {
         let origin = reading(0, 0, 0).mono;
         let make =
             |(mono, wall, boot)| ClockReading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
-        make(now).since(&make(anchor))
+        make(now).drift_since(&make(anchor))
     }
 
     /// The lifetime in seconds, and true if it is the server's word.

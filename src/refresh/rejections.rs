@@ -24,12 +24,12 @@ pub(super) struct Rejections {
 
 impl Rejections {
     /// A service rejected the credentials of this generation.
-    pub(super) fn hear(&mut self, generation: u64, now: Instant) {
+    pub(super) fn record(&mut self, generation: u64, now: Instant) {
         if self.heard.is_some_and(|heard| now.duration_since(heard) > FORGOTTEN) {
             self.in_a_row = 0;
         }
         self.heard = Some(now);
-        if !self.named(generation) {
+        if !self.is_last(generation) {
             self.generation = Some(generation);
             self.in_a_row = self.in_a_row.saturating_add(1);
         }
@@ -46,7 +46,7 @@ impl Rejections {
     }
 
     /// True if the last rejection was of this generation.
-    pub(super) fn named(&self, generation: u64) -> bool {
+    pub(super) fn is_last(&self, generation: u64) -> bool {
         self.generation == Some(generation)
     }
 }
@@ -69,16 +69,16 @@ mod tests {
         let mut now = start;
         let mut waits = Vec::new();
         for generation in 1..=9 {
-            rejections.hear(generation, now);
-            rejections.hear(generation, now);
+            rejections.record(generation, now);
+            rejections.record(generation, now);
             let at = rejections.earliest(now, 0.0);
             rejections.attempted_at(at);
             waits.push((at - now).as_secs());
-            assert!(rejections.named(generation) && !rejections.named(generation + 1));
+            assert!(rejections.is_last(generation) && !rejections.is_last(generation + 1));
             // Each request is rejected until the next generation comes.
             while now < at {
                 now = at.min(now + Duration::from_secs(300));
-                rejections.hear(generation, now);
+                rejections.record(generation, now);
             }
         }
         assert_eq!(waits, [0, 30, 60, 120, 240, 480, 900, 900, 900]);
@@ -90,12 +90,12 @@ mod tests {
             let start = Instant::now();
             let mut rejections = Rejections::default();
             for generation in 1..=2 {
-                rejections.hear(generation, start);
+                rejections.record(generation, start);
             }
             let now = start + Duration::from_secs(quiet);
-            rejections.hear(3, now);
+            rejections.record(3, now);
             rejections.attempted_at(now);
-            rejections.hear(4, now);
+            rejections.record(4, now);
             assert_eq!((rejections.earliest(now, 0.0) - now).as_secs(), expected, "{quiet} s");
         }
     }

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use super::source::Principal;
 
 /// Credentials as an exchange gave them.
-pub(super) struct Granted {
+pub(super) struct CurrentCredentials {
     pub(super) generation: u64,
     pub(super) credentials: Credentials,
     pub(super) principal: Arc<Principal>,
@@ -51,7 +51,7 @@ pub(super) struct Times {
 
 /// The credentials in use, with all that derives from them. Never changed, only replaced.
 pub(crate) struct Snapshot {
-    granted: Arc<Granted>,
+    current: Arc<CurrentCredentials>,
     times: Times,
     stripes: Arc<[Stripe; STRIPES]>,
 }
@@ -89,14 +89,14 @@ impl Published {
     }
 
     /// Publishes these credentials with these times. The only place that replaces a snapshot.
-    pub(super) fn publish(&self, granted: &Arc<Granted>, times: Times) {
-        let present = self.0.load_full().filter(|present| Arc::ptr_eq(&present.granted, granted));
+    pub(super) fn publish(&self, current: &Arc<CurrentCredentials>, times: Times) {
+        let present = self.0.load_full().filter(|present| Arc::ptr_eq(&present.current, current));
         let stripes = match present {
             Some(present) if present.times == times => return,
             Some(present) if present.times.expiry == times.expiry => Arc::clone(&present.stripes),
-            _ => stripes(granted, times.expiry),
+            _ => stripes(current, times.expiry),
         };
-        self.0.store(Some(Arc::new(Snapshot { granted: Arc::clone(granted), times, stripes })));
+        self.0.store(Some(Arc::new(Snapshot { current: Arc::clone(current), times, stripes })));
     }
 }
 
@@ -111,17 +111,17 @@ struct Stripe {
     credentials: Credentials,
 }
 
-fn stripes(granted: &Granted, expiry: SystemTime) -> Arc<[Stripe; STRIPES]> {
+fn stripes(current: &CurrentCredentials, expiry: SystemTime) -> Arc<[Stripe; STRIPES]> {
     // Setting the expiry makes a copy that shares no reference count. A plain clone shares its inside.
     let copy = || {
-        let mut copy = granted.credentials.clone();
+        let mut copy = current.credentials.clone();
         *copy.expiry_mut() = Some(expiry);
         copy
     };
     Arc::new(std::array::from_fn(|_| {
         let mut marked = copy();
         // On the identity alone: each clone of credentials with a mark allocates.
-        if let Some(feature) = &granted.principal.feature {
+        if let Some(feature) = &current.principal.feature {
             marked.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().push(feature.clone());
         }
         Stripe { identity: marked.into(), credentials: copy() }
@@ -145,9 +145,9 @@ mod tests {
     fn publish(published: &Published, generation: u64) {
         let text = generation.to_string();
         let credentials = Credentials::new(text.clone(), text.clone(), Some(text), None, "test");
-        let granted = Arc::new(Granted { generation, credentials, principal: Arc::default() });
+        let current = Arc::new(CurrentCredentials { generation, credentials, principal: Arc::default() });
         let now = Instant::now();
-        published.publish(&granted, Times { deadline: now, readable_until: now, expiry: SystemTime::UNIX_EPOCH });
+        published.publish(&current, Times { deadline: now, readable_until: now, expiry: SystemTime::UNIX_EPOCH });
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
                         let (generation, credentials) = {
                             let snapshot = published.load();
                             let snapshot = snapshot.as_ref().unwrap();
-                            (snapshot.granted.generation, snapshot.credentials())
+                            (snapshot.current.generation, snapshot.credentials())
                         };
                         assert!(generation >= last, "never back");
                         last = generation;
@@ -186,7 +186,7 @@ mod tests {
         publish(&published, 1);
         let first = published.load().clone().unwrap();
         let again = |times| {
-            published.publish(&first.granted, times);
+            published.publish(&first.current, times);
             published.load().clone().unwrap()
         };
         assert!(Arc::ptr_eq(&again(first.times), &first));

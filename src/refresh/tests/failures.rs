@@ -68,7 +68,7 @@ async fn denied_role_is_retried_without_callers() {
 
 #[tokio::test(start_paused = true)]
 async fn new_role_is_retried_before_and_after_its_error() {
-    let rig = Rig::new(Reply::Fail(Class::Lagging));
+    let rig = Rig::new(Reply::Fail(Class::NotYetKnown));
     let before = Instant::now();
     rig.engine.credentials().await.unwrap_err();
     assert_eq!(rig.source.calls(), 4);
@@ -78,7 +78,7 @@ async fn new_role_is_retried_before_and_after_its_error() {
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "the attempts go on");
 
     let rig = Rig::new(Reply::Grant(HOUR));
-    rig.source.then(Reply::Fail(Class::Lagging)).then(Reply::Fail(Class::Lagging));
+    rig.source.then(Reply::Fail(Class::NotYetKnown)).then(Reply::Fail(Class::NotYetKnown));
     rig.engine.credentials().await.unwrap();
     assert_eq!(rig.source.calls(), 3);
 }

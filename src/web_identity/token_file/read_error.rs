@@ -49,7 +49,7 @@ impl ReadError {
         let class = match &self {
             Self::NotAFile(_) => Class::Misconfigured,
             Self::NotAToken(problem) if !problem.unfinished => Class::Misconfigured,
-            _ => Class::Blocked,
+            _ => Class::BadInput,
         };
         Failure { class, error: self.explain(path), retry_after: None }
     }
