@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_credential_types::Credentials;
 use tokio::time::timeout;
 
-use self::hints::{Known, hint};
+use self::hints::{HintContext, hint};
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{Attempt, Change, Class, EngineHandle, Failure, Grant, Source};
 use crate::rejection_codes::least_key_age;
@@ -61,13 +61,13 @@ impl AssumeRole {
             self.base.rejected(signed_with.access_key_id(), least_key_age);
         }
         let principal = self.base.status().principal;
-        let known = Known {
-            context: failure.hint_context(&self.session),
+        let context = HintContext {
+            exchange: failure.hint_context(&self.session),
             base_role_arn: self.base.subject(),
             base_session_arn: principal.as_deref().and_then(|principal| principal.assumed_role_arn.as_deref()),
             settings: &self.settings,
         };
-        let hint = hint(failure.reason, &known);
+        let hint = hint(failure.reason, &context);
         failure.into_failure(hint)
     }
 }

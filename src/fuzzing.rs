@@ -30,7 +30,7 @@ use crate::sts::{
     Authentication, ChainSettings, EndpointConfig, ExchangeFailure, Reason, Session, StsClient, StsConfig, hint,
 };
 use crate::web_identity::token_source::{self, ProvideToken, future};
-use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, explained};
+use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, failure_with_hint};
 
 /// Takes an answer of STS: `STATUS [signed]`, headers, an empty line, the body.
 ///
@@ -75,7 +75,7 @@ pub fn sts_answer(input: &[u8]) {
         Authentication::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
     };
     let session = session();
-    match now_or_never(STS.judge(&session, &authentication, response)) {
+    match now_or_never(STS.interpret(&session, &authentication, response)) {
         Ok(grant) => {
             let (key, secret) = (grant.credentials.access_key_id(), grant.credentials.secret_access_key());
             for text in [key, secret, grant.credentials.session_token().unwrap_or_default()] {
@@ -89,7 +89,7 @@ pub fn sts_answer(input: &[u8]) {
                 let next_step = hint(refusal.reason, &refusal.hint_context(&session));
                 refusal.into_failure(next_step)
             } else {
-                explained(*refusal, &session, &file(), TokenClaims::parse(&secrets.token).as_ref())
+                failure_with_hint(*refusal, &session, &file(), TokenClaims::parse(&secrets.token).as_ref())
             };
             assert!(error.retry_after.is_none_or(|wait| wait <= 24 * HOUR));
             secrets.assert_hidden_in(&assert_helps(&error.error));
@@ -124,7 +124,7 @@ pub fn token(input: &[u8]) {
         let reason = REASONS[usize::try_from(seed(&text)).unwrap_or_default() % REASONS.len()];
         let message = format!("STS at {ENDPOINT} answered");
         let failure = ExchangeFailure::new(reason, message, ENDPOINT, "eu-central-1");
-        let error = explained(failure, &session, &origin, claims.as_ref()).error;
+        let error = failure_with_hint(failure, &session, &origin, claims.as_ref()).error;
         let said = assert_helps(&error);
         // Only the signature is looked for: a hint may have words in common with the rest of the token.
         let (_, signature) = text.rsplit_once('.').filter(|_| is_payload).unwrap_or_default();

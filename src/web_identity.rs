@@ -36,7 +36,7 @@ pub(crate) struct WebIdentity {
     sts_clock: StsClock,
     tokens: Tokens,
     /// The error for a caller who gives up before the current attempt has a token.
-    waits_for: Mutex<Option<Error>>,
+    token_obstacle: Mutex<Option<Error>>,
 }
 
 enum Tokens {
@@ -54,7 +54,7 @@ impl WebIdentity {
             TokenOrigin::File(file) => Tokens::File(TokenWatch::new(file, limit, config.sts.time_source.clone())),
             TokenOrigin::Source(source) => Tokens::Source(SourceClient::new(source.clone(), limit)),
         };
-        Self { config, sts, sts_clock: StsClock::default(), tokens, waits_for: Mutex::default() }
+        Self { config, sts, sts_clock: StsClock::default(), tokens, token_obstacle: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -92,22 +92,22 @@ impl WebIdentity {
     }
 
     async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let waits_for = |error| self.set_waits_for(Some(error));
+        let on_obstacle = |error| self.set_token_obstacle(Some(error));
         if let Tokens::File(file) = &self.tokens {
             // Read before and after the wait for the permit: an attempt without a token must not hold a permit,
             // and the wait may be long.
-            file.read(waits_for).await?;
+            file.read(on_obstacle).await?;
         }
         let permit = self.sts.permit(attempt).await;
         // From here on another token is a change, even before STS has answered.
         let token = match &self.tokens {
-            Tokens::File(file) => file.read(waits_for).await?,
+            Tokens::File(file) => file.read(on_obstacle).await?,
             Tokens::Source(source) => {
-                waits_for(source.waiting());
+                on_obstacle(source.obstacle());
                 source.token().await.map_err(no_token)?
             }
         };
-        self.set_waits_for(None);
+        self.set_token_obstacle(None);
         if let Some(error) = self.sts_clock.check(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(no_token(error));
         }
@@ -119,18 +119,18 @@ impl WebIdentity {
         if let Ok(grant) = &outcome {
             self.sts_clock.set(sts::agreed_date(grant));
         }
-        outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
+        outcome.map_err(|failure| failure_with_hint(*failure, session, &self.config.token, token.claims()))
     }
 
-    fn set_waits_for(&self, error: Option<Error>) {
-        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    fn set_token_obstacle(&self, error: Option<Error>) {
+        *self.token_obstacle.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }
 
 impl Source for WebIdentity {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let mut outcome = self.exchange(attempt).await;
-        self.set_waits_for(None);
+        self.set_token_obstacle(None);
         match (&self.tokens, &mut outcome) {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
             (Tokens::File(file), Err(failure)) if failure.class == Class::BadInput => file.poll_often(true),
@@ -153,13 +153,13 @@ impl Source for WebIdentity {
     }
 
     fn obstacle(&self) -> Option<Error> {
-        let token = || self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let token = || self.token_obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.sts.obstacle().or_else(token)
     }
 }
 
 /// The failure of an exchange, with the hint that fits the token.
-pub(crate) fn explained(
+pub(crate) fn failure_with_hint(
     failure: ExchangeFailure,
     session: &Session,
     origin: &TokenOrigin,

@@ -4,29 +4,29 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sts::{self, ChainSettings, HintContext, Reason, account_text};
+use crate::sts::{self, ChainSettings, Reason, account_text};
 
 /// The facts that a remedy can name.
-pub(super) struct Known<'a> {
-    pub(super) context: HintContext<'a>,
+pub(super) struct HintContext<'a> {
+    pub(super) exchange: sts::HintContext<'a>,
     pub(super) base_role_arn: &'a str,
     /// Identity of the base, once it has credentials.
     pub(super) base_session_arn: Option<&'a str>,
     pub(super) settings: &'a ChainSettings,
 }
 
-pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
-    let Known { base_role_arn: base, base_session_arn, .. } = *known;
-    let role = &known.context.session.role_arn;
+pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
+    let HintContext { base_role_arn: base, base_session_arn, .. } = *context;
+    let role = &context.exchange.session.role_arn;
     match reason {
         Reason::RoleDenied => {
-            let actions = actions(known);
+            let actions = actions(context);
             format!(
                 "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} \
                  must allow {} on {role}. If both do, check that the statement has no further condition, and that no \
                  session policy or permissions boundary of {base}, resource control policy, service control policy or \
                  VPC endpoint policy denies it",
-                trust_statement(known, &actions),
+                trust_statement(context, &actions),
                 actions.join(" and "),
             )
         }
@@ -36,7 +36,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              were not revoked; (3) the region {} is enabled for {}, where {base} is; (4) AWS_ENDPOINT_URL_STS is the STS \
              that gave the base its credentials",
             base_session_arn.unwrap_or(base),
-            known.context.region,
+            context.exchange.region,
             account_text(base),
         ),
         Reason::SessionTooLong => format!(
@@ -53,25 +53,25 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              says by how much"
                 .to_owned()
         }
-        other => sts::hint(other, &known.context),
+        other => sts::hint(other, &context.exchange),
     }
 }
 
 /// The actions that the request needs. A denial by STS names one of them.
-fn actions(known: &Known<'_>) -> Vec<&'static str> {
-    let ChainSettings { tags, source_identity, .. } = known.settings;
+fn actions(context: &HintContext<'_>) -> Vec<&'static str> {
+    let ChainSettings { tags, source_identity, .. } = context.settings;
     let of_tags = (!tags.is_empty()).then_some("sts:TagSession");
     let of_identity = source_identity.as_ref().map(|_| "sts:SetSourceIdentity");
     let all =
-        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.context));
+        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&context.exchange));
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The statement that lets the base assume the role. Its keys are in the usual order.
-fn trust_statement(known: &Known<'_>, actions: &[&str]) -> String {
-    let principal = Value::from(known.base_role_arn);
+fn trust_statement(context: &HintContext<'_>, actions: &[&str]) -> String {
+    let principal = Value::from(context.base_role_arn);
     let action = if let [one] = actions { Value::from(*one) } else { Value::from(actions) };
-    let condition = known.settings.external_id.as_ref().map_or_else(String::new, |id| {
+    let condition = context.settings.external_id.as_ref().map_or_else(String::new, |id| {
         let condition = json!({ "StringEquals": { "sts:ExternalId": id } });
         format!(r#","Condition":{condition}"#)
     });
@@ -91,13 +91,13 @@ mod tests {
 
     fn said(reason: Reason, settings: &ChainSettings, said: &str) -> String {
         let session = session("arn:aws:iam::210987654321:role/data");
-        let context = HintContext {
+        let exchange = sts::HintContext {
             session: &session,
             endpoint: "https://sts.example.com",
             region: "eu-central-1",
             message: said,
         };
-        hint(reason, &Known { context, base_role_arn: BASE, base_session_arn: None, settings })
+        hint(reason, &HintContext { exchange, base_role_arn: BASE, base_session_arn: None, settings })
     }
 
     #[test]

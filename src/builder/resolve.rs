@@ -39,7 +39,7 @@ impl Parts {
     pub(super) fn build(self) -> WebIdentityCredentialsProvider {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
-        let handle = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
+        let handle = self.engine.new_handle(Arc::clone(&source), self.shutdown_when, observer);
         WebIdentityCredentialsProvider::of(handle, source, self.engine, self.settings)
     }
 }
@@ -76,9 +76,9 @@ impl Settings {
         let role = role_arn::parse(role, &sts.home, &self.region(env)?)?;
         let name = session_name::given_or_default(self.session.name.clone(), env)?;
         let session = self.session.resolve(&SESSION_RULES, role, name)?;
-        let like = self.shares_client_with.filter(|like| sts.is_served_by(&like.config().sts));
+        let shared = self.shares_client_with.filter(|other| sts.is_served_by(&other.config().sts));
         Ok(Parts {
-            sts: like.map(|like| like.sts().another()),
+            sts: shared.map(|other| other.sts().for_another_provider()),
             shutdown_when: self.engine.shutdown_when.clone(),
             engine: self.engine.resolve("Builder", default_engine_config(sts.time_source.clone()))?,
             config: Config { session, token, sts },

@@ -28,7 +28,7 @@ pub(super) enum DateVerdict {
 
 /// Compares `Date` with the start of the session, which is its `Expiration` less the requested length. STS computes
 /// `Expiration` from its own clock. A proxy that writes the `Date`, or keeps an old one, cannot make both agree.
-pub(super) fn judge(grant: &Grant) -> DateVerdict {
+pub(super) fn date_verdict(grant: &Grant) -> DateVerdict {
     match (grant.date, grant.expiration.checked_sub(grant.requested)) {
         (None, _) => DateVerdict::NoDate,
         (Some(date), _) if grant.expiration <= date => DateVerdict::Ended,
@@ -39,7 +39,7 @@ pub(super) fn judge(grant: &Grant) -> DateVerdict {
 
 /// The `Date` of an answer, if it agrees with the session in that answer.
 pub(crate) fn agreed_date(grant: &Grant) -> Option<SystemTime> {
-    grant.date.filter(|_| judge(grant) == DateVerdict::Agrees)
+    grant.date.filter(|_| date_verdict(grant) == DateVerdict::Agrees)
 }
 
 /// Tells whether the token was valid at the `Date` of the answer.
@@ -127,7 +127,7 @@ mod tests {
                 requested: Duration::from_secs(3600),
                 principal: Default::default(),
             };
-            assert_eq!(judge(&grant), verdict, "{date:?}");
+            assert_eq!(date_verdict(&grant), verdict, "{date:?}");
             assert_eq!(agreed_date(&grant), grant.date.filter(|_| verdict == Agrees));
         }
     }

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::config::is_aws;
 use super::failure_reason::Reason;
-use super::hints::{HintContext, fips};
+use super::hints::{HintContext, fips_hint};
 use crate::blocking_threads::RAISE_LIMIT;
 use crate::scrub::chain;
 
@@ -154,7 +154,7 @@ fn unreachable(context: &HintContext<'_>) -> String {
              endpoint of STS in {region}.{tls}"
         )
     };
-    check + fips(endpoint) + " The exchange is tried again"
+    check + fips_hint(endpoint) + " The exchange is tried again"
 }
 
 const OWN_CLIENT: &str = "If the program gives its own HTTP client to the builder, give the CA to that client";

@@ -36,7 +36,7 @@ impl Endpoints {
     }
 
     /// The same endpoints for another provider, which shares connections only.
-    pub(crate) fn another(&self) -> Self {
+    pub(crate) fn for_another_provider(&self) -> Self {
         Self::of(self.clients.clone())
     }
 
@@ -135,7 +135,7 @@ impl fmt::Debug for Endpoints {
 fn outcome(result: &Result<Grant, Box<ExchangeFailure>>) -> Outcome {
     match result {
         // These credentials have ended already. Another server has another clock.
-        Ok(grant) if answer_times::judge(grant) == DateVerdict::Ended => Outcome::Outage,
+        Ok(grant) if answer_times::date_verdict(grant) == DateVerdict::Ended => Outcome::Outage,
         Ok(_) => Outcome::Answered,
         Err(failure) if failure.reason == Reason::RegionDisabled => Outcome::Disabled,
         Err(failure) if failure.reason == Reason::NoProvider => Outcome::UnknownIssuer,

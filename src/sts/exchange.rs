@@ -51,7 +51,7 @@ impl StsClient {
         let endpoint = capture.endpoint().unwrap_or_else(|| self.name.clone());
         let exchange = Exchange { client: self, session, authentication, endpoint };
         match answer {
-            Ok(answer) => exchange.judge(&answer),
+            Ok(answer) => exchange.interpret(&answer),
             Err((reason, text)) => {
                 let unsent = text.is_some() && capture.endpoint().is_none();
                 let reason = if unsent { Reason::NotSent } else { reason };
@@ -60,16 +60,16 @@ impl StsClient {
         }
     }
 
-    /// Judges this answer as if it had come.
+    /// Interprets this answer as if STS had sent it.
     #[cfg(any(test, fuzzing))]
-    pub(crate) async fn judge(
+    pub(crate) async fn interpret(
         &self,
         session: &Session,
         authentication: &Authentication<'_>,
         response: aws_smithy_runtime_api::client::orchestrator::HttpResponse,
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let answer = Answer::read(response, self.time.now()).await;
-        Exchange { client: self, session, authentication, endpoint: self.name.clone() }.judge(&answer)
+        Exchange { client: self, session, authentication, endpoint: self.name.clone() }.interpret(&answer)
     }
 }
 
@@ -119,7 +119,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn judge(self, answer: &Answer) -> Result<Grant, Box<ExchangeFailure>> {
+    fn interpret(self, answer: &Answer) -> Result<Grant, Box<ExchangeFailure>> {
         let (endpoint, role_arn, status) = (&self.endpoint, &self.session.role_arn, answer.status);
         let show = |text: &str, limit| printable(text, self.authentication.secret(), limit);
         let sent = answer_times::sent_with(self.authentication, answer.date);
@@ -791,7 +791,7 @@ mod tests {
             let sts = StsClient::of(&config("http://127.0.0.1:1"));
             let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.clone()));
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            match runtime.block_on(sts.judge(&session(ROLE), &token(None), response)) {
+            match runtime.block_on(sts.interpret(&session(ROLE), &token(None), response)) {
                 Ok(grant) => {
                     prop_assert!((200..300).contains(&status));
                     prop_assert!(String::from_utf8_lossy(&body).contains("</AssumeRoleWithWebIdentityResponse"));

@@ -26,7 +26,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
         Reason::NoAnswer => format!(
             "check the network path to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint \
              of STS in {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
-            fips(endpoint)
+            fips_hint(endpoint)
         ),
         Reason::Broken | Reason::ServerFault => {
             let next_step = if is_aws(endpoint) {
@@ -95,7 +95,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
 }
 
 /// Only few regions have a FIPS endpoint.
-pub(super) fn fips(endpoint: &str) -> &'static str {
+pub(super) fn fips_hint(endpoint: &str) -> &'static str {
     if endpoint.contains("//sts-fips.") {
         " FIPS endpoints are on, and STS has them in few regions: set AWS_USE_FIPS_ENDPOINT=false, or choose a region that has \
          one."

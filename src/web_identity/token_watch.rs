@@ -5,7 +5,7 @@
 //! providers of a process share one watcher for each directory ([`directory_watcher`]).
 //!
 //! **An event** causes a check: the file is read, and its content is compared with what the last exchange used ([`changes`]).
-//! An event is only a hint, because most events do not change the token. A flood of events causes few checks ([`schedule`]).
+//! An event is only a hint, because most events do not change the token. A flood of events causes few checks ([`poll_schedule`]).
 //!
 //! **Polling** always runs, because some places never send an event. While events work, the interval is `token_poll_interval`
 //! ±10 % (30 s by default). Without events it is at most 5 s. It is 1 s at first while there is no token, STS rejects the
@@ -14,7 +14,7 @@
 //! an event announces a change.
 //!
 //! **Without inotify** (no instance, watch or thread is left) the file is polled, and each poll tries to watch again
-//! ([`error`] has the texts).
+//! ([`watch_error`] has the texts).
 //!
 //! **A file system that hangs** holds one thread. The check ends with an error after the attempt timeout, and the next poll
 //! checks again (`token_file/read_timeout.rs`).
@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::changes::Changes;
 use self::directory_watcher::EventSignal;
-use self::poll_schedule::{Cause, Check, Due, Schedule};
+use self::poll_schedule::{Cause, Check, Due, PollSchedule};
 use self::symlinks::WatchedPath;
 use self::warnings::Warnings;
 use self::watch_error::WatchError;
@@ -79,9 +79,9 @@ impl TokenWatch {
         }
     }
 
-    /// Reads the token for an exchange. `waits_for` receives the error for a caller who gives up meanwhile.
-    pub(super) async fn read(&self, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
-        let read = token_file::read(&self.file, self.limit, waits_for).await;
+    /// Reads the token for an exchange. `on_obstacle` receives the error for a caller who gives up meanwhile.
+    pub(super) async fn read(&self, on_obstacle: impl Fn(Error)) -> Result<LoadedToken, Failure> {
+        let read = token_file::read(&self.file, self.limit, on_obstacle).await;
         self.used(read.as_ref().ok());
         read
     }
@@ -200,13 +200,13 @@ fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {
 
 /// The memory of the watch.
 struct WatchState {
-    schedule: Schedule,
+    schedule: PollSchedule,
     changes: Changes,
 }
 
 impl WatchState {
     fn new(poll_interval: Duration, wants_events: bool) -> Self {
-        Self { schedule: Schedule::new(poll_interval, wants_events), changes: Changes::default() }
+        Self { schedule: PollSchedule::new(poll_interval, wants_events), changes: Changes::default() }
     }
 
     fn used(&mut self, token: Option<&LoadedToken>) {

@@ -53,7 +53,7 @@ impl SourceClient {
     }
 
     /// The error for a caller who gives up while the source is being asked.
-    pub(in crate::web_identity) fn waiting(&self) -> Error {
+    pub(in crate::web_identity) fn obstacle(&self) -> Error {
         unavailable(format!("the token source {} was asked and has given no token yet", self.config.name))
     }
 
