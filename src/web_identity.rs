@@ -1,13 +1,13 @@
 //! The exchange of a token for the credentials of a role.
 //!
 //! Each exchange reads the token anew, and sends it in the body of one request to STS. The result is a grant, or a failure
-//! with its class for the engine and a hint for the reader. The engine decides when to exchange.
+//! with its class for the engine and a remedy for the reader. The engine decides when to exchange.
 
 mod claims;
 mod config;
 mod expired_token;
-mod hints;
 mod loaded_token;
+mod remedies;
 #[cfg(test)]
 mod testing;
 mod token_file;
@@ -22,7 +22,7 @@ pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin}
 use std::sync::{Mutex, PoisonError};
 
 use self::expired_token::StsClock;
-use self::hints::{HintContext, hint};
+use self::remedies::{RemedyContext, remedy};
 use self::token_source::SourceClient;
 use self::token_watch::TokenWatch;
 use crate::error::Error;
@@ -119,7 +119,7 @@ impl WebIdentity {
         if let Ok(grant) = &outcome {
             self.sts_clock.set(sts::agreed_date(grant));
         }
-        outcome.map_err(|failure| failure_with_hint(*failure, session, &self.config.token, token.claims()))
+        outcome.map_err(|failure| failure_with_remedy(*failure, session, &self.config.token, token.claims()))
     }
 
     fn set_token_obstacle(&self, error: Option<Error>) {
@@ -158,15 +158,15 @@ impl Source for WebIdentity {
     }
 }
 
-/// The failure of an exchange, with the hint that fits the token.
-pub(crate) fn failure_with_hint(
+/// The failure of an exchange, with the remedy that fits the token.
+pub(crate) fn failure_with_remedy(
     failure: ExchangeFailure,
     session: &Session,
     origin: &TokenOrigin,
     claims: Option<&TokenClaims>,
 ) -> Failure {
-    let hint = hint(failure.reason, &HintContext { exchange: failure.hint_context(session), origin, claims });
-    failure.into_failure(hint)
+    let remedy = remedy(failure.reason, &RemedyContext { exchange: failure.remedy_context(session), origin, claims });
+    failure.into_failure(remedy)
 }
 
 /// The failure of an exchange that has no token to send. Only another token ends it.

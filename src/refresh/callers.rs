@@ -127,10 +127,10 @@ impl<'a> Waiting<'a> {
     /// An error made now, so that it is never out of date.
     fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
         let subject = &self.shared.subject;
-        let (error, hint) = if let Some(wait) = throttled_for {
+        let (error, remedy) = if let Some(wait) = throttled_for {
             let message = format!("no new credentials for {subject} can come in the next {}", in_words(wait));
-            let hint = "STS or the provider throttles calls. Start fewer pods at once. Valid credentials stay in use";
-            (Error::new(ErrorKind::Throttled, message), hint)
+            let remedy = "STS or the provider throttles calls. Start fewer pods at once. Valid credentials stay in use";
+            (Error::new(ErrorKind::Throttled, message), remedy)
         } else {
             let wanted = match self.caller.call {
                 Call::Credentials | Call::Ready => "credentials",
@@ -139,13 +139,13 @@ impl<'a> Waiting<'a> {
             };
             let waited = in_words(now.duration_since(self.caller.joined));
             let message = format!("no {wanted} for {subject} came within {waited}");
-            let hint = "the first attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
+            let remedy = "the first attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
                         policy, proxy). If the endpoint is only slow, raise wait_timeout";
-            (Error::new(ErrorKind::TimedOut, message), hint)
+            (Error::new(ErrorKind::TimedOut, message), remedy)
         };
         match cause {
-            Some(cause) => error.with_hint(cause.remedy().unwrap_or(hint).to_owned()).with_source(cause),
-            None => error.with_hint(hint),
+            Some(cause) => error.with_remedy(cause.remedy().unwrap_or(remedy).to_owned()).with_source(cause),
+            None => error.with_remedy(remedy),
         }
     }
 }
@@ -159,7 +159,7 @@ impl Drop for Waiting<'_> {
 fn never_that_long(at_least: Duration, lifetime: Duration, most: Duration) -> Error {
     let (at_least, lifetime) = (in_words(at_least), in_words(lifetime));
     let message = format!("credentials valid for {at_least} were asked for, but a session lasts {lifetime}");
-    Error::new(ErrorKind::InvalidConfiguration, message).with_hint(format!(
+    Error::new(ErrorKind::InvalidConfiguration, message).with_remedy(format!(
         "ask for at most {}, or raise session_length together with the role's MaxSessionDuration",
         in_words(most)
     ))

@@ -81,7 +81,7 @@ fn start() -> Result<Thread, Error> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|cause| {
         let message = format!("no Tokio runtime can be made for the background work ({cause})");
         Error::new(ErrorKind::ServiceUnavailable, message)
-            .with_hint("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
+            .with_remedy("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
     })?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -111,7 +111,7 @@ impl Drop for Ending {
 /// The error if the system has no thread.
 pub(super) fn no_thread(cause: &dyn Display) -> Error {
     Error::new(ErrorKind::ServiceUnavailable, format!("no thread can be started for the background work ({cause})"))
-        .with_hint(
+        .with_remedy(
             "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, podPidsLimit of the kubelet) or \
              RLIMIT_NPROC; the next use tries again",
         )

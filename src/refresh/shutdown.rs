@@ -28,7 +28,7 @@ impl SharedState {
             return Error::closed();
         }
         let message = format!("the runtime that fetched the credentials of {} has ended", self.subject);
-        Error::new(ErrorKind::Closed, message).with_hint(
+        Error::new(ErrorKind::Closed, message).with_remedy(
             "the runtime given to `runtime` must live as long as the provider, with timers and I/O (`enable_all`); or leave \
              `runtime` unset",
         )

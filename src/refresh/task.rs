@@ -179,7 +179,7 @@ async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
         // Tokio resolves names and reads files on threads. It panics if it can start none.
         Some(cause) => no_thread(&cause),
         None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
-            .with_hint(
+            .with_remedy(
                 "report this bug with the panic's backtrace: to this crate, or to the authors of your HTTP client, token source \
                  or provider. The exchange is tried again",
             )
@@ -214,7 +214,7 @@ fn session_of(subject: &str, grant: &Grant, sent: &ClockReading, reading: &Clock
             let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
             let what = format!("the credentials that came{from} for {subject} had expired on arrival");
             let error = Error::new(ErrorKind::Unexpected, what)
-                .with_hint(
+                .with_remedy(
                     "check the clocks of this machine and of the server against a time server. The exchange is tried again",
                 )
                 .with_transient(true)

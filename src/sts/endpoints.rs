@@ -117,7 +117,7 @@ fn waits_for_permit(endpoint: &str) -> Error {
          the limit"
     );
     Error::new(ErrorKind::TimedOut, message)
-        .with_hint("share one provider for each role. If STS does not answer, check the network")
+        .with_remedy("share one provider for each role. If STS does not answer, check the network")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

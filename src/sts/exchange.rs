@@ -22,7 +22,7 @@ use super::client::StsClient;
 use super::connection_errors::NoConnection;
 use super::error_codes;
 use super::failure_reason::Reason;
-use super::hints::HintContext;
+use super::remedies::RemedyContext;
 use super::request::{Authentication, Session};
 use crate::error::{Error, in_words};
 use crate::refresh::{Failure, Grant, Principal};
@@ -95,14 +95,14 @@ impl ExchangeFailure {
         Self { reason, message, endpoint, region, code: None, request_id: None, retry_after: None, clock_off: None }
     }
 
-    pub(crate) fn hint_context<'a>(&'a self, session: &'a Session) -> HintContext<'a> {
-        HintContext { session, endpoint: &self.endpoint, region: &self.region, message: &self.message }
+    pub(crate) fn remedy_context<'a>(&'a self, session: &'a Session) -> RemedyContext<'a> {
+        RemedyContext { session, endpoint: &self.endpoint, region: &self.region, message: &self.message }
     }
 
-    /// `hint` tells the reader of the error what to do.
-    pub(crate) fn into_failure(self, hint: String) -> Failure {
+    /// `remedy` tells the reader of the error what to do.
+    pub(crate) fn into_failure(self, remedy: String) -> Failure {
         let error = Error::new(self.reason.kind(), self.message)
-            .with_hint(hint)
+            .with_remedy(remedy)
             .with_transient(self.reason.is_transient())
             .with_code(self.code)
             .with_request_id(self.request_id)

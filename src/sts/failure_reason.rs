@@ -4,7 +4,7 @@ use super::connection_errors::NoConnection;
 use crate::error::ErrorKind;
 use crate::refresh::Class;
 
-/// Why an exchange gave no credentials. The reason decides class, kind and hint.
+/// Why an exchange gave no credentials. The reason decides class, kind and remedy.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Reason {
     NoConnection(NoConnection),

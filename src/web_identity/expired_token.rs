@@ -60,7 +60,7 @@ fn explain(
     let (expired, ago) = (date(expires_at), ago(expires_at, sts));
     let message =
         format!("the token {origin} expired at {expired}, {ago} ago by the clock of STS, and was not sent{written}");
-    let hint = if matches!(origin, TokenOrigin::Source(_)) {
+    let remedy = if matches!(origin, TokenOrigin::Source(_)) {
         "the source returned an expired token. It must request a new token, or keep one only while it is valid"
             .to_owned()
     } else if token.is_orphan {
@@ -69,7 +69,7 @@ fn explain(
     } else {
         format!("check in turn: {WHY_NOT_REPLACED}. A new token is used at once")
     };
-    Error::new(ErrorKind::TokenRejected, message).with_hint(hint).with_transient(true)
+    Error::new(ErrorKind::TokenRejected, message).with_remedy(remedy).with_transient(true)
 }
 
 /// The checks for a token file that was not replaced in time.

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(token.unwrap().expose(), "secret");
 
         symlink("nowhere", home.path("link")).unwrap();
-        for (path, hint) in [
+        for (path, remedy) in [
             ("absent", "its directory is there"),
             ("absent/token", "its directory is missing, too. Check that the projected volume is mounted at"),
             ("link", "it is a symlink whose target is missing"),
@@ -221,7 +221,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
             let text = error.to_string();
             assert!(text.contains(home.path(path).to_str().unwrap()) && text.contains("os error 2"), "{text}");
-            assert!(text.contains(hint), "{text}");
+            assert!(text.contains(remedy), "{text}");
         }
     }
 

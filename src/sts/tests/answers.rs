@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::error::ErrorKind;
 use crate::refresh::{Class, Grant};
 use crate::sts::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml};
-use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, hint};
+use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, remedy};
 
 use crate::error::ErrorKind::{
     InvalidConfiguration, RoleDenied, ServiceUnavailable, Throttled, TimedOut, TokenRejected, Unexpected,
@@ -21,14 +21,14 @@ async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailur
     StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, until).await
 }
 
-/// Name, reply, reason, class, kind, and a text that must be in the error or in its hint.
+/// Name, reply, reason, class, kind, and a text that must be in the error or in its remedy.
 type Row = (&'static str, Vec<u8>, Reason, Class, ErrorKind, &'static str);
 
 async fn check(rows: Vec<Row>) {
     for (name, reply, reason, class, kind, seen) in rows {
         let failure = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
         let session = session(ROLE);
-        let text = format!("{}\n{}", failure.message, hint(failure.reason, &failure.hint_context(&session)));
+        let text = format!("{}\n{}", failure.message, remedy(failure.reason, &failure.remedy_context(&session)));
         let got = (failure.reason, failure.reason.class(), failure.reason.kind());
         assert_eq!(got, (reason, class, kind), "{name}: {text}");
         assert!(text.contains(seen), "{name}: {seen:?} is not in {text}");

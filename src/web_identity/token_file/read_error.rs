@@ -55,9 +55,9 @@ impl ReadError {
     }
 
     pub(in crate::web_identity) fn explain(self, path: &Path) -> Error {
-        let (transient, problem, hint) = match self {
+        let (transient, problem, remedy) = match self {
             Self::Io(cause) => {
-                let hint = match cause.kind() {
+                let remedy = match cause.kind() {
                     io::ErrorKind::NotFound => where_it_ends(path),
                     io::ErrorKind::PermissionDenied => who_may(path),
                     io::ErrorKind::StaleNetworkFileHandle => {
@@ -66,16 +66,16 @@ impl ReadError {
                     _ => "check the volume or the file system that holds the file".to_owned(),
                 };
                 let stale = cause.kind() == io::ErrorKind::StaleNetworkFileHandle;
-                (stale, format!("cannot be read: {cause}"), hint)
+                (stale, format!("cannot be read: {cause}"), remedy)
             }
             Self::NotAFile(kind) => {
-                let hint = if kind == "a directory" {
+                let remedy = if kind == "a directory" {
                     "name the file in it, which is called token in most pods. If this path should be the file, its \
                      volume is mounted wrong: a mount of a missing file makes a directory"
                 } else {
                     "name the file itself, which ends in /token in most pods"
                 };
-                (false, format!("is {kind}, not a file"), hint.to_owned())
+                (false, format!("is {kind}, not a file"), remedy.to_owned())
             }
             Self::NotAToken(problem) => (problem.unfinished, problem.to_string(), problem.remedy()),
             Self::NotYetRead => {
@@ -99,7 +99,7 @@ impl ReadError {
             ),
         };
         Error::new(ErrorKind::TokenUnavailable, format!("the token file {} {problem}", path.display()))
-            .with_hint(hint)
+            .with_remedy(remedy)
             .with_transient(transient)
     }
 }

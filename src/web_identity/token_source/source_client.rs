@@ -100,7 +100,7 @@ impl SourceClient {
 
 fn unavailable(message: String) -> Error {
     Error::new(ErrorKind::TokenUnavailable, message)
-        .with_hint("see the source's own error below, or its log. The source is asked again until it gives a token")
+        .with_remedy("see the source's own error below, or its log. The source is asked again until it gives a token")
         .with_transient(true)
 }
 
