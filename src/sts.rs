@@ -1,4 +1,4 @@
-//! STS: trades a token, or the credentials of another role, for the credentials of a role.
+//! STS: exchanges a token, or the credentials of another role, for the credentials of a role.
 //!
 //! Two operations start a session of a role: `AssumeRoleWithWebIdentity` takes a token, `AssumeRole` takes credentials. They
 //! differ in the request only; answers and errors are read by the same code. In an outage of one endpoint the exchange

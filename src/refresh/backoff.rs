@@ -7,7 +7,7 @@ use super::source::Class;
 /// A failed attempt, with all that its retry delay depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedAttempt {
-    /// `NotYetKnown` stands for a role that may be too new. Never `Unclear`.
+    /// `NotYetKnown` only before the first success. Never `Unclear`.
     pub(super) class: Class,
     /// Failures in a row before this one.
     pub(super) before: u32,
@@ -27,11 +27,11 @@ impl FailedAttempt {
     /// The retry delay while the credentials are valid for `remaining`.
     pub(super) fn retry_delay(&self, remaining: Duration) -> Duration {
         let delay = self.row(remaining).draw(self.random).max(self.server_delay(remaining));
-        // An attempt is made at the expiry, where the rows without valid credentials take over. `BadInput` waits for a change.
+        // An attempt is due at the expiry at the latest. Only `BadInput` still waits then, because it waits for a change.
         if remaining.is_zero() || self.class == Class::BadInput { delay } else { delay.min(remaining) }
     }
 
-    /// Shortest delay that a caller without valid credentials may cause.
+    /// The retry delay while a caller without valid credentials waits.
     pub(super) fn retry_delay_for_callers(&self, remaining: Duration) -> Duration {
         let row = match self.class() {
             // Until then, callers get the error of this failure.
@@ -59,8 +59,8 @@ impl FailedAttempt {
             (Class::Throttled, false) => Row::doubling(self.before, seconds(5), within(4, 30)),
             (Class::Misconfigured, false) => Row::doubling(self.before, seconds(30), within(4, 15)),
             (_, false) => Row::doubling(self.before, seconds(2), within(8, 15)),
-            // A roll-out starts all pods at once. The fleet bench defends these numbers: with others there are more calls in
-            // vain, or the last pod is served later.
+            // A roll-out starts all pods at once. The fleet bench found these numbers. With other numbers STS throttles more
+            // calls, or the last pod gets its credentials later.
             (Class::Throttled, true) if self.new => {
                 Row { factor: 5, least: 0.2, ..Row::doubling(self.alike, seconds(20), seconds(240)) }
             }
@@ -74,7 +74,7 @@ impl FailedAttempt {
         }
     }
 
-    /// A role that is still denied after minutes is not new.
+    /// A role that is still unknown after minutes is not new: it counts as misconfigured.
     fn class(&self) -> Class {
         let denied =
             self.class == Class::NotYetKnown && self.alike >= NEW_ROLE_DOUBLINGS && self.lasted >= NEW_ROLE_LASTS;

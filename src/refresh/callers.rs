@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, in_words};
 /// The method that a caller awaits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Call {
-    /// Readable credentials, within `wait_timeout`.
+    /// Credentials that a request may use now, within `wait_timeout`.
     Credentials,
     /// Valid credentials, without a time limit.
     Ready,

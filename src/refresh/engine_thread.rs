@@ -4,8 +4,8 @@
 //! lock `THREAD` guards the count of tasks, and a task is counted before the thread gets it. A task on a thread that is about
 //! to end would be dropped, and its provider would be closed for no reason.
 //!
-//! A forked child inherits the record of the thread, but not the thread. The record holds the process id. So the child finds
-//! out, and starts a thread of its own.
+//! A forked child inherits the record of the thread, but not the thread. The record holds the process id. The child compares
+//! it with its own, and starts a thread of its own.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -31,7 +31,7 @@ struct Thread {
     _stop: oneshot::Sender<()>,
 }
 
-/// Runs a task on the engine thread, which starts if there is none. `make` is not called if it cannot start.
+/// Runs a task on the engine thread. Starts the thread if there is none. If the thread cannot start, `make` is not called.
 ///
 /// # Errors
 /// The system has no thread or no file descriptors for it. This counts as an outage, since both limits may pass.
@@ -45,7 +45,7 @@ pub(super) fn spawn(make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
     Ok(())
 }
 
-/// One task's place on the engine thread. The thread lives as long as one of these.
+/// Counts one task of the engine thread. The drop of the last seat ends the thread.
 struct Seat;
 
 impl Seat {

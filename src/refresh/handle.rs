@@ -27,7 +27,7 @@ use super::task::Task;
 use super::telemetry::{self, Observer};
 use crate::error::Error;
 
-/// A cheap handle. Its last clone ends the task.
+/// A cheap handle. The drop of the last clone ends the task.
 #[derive(Clone)]
 pub(crate) struct EngineHandle(Arc<Inner>);
 

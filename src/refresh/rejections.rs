@@ -1,8 +1,7 @@
 //! The delay between a service's rejection and the refresh that it causes.
 //!
-//! The first rejection causes a refresh within 5 s. If further
-//! generations are rejected in a row, their refreshes come 30 s, 60 s, 120 s … after the one before. So a
-//! key that no service ever accepts causes no storm of exchanges.
+//! The first rejection causes a refresh within 5 s. If services reject the new credentials, too, the refreshes come 30 s, 60 s,
+//! 120 s … after the one before. So a service that accepts no key at all causes no storm of exchanges.
 
 use std::time::Duration;
 
@@ -55,7 +54,7 @@ impl Rejections {
 const SPREAD: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(30);
 const CAP: Duration = Duration::from_secs(15 * 60);
-/// A row of rejections ends after this time without one.
+/// After this time without a rejection, the count begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

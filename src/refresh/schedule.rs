@@ -56,11 +56,11 @@ struct Failures {
     count: u32,
     since: Instant,
     last: Instant,
-    /// Class of the last failure, and how many in a row had it.
+    /// Class of the last failure, and number of failures in a row with this class.
     alike: (Class, u32),
     /// The class that the last failure counts as: never `NotYetKnown` or `Unclear`.
     class: Class,
-    /// Before this, only a change of the source causes an attempt.
+    /// Earliest attempt, unless the source changes: the end of a throttled delay or of the server's `Retry-After`.
     not_before: Instant,
     /// Earliest attempt that a caller without valid credentials may cause.
     for_callers: Instant,
@@ -203,7 +203,7 @@ impl Schedule {
             alike: (class, alike),
             class: counted,
             not_before: if counted == Class::Throttled { self.due } else { now + attempt.server_delay(remaining) },
-            // No caller got this error while credentials were valid. After their expiry a fresh attempt is worth more.
+            // While credentials are valid, no caller gets this error. After the expiry a caller needs a new attempt.
             for_callers: if valid && misconfigured { now } else { now + attempt.retry_delay_for_callers(remaining) },
         });
         counted
@@ -272,14 +272,14 @@ impl Schedule {
             Duration::ZERO => SPREAD_OF_ROTATION.mul_f64(random),
             remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
         };
-        // The first change after a token problem causes an attempt at once. Later attempts keep the spacing, so that a file
+        // The first change after bad input causes an attempt at once. Later attempts keep the spacing, so that input
         // that changes all the time causes no storm.
         let resend = self.failures.as_ref().is_some_and(|failures| failures.alike == (Class::BadInput, 1));
         let at = if resend { now } else { self.spaced(now) };
         self.due_at_latest(at + delay);
     }
 
-    /// The wall clock was set ahead, or the machine was suspended. An exchange checks what we believe of the time.
+    /// The wall clock was set ahead, or the machine was suspended. An exchange then checks the times of the credentials.
     pub(super) fn clock_jumped(&mut self, now: Instant) {
         let lately = self.last_clock.is_some_and(|last| now.duration_since(last) < CLOCK_SPACING);
         if !lately && self.bring_forward(self.spaced(now)) {
@@ -287,8 +287,8 @@ impl Schedule {
         }
     }
 
-    /// The machine was suspended for `by`, and the monotonic clock stood still. The times of the
-    /// credentials, attempts and failures move by as much. The rejections and the start of the run do not move.
+    /// The machine was suspended for `by`, and the monotonic clock stood still. The times of the credentials, attempts and
+    /// failures move back by as much. The rejections and the start of the run do not move.
     pub(super) fn suspended(&mut self, by: Duration, now: Instant) {
         let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
         let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);
@@ -304,7 +304,7 @@ impl Schedule {
         }
     }
 
-    /// Brings the next attempt forward to `at`, but not before the server wants one. Returns whether the attempt is sooner.
+    /// Brings the next attempt forward to `at`, but not before `not_before`. Returns true if the attempt is sooner now.
     fn bring_forward(&mut self, at: Instant) -> bool {
         let at = self.failures.as_ref().map_or(at, |failures| at.max(failures.not_before));
         let sooner = at < self.due;

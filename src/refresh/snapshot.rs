@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use super::source::Principal;
 
-/// Credentials as an exchange gave them.
+/// The credentials in use, as an exchange gave them.
 pub(super) struct CurrentCredentials {
     pub(super) generation: u64,
     pub(super) credentials: Credentials,
@@ -49,7 +49,7 @@ pub(super) struct Times {
     pub(super) expiry: SystemTime,
 }
 
-/// The credentials in use, with all that derives from them. Never changed, only replaced.
+/// The credentials in use, with all that derives from them. A snapshot never changes. A new one replaces it.
 pub(crate) struct Snapshot {
     current: Arc<CurrentCredentials>,
     times: Times,
@@ -88,7 +88,8 @@ impl Published {
         self.0.load()
     }
 
-    /// Publishes these credentials with these times. The only place that replaces a snapshot.
+    /// Publishes these credentials with these times, unless the present snapshot has them already. Reuses the copies if they
+    /// show the same expiry. No other function replaces a snapshot.
     pub(super) fn publish(&self, current: &Arc<CurrentCredentials>, times: Times) {
         let present = self.0.load_full().filter(|present| Arc::ptr_eq(&present.current, current));
         let stripes = match present {
@@ -100,8 +101,7 @@ impl Published {
     }
 }
 
-/// Enough that the threads of a usual machine rarely share one. A copy costs about 3 KiB. Threads take copies in turn, so two
-/// busy threads may share one by chance.
+/// Number of copies. A copy costs about 3 KiB. Threads take the copies in turn, so few busy threads rarely share one.
 const STRIPES: usize = 16;
 
 /// One copy, with reference counts and cache lines of its own.

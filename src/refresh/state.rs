@@ -5,7 +5,8 @@
 //! together. If they were set one by one, a request could be signed with new credentials under an old deadline. Only
 //! [`State::succeeded`] sets credentials, so no failure replaces or hides valid ones.
 //!
-//! Under the state's lock, nothing is awaited, called back or logged (H), and no other lock of the engine is taken.
+//! While a thread holds the state's lock, it awaits nothing, logs nothing, and takes no other lock of the engine. It calls no
+//! foreign code (invariant H in [`panics`]).
 
 use std::collections::VecDeque;
 use std::process;
@@ -28,6 +29,7 @@ use super::status::{EngineStatus, Phase};
 use super::telemetry::{self, Observer, Success};
 use crate::error::Error;
 
+/// The parts that need no lock, and the [`State`] behind its lock.
 pub(super) struct SharedState {
     pub(super) clock: Clock,
     /// Longest wait of a caller without valid credentials.
@@ -46,7 +48,7 @@ pub(super) struct SharedState {
     state: Mutex<State>,
 }
 
-/// The part under the lock.
+/// The part behind the lock.
 pub(super) struct State {
     pub(super) schedule: Schedule,
     /// The last failure since the last success.
@@ -105,7 +107,7 @@ impl SharedState {
         }
     }
 
-    /// Looks at the state or changes it. The snapshot follows before the lock is released (B).
+    /// Calls `act` with the state. Publishes a snapshot of the outcome before the lock is released (invariant B).
     pub(super) fn locked<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = act(&mut state);
@@ -200,13 +202,13 @@ impl State {
             self.attempting = true;
         }
         let late_callers = self.wake_at.take_if(|at| *at <= now).is_some();
-        // The log tells of the expiry when it comes.
+        // The log reports the expiry at once.
         let expiry = self.schedule.validity().filter(|_| valid).map(|validity| validity.deadline);
         let attempt = (!self.attempting).then_some(due);
         Step {
             attempt: starts.then_some(Attempt { valid }),
             news: starts || late_callers,
-            expired: self.current.is_some() && !valid && self.failure_log.tells_expiry(),
+            expired: self.current.is_some() && !valid && self.failure_log.logs_expiry(),
             until: [attempt, expiry, self.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min),
         }
     }
@@ -255,7 +257,7 @@ impl State {
         success
     }
 
-    /// Notes a failed attempt. True: the log warns of it.
+    /// Records a failed attempt. Returns true if the log warns of it.
     pub(super) fn failed(&mut self, failure: Failure, now: Instant) -> bool {
         let Failure { class, error, retry_after } = failure;
         let class = self.schedule.failed(class, retry_after, now, fastrand::f64());
