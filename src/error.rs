@@ -118,13 +118,10 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_code(mut self, code: Option<impl Into<String>>) -> Self {
-        self.inner().code = code.map(Into::into);
-        self
-    }
-
-    pub(crate) fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
-        self.inner().request_id = id.map(Into::into);
+    /// Adds the error code and the request id of the answer.
+    pub(crate) fn with_answer(mut self, code: Option<String>, request_id: Option<String>) -> Self {
+        let inner = self.inner();
+        (inner.code, inner.request_id) = (code, request_id);
         self
     }
 

@@ -1,6 +1,5 @@
 //! The end of a provider: `shutdown`, the user's future that causes it, and the error of whoever comes after it.
 
-use std::fmt;
 use std::future::{Future, pending};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,11 +58,5 @@ impl ShutdownWhen {
             });
         }
         pending().await
-    }
-}
-
-impl fmt::Debug for ShutdownWhen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ShutdownWhen(..)")
     }
 }

@@ -1,14 +1,14 @@
 //! The endpoints of one provider, home and standbys, and the limit of eight exchanges at once per endpoint.
 
 use std::collections::BTreeMap;
+use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use std::{fmt, process};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::answer_times::{self, DateVerdict};
+use super::answer_times::has_ended;
 use super::client::StsClient;
 use super::config::StsConfig;
 use super::exchange::ExchangeFailure;
@@ -126,16 +126,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 const MAX_AT_ONCE: usize = 8;
 
-impl fmt::Debug for Endpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoints").field("clients", &self.clients).finish_non_exhaustive()
-    }
-}
-
 fn outcome(result: &Result<Grant, Box<ExchangeFailure>>) -> Outcome {
     match result {
         // These credentials have ended already. Another server has another clock.
-        Ok(grant) if answer_times::date_verdict(grant) == DateVerdict::Ended => Outcome::Outage,
+        Ok(grant) if has_ended(grant) => Outcome::Outage,
         Ok(_) => Outcome::Answered,
         Err(failure) if failure.reason == Reason::RegionDisabled => Outcome::Disabled,
         Err(failure) if failure.reason == Reason::NoProvider => Outcome::UnknownIssuer,

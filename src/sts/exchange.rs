@@ -104,8 +104,7 @@ impl ExchangeFailure {
         let error = Error::new(self.reason.kind(), self.message)
             .with_remedy(remedy)
             .with_transient(self.reason.is_transient())
-            .with_code(self.code)
-            .with_request_id(self.request_id)
+            .with_answer(self.code, self.request_id)
             .with_endpoint(self.reason.is_answer().then_some(self.endpoint));
         Failure { class: self.reason.class(), error, retry_after: self.retry_after }
     }
@@ -717,7 +716,7 @@ mod tests {
             let sts = StsClient::of(&config);
             match sts.exchange(&session(ROLE), &token(None), in_time()).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
-                Err(failure) => log.add(&format!("{failure:?} {failure:#?} {} {sts:?}", failure.message)),
+                Err(failure) => log.add(&format!("{failure:?} {failure:#?} {}", failure.message)),
             }
         }
         drop(guard);

@@ -1,6 +1,5 @@
 //! The watched directories: the one of the token file, and each that its symlinks lead through.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,16 +80,14 @@ fn directories(file: &Path) -> Vec<PathBuf> {
             all.push(parent.to_owned());
         }
         let Ok(target) = fs::read_link(&file) else { break };
-        if matches!(target.components().next(), Some(Component::Normal(first)) if is_reserved(first)) {
+        if let Some(Component::Normal(first)) = target.components().next()
+            && first.as_encoded_bytes().starts_with(b"..")
+        {
             break;
         }
         file = parent.join(target);
     }
     all
-}
-
-fn is_reserved(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b"..")
 }
 
 /// Linux follows as many.
