@@ -160,6 +160,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod locks;
 mod provider;
 mod refresh;
 mod rejection_codes;

@@ -19,13 +19,14 @@ mod trust_policy;
 pub use claims::TokenClaims;
 pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use self::expired_token::StsClock;
 use self::remedies::{RemedyContext, remedy};
 use self::token_source::SourceClient;
 use self::token_watch::TokenWatch;
 use crate::error::Error;
+use crate::locks::lock;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
 use crate::sts::{self, Authentication, Endpoints, ExchangeFailure, Session};
 
@@ -123,7 +124,7 @@ impl WebIdentity {
     }
 
     fn set_token_obstacle(&self, error: Option<Error>) {
-        *self.token_obstacle.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        *lock(&self.token_obstacle) = error;
     }
 }
 
@@ -153,7 +154,7 @@ impl Source for WebIdentity {
     }
 
     fn obstacle(&self) -> Option<Error> {
-        let token = || self.token_obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let token = || lock(&self.token_obstacle).clone();
         self.sts.obstacle().or_else(token)
     }
 }

@@ -1,8 +1,6 @@
 //! The endpoints of one provider, home and standbys, and the limit of eight exchanges at once per endpoint.
 
-use std::collections::BTreeMap;
-use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +14,7 @@ use super::failure_reason::Reason;
 use super::request::{Authentication, Session};
 use super::standby_order::{HOME, Outcome, StandbyOrder};
 use crate::error::{Error, ErrorKind};
+use crate::locks::{SharedValues, lock};
 use crate::refresh::{Attempt, Grant};
 
 /// Home and standbys of one provider. The caller makes one exchange at a time, since the next endpoint depends on the last
@@ -95,20 +94,9 @@ impl ExchangePermit<'_> {
 }
 
 /// The permits of this process for one endpoint, first come, first served. An endpoint that hangs blocks no other.
-///
-/// A forked child has permits of its own: nobody in the child would return those of the parent.
 fn limit_of(endpoint: &str) -> Arc<Semaphore> {
-    static ALL: Mutex<BTreeMap<(u32, String), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
-
-    let mut all = lock(&ALL);
-    let key = (process::id(), endpoint.to_owned());
-    if let Some(limit) = all.get(&key).and_then(Weak::upgrade) {
-        return limit;
-    }
-    all.retain(|_, limit| limit.strong_count() > 0);
-    let limit = Arc::new(Semaphore::new(MAX_AT_ONCE));
-    all.insert(key, Arc::downgrade(&limit));
-    limit
+    static ALL: SharedValues<String, Semaphore> = SharedValues::new();
+    ALL.get(endpoint.to_owned(), || Semaphore::new(MAX_AT_ONCE))
 }
 
 fn waits_for_permit(endpoint: &str) -> Error {
@@ -118,10 +106,6 @@ fn waits_for_permit(endpoint: &str) -> Error {
     );
     Error::new(ErrorKind::TimedOut, message)
         .with_remedy("share one provider for each role. If STS does not answer, check the network")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const MAX_AT_ONCE: usize = 8;

@@ -11,7 +11,7 @@
 //! Before the first grant there is no `Date`, and STS judges the token. So a wrong local clock costs one call a minute, and
 //! never credentials.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::config::TokenOrigin;
 use super::loaded_token::LoadedToken;
 use crate::error::{Error, ErrorKind, date, in_words};
+use crate::locks::lock;
 
 /// The `Date` of the last grant, and the time of its arrival.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl StsClock {
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(SystemTime, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -29,7 +29,7 @@ mod warnings;
 mod watch_error;
 
 use std::path::{self, Path};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -46,6 +46,7 @@ use super::config::TokenConfig;
 use super::loaded_token::LoadedToken;
 use super::token_file;
 use crate::error::Error;
+use crate::locks::lock;
 use crate::refresh::{Change, Failure};
 
 /// Reads one token file, and watches it while somebody polls [`changed`](Self::changed).
@@ -154,7 +155,7 @@ impl TokenWatch {
             }
         };
         let events_are_missed = self.state().schedule.events_are_missed;
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warnings = lock(&self.warnings);
         if self.path.is_none() || watched.is_some() {
             warnings.watch(&self.file, watched.as_ref());
         }
@@ -192,10 +193,6 @@ fn quick_check(
         lock(state).checked(check, is_new(&watched), token.as_ref(), Instant::now());
     }
     (watched, token)
-}
-
-fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The memory of the watch.

@@ -1,11 +1,12 @@
 //! The crate's side of a token source: requests tokens with a time limit, and detects changes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::{Error, ErrorKind, in_words};
+use crate::locks::lock;
 use crate::refresh::Change;
 use crate::web_identity::claims::TokenClaims;
 use crate::web_identity::config::SourceConfig;
@@ -94,7 +95,7 @@ impl SourceClient {
     }
 
     fn last(&self) -> MutexGuard<'_, LastToken> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 }
 

@@ -1,13 +1,12 @@
 //! One watcher for each directory, which all token files in it share. The only file that knows `notify`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::SystemTime;
 
@@ -17,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::watch_error::WatchError;
+use crate::locks::{SharedValues, lock};
 
 /// A directory, and the token files that want its events.
 pub(super) struct DirectoryWatcher {
@@ -42,16 +42,9 @@ enum Watch {
 impl DirectoryWatcher {
     /// The watcher of this directory that the whole process shares. A new one watches nothing yet.
     pub(super) fn shared(path: &Path) -> Arc<Self> {
-        static ALL: Mutex<BTreeMap<PathBuf, Weak<DirectoryWatcher>>> = Mutex::new(BTreeMap::new());
-        let mut all = lock(&ALL);
-        all.retain(|_, watcher| watcher.strong_count() > 0);
-        if let Some(watcher) = all.get(path).and_then(Weak::upgrade) {
-            return watcher;
-        }
-        let watcher =
-            Arc::new(Self { path: path.to_owned(), listeners: Arc::default(), watch: Mutex::new(Watch::Off) });
-        all.insert(path.to_owned(), Arc::downgrade(&watcher));
-        watcher
+        static ALL: SharedValues<PathBuf, DirectoryWatcher> = SharedValues::new();
+        let watch = Mutex::new(Watch::Off);
+        ALL.get(path.to_owned(), || Self { path: path.to_owned(), listeners: Arc::default(), watch })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -234,10 +227,6 @@ impl From<notify::Error> for WatchError {
             _ => Self::Other(error.to_string()),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::directory_watcher::{DirectoryWatcher, EventSignal};
 use super::watch_error::WatchError;
+use crate::locks::lock;
 
 /// The path of a token file, whose directories are watched.
 pub(super) struct WatchedPath {
@@ -65,7 +66,7 @@ impl WatchedPath {
     }
 
     fn directories(&self) -> MutexGuard<'_, Vec<Directory>> {
-        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.directories)
     }
 }
 
