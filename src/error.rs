@@ -145,10 +145,6 @@ impl Error {
             .with_source(cause)
     }
 
-    pub(crate) fn closed() -> Self {
-        Self::new(ErrorKind::Closed, "the credentials provider was shut down").with_remedy("build a new provider")
-    }
-
     fn inner(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }
