@@ -15,6 +15,8 @@ mod session_name;
 mod session_settings;
 mod standbys;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod token_path;
 mod warnings;
 mod web_identity_provider;
