@@ -339,6 +339,10 @@ impl StdError for BuildError {
     }
 }
 
+/// The remedy if no thread can be started.
+pub(crate) const RAISE_THREAD_LIMIT: &str = "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, \
+                                             podPidsLimit of the kubelet) or RLIMIT_NPROC";
+
 /// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
 pub(crate) fn in_words(duration: Duration) -> String {
     let (seconds, hundredths) = (duration.as_secs(), duration.subsec_millis() / 10);

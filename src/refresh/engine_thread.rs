@@ -16,7 +16,7 @@ use std::{mem, process, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, RAISE_THREAD_LIMIT};
 
 pub(super) type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -111,10 +111,7 @@ impl Drop for Ending {
 /// The error if the system has no thread.
 pub(super) fn no_thread(cause: &dyn Display) -> Error {
     Error::new(ErrorKind::ServiceUnavailable, format!("no thread can be started for the background work ({cause})"))
-        .with_remedy(
-            "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, podPidsLimit of the kubelet) or \
-             RLIMIT_NPROC; the next use tries again",
-        )
+        .with_remedy(format!("{RAISE_THREAD_LIMIT}; the next use tries again"))
 }
 
 fn lock() -> MutexGuard<'static, Option<Thread>> {

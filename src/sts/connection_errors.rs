@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use super::config::is_aws;
 use super::failure_reason::Reason;
 use super::remedies::{RemedyContext, fips_remedy};
-use crate::blocking_threads::RAISE_LIMIT;
+use crate::error::RAISE_THREAD_LIMIT;
 use crate::scrub::chain;
 
 /// Why no connection to STS was made.
@@ -121,7 +121,7 @@ pub(super) fn remedy(cause: NoConnection, context: &RemedyContext<'_>) -> String
              set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to the path of certificates. If one of these \
              variables is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
         ),
-        NoConnection::NoThread => format!("{RAISE_LIMIT}. The exchange is tried again"),
+        NoConnection::NoThread => format!("{RAISE_THREAD_LIMIT}. The exchange is tried again"),
     }
 }
 

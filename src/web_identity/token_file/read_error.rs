@@ -5,8 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::blocking_threads::RAISE_LIMIT;
-use crate::error::{Error, ErrorKind, in_words};
+use crate::error::{Error, ErrorKind, RAISE_THREAD_LIMIT, in_words};
 use crate::refresh::{Class, Failure};
 use crate::web_identity::token_format::NotAToken;
 
@@ -95,7 +94,7 @@ impl ReadError {
             Self::NoThread => (
                 true,
                 "cannot be read: no thread can be started".to_owned(),
-                format!("{RAISE_LIMIT}. The file is read again"),
+                format!("{RAISE_THREAD_LIMIT}. The file is read again"),
             ),
         };
         Error::new(ErrorKind::TokenUnavailable, format!("the token file {} {problem}", path.display()))

@@ -61,7 +61,7 @@ impl DirectoryWatcher {
     /// true once the directory is removed or moved. Each watch has its own flag.
     pub(super) fn renew(&self) -> Result<Arc<AtomicBool>, WatchError> {
         let mut watch = lock(&self.watch);
-        let directory = DirectoryId::of(&self.path);
+        let directory = directory_id(&self.path);
         match &*watch {
             Watch::On { directory: watched, is_lost, .. }
                 if !is_lost.load(Ordering::Acquire) && directory.as_ref().is_ok_and(|now| now == watched) =>
@@ -79,7 +79,7 @@ impl DirectoryWatcher {
         let probe = thread::Builder::new().name("watch-probe".to_owned()).spawn(|| {}).map_err(WatchError::Thread)?;
         let watcher = if probe.join().is_ok() { self.start(&is_lost) } else { Err(WatchError::Broken) };
         match watcher {
-            Ok(watcher) if DirectoryId::of(&self.path).map_err(WatchError::Directory)? == directory => {
+            Ok(watcher) if directory_id(&self.path).map_err(WatchError::Directory)? == directory => {
                 *watch = Watch::On { directory, is_lost: Arc::clone(&is_lost), _watcher: watcher };
                 Ok(is_lost)
             }
@@ -134,30 +134,23 @@ impl EventSignal {
     }
 }
 
-/// Identifies a directory whatever its name.
-#[derive(Eq, PartialEq)]
-struct DirectoryId {
-    #[cfg(unix)]
-    inode: (u64, u64),
-    /// Some file systems reuse the inode of a removed directory at once.
-    created: Option<SystemTime>,
-}
+/// Identifies a directory whatever its name: device and inode, and the time of its creation. Some file systems reuse the inode
+/// of a removed directory at once.
+type DirectoryId = (Option<(u64, u64)>, Option<SystemTime>);
 
-impl DirectoryId {
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        Ok(Self {
-            #[cfg(unix)]
-            inode: {
-                use std::os::unix::fs::MetadataExt;
-                (metadata.dev(), metadata.ino())
-            },
-            created: metadata.created().ok(),
-        })
+fn directory_id(path: &Path) -> io::Result<DirectoryId> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
     }
+    #[cfg(unix)]
+    let inode = {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    #[cfg(not(unix))]
+    let inode = None;
+    Ok((inode, metadata.created().ok()))
 }
 
 /// Runs on notify's thread. Must not wait for any thread, not even by a drop: the thread would wait for itself.
