@@ -32,11 +32,12 @@ struct Thread {
 }
 
 /// Runs a task on the engine thread. Starts the thread if there is none. If the thread cannot start, `make` is not called.
+/// `subject`: the role or provider, for the error.
 ///
 /// # Errors
 /// The system has no thread or no file descriptors for it. This counts as an outage, since both limits may pass.
-pub(super) fn spawn(make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
-    let (seat, runtime) = Seat::take()?;
+pub(super) fn spawn(subject: &str, make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
+    let (seat, runtime) = Seat::take(subject)?;
     let task = make();
     drop(runtime.spawn(async move {
         let _seat = seat;
@@ -49,7 +50,7 @@ pub(super) fn spawn(make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
 struct Seat;
 
 impl Seat {
-    fn take() -> Result<(Self, Handle), Error> {
+    fn take(subject: &str) -> Result<(Self, Handle), Error> {
         let mut thread = lock();
         if thread.as_ref().is_some_and(|thread| thread.process != process::id()) {
             // A drop would wake the parent's thread.
@@ -57,7 +58,7 @@ impl Seat {
         }
         let running = match &mut *thread {
             Some(running) => running,
-            none => none.insert(start()?),
+            none => none.insert(start(subject)?),
         };
         running.tasks += 1;
         Ok((Self, running.runtime.clone()))
@@ -77,9 +78,9 @@ impl Drop for Seat {
     }
 }
 
-fn start() -> Result<Thread, Error> {
+fn start(subject: &str) -> Result<Thread, Error> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|cause| {
-        let message = format!("no Tokio runtime can be made for the background work ({cause})");
+        let message = format!("no Tokio runtime can be made to refresh the credentials of {subject} ({cause})");
         Error::new(ErrorKind::ServiceUnavailable, message)
             .with_remedy("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
     })?;
@@ -93,7 +94,7 @@ fn start() -> Result<Thread, Error> {
                 drop(runtime.block_on(stopped));
             }
         })
-        .map_err(|error| no_thread(&error))?;
+        .map_err(|error| no_thread(subject, &error))?;
     Ok(Thread { process: process::id(), runtime: handle, tasks: 0, _stop: stop })
 }
 
@@ -109,9 +110,12 @@ impl Drop for Ending {
 }
 
 /// The error if the system has no thread.
-pub(super) fn no_thread(cause: &dyn Display) -> Error {
-    Error::new(ErrorKind::ServiceUnavailable, format!("no thread can be started for the background work ({cause})"))
-        .with_remedy(format!("{RAISE_THREAD_LIMIT}; the next use tries again"))
+pub(super) fn no_thread(subject: &str, cause: &dyn Display) -> Error {
+    Error::new(
+        ErrorKind::ServiceUnavailable,
+        format!("no thread can be started to refresh the credentials of {subject} ({cause})"),
+    )
+    .with_remedy(format!("{RAISE_THREAD_LIMIT}; the next use tries again"))
 }
 
 fn lock() -> MutexGuard<'static, Option<Thread>> {

@@ -199,7 +199,7 @@ impl EngineHandle {
         };
         match runtime {
             Some(runtime) => drop(runtime.spawn(task())),
-            None => engine_thread::spawn(task).inspect_err(|error| shared.task_not_started(error))?,
+            None => engine_thread::spawn(&shared.subject, task).inspect_err(|error| shared.task_not_started(error))?,
         }
         Ok(())
     }

@@ -177,7 +177,7 @@ async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
     };
     let error = match panic.downcast_ref::<String>().and_then(|text| text.strip_prefix(TOKIO_WITHOUT_THREAD)) {
         // Tokio resolves names and reads files on threads. It panics if it can start none.
-        Some(cause) => no_thread(&cause),
+        Some(cause) => no_thread(source.subject(), &cause),
         None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
             .with_remedy(
                 "report this bug with the panic's backtrace: to this crate, or to the authors of your HTTP client, token source \

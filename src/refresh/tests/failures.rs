@@ -215,7 +215,10 @@ async fn tokio_without_threads_is_an_outage() {
     let error = rig.engine.credentials().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ServiceUnavailable, true));
     let text = error.to_string();
-    assert!(["no thread can be started", "os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)));
+    let subject = rig.engine.subject();
+    let start = format!("no thread can be started to refresh the credentials of {subject} (");
+    assert!(text.starts_with(&start), "{text}");
+    assert!(["os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)), "{text}");
     rig.source.always(Reply::Grant(HOUR));
     rig.engine.ready().await.unwrap();
 }
