@@ -385,7 +385,7 @@
 //! | `the first attempt is still under way` | no attempt has ended yet | check the network |
 //! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
-//! ## `credentials valid for … were asked for`
+//! ## `credentials of … valid for … were asked for`
 //!
 //! `credentials that last longer` than a session cannot come: `ask for at most …`, or raise `session_length`.
 //!

@@ -117,7 +117,9 @@ impl<'a> Waiting<'a> {
         Some(Err(match (verdict, last_error) {
             (Verdict::Wait(_), _) => return None,
             (Verdict::LastError, Some(error)) => error,
-            (Verdict::NeverThatLong { at_least, lifetime, most }, _) => never_that_long(at_least, lifetime, most),
+            (Verdict::NeverThatLong { at_least, lifetime, most }, _) => {
+                never_that_long(&shared.subject, at_least, lifetime, most)
+            }
             (Verdict::TimedOut | Verdict::LastError, failure) => {
                 self.timed_out(now, throttled_for, obstacle().or(failure))
             }
@@ -156,9 +158,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn never_that_long(at_least: Duration, lifetime: Duration, most: Duration) -> Error {
+fn never_that_long(subject: &str, at_least: Duration, lifetime: Duration, most: Duration) -> Error {
     let (at_least, lifetime) = (in_words(at_least), in_words(lifetime));
-    let message = format!("credentials valid for {at_least} were asked for, but a session lasts {lifetime}");
+    let message =
+        format!("credentials of {subject} valid for {at_least} were asked for, but a session lasts {lifetime}");
     Error::new(ErrorKind::InvalidConfiguration, message).with_remedy(format!(
         "ask for at most {}, or raise session_length together with the role's MaxSessionDuration",
         in_words(most)
