@@ -1,9 +1,9 @@
 //! The published snapshot: each request reads it, and each exchange replaces it.
 //!
 //! **A. A read of valid credentials takes no lock, and busy threads rarely share a reference count.** A reader that loses
-//! its core while it holds a lock would stop the engine thread and all other readers. A lock-free pointer alone is not
-//! enough: a clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for each
-//! other. So a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones one of them.
+//! its core while it holds a lock would stop the engine thread and all other readers. A pointer without a lock is not enough.
+//! A clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for each other. So
+//! a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones one of them.
 //!
 //! `benches/read_path` counts the instructions of one read through the SDK's trait:
 //!

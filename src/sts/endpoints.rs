@@ -112,7 +112,7 @@ const MAX_AT_ONCE: usize = 8;
 
 fn outcome(result: &Result<Grant, Box<ExchangeFailure>>) -> Outcome {
     match result {
-        // These credentials have ended already. Another server has another clock.
+        // These credentials had expired on arrival. A standby has another clock.
         Ok(grant) if has_ended(grant) => Outcome::Outage,
         Ok(_) => Outcome::Answered,
         Err(failure) if failure.reason == Reason::RegionDisabled => Outcome::Disabled,

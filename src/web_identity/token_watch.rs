@@ -183,7 +183,7 @@ fn quick_check(
     state: &Mutex<WatchState>,
     check: Check,
 ) -> (Watched, Option<LoadedToken>) {
-    // Watched first, then read: an event tells of a change in between.
+    // The watch begins before the read, so that an event reports a change in between.
     let watched = path.and_then(|path| if check.is_poll() { Some(path.renew()) } else { path.renew_if_stale() });
     if let Some(outcome) = &watched {
         lock(state).schedule.watching = outcome.is_ok();
