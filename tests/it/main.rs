@@ -34,6 +34,8 @@ mod lifecycle;
 mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod operators_walk;
 mod reads_while_valid;
 mod real_sts_servers;
 mod rejection;

@@ -3,6 +3,8 @@
 pub(crate) mod captured_log;
 pub(crate) mod example_program;
 pub(crate) mod fault_list;
+pub(crate) mod kubeadm_rules;
+pub(crate) mod manifests;
 pub(crate) mod own_process;
 pub(crate) mod process_resources;
 #[cfg_attr(
