@@ -10,6 +10,7 @@ use aws_web_identity::test_util::{OidcIssuer, TokenSpec};
 use aws_web_identity::{TokenClaims, WebIdentityCredentialsProvider};
 use serde_json::{Value, json};
 
+use crate::support::api_server_rules;
 use crate::support::kubeadm_rules::{self, api_server_values};
 use crate::support::manifests::{
     ACCOUNT, AUDIENCE, ISSUER, REGION, all_of_kubernetes, documents, find, folder, pod_of, role_arn, root, template,
@@ -75,6 +76,56 @@ fn issuer_agrees_across_manifests() {
     assert_eq!(provider["Properties"]["Url"], ISSUER);
     assert_eq!(provider["Properties"]["ClientIdList"], json!([AUDIENCE]));
     assert_eq!(template("cloudformation-bucket.yaml")["Outputs"]["Issuer"]["Value"], ISSUER);
+}
+
+#[test]
+fn api_server_accepts_every_object() {
+    for object in all_of_kubernetes() {
+        assert_eq!(api_server_rules::faults(&object), [""; 0], "{}", object["metadata"]["name"]);
+    }
+
+    let deployment = || find("checkout.yaml", "Deployment");
+    let cron_job = || find("discovery-publisher.yaml", "CronJob");
+    let (pod, container) = ("/spec/template/spec", "/spec/template/spec/containers/0");
+    for (object, place, value, fault) in [
+        (deployment(), "/metadata/name", json!("check_out"), "the name"),
+        (deployment(), "/metadata/namespace", json!("shop.eu"), "the namespace"),
+        (deployment(), "/metadata/labels", json!({ "app": "check out" }), "the label's value"),
+        (deployment(), "/spec/selector/matchLabels", json!({ "app": "other" }), "the selector"),
+        (deployment(), &*format!("{pod}/volumes/0/name"), json!("token"), "no volume aws-token"),
+        (
+            deployment(),
+            &format!("{pod}/volumes/0/projected/sources/0"),
+            json!({ "secret": {}, "configMap": {} }),
+            "one kind",
+        ),
+        (deployment(), &format!("{container}/name"), json!("Checkout"), "the container"),
+        (deployment(), &format!("{container}/ports/0/name"), json!("a-very-long-port"), "the port"),
+        (deployment(), &format!("{container}/readinessProbe/httpGet/port"), json!("web"), "unknown port web"),
+        (deployment(), &format!("{container}/volumeMounts/0/mountPath"), json!("a:b"), "mountPath"),
+        (deployment(), &format!("{container}/resources/requests/memory"), json!("1Gi"), "above its limit"),
+        (deployment(), &format!("{container}/resources/limits/memory"), json!("1 GB"), "is no quantity"),
+        (cron_job(), "/metadata/name", json!("a".repeat(53)), "52 characters"),
+        (cron_job(), "/spec/schedule", json!("every hour"), "the schedule"),
+        (cron_job(), "/spec/concurrencyPolicy", json!("Never"), "concurrencyPolicy"),
+        (cron_job(), "/spec/jobTemplate/spec/template/spec/restartPolicy", json!("Always"), "restartPolicy"),
+        (find("checkout.yaml", "Service"), "/spec/ports/0/name", json!("Http"), "the port's name"),
+        (find("checkout.yaml", "ConfigMap"), "/data", json!({ "a b": "" }), "the key"),
+    ] {
+        let mut changed = object;
+        *changed.pointer_mut(place).unwrap() = value;
+        let faults = api_server_rules::faults(&changed);
+        assert!(faults.iter().any(|said| said.contains(fault)), "{place} {fault}: {faults:?}");
+    }
+    let token = format!("{pod}/volumes/0/projected/sources/0/serviceAccountToken");
+    for (field, value, fault) in
+        [("expirationSeconds", json!(599), "600 or more"), ("path", json!("../token"), "relative")]
+    {
+        let mut changed = deployment();
+        changed.pointer_mut(&token).unwrap()[field] = value;
+        let faults = api_server_rules::faults(&changed);
+        assert!(faults.iter().any(|said| said.contains(fault)), "{field}: {faults:?}");
+    }
 }
 
 #[test]
@@ -330,6 +381,7 @@ fn pods_run_unprivileged_with_working_probes() {
         }
     }
     let service = find("checkout.yaml", "Service");
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], "http");
     assert_eq!(
         service["spec"]["selector"],
         find("checkout.yaml", "Deployment")["spec"]["template"]["metadata"]["labels"]
