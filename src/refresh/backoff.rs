@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_has_its_numbers() {
+    fn p5_each_row_has_its_numbers() {
         let rows = [
             // class, before, lasted, remaining (in s), delay (in ms)
             (Outage, 0, 0, 1000, (1000, 2000)),

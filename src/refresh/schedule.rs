@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn refresh_point_is_drawn_from_window() {
+    fn p4_refresh_point_is_drawn_from_window() {
         let now = Instant::now();
         assert_eq!(ms(fresh(now, HOUR).due() - now), 2_160_000);
         let mut schedule = fresh(now, HOUR);

@@ -61,8 +61,7 @@ fn explain(
     let message =
         format!("the token {origin} expired at {expired}, {ago} ago by the clock of STS, and was not sent{written}");
     let hint = if matches!(origin, TokenOrigin::Source(_)) {
-        "the source returned an expired token. It must request a new token, or keep one only while it is valid"
-            .to_owned()
+        "the source returned an expired token. It must request a new token before the old one expires".to_owned()
     } else if token.is_orphan {
         "the file is a subPath mount, which never changes. Mount the volume's directory instead, and recreate the pod"
             .to_owned()

@@ -36,11 +36,11 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
             context.key(", kid ")
         ),
         (Reason::TokenExpired, _) if from_source => format!(
-            "the token {from}{}. The source must return a token that is still valid. The source is asked again",
+            "{}. The source must return a token that is still valid. The source is asked again",
             context.expired()
         ),
         (Reason::TokenExpired, _) => format!(
-            "the token {from}{} and was not replaced. Check in turn: {WHY_NOT_REPLACED}. A new token is used at once",
+            "{} and was not replaced. Check in turn: {WHY_NOT_REPLACED}. A new token is used at once",
             context.expired()
         ),
         (Reason::TooEarly, _) => {
@@ -247,7 +247,11 @@ impl HintContext<'_> {
 
     fn expired(&self) -> String {
         let expiry = self.claims.and_then(|claims| claims.expires_at);
-        expiry.map_or_else(|| " has expired".to_owned(), |expiry| format!(" expired at {}", date(expiry)))
+        let from = self.origin;
+        expiry.map_or_else(
+            || format!("the token {from} has expired"),
+            |expiry| format!("the token {from} expired at {}", date(expiry)),
+        )
     }
 }
 
