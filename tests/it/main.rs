@@ -31,6 +31,7 @@ mod issuer_and_trust_changes;
 mod kubernetes_manifests;
 mod layering;
 mod lifecycle;
+mod log_lines;
 mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
