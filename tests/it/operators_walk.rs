@@ -15,12 +15,13 @@ use std::collections::VecDeque;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use self::world::{STAND_INS, World, result_of};
 use crate::support::manifests::{AUDIENCE, ISSUER, folder, role_arn, template};
-use crate::support::{skipped, soon};
+use crate::support::skipped;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_readme_works() {
@@ -81,6 +82,7 @@ async fn every_command_of_the_readme_works() {
     let controller_manager = "controllerManager:\n  extraArgs:\n    - name: service-account-private-key-file\n      value: \
                               /etc/kubernetes/pki/sa-next.key\n";
     walk.configure(|config| config.replace("pki/sa.key", "pki/sa-next.key") + controller_manager).await;
+    walk.run("kubeadm init phase control-plane controller-manager").await;
     let report = walk.again(DOCTOR).await.unwrap();
     assert!(report.contains("(2 keys in all)"), "{report}");
     assert!(walk.publisher_runs().await);
@@ -180,7 +182,9 @@ impl Walk {
     async fn shell(&self, command: &str) -> Result<String, String> {
         let mut shell = self.world.command("/bin/sh");
         shell.args(["-euc", command]).stdin(Stdio::null());
-        result_of(&soon(tokio::task::spawn_blocking(move || shell.output())).await.unwrap().unwrap())
+        let output = tokio::task::spawn_blocking(move || shell.output());
+        // A command may be a job of many processes.
+        result_of(&tokio::time::timeout(Duration::from_secs(120), output).await.expect(command).unwrap().unwrap())
     }
 
     /// Runs a coming command before its time.
@@ -202,12 +206,17 @@ impl Walk {
         }
     }
 
-    /// Changes the configuration, and applies it as in step 2.
+    /// Changes the configuration, and applies it as in step 2. The page names each file of the new configuration.
     async fn configure(&self, change: impl FnOnce(&str) -> String) {
         let file = self.world.folder().join("kubeadm-config.yaml");
         let before = fs::read_to_string(&file).unwrap();
         let after = change(&before);
         assert_ne!(before, after);
+        let page = fs::read_to_string(folder().join("README.md")).unwrap();
+        for line in after.lines().filter(|line| !before.contains(line)) {
+            let named = line.rsplit(": ").next().unwrap().trim().trim_end_matches(':');
+            assert!(page.contains(named), "the page does not name {named}");
+        }
         fs::write(file, after).unwrap();
         self.again("kubeadm init phase control-plane apiserver").await.unwrap();
         self.again("kubeadm init phase upload-config").await.unwrap();
@@ -216,7 +225,7 @@ impl Walk {
     /// Runs the publisher on its schedule. False if the job failed.
     async fn publisher_runs(&self) -> bool {
         let world = self.world.clone();
-        soon(tokio::task::spawn_blocking(move || world.publish())).await.unwrap().unwrap()
+        tokio::task::spawn_blocking(move || world.publish()).await.unwrap().unwrap()
     }
 
     fn published_keys(&self) -> usize {

@@ -56,6 +56,7 @@ impl Cluster {
         let (file, configures, stores) = match *arguments {
             ["init", "--config", file] => (file, true, true),
             ["init", "phase", "control-plane", "apiserver", "--config", file] => (file, true, false),
+            ["init", "phase", "control-plane", "controller-manager", "--config", file] => (file, false, false),
             ["init", "phase", "upload-config", "kubeadm", "--config", file] => (file, false, true),
             _ => return Err(format!("kubeadm has no command {arguments:?}")),
         };
@@ -74,6 +75,9 @@ impl Cluster {
             self.issuers = values("service-account-issuer");
             self.jwks_uri = values("service-account-jwks-uri").remove(0);
             self.audiences = values("api-audiences");
+        }
+        for argument in config["controllerManager"]["extraArgs"].as_array().into_iter().flatten() {
+            self.key_file(argument["value"].as_str().unwrap())?;
         }
         if stores {
             self.stored = config.to_string();
