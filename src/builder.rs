@@ -15,6 +15,8 @@ mod session_name;
 mod session_settings;
 mod standbys;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod token_path;
 mod warnings;
 mod web_identity_provider;
@@ -144,7 +146,7 @@ impl Builder {
     /// With a source the provider ignores `AWS_WEB_IDENTITY_TOKEN_FILE`,
     /// [`token_poll_interval`](Self::token_poll_interval) and [`watch_token`](Self::watch_token). A source and a
     /// [`token_file`](Self::token_file) replace each other: the later call counts. To share one source among providers,
-    /// give each of them a clone of an [`Arc`](std::sync::Arc) with the source in it.
+    /// give each of them a clone of an [`Arc`] with the source in it.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
         self.settings.token = Some(TokenSetting::Source(SourceConfig::new(source)));
         self

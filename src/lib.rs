@@ -162,6 +162,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod locks;
 mod provider;
 mod refresh;
 mod rejection_codes;

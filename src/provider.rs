@@ -302,7 +302,7 @@ pub(crate) struct EngineConfig {
 
 impl EngineConfig {
     /// Makes a handle, which starts nothing by itself.
-    pub(crate) fn supervise<S: Source>(
+    pub(crate) fn new_handle<S: Source>(
         &self,
         source: Arc<S>,
         shutdown_when: ShutdownWhen,
@@ -325,12 +325,12 @@ pub(crate) struct ChainBase {
 impl ChainBase {
     /// `endpoints`: those of `sts`, if there are any yet. Their connections are shared.
     pub(crate) fn new(session_name: String, sts: StsConfig, endpoints: Option<&Endpoints>) -> Self {
-        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.another().into());
+        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.for_another_provider().into());
         Self { session_name, sts, endpoints }
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
-        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).another()
+        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).for_another_provider()
     }
 }
 

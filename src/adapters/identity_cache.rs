@@ -80,7 +80,7 @@ impl SnapshotCache {
         })
     }
 
-    /// The identity of another provider, or of this one behind a chain or a plain setter.
+    /// The identity of another provider, or of this provider in a chain or behind a service's plain `credentials_provider`.
     #[cold]
     fn ask_others<'a>(
         &'a self,

@@ -212,7 +212,7 @@ impl AssumeRoleBuilder {
         let chain_base = ChainBase::new(session.name.clone(), base.sts.clone(), Some(&sts));
         let observer = adapters::observer(&session.role_arn, None);
         let source = AssumeRole::new(self.base.handle().clone(), session, chain, sts);
-        let handle = engine.supervise(Arc::new(source), shutdown_when, observer);
+        let handle = engine.new_handle(Arc::new(source), shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(handle, engine, None, Ok(chain_base)))
     }
 

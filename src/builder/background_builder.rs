@@ -138,7 +138,7 @@ impl BackgroundBuilder {
         let engine = settings.engine.resolve(BUILDER, default_engine_config(time_source.clone()))?;
         let observer = adapters::observer(&name, None);
         let source = WrappedProvider::new(provider, name, attempt_timeout, time_source);
-        let handle = engine.supervise(Arc::new(source), shutdown_when, observer);
+        let handle = engine.new_handle(Arc::new(source), shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(handle, engine, None, chain_base))
     }
 

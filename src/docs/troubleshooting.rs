@@ -402,7 +402,7 @@
 //! | `the first attempt is still under way` | no attempt has ended yet | check the network |
 //! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
-//! ## `credentials valid for … were asked for`
+//! ## `credentials of … valid for … were asked for`
 //!
 //! `credentials that last longer` than a session cannot come: `ask for at most …`, or raise `session_length`.
 //!
@@ -410,9 +410,9 @@
 //!
 //! | the text | cause | what to do |
 //! |---|---|---|
-//! | `the credentials provider was shut down`, `the credentials provider is closed` | `shutdown` was called | `build a new provider` |
-//! | `no thread can be started for the background work`, `OS can't spawn worker thread` | the pids limit | `raise the limit of threads`; the next use tries again |
-//! | `no Tokio runtime can be made for the background work` | no file descriptor is left | `raise the limit of open files` |
+//! | `the credentials provider of … was shut down`, `the credentials provider is closed` | `shutdown` was called | `build a new provider` |
+//! | `no thread can be started to refresh the credentials of …`, `OS can't spawn worker thread` | the pids limit | `raise the limit of threads`; `the next use tries again` |
+//! | `no Tokio runtime can be made to refresh the credentials of …` | no file descriptor is left | `raise the limit of open files` |
 //! | `the runtime that fetched the credentials of … has ended` | `Builder::runtime` was given a runtime that ended | `the runtime given to runtime must live as long as the provider` |
 //! | `the exchange panicked` | a bug, here or in a client that you gave | `report this bug with the panic's backtrace` |
 //!
