@@ -245,8 +245,9 @@ impl Caller {
             schedule.refresh_requested(now, random);
         }
         schedule.caller_waits(now);
-        // The callers of one run of attempts share its time.
-        let limit = schedule.run_started().unwrap_or(now) + wait_timeout;
+        // The callers of one run of attempts share its time. A caller who came before the expiry, and so before the run, has
+        // no more time than its own.
+        let limit = own_limit.min(schedule.run_started().unwrap_or(now) + wait_timeout);
         match recent {
             _ if self.call == Call::Ready => Verdict::Wait(None),
             _ if now < limit => Verdict::Wait(Some(limit)),
@@ -457,6 +458,29 @@ mod tests {
         for now in [end, end + MS] {
             assert_eq!(newcomer(Call::Credentials, &mut schedule, now), Verdict::LastError);
             assert_eq!(newcomer(Call::Ready, &mut schedule, now), Verdict::Wait(None), "ready() has no limit");
+        }
+    }
+
+    #[test]
+    fn expiry_during_a_wait_does_not_lengthen_it() {
+        let joined_at = Instant::now() + LIFETIME - secs(20);
+        let mut schedule = fresh(joined_at + secs(20) - LIFETIME);
+        for call in [Call::Refresh, Call::ValidFor(secs(800))] {
+            let mut caller = joined(call, joined_at, &schedule);
+            assert_eq!(
+                verdict(&mut caller, &mut schedule, joined_at),
+                Verdict::Wait(Some(joined_at + LIMIT)),
+                "{call:?}"
+            );
+            schedule.attempt_started(joined_at + secs(2));
+            let expired = joined_at + secs(21);
+            assert_eq!(
+                verdict(&mut caller, &mut schedule, expired),
+                Verdict::Wait(Some(joined_at + LIMIT)),
+                "{call:?}"
+            );
+            assert_eq!(verdict(&mut caller, &mut schedule, joined_at + LIMIT), Verdict::TimedOut, "{call:?}");
+            schedule = fresh(joined_at + secs(20) - LIFETIME);
         }
     }
 

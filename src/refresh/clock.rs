@@ -29,15 +29,16 @@ pub(crate) enum Monotonic {
 
 impl Clock {
     pub(crate) fn new(monotonic: Monotonic, wall: SharedTimeSource) -> Self {
-        Self { monotonic, wall, boot: Arc::new(time_since_boot) }
+        Self::with_boot_clock(monotonic, wall, time_since_boot)
     }
 
-    #[cfg(test)]
+    /// `boot`: the time since boot, suspends included.
     pub(crate) fn with_boot_clock(
+        monotonic: Monotonic,
         wall: SharedTimeSource,
         boot: impl Fn() -> Option<Duration> + Send + Sync + 'static,
     ) -> Self {
-        Self { monotonic: Monotonic::Tokio, wall, boot: Arc::new(boot) }
+        Self { monotonic, wall, boot: Arc::new(boot) }
     }
 
     #[inline]

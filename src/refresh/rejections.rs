@@ -17,7 +17,7 @@ pub(super) struct Rejections {
     /// The generation that was rejected last.
     generation: Option<u64>,
     heard: Option<Instant>,
-    /// Time of the last attempt that a rejection caused.
+    /// Time of the last attempt that a rejection caused. It may still be ahead.
     attempted: Option<Instant>,
 }
 
@@ -25,11 +25,13 @@ impl Rejections {
     /// A service rejected the credentials of this generation.
     pub(super) fn record(&mut self, generation: u64, now: Instant) {
         if self.heard.is_some_and(|heard| now.duration_since(heard) > FORGOTTEN) {
-            self.in_a_row = 0;
+            *self = Self { generation: self.generation, ..Self::default() };
         }
         self.heard = Some(now);
         if !self.is_last(generation) {
             self.generation = Some(generation);
+            // Another cause may have brought this generation, before the attempt that was planned.
+            self.attempted = self.attempted.map(|planned| planned.min(now));
             self.in_a_row = self.in_a_row.saturating_add(1);
         }
     }
@@ -97,5 +99,23 @@ mod tests {
             rejections.record(4, now);
             assert_eq!((rejections.earliest(now, 0.0) - now).as_secs(), expected, "{quiet} s");
         }
+    }
+
+    #[test]
+    fn planned_attempt_that_never_came_delays_nothing() {
+        let start = Instant::now();
+        let mut rejections = Rejections::default();
+        for generation in 1..=9 {
+            rejections.record(generation, start);
+        }
+        rejections.attempted_at(start + CAP);
+        let waits = |rejections: &Rejections, now| rejections.earliest(now, 0.0) - now;
+        // A caller's refresh brings the next generation at once, and a service rejects that as well.
+        rejections.record(10, start);
+        assert_eq!(waits(&rejections, start), CAP);
+        rejections.attempted_at(start + CAP);
+        let later = start + FORGOTTEN + Duration::from_secs(1);
+        rejections.record(10, later);
+        assert_eq!(waits(&rejections, later), Duration::ZERO, "the row has ended");
     }
 }

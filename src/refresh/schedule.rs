@@ -293,7 +293,10 @@ impl Schedule {
         let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
         let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);
         ahead(&mut self.due);
-        self.validity.iter_mut().for_each(|validity| ahead(&mut validity.deadline));
+        if let Some(validity) = &mut self.validity {
+            // The grace of expired credentials is counted from here, so the deadline may lie in the past.
+            validity.deadline = validity.deadline.checked_sub(by).unwrap_or(now);
+        }
         for at in [&mut self.started, &mut self.next_request, &mut self.last_clock] {
             at.iter_mut().for_each(behind);
         }
@@ -731,6 +734,7 @@ mod tests {
         assert_eq!(ms(failures.for_callers - start), 48_000);
         schedule.suspended(2 * HOUR, now);
         assert_eq!((schedule.due(), schedule.valid(now)), (now, false));
+        assert_eq!(schedule.validity().unwrap().deadline, start + HOUR - secs(2) - 2 * HOUR, "long ago");
 
         let mut schedule = fresh(start, 12 * HOUR);
         schedule.clock_jumped(start + secs(10));

@@ -9,7 +9,6 @@ mod lifecycle;
 mod peers;
 mod random_histories;
 mod rig;
-mod simulation;
 mod source_changes;
 mod telemetry;
 mod time_without_credentials;

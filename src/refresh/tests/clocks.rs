@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
-use crate::refresh::Class;
+use crate::refresh::{Class, ExpiredPolicy};
 
 #[tokio::test(start_paused = true)]
 async fn refresh_point_is_drawn_anew_each_time() {
@@ -91,6 +91,18 @@ async fn suspend_ends_credentials_sooner() {
         "KEY2",
         "the old ones ended during the suspend"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspend_counts_as_time_after_the_expiry() {
+    for (suspend, key) in [(1700, Some("KEY1")), (1900, None)] {
+        let rig = Rig::with(Reply::Fail(Class::Outage), |policy| policy.expired = ExpiredPolicy::UntilRejected);
+        rig.source.then(Reply::Grant(QUARTER));
+        rig.engine.credentials().await.unwrap();
+        rig.clock.suspend(seconds(suspend));
+        rig.pass(seconds(31)).await;
+        assert_eq!(rig.key().as_deref(), key, "{suspend}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

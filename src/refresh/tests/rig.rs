@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{
-    Attempt, Change, Class, Clock, EngineHandle, ExpiredPolicy, Failure, Grant, Observer, Policy, Principal,
+    Attempt, Change, Class, Clock, EngineHandle, ExpiredPolicy, Failure, Grant, Monotonic, Observer, Policy, Principal,
     ShutdownWhen, Source, WeakEngineHandle,
 };
 
@@ -70,17 +70,7 @@ pub(crate) struct Scripted {
     panic_on_change: Mutex<bool>,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
-    last_grant: Mutex<Option<LastGrant>>,
-    last_failure: Mutex<Option<Instant>>,
     clock: WallClock,
-}
-
-/// The time of the last successful request on both clocks, and the lifetime of its credentials.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LastGrant {
-    pub(crate) sent: Instant,
-    pub(crate) sent_truly: SystemTime,
-    pub(crate) lifetime: Duration,
 }
 
 /// Counts a fetch until the drop.
@@ -111,14 +101,6 @@ impl Scripted {
         self.most_in_flight.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn last_grant(&self) -> Option<LastGrant> {
-        *self.last_grant.lock().unwrap()
-    }
-
-    pub(crate) fn last_failure(&self) -> Option<Instant> {
-        *self.last_failure.lock().unwrap()
-    }
-
     pub(crate) fn then(&self, reply: Reply) -> &Self {
         self.script.lock().unwrap().push_back(reply);
         self
@@ -142,8 +124,7 @@ impl Scripted {
 
 impl Source for Scripted {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let (sent, sent_truly) = (Instant::now(), self.clock.true_time());
-        self.calls.lock().unwrap().push(sent);
+        self.calls.lock().unwrap().push(Instant::now());
         self.attempts.lock().unwrap().push(attempt);
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
@@ -174,28 +155,23 @@ impl Source for Scripted {
             requested: lifetime.max(HOUR),
             principal: Principal::default(),
         };
-        let outcome = match reply {
+        match reply {
             Reply::Grant(lifetime) => Ok(grant(lifetime, self.keys.fetch_add(1, Ordering::SeqCst) + 1)),
             Reply::SameKey(lifetime) => Ok(grant(lifetime, self.keys.load(Ordering::SeqCst))),
             Reply::Expired => Ok(Grant { expiration: server - seconds(1), ..grant(HOUR, 0) }),
             Reply::Fail(class) => Err(failure(class, None)),
             Reply::Throttle(after) => Err(failure(Class::Throttled, Some(after))),
             Reply::Hang => std::future::pending().await,
-            Reply::Panic => panic!("scripted panic"),
+            Reply::Panic => scripted_panic(),
             Reply::NoThread => panic!("OS can't spawn worker thread: {}", std::io::Error::from_raw_os_error(11)),
             Reply::After(..) | Reply::Late(..) | Reply::InWholeSeconds(_) | Reply::Undated(_) => unreachable!(),
-        };
-        match outcome.as_ref().map(|grant| grant.expiration.duration_since(server)) {
-            Ok(Ok(lifetime)) => *self.last_grant.lock().unwrap() = Some(LastGrant { sent, sent_truly, lifetime }),
-            _ => *self.last_failure.lock().unwrap() = Some(Instant::now()),
         }
-        outcome
     }
 
     async fn changed(&self) -> Change {
         loop {
             if std::mem::take(&mut *self.panic_on_change.lock().unwrap()) {
-                panic!("scripted panic");
+                scripted_panic();
             }
             if let Some(change) = self.change.lock().unwrap().take() {
                 return change;
@@ -207,6 +183,11 @@ impl Source for Scripted {
     fn subject(&self) -> &str {
         "arn:aws:iam::123456789012:role/scripted"
     }
+}
+
+/// A panic without the panic hook, which would write a backtrace each time.
+fn scripted_panic() -> ! {
+    std::panic::resume_unwind(Box::new("scripted panic"))
 }
 
 fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
@@ -327,15 +308,14 @@ impl Rig {
             panic_on_change: Mutex::default(),
             in_flight: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),
-            last_grant: Mutex::default(),
-            last_failure: Mutex::default(),
             clock: wall.clone(),
         });
         let mut policy =
             Policy { refresh_window: 0.60..=0.75, wait_timeout: seconds(30), expired: ExpiredPolicy::Never };
         adjust(&mut policy);
         let boot = wall.clone();
-        let clock = Clock::with_boot_clock(SharedTimeSource::new(wall.clone()), move || Some(boot.boot()));
+        let wall_clock = SharedTimeSource::new(wall.clone());
+        let clock = Clock::with_boot_clock(Monotonic::Tokio, wall_clock, move || Some(boot.boot()));
         let engine = EngineHandle::new(
             Arc::clone(&source),
             policy,
