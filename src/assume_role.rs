@@ -3,14 +3,14 @@
 //! The base has an engine of its own, which keeps its credentials fresh. A failure of the base is a failure of the
 //! chained role. New credentials of the base end that failure.
 
-mod hints;
+mod remedies;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_credential_types::Credentials;
 use tokio::time::timeout;
 
-use self::hints::{Known, hint};
+use self::remedies::{RemedyContext, remedy};
 use crate::error::{Error, ErrorKind};
 use crate::refresh::{Attempt, Change, Class, EngineHandle, Failure, Grant, Source};
 use crate::rejection_codes::least_key_age;
@@ -52,7 +52,7 @@ impl AssumeRole {
     fn base_error(&self) -> Error {
         self.base.obstacle().or_else(|| self.base.status().last_error).unwrap_or_else(|| {
             Error::new(ErrorKind::TimedOut, format!("{} has no credentials yet", self.base.subject()))
-                .with_hint("a chained role needs them. Their provider tries again; its status() has the last error")
+                .with_remedy("a chained role needs them. Their provider tries again; its status() has the last error")
         })
     }
 
@@ -61,14 +61,14 @@ impl AssumeRole {
             self.base.rejected(signed_with.access_key_id(), least_key_age);
         }
         let principal = self.base.status().principal;
-        let known = Known {
-            context: failure.hint_context(&self.session),
+        let context = RemedyContext {
+            exchange: failure.remedy_context(&self.session),
             base_role_arn: self.base.subject(),
             base_session_arn: principal.as_deref().and_then(|principal| principal.assumed_role_arn.as_deref()),
             settings: &self.settings,
         };
-        let hint = hint(failure.reason, &known);
-        failure.into_failure(hint)
+        let remedy = remedy(failure.reason, &context);
+        failure.into_failure(remedy)
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
         async fn fetch(&self, _: Attempt) -> Result<Grant, Failure> {
             if self.fails {
                 let error = Error::new(ErrorKind::TokenUnavailable, "no token is mounted");
-                return Err(Failure { class: Class::Blocked, error, retry_after: None });
+                return Err(Failure { class: Class::BadInput, error, retry_after: None });
             }
             let key = format!("BASE{}", self.given.fetch_add(1, Ordering::Relaxed));
             let (date, length) = (SystemTime::now(), Duration::from_secs(3600));

@@ -24,7 +24,3 @@ pub(crate) fn thread_can_start() -> bool {
 /// Tokio could not start a thread, and panicked. Each panic is printed, so Tokio is not asked again until a thread can
 /// start.
 static THREAD_FAILED: AtomicBool = AtomicBool::new(false);
-
-/// The remedy for a thread that cannot be started.
-pub(crate) const RAISE_LIMIT: &str = "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, \
-                                      podPidsLimit of the kubelet) or RLIMIT_NPROC";

@@ -15,6 +15,8 @@ mod session_name;
 mod session_settings;
 mod standbys;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod token_path;
 mod warnings;
 mod web_identity_provider;
@@ -45,8 +47,8 @@ use crate::web_identity::{SourceConfig, WebIdentity};
 
 /// Builds a [`WebIdentityCredentialsProvider`].
 ///
-/// In a pod that the EKS webhook has prepared, only the region may be missing, and the webhook often sets that too. The
-/// builder looks for each value in this order: its own methods, the config of [`configure`](Self::configure),
+/// In a pod that the EKS webhook has changed, nothing needs to be set: the variables name role, token file and region.
+/// The builder looks for each value in this order: its own methods, the config of [`configure`](Self::configure),
 /// environment variables, the default. An empty variable counts as absent.
 ///
 /// [`build`](Self::build) and [`connect`](Self::connect) read the variables once and check every value. So a mistake
@@ -114,10 +116,10 @@ impl Builder {
     /// Sets the ARN of the role to assume. Default: `AWS_ROLE_ARN`, which the EKS webhook sets from the annotation
     /// `eks.amazonaws.com/role-arn` of the service account.
     ///
-    /// AWS takes `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, in the partition of the region. At an
-    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2048
-    /// characters without blanks, with a colon. Any other value is an error, and so are a SAML pair of role and
-    /// provider, and a placeholder that was not replaced.
+    /// At AWS the value has the form `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`, in the partition of the region. At an
+    /// [endpoint](Self::endpoint_url) of another server, the value is that server's name of a role: 20 to 2,048
+    /// characters without blanks, with a colon. Any other value is an error. A SAML pair of role and provider is an
+    /// error, and so is a placeholder that was not replaced.
     pub fn role_arn(mut self, arn: impl Into<String>) -> Self {
         self.settings.role_arn = Some(arn.into());
         self
@@ -127,8 +129,9 @@ impl Builder {
     /// webhook sets.
     ///
     /// The kubelet [projects the
-    /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod, and
-    /// replaces it after 80 % of the token's lifetime. The file need not exist when the provider is built.
+    /// token](https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken) into the pod. It
+    /// replaces the token at 80 % of its lifetime, or when the token is 24 h old. The file need not exist when the
+    /// provider is built.
     ///
     /// These values are errors: a URL, a path in quotes, a path with `~` or with a variable that was not replaced, a
     /// token.
@@ -143,7 +146,7 @@ impl Builder {
     /// With a source the provider ignores `AWS_WEB_IDENTITY_TOKEN_FILE`,
     /// [`token_poll_interval`](Self::token_poll_interval) and [`watch_token`](Self::watch_token). A source and a
     /// [`token_file`](Self::token_file) replace each other: the later call counts. To share one source among providers,
-    /// give each of them a clone of an [`Arc`](std::sync::Arc) with the source in it.
+    /// give each of them a clone of an [`Arc`] with the source in it.
     pub fn token_source(mut self, source: impl ProvideToken) -> Self {
         self.settings.token = Some(TokenSetting::Source(SourceConfig::new(source)));
         self
@@ -164,7 +167,7 @@ impl Builder {
         self
     }
 
-    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43 200 (12 h). Unset or `None`: the
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 43,200 (12 h). Unset or `None`: the
     /// default of STS, one hour.
     ///
     /// STS refuses a length above the role's `MaxSessionDuration`, which is one hour unless it was raised.
@@ -173,7 +176,7 @@ impl Builder {
         self
     }
 
-    /// Sets a session policy in JSON, of at most 2048 characters. The session may do what both this policy and the role
+    /// Sets a session policy in JSON, of at most 2,048 characters. The session may do what both this policy and the role
     /// allow. Default: no session policy.
     ///
     /// STS packs this policy and the [`policy_arns`](Self::policy_arns) into one format, which has another limit. Only
@@ -305,8 +308,8 @@ impl Builder {
         self
     }
 
-    /// Sets how often to look for a new token in addition to file events: 1 s to 5 min. Default: 30 s. Without file
-    /// events, for example with [`watch_token(false)`](Self::watch_token), the provider looks at least every 5 s.
+    /// Sets the poll interval of the token file: 1 s to 5 min. Default: 30 s. File events are used as well. Without
+    /// file events, for example with [`watch_token(false)`](Self::watch_token), the file is polled at least every 5 s.
     pub fn token_poll_interval(mut self, interval: Duration) -> Self {
         self.settings.token_poll_interval = Some(interval);
         self
@@ -367,9 +370,9 @@ impl Builder {
     /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
     /// [`configure`](Self::configure), else the system clock.
     ///
-    /// The wall clock judges the token's expiry, signs the requests of chained roles, and times the sessions of an STS
-    /// that sends no `Date`. Credentials age by the monotonic clock, so that moving this clock forward does not expire
-    /// them.
+    /// The wall clock has three uses. With the clock of STS it decides whether the token has expired. It signs the
+    /// requests of chained roles. It gives the lifetime of sessions from an STS that sends no `Date`. Credentials age
+    /// by the monotonic clock, so moving the wall clock forward does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.shares_client_with = None;
@@ -406,8 +409,9 @@ impl Builder {
     /// # Errors
     ///
     /// The errors of [`build`](Self::build) have the kind
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If an exchange fails and only a human can mend
-    /// the cause, its error returns at once. During an outage the method waits for
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If only a human can mend the cause of a failed
+    /// exchange, the method returns its error at once. Two cases get retries within seconds first: a role or issuer
+    /// that IAM may not know yet, and an unclear answer. During an outage the method waits for
     /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt.
     ///
     /// # Cancel safety

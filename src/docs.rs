@@ -41,9 +41,9 @@
 //! Credentials flow in one direction: file, token, STS, snapshot, identity cache, request. Calls such as `refresh()`
 //! flow in the other direction. They only wake the task.
 //!
-//! **Snapshot.** A snapshot holds the credentials of one exchange and everything derived from them. A new snapshot is
-//! published by swapping one pointer. Each snapshot holds 16 copies of the credentials, and each thread always clones
-//! the same copy. So up to 16 threads can read without writing to a shared cache line.
+//! **Snapshot.** A snapshot holds the credentials of one exchange and everything derived from them. One pointer leads
+//! to the present snapshot, and a new snapshot is published by swapping that pointer. Each snapshot holds 16 copies of
+//! the credentials. A thread always reads the same one of them. So busy threads rarely write to the same cache line.
 //!
 //! **Engine thread.** One thread of the process, named `aws-web-identity`, runs the background work of all providers on
 //! its own Tokio runtime. The first use of the first provider starts the thread. The end of the last provider ends it.
@@ -52,7 +52,8 @@
 //! that polls. [`Builder::runtime`](crate::Builder::runtime) runs a provider's work on another runtime.
 //!
 //! **Task.** Each provider has one task, from its first use until its last handle is dropped. A panic in a token
-//! source, HTTP client, time source, subscriber or observer costs one attempt or a short pause. It never ends the task.
+//! source, HTTP client, time source, subscriber or observer costs at most one attempt or a pause of 30 s. It never ends
+//! the task.
 //!
 //! **Exchange.** The SDK's own STS client sends the request. It brings endpoint rules, FIPS, dual stack, your HTTP
 //! client and its TLS. The client's retries are off, because the task makes all attempts. This crate parses the answer
@@ -62,19 +63,29 @@
 //! # Clocks
 //!
 //! **Lifetime.** The lifetime of an STS session is its `Expiration` minus the `Date` header of the answer. A wrong
-//! local clock does not change it. The lifetime starts when the attempt begins, on the monotonic clock. `Date` has
-//! whole seconds. If the local clock shows the same second, the part of that second that had passed is subtracted too.
+//! local clock does not change it. The lifetime begins with the attempt, and is counted on the monotonic clock.
 //!
-//! **No usable `Date`.** Without a `Date` the local clock gives the remaining time when the answer comes. If `Date` is
-//! after `Expiration`, the credentials count as expired. The only exception: the local clock finds the whole session
-//! still to come. Then the local clock counts.
+//! **Whole seconds.** `Date` has whole seconds, and services count a session from that second on. So the session may
+//! begin up to a second before the attempt. If the local clock shows the same second, the crate subtracts the part of
+//! it that had passed.
 //!
-//! **Shown expiry.** The credentials show their expiry on the local clock, however wrong that clock is, because the SDK
-//! compares it with that clock.
+//! **No usable `Date`.** Without a `Date` the local clock gives the remaining time when the answer comes. A `Date`
+//! after `Expiration` means that the credentials have expired. The `Date` counts as wrong only if by the local clock
+//! the whole session still remains. The local clock then gives the remaining time.
 //!
-//! **Clock changes.** The provider compares the clocks at least every 30 s. A suspend shortens the remaining time. A
-//! caller without valid credentials triggers the comparison at once. If the clock was set ahead by more than 5 s, the
-//! provider makes an exchange to check, at most every 5 min. In each case the shown expiry follows the local clock.
+//! **A session longer than requested.** The local clock must confirm it: see
+//! [`policy`](policy#which-session-is-used-and-how-long).
+//!
+//! **An expired token** is held back only if the clock of STS and the local clock agree: see
+//! [`operations`](operations#how-the-token-file-is-watched).
+//!
+//! **Shown expiry.** The credentials carry their expiry as a time of the local clock, even if that clock is wrong. The
+//! SDK compares this expiry with the local clock.
+//!
+//! **Clock changes.** The provider compares the clocks at least every 30 s, and at once for a caller without valid
+//! credentials. A suspend shortens the remaining time. An exchange checks the credentials after a suspend, and if the
+//! clock was set ahead by more than 5 s. There is at most one such exchange every 5 min. After each clock change the
+//! shown expiry is computed anew.
 //!
 //! # The SDK's identity cache
 //!
@@ -82,11 +93,12 @@
 //! request. [`install`](crate::BackgroundCredentialsProvider::install) replaces this cache by one that reads the
 //! snapshot.
 //!
-//! The new cache recognises this provider by its partition. An identity from another partition goes to the cache that
-//! the config had before. Such identities come from a chain, from another provider for one operation, or from a service
-//! builder's plain `credentials_provider`. If that cache returns an access key that this provider gave out, the cache
-//! answers with the current credentials instead. An access key belongs to one role, so nobody gets another role's
-//! credentials.
+//! The new cache recognises this provider by its *cache partition*, the number that the SDK gives to each provider. An
+//! identity with another partition goes to the cache that the config had before. Such identities come from a chain,
+//! from another provider for one operation, or from a service builder's plain `credentials_provider`.
+//!
+//! The earlier cache may return an access key that this provider gave out. Then the new cache answers with the current
+//! credentials instead. An access key belongs to one role, so nobody gets another role's credentials.
 //!
 //! The new cache serves one provider. Credentials of *another* provider of this crate go to the SDK's cache, which
 //! keeps them until seconds before their expiry. So give each role its own config.

@@ -97,7 +97,7 @@ impl Environment {
     }
 
     /// True if `url` comes from a variable although `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is set. The SDK's config
-    /// loader hands such a URL on if its own `endpoint_url` is set, which is not about STS.
+    /// loader keeps such a URL if the program has set the loader's own `endpoint_url`.
     pub(crate) fn is_ignored_endpoint(&self, url: &str) -> Result<bool, BuildError> {
         let is_ours = [STS_ENDPOINT, ENDPOINT].iter().any(|name| self.0.get(name).is_some_and(|value| value == url));
         Ok(is_ours && self.flag(IGNORE_ENDPOINTS)?)

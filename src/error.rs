@@ -36,7 +36,7 @@ struct Inner {
     kind: ErrorKind,
     transient: bool,
     message: String,
-    hint: Option<String>,
+    remedy: Option<String>,
     code: Option<String>,
     request_id: Option<String>,
     endpoint: Option<String>,
@@ -71,7 +71,7 @@ impl Error {
 
     /// The next step, if it is known: the part of `Display` after what failed.
     pub fn remedy(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+        self.0.remedy.as_deref()
     }
 
     /// Returns true if neither the role nor the token is set, and this is not a pod: most likely a laptop. The same as
@@ -97,7 +97,7 @@ impl Error {
             kind,
             transient,
             message: message.into(),
-            hint: None,
+            remedy: None,
             code: None,
             request_id: None,
             endpoint: None,
@@ -107,9 +107,9 @@ impl Error {
         }))
     }
 
-    /// `hint`: what to do next, in one or more sentences without the final full stop.
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.inner().hint = Some(hint.into());
+    /// `remedy`: what to do next, in one or more sentences without the final full stop.
+    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.inner().remedy = Some(remedy.into());
         self
     }
 
@@ -118,13 +118,10 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_code(mut self, code: Option<impl Into<String>>) -> Self {
-        self.inner().code = code.map(Into::into);
-        self
-    }
-
-    pub(crate) fn with_request_id(mut self, id: Option<impl Into<String>>) -> Self {
-        self.inner().request_id = id.map(Into::into);
+    /// Adds the error code and the request id of the answer.
+    pub(crate) fn with_answer(mut self, code: Option<String>, request_id: Option<String>) -> Self {
+        let inner = self.inner();
+        (inner.code, inner.request_id) = (code, request_id);
         self
     }
 
@@ -143,13 +140,9 @@ impl Error {
     /// without one.
     pub(crate) fn caused_by(cause: Self, message: impl Into<String>, remedy: &str) -> Self {
         Self::new(cause.kind(), message)
-            .with_hint(cause.remedy().unwrap_or(remedy))
+            .with_remedy(cause.remedy().unwrap_or(remedy))
             .with_transient(cause.is_transient())
             .with_source(cause)
-    }
-
-    pub(crate) fn closed() -> Self {
-        Self::new(ErrorKind::Closed, "the credentials provider was shut down").with_hint("build a new provider")
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -160,8 +153,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        if let Some(hint) = &self.0.hint {
-            write!(f, ": {hint}")?;
+        if let Some(remedy) = &self.0.remedy {
+            write!(f, ": {remedy}")?;
         }
         Ok(())
     }
@@ -173,7 +166,7 @@ impl fmt::Debug for Error {
         out.field("kind", &self.0.kind).field("message", &self.0.message);
         let setting = self.0.setting.as_deref();
         for (name, value) in
-            [("hint", self.remedy()), ("setting", setting), ("code", self.code()), ("request_id", self.request_id())]
+            [("remedy", self.remedy()), ("setting", setting), ("code", self.code()), ("request_id", self.request_id())]
         {
             if let Some(value) = value {
                 out.field(name, &value);
@@ -313,7 +306,7 @@ impl BuildError {
     }
 
     fn new(kind: BuildErrorKind, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let mut error = Error::new(ErrorKind::InvalidConfiguration, message).with_hint(remedy);
+        let mut error = Error::new(ErrorKind::InvalidConfiguration, message).with_remedy(remedy);
         error.inner().build = Some(kind);
         Self(error)
     }
@@ -345,6 +338,10 @@ impl StdError for BuildError {
         self.0.source()
     }
 }
+
+/// The remedy if no thread can be started.
+pub(crate) const RAISE_THREAD_LIMIT: &str = "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, \
+                                             podPidsLimit of the kubelet) or RLIMIT_NPROC";
 
 /// A duration for texts: in seconds, or in milliseconds below one second. Cut off, never rounded up.
 pub(crate) fn in_words(duration: Duration) -> String {

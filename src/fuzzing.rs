@@ -27,10 +27,10 @@ use crate::environment::Environment;
 use crate::error::{BuildError, Error};
 use crate::scrub::printable;
 use crate::sts::{
-    Authentication, ChainSettings, EndpointConfig, ExchangeFailure, Reason, Session, StsClient, StsConfig, hint,
+    Authentication, ChainSettings, EndpointConfig, ExchangeFailure, Reason, Session, StsClient, StsConfig, remedy,
 };
 use crate::web_identity::token_source::{self, ProvideToken, future};
-use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, explained};
+use crate::web_identity::{SourceConfig, TokenClaims, TokenConfig, TokenOrigin, failure_with_remedy};
 
 /// Takes an answer of STS: `STATUS [signed]`, headers, an empty line, the body.
 ///
@@ -75,7 +75,7 @@ pub fn sts_answer(input: &[u8]) {
         Authentication::Token { jwt: &secrets.token, expires_at: Some(now + HOUR), valid_from: Some(now - HOUR) }
     };
     let session = session();
-    match now_or_never(STS.judge(&session, &authentication, response)) {
+    match now_or_never(STS.interpret(&session, &authentication, response)) {
         Ok(grant) => {
             let (key, secret) = (grant.credentials.access_key_id(), grant.credentials.secret_access_key());
             for text in [key, secret, grant.credentials.session_token().unwrap_or_default()] {
@@ -86,10 +86,10 @@ pub fn sts_answer(input: &[u8]) {
         Err(refusal) => {
             assert!(refusal.message.contains(ENDPOINT), "the error says where: {}", refusal.message);
             let error = if signed == "signed" {
-                let next_step = hint(refusal.reason, &refusal.hint_context(&session));
+                let next_step = remedy(refusal.reason, &refusal.remedy_context(&session));
                 refusal.into_failure(next_step)
             } else {
-                explained(*refusal, &session, &file(), TokenClaims::parse(&secrets.token).as_ref())
+                failure_with_remedy(*refusal, &session, &file(), TokenClaims::parse(&secrets.token).as_ref())
             };
             assert!(error.retry_after.is_none_or(|wait| wait <= 24 * HOUR));
             secrets.assert_hidden_in(&assert_helps(&error.error));
@@ -99,7 +99,7 @@ pub fn sts_answer(input: &[u8]) {
 
 /// Takes a token, or only its payload if the input begins with `{`.
 ///
-/// Hints and trust policies may repeat the claims, but never the token.
+/// Remedies and trust policies may repeat the claims, but never the token.
 pub fn token(input: &[u8]) {
     let input = String::from_utf8_lossy(input);
     let is_payload = input.starts_with('{');
@@ -124,9 +124,9 @@ pub fn token(input: &[u8]) {
         let reason = REASONS[usize::try_from(seed(&text)).unwrap_or_default() % REASONS.len()];
         let message = format!("STS at {ENDPOINT} answered");
         let failure = ExchangeFailure::new(reason, message, ENDPOINT, "eu-central-1");
-        let error = explained(failure, &session, &origin, claims.as_ref()).error;
+        let error = failure_with_remedy(failure, &session, &origin, claims.as_ref()).error;
         let said = assert_helps(&error);
-        // Only the signature is looked for: a hint may have words in common with the rest of the token.
+        // Only the signature is looked for: a remedy may have words in common with the rest of the token.
         let (_, signature) = text.rsplit_once('.').filter(|_| is_payload).unwrap_or_default();
         assert_hides(&said, &[signature]);
     }
@@ -506,7 +506,7 @@ const URL: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 const MOST_SECRETS: usize = 8;
 /// Length of a part of a secret that must not come out, in bytes: the size of a `u128`.
 const PART: usize = 16;
-/// Reasons whose hints name the token or its claims.
+/// Reasons whose remedies name the token or its claims.
 const REASONS: [Reason; 13] = [
     Reason::IssuerUnreachable,
     Reason::TokenExpired,

@@ -70,31 +70,35 @@
 //! 1. **No request waits while credentials are valid.** A read then returns at once, until the last second of the
 //!    credentials. The state of the caller's runtime does not matter: blocked, starved, shut down or absent.
 //! 2. **Valid credentials stay in use.** No failure replaces, hides or drops them. A shorter session replaces a longer
-//!    session only if a service rejected the longer one, if the token has a new identity, or if STS gave the same access key.
+//!    session only in [three cases](docs::policy#which-session-is-used-and-how-long): rejection by a service, a new
+//!    identity of the token, and the same access key with an earlier expiry.
 //! 3. **One exchange at a time** per provider. Callers share its result or its error. If a caller is cancelled, the
-//!    exchange continues and its answer is kept.
-//! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
+//!    exchange continues and its answer is kept, while any handle of the provider lives.
+//! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time. If the
+//!    answer is a shorter session, which is not used, the next point lies in the remaining time.
 //! 5. **Failures are retried with jitter.** The class of the failure and the remaining time decide the delay. Every
-//!    delay has jitter, unless the credentials expire first: an attempt is then due at once. A fleet without credentials
-//!    does not flood STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than 30 s.
+//!    delay has jitter, except a delay that ends at the expiry of the credentials. A fleet without credentials does not
+//!    flood STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than 30 s, except as the
+//!    [`source`](std::error::Error::source) of a new one.
 //! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere (with the default
-//!    [`token_poll_interval`](Builder::token_poll_interval)). After a failure a new token starts an attempt. The
-//!    exception is throttling while credentials are valid.
-//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. There are three
-//!    exceptions. The local clock is used for an STS that sends no `Date` header, and for a wrapped provider. It also
-//!    checks answers that contradict themselves: a `Date` after the expiry, or a session longer than requested.
+//!    [`token_poll_interval`](Builder::token_poll_interval)). A [`token_source`] must report its
+//!    changes itself. After a failure a new token starts an attempt. The exception is throttling while credentials are
+//!    valid.
+//! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. The local clock
+//!    decides only where the clock of STS is missing or doubtful, and for a wrapped provider. [`docs`](docs#clocks)
+//!    lists each case.
 //! 8. **Never another identity.** A failure gives an error. The provider never falls back to the node's role.
-//! 9. **Secrets stay secret**: the token, the secret key and the session token are in no log, error, `Debug` output,
-//!    metric or URL. The copies that this crate keeps are wiped when they are dropped. Short-lived copies are not: the
-//!    SDK, the HTTP client and the search for secrets in foreign text make some.
+//! 9. **Secrets stay secret**: this crate writes the token, the secret key and the session token to no log, error,
+//!    `Debug` output, metric or URL. The copies that it keeps are wiped when they are dropped.
+//!    [`docs::limits`](docs::limits#limits-of-the-promises) says which copies are not.
 //! 10. **Nothing is left behind.** `build` starts nothing. The engine thread ends with the last provider. `shutdown`
-//!     returns even while an exchange hangs.
+//!     returns even while an exchange hangs. With [`Builder::runtime`] it waits until that runtime runs.
 //! 11. **A read is cheap**: no lock, no system call except the clock's, no allocation except the SDK's own.
 //! 12. **Errors say what to do.** The text of an [`Error`] or [`BuildError`] also says what failed, and on which role,
 //!     file or endpoint.
 //!
 //! [`docs::limits`](docs::limits#limits-of-the-promises) says where these promises end. [`docs::policy`] has all
-//! numbers.
+//! numbers. The tests of promise 2 have names that begin with `p2_`, and so on.
 //!
 //! # API by task
 //!
@@ -140,9 +144,10 @@
 //! | `reqsign-core-3` | no | credentials for signers of `reqsign-core` 3, which OpenDAL's S3 uses |
 //! | `test-util` | no | the test kit |
 //!
-//! Enabling a feature never changes behaviour. The public API of an adapter has types of another crate. So the
-//! adapter's feature names that crate's version. A new version of that crate gets a new feature (`object_store-0_15`),
-//! and the old feature stays.
+//! A feature adds to the API and changes nothing of it. `default-https-client` also replaces the SDK's default client
+//! for the requests of this crate. The public API of an adapter has types of another crate. So the adapter's feature
+//! names that crate's version. A new version of that crate gets a new feature (`object_store-0_15`), and the old
+//! feature stays.
 //!
 //! # Rust version and platforms
 //!
@@ -160,6 +165,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod locks;
 mod provider;
 mod refresh;
 mod rejection_codes;

@@ -70,15 +70,17 @@ impl BackgroundCredentialsProvider {
         self.handle.current()
     }
 
-    /// Refreshes the credentials now. Joins the exchange that is under way, or starts one at least 1 s after the last.
+    /// Refreshes the credentials now: joins the exchange that is under way, or starts one. Two exchanges start at least
+    /// 1 s apart.
     ///
     /// Credentials stay fresh without calls of this method. While exchanges fail, this method starts at most one every
     /// 10 s, later one every 60 s.
     ///
     /// # Errors
-    /// The error of the exchange. While STS throttles, no exchange starts before its time. If that time is further away
-    /// than the [`wait_timeout`](crate::Builder::wait_timeout), the method fails at once with
-    /// [`Throttled`](crate::ErrorKind::Throttled). Valid credentials stay in use after every error.
+    /// The error of the exchange, or [`TimedOut`](crate::ErrorKind::TimedOut) after the
+    /// [`wait_timeout`](crate::Builder::wait_timeout). A throttling delay is not shortened. If it ends after the
+    /// `wait_timeout`, the method fails at once with [`Throttled`](crate::ErrorKind::Throttled). Valid credentials stay
+    /// in use after every error.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait, not the exchange.
@@ -86,11 +88,11 @@ impl BackgroundCredentialsProvider {
         self.handle.refresh().await
     }
 
-    /// Returns credentials that stay valid for at least this long, for a presigned URL: the URL ends with the
+    /// Returns credentials that stay valid for at least this long. A presigned URL needs them, because it ends with the
     /// credentials that signed it.
     ///
     /// Returns the current credentials if they last long enough. Otherwise waits for one exchange (at most one every 10
-    /// s). Other callers read the current credentials meanwhile.
+    /// s). Other callers use the current credentials meanwhile.
     ///
     /// # Errors
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `at_least` is more than 0.9 of the session
@@ -104,9 +106,10 @@ impl BackgroundCredentialsProvider {
 
     /// Reports that a service rejected these credentials before their expiry, and starts a refresh. Returns at once.
     ///
-    /// Only a report about the current access key counts. The first one starts a refresh within 5 s. Later ones do so
-    /// at growing distances, from 30 s to 15 min. So a key that one region never accepts causes no storm of calls. The
-    /// old credentials stay readable until new ones replace them.
+    /// Only a report about the current access key counts. The first report starts a refresh within 5 s. If the new key
+    /// is rejected too, the next refreshes come after 30 s, then after twice as long each time, up to 15 min. So a key
+    /// that one region never accepts causes no storm of calls. The old credentials stay readable until new ones replace
+    /// them.
     ///
     /// Call this method from signers of your own. SDK clients have the [`interceptor`](Self::interceptor).
     pub fn invalidate(&self, rejected: &Credentials) {
@@ -116,8 +119,11 @@ impl BackgroundCredentialsProvider {
     /// Waits without limit until there are valid credentials: for a readiness probe, or the start of a service.
     ///
     /// # Errors
-    /// The method fails if waiting cannot help: a human must mend the cause (see [`ErrorKind`](crate::ErrorKind)), the
-    /// provider was shut down, or the engine thread cannot be started.
+    /// The method fails if waiting cannot help:
+    ///
+    /// - A human must mend the cause: see [`ErrorKind`](crate::ErrorKind).
+    /// - The provider was shut down.
+    /// - The engine thread cannot be started.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.
@@ -168,15 +174,15 @@ impl BackgroundCredentialsProvider {
     /// Returns this provider for the config of one service, for `set_credentials_provider(Some(..))`.
     ///
     /// All returned providers have the same cache partition, by which [`identity_cache`](Self::identity_cache)
-    /// recognises them. The plain `credentials_provider(..)` of a service's builder wraps the provider in another
-    /// partition. That works, but the identity cache which the config had before answers the requests.
+    /// recognises them. The plain `credentials_provider(..)` of a service's builder gives the provider another
+    /// partition. That works, but the earlier identity cache of the config then answers the requests.
     #[must_use]
     pub fn credentials_provider(&self) -> SharedCredentialsProvider {
         self.inner.shared.clone()
     }
 
-    /// Ends the background task and waits for its end. This takes a moment, because an exchange under way is dropped.
-    /// With [`runtime`](crate::Builder::runtime) it takes until that runtime next runs.
+    /// Ends the background task and waits for its end. This takes a moment, because an exchange under way is dropped
+    /// and not awaited. With [`runtime`](crate::Builder::runtime) it takes until that runtime next runs.
     ///
     /// Several callers may call this method, and each of them waits. Valid credentials stay readable, so that a
     /// draining server can continue to sign. They are not refreshed any more.
@@ -296,7 +302,7 @@ pub(crate) struct EngineConfig {
 
 impl EngineConfig {
     /// Makes a handle, which starts nothing by itself.
-    pub(crate) fn supervise<S: Source>(
+    pub(crate) fn new_handle<S: Source>(
         &self,
         source: Arc<S>,
         shutdown_when: ShutdownWhen,
@@ -319,12 +325,12 @@ pub(crate) struct ChainBase {
 impl ChainBase {
     /// `endpoints`: those of `sts`, if there are any yet. Their connections are shared.
     pub(crate) fn new(session_name: String, sts: StsConfig, endpoints: Option<&Endpoints>) -> Self {
-        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.another().into());
+        let endpoints = endpoints.map_or_else(OnceLock::new, |endpoints| endpoints.for_another_provider().into());
         Self { session_name, sts, endpoints }
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
-        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).another()
+        self.endpoints.get_or_init(|| Endpoints::new(&self.sts)).for_another_provider()
     }
 }
 

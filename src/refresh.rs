@@ -1,7 +1,10 @@
 //! The engine: keeps the credentials of one source fresh, so that a request reads them without waiting.
 //!
-//! The engine knows neither tokens nor STS. It imports only `error` from this crate. It keeps these invariants. The file that
-//! keeps an invariant explains it:
+//! The engine knows neither tokens nor STS. It imports only `error` from this crate. [`docs`](crate::docs#design) shows where
+//! the engine stands in the crate. Read the files in this order: [`source`], [`task`], [`state`], [`schedule`], [`callers`],
+//! then the rest.
+//!
+//! The engine keeps these invariants. The file that keeps an invariant explains it:
 //!
 //! - **A. A read of valid credentials takes no lock, and busy threads rarely share a reference count.** [`snapshot`]
 //! - **B. The snapshot follows the state.** One function publishes, before the state's lock is released. [`state`]

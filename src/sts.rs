@@ -1,4 +1,4 @@
-//! STS: trades a token, or the credentials of another role, for the credentials of a role.
+//! STS: exchanges a token, or the credentials of another role, for the credentials of a role.
 //!
 //! Two operations start a session of a role: `AssumeRoleWithWebIdentity` takes a token, `AssumeRole` takes credentials. They
 //! differ in the request only; answers and errors are read by the same code. In an outage of one endpoint the exchange
@@ -15,9 +15,9 @@ mod endpoints;
 mod error_codes;
 mod exchange;
 mod failure_reason;
-mod hints;
 #[cfg(feature = "default-https-client")]
 mod http_client;
+mod remedies;
 mod request;
 mod standby_order;
 #[cfg(test)]
@@ -32,7 +32,7 @@ pub(crate) use connection_errors::NoConnection;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use exchange::ExchangeFailure;
 pub(crate) use failure_reason::Reason;
-pub(crate) use hints::{HintContext, account_text, hint, missing_actions};
+pub(crate) use remedies::{RemedyContext, account_text, missing_actions, remedy};
 pub(crate) use request::{Authentication, ChainSettings, Session};
 
 #[cfg(test)]

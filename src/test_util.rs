@@ -45,7 +45,7 @@
 //!
 //! # Limits
 //!
-//! - The kit uses real sockets, so that it does not work under a paused Tokio clock. Use short sessions instead:
+//! - The kit uses real sockets, so it does not work under a paused Tokio clock. Use short sessions instead:
 //!   [`MockSts::set_session_length`].
 //! - [`TestAws`] and [`ProjectedVolume`] exist on Unix only, because they need symbolic links.
 

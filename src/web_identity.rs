@@ -1,13 +1,13 @@
 //! The exchange of a token for the credentials of a role.
 //!
 //! Each exchange reads the token anew, and sends it in the body of one request to STS. The result is a grant, or a failure
-//! with its class for the engine and a hint for the reader. The engine decides when to exchange.
+//! with its class for the engine and a remedy for the reader. The engine decides when to exchange.
 
 mod claims;
 mod config;
 mod expired_token;
-mod hints;
 mod loaded_token;
+mod remedies;
 #[cfg(test)]
 mod testing;
 mod token_file;
@@ -19,13 +19,14 @@ mod trust_policy;
 pub use claims::TokenClaims;
 pub(crate) use config::{Config, SourceConfig, TokenConfig, TokenId, TokenOrigin};
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use self::expired_token::StsClock;
-use self::hints::{HintContext, hint};
+use self::remedies::{RemedyContext, remedy};
 use self::token_source::SourceClient;
 use self::token_watch::TokenWatch;
 use crate::error::Error;
+use crate::locks::lock;
 use crate::refresh::{Attempt, Change, Class, Failure, Grant, Source};
 use crate::sts::{self, Authentication, Endpoints, ExchangeFailure, Session};
 
@@ -36,7 +37,7 @@ pub(crate) struct WebIdentity {
     sts_clock: StsClock,
     tokens: Tokens,
     /// The error for a caller who gives up before the current attempt has a token.
-    waits_for: Mutex<Option<Error>>,
+    token_obstacle: Mutex<Option<Error>>,
 }
 
 enum Tokens {
@@ -54,7 +55,7 @@ impl WebIdentity {
             TokenOrigin::File(file) => Tokens::File(TokenWatch::new(file, limit, config.sts.time_source.clone())),
             TokenOrigin::Source(source) => Tokens::Source(SourceClient::new(source.clone(), limit)),
         };
-        Self { config, sts, sts_clock: StsClock::default(), tokens, waits_for: Mutex::default() }
+        Self { config, sts, sts_clock: StsClock::default(), tokens, token_obstacle: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -92,22 +93,22 @@ impl WebIdentity {
     }
 
     async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let waits_for = |error| self.set_waits_for(Some(error));
+        let on_obstacle = |error| self.set_token_obstacle(Some(error));
         if let Tokens::File(file) = &self.tokens {
             // Read before and after the wait for the permit: an attempt without a token must not hold a permit,
             // and the wait may be long.
-            file.read(waits_for).await?;
+            file.read(on_obstacle).await?;
         }
         let permit = self.sts.permit(attempt).await;
         // From here on another token is a change, even before STS has answered.
         let token = match &self.tokens {
-            Tokens::File(file) => file.read(waits_for).await?,
+            Tokens::File(file) => file.read(on_obstacle).await?,
             Tokens::Source(source) => {
-                waits_for(source.waiting());
+                on_obstacle(source.obstacle());
                 source.token().await.map_err(no_token)?
             }
         };
-        self.set_waits_for(None);
+        self.set_token_obstacle(None);
         if let Some(error) = self.sts_clock.check(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(no_token(error));
         }
@@ -119,23 +120,23 @@ impl WebIdentity {
         if let Ok(grant) = &outcome {
             self.sts_clock.set(sts::agreed_date(grant));
         }
-        outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
+        outcome.map_err(|failure| failure_with_remedy(*failure, session, &self.config.token, token.claims()))
     }
 
-    fn set_waits_for(&self, error: Option<Error>) {
-        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    fn set_token_obstacle(&self, error: Option<Error>) {
+        *lock(&self.token_obstacle) = error;
     }
 }
 
 impl Source for WebIdentity {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let mut outcome = self.exchange(attempt).await;
-        self.set_waits_for(None);
+        self.set_token_obstacle(None);
         match (&self.tokens, &mut outcome) {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
-            (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
+            (Tokens::File(file), Err(failure)) if failure.class == Class::BadInput => file.poll_often(true),
             // A source need not report changes, so the next attempt has to ask it.
-            (Tokens::Source(_), Err(failure)) if failure.class == Class::Blocked => failure.class = Class::Outage,
+            (Tokens::Source(_), Err(failure)) if failure.class == Class::BadInput => failure.class = Class::Outage,
             _ => {}
         }
         outcome
@@ -153,25 +154,25 @@ impl Source for WebIdentity {
     }
 
     fn obstacle(&self) -> Option<Error> {
-        let token = || self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let token = || lock(&self.token_obstacle).clone();
         self.sts.obstacle().or_else(token)
     }
 }
 
-/// The failure of an exchange, with the hint that fits the token.
-pub(crate) fn explained(
+/// The failure of an exchange, with the remedy that fits the token.
+pub(crate) fn failure_with_remedy(
     failure: ExchangeFailure,
     session: &Session,
     origin: &TokenOrigin,
     claims: Option<&TokenClaims>,
 ) -> Failure {
-    let hint = hint(failure.reason, &HintContext { exchange: failure.hint_context(session), origin, claims });
-    failure.into_failure(hint)
+    let remedy = remedy(failure.reason, &RemedyContext { exchange: failure.remedy_context(session), origin, claims });
+    failure.into_failure(remedy)
 }
 
 /// The failure of an exchange that has no token to send. Only another token ends it.
 fn no_token(error: Error) -> Failure {
-    Failure { class: Class::Blocked, error, retry_after: None }
+    Failure { class: Class::BadInput, error, retry_after: None }
 }
 
 #[cfg(test)]

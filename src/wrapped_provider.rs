@@ -42,7 +42,7 @@ impl WrappedProvider {
             let error = Error::caused_by(cause.clone(), message, "see its own error below");
             return Failure { class, error, retry_after: None };
         }
-        let (class, kind, hint) = match &error {
+        let (class, kind, remedy) = match &error {
             CredentialsError::CredentialsNotLoaded(_) => (
                 Class::Misconfigured,
                 ErrorKind::InvalidConfiguration,
@@ -60,27 +60,27 @@ impl WrappedProvider {
         };
         // The scrubbed text only: the error itself may print an answer with keys in it.
         let said = printable(&chain(&error), "", 512);
-        failure(class, kind, format!("{} gave no credentials: {said}", self.name), hint)
+        failure(class, kind, format!("{} gave no credentials: {said}", self.name), remedy)
     }
 
     fn late(&self) -> Failure {
         let message = format!("{} gave no credentials within {}", self.name, in_words(self.attempt_timeout));
-        let hint = "check what the provider calls (a process, a file system, an endpoint). If it is only slow, raise \
+        let remedy = "check what the provider calls (a process, a file system, an endpoint). If it is only slow, raise \
                     attempt_timeout. The provider is called again";
-        failure(Class::Outage, ErrorKind::TimedOut, message, hint)
+        failure(Class::Outage, ErrorKind::TimedOut, message, remedy)
     }
 
     fn expired(&self) -> Failure {
         let message = format!("the credentials that {} gave had expired on arrival", self.name);
-        let hint = "either the provider returns old credentials from a cache, or the clock of this machine is ahead. \
+        let remedy = "either the provider returns old credentials from a cache, or the clock of this machine is ahead. \
                     Compare the clock with a time server first. The provider is called again";
-        failure(Class::Outage, ErrorKind::Unexpected, message, hint)
+        failure(Class::Outage, ErrorKind::Unexpected, message, remedy)
     }
 
     fn incomplete(&self) -> Failure {
         let message = format!("{} gave credentials without an access key or without a secret key", self.name);
-        let hint = "the provider received an incomplete answer; see its own log. The provider is called again";
-        failure(Class::Outage, ErrorKind::Unexpected, message, hint)
+        let remedy = "the provider received an incomplete answer; see its own log. The provider is called again";
+        failure(Class::Outage, ErrorKind::Unexpected, message, remedy)
     }
 }
 
@@ -122,8 +122,8 @@ impl Source for WrappedProvider {
     }
 }
 
-fn failure(class: Class, kind: ErrorKind, message: String, hint: &str) -> Failure {
-    let error = Error::new(kind, message).with_hint(hint).with_transient(class != Class::Misconfigured);
+fn failure(class: Class, kind: ErrorKind, message: String, remedy: &str) -> Failure {
+    let error = Error::new(kind, message).with_remedy(remedy).with_transient(class != Class::Misconfigured);
     Failure { class, error, retry_after: None }
 }
 
@@ -238,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn p12_own_error_keeps_its_class_and_stays_the_cause() {
         fn fails(kind: ErrorKind) -> Result<Credentials, CredentialsError> {
-            Err(CredentialsError::provider_error(Error::new(kind, "what it says").with_hint("what to do")))
+            Err(CredentialsError::provider_error(Error::new(kind, "what it says").with_remedy("what to do")))
         }
         for (failing, kind, class) in [
             ((|| fails(ErrorKind::RoleDenied)) as fn() -> _, ErrorKind::RoleDenied, Class::Misconfigured),

@@ -1,4 +1,4 @@
-//! Load on STS by a fleet, simulated: 10 000 pods with sessions of an hour, and 5000 pods that start while STS is
+//! Load on STS by a fleet, simulated: 10,000 pods with sessions of an hour, and 5,000 pods that start while STS is
 //! limited or does not answer.
 //!
 //! `cargo bench --bench fleet --features test-util` prints calls per second, peak and mean, and draws
@@ -195,7 +195,7 @@ fn draw() -> std::io::Result<()> {
         Series { name, colour, points: points.collect() }
     });
     Chart {
-        title: "Calls to STS of 10 000 pods that were rolled out within 5 s",
+        title: "Calls to STS of 10,000 pods that were rolled out within 5 s",
         subtitle: "the busiest second of each minute; sessions of one hour; logarithmic, the bottom is none",
         x: Axis::linear("hours since the roll-out", 0.0..=4.5, &[0.0, 1.0, 2.0, 3.0, 4.0]),
         y: Axis::logarithmic("calls per second", 0.5..=4000.0),

@@ -1,4 +1,4 @@
-//! Simulates 5000 pods that start without credentials while STS is limited or does not answer. Each pod has one request
+//! Simulates 5,000 pods that start without credentials while STS is limited or does not answer. Each pod has one request
 //! a second.
 
 use std::cmp::Reverse;

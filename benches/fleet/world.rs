@@ -1,4 +1,4 @@
-//! Simulates 10 000 pods, and counts their calls to STS second by second.
+//! Simulates 10,000 pods, and counts their calls to STS second by second.
 
 use std::ops::Range;
 

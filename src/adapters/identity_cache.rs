@@ -17,13 +17,13 @@ impl BackgroundCredentialsProvider {
     /// Returns the config with this provider and its identity cache. Each client made from that config signs its next
     /// request with the newest credentials, and no request waits for a refresh.
     ///
-    /// All other identities still use the config's earlier identity cache: bearer tokens, and the credentials of a
-    /// provider that one service's config sets itself. The SDK gives an operation with credentials of its own a cache
-    /// of its own. With this cache, the user agent tells AWS how the credentials were obtained: `m/k` for a web
-    /// identity, `m/i` for a chained role.
+    /// All other identities still use the config's earlier identity cache. Examples are bearer tokens, and the
+    /// credentials of a provider that one service's config sets itself. An operation with credentials of its own gets
+    /// its own cache from the SDK. With this cache, the user agent tells AWS how the credentials were obtained: `m/k`
+    /// for a web identity, `m/i` for a chained role.
     ///
-    /// If another provider of this crate is used with this cache, the SDK's default cache keeps its keys until they
-    /// expire. `install` each provider on a config of its own.
+    /// Use one config for each provider of this crate. In the config of one provider, the credentials of another go to
+    /// the earlier cache. The SDK's default cache keeps them until seconds before their expiry.
     #[must_use = "only clients of the config that this returns use the provider"]
     pub fn install(&self, config: SdkConfig) -> SdkConfig {
         let others = config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
@@ -80,7 +80,7 @@ impl SnapshotCache {
         })
     }
 
-    /// The identity of another provider, or of this one behind a chain or a plain setter.
+    /// The identity of another provider, or of this provider in a chain or behind a service's plain `credentials_provider`.
     #[cold]
     fn ask_others<'a>(
         &'a self,

@@ -2,7 +2,6 @@
 
 mod cbor;
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -95,13 +94,8 @@ fn clock_distance(response: &Response, components: &RuntimeComponents) -> Option
 }
 
 /// The access key id that signed the request. It is no secret.
+#[derive(Debug)]
 struct SignedWith(String);
-
-impl fmt::Debug for SignedWith {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SignedWith(..)")
-    }
-}
 
 impl Storable for SignedWith {
     type Storer = StoreReplace<Self>;

@@ -36,20 +36,12 @@ impl ProvideCredential for BackgroundCredentialsProvider {
 impl BackgroundCredentialsProvider {
     /// Returns this provider as a `reqsign` chain, for the `credential_provider_chain` of OpenDAL's S3.
     ///
-    /// A `reqsign` chain passes over errors and asks the next provider, for example the node's. This chain asks no
-    /// provider after this one, whatever is pushed: a failure is an error. The signer does not know the reason, and
-    /// says "refreshed signing credential expires before the requested operation deadline". `reqsign` logs the reason
-    /// as a warning, and [`status`](Self::status) has it. The chain counts as a handle.
+    /// A `reqsign` chain passes over errors and asks the next provider, for example the node's. This chain ends with
+    /// this provider, even if others are pushed: a failure is an error. The signer does not know the reason, and says
+    /// "refreshed signing credential expires before the requested operation deadline". `reqsign` logs the reason as a
+    /// warning, and [`status`](Self::status) has it. The chain counts as a handle.
     ///
-    /// ```ignore
-    /// # fn example(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
-    /// use opendal::{Operator, services::S3};
-    ///
-    /// let builder = S3::default().region("eu-central-1").bucket("receipts");
-    /// let operator = Operator::new(builder.credential_provider_chain(identity.reqsign_chain()))?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// The [recipe](crate::docs::recipes#opendal) makes an OpenDAL store with it.
     #[cfg_attr(docsrs, doc(cfg(feature = "reqsign-core-3")))]
     #[must_use]
     pub fn reqsign_chain(&self) -> ProvideCredentialChain<Credential> {

@@ -71,7 +71,7 @@ impl AssumeRoleBuilder {
         self
     }
 
-    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3600. Unset: the default of STS, one
+    /// Sets the lifetime of the credentials: whole seconds from 900 (15 min) to 3,600 (1 h). Unset: the default of STS, one
     /// hour.
     ///
     /// AWS limits a chained session to [one
@@ -84,7 +84,7 @@ impl AssumeRoleBuilder {
 
     /// Sets the external id that the [owner of the
     /// role](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html) requires. It
-    /// has 2 to 1224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`
+    /// has 2 to 1,224 characters of `A-Z a-z 0-9 _ + = , . @ : / -`
     /// ([`AssumeRole`](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html)). Default: none.
     pub fn external_id(mut self, id: impl Into<String>) -> Self {
         self.chain.external_id = Some(id.into());
@@ -125,7 +125,7 @@ impl AssumeRoleBuilder {
     /// Default: none. A later list replaces an earlier one.
     ///
     /// Each key must be a key of `tags`, in upper or lower case, because STS accepts no other. A transitive tag of the
-    /// base's session is inherited without being named here, and STS refuses to set it again.
+    /// base's session needs no call of this method: the session inherits it, and STS refuses to set it again.
     pub fn transitive_tag_keys(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.chain.transitive_tag_keys = keys.into_iter().map(Into::into).collect();
         self
@@ -212,7 +212,7 @@ impl AssumeRoleBuilder {
         let chain_base = ChainBase::new(session.name.clone(), base.sts.clone(), Some(&sts));
         let observer = adapters::observer(&session.role_arn, None);
         let source = AssumeRole::new(self.base.handle().clone(), session, chain, sts);
-        let handle = engine.supervise(Arc::new(source), shutdown_when, observer);
+        let handle = engine.new_handle(Arc::new(source), shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(handle, engine, None, Ok(chain_base)))
     }
 
@@ -220,10 +220,11 @@ impl AssumeRoleBuilder {
     ///
     /// # Errors
     /// The errors of [`build`](Self::build) have the kind
-    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If an exchange fails and only a human can mend
-    /// the cause, its error returns at once. During an outage the method waits for
-    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, its
-    /// error is the source.
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration). If only a human can mend the cause of a failed
+    /// exchange, the method returns its error at once. Two cases get retries within seconds first: a role or issuer
+    /// that IAM may not know yet, and an unclear answer. During an outage the method waits for
+    /// [`wait_timeout`](Self::wait_timeout), and then returns the error of the last attempt. If the base failed, the
+    /// base's error is the source.
     ///
     /// # Cancel safety
     /// Dropping the future drops the provider and ends its attempts.

@@ -24,16 +24,16 @@ use crate::wrapped_provider::WrappedProvider;
 /// Builds a [`BackgroundCredentialsProvider`] around another provider.
 ///
 /// Only the background task calls the wrapped provider, one call at a time. The next call is due at a fraction of the
-/// lifetime of the last credentials. If the wrapped provider has a cache of its own, that cache should not return
-/// credentials that expire soon. Credentials without an expiry are used until the provider returns others; the task
-/// asks for them once an hour.
+/// lifetime of the last credentials. A cache in the wrapped provider should not return credentials that expire soon.
+/// Credentials without an expiry are used until the provider returns others. The task calls the provider for them once
+/// an hour.
 ///
 /// A failure of the wrapped provider counts by its
 /// [`CredentialsError`](aws_credential_types::provider::error::CredentialsError):
 ///
 /// | error | counts as |
 /// |---|---|
-/// | an [`Error`] of this crate, also as a source | what that error says itself |
+/// | any, with an [`Error`] of this crate as a source | the class of that [`Error`] |
 /// | credentials not loaded, invalid configuration | misconfigured: somebody must mend it |
 /// | timeout, provider error | an outage |
 /// | any other | an outage twice, then misconfigured |
@@ -116,8 +116,8 @@ impl BackgroundBuilder {
     /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
     /// [`configure`](Self::configure), else the system clock.
     ///
-    /// The wall clock decides how long new credentials last. From then on they age by the monotonic clock, so that
-    /// moving this clock forward does not expire them.
+    /// The wall clock decides how long new credentials last. From then on they age by the monotonic clock, so moving
+    /// the wall clock forward does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self
@@ -138,7 +138,7 @@ impl BackgroundBuilder {
         let engine = settings.engine.resolve(BUILDER, default_engine_config(time_source.clone()))?;
         let observer = adapters::observer(&name, None);
         let source = WrappedProvider::new(provider, name, attempt_timeout, time_source);
-        let handle = engine.supervise(Arc::new(source), shutdown_when, observer);
+        let handle = engine.new_handle(Arc::new(source), shutdown_when, observer);
         Ok(BackgroundCredentialsProvider::of(handle, engine, None, chain_base))
     }
 

@@ -74,14 +74,7 @@ pub(super) const PARTITIONS: [(&str, &str); 7] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn given<T>(value: T) -> Given<T> {
-        Given { by: "X".into(), value }
-    }
-
-    fn text<T>(result: Result<T, BuildError>) -> Result<T, String> {
-        result.map_err(|error| error.to_string())
-    }
+    use crate::builder::testing::{given, text};
 
     #[test]
     fn region_of_aws_has_the_form_of_aws() {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::resolve::Parts;
 use super::{Builder, WebIdentityCredentialsProvider};
 use crate::error::{BuildError, Error};
+use crate::locks::lock;
 use crate::provider::EngineConfig;
 use crate::refresh::WeakEngineHandle;
 use crate::sts::{EndpointsKey, Session};
@@ -108,7 +109,7 @@ impl Registry {
     }
 
     fn providers(&self) -> MutexGuard<'_, HashMap<Key, WeakProvider>> {
-        self.providers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.providers)
     }
 }
 

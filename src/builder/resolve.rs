@@ -24,7 +24,6 @@ use crate::sts::{EndpointConfig, Endpoints, StsConfig};
 use crate::web_identity::{Config, TokenConfig, TokenOrigin, WebIdentity};
 
 /// The valid parts of a provider.
-#[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Config,
     /// The STS client of another provider, if it fits this one.
@@ -39,7 +38,7 @@ impl Parts {
     pub(super) fn build(self) -> WebIdentityCredentialsProvider {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
-        let handle = self.engine.supervise(Arc::clone(&source), self.shutdown_when, observer);
+        let handle = self.engine.new_handle(Arc::clone(&source), self.shutdown_when, observer);
         WebIdentityCredentialsProvider::of(handle, source, self.engine, self.settings)
     }
 }
@@ -76,9 +75,9 @@ impl Settings {
         let role = role_arn::parse(role, &sts.home, &self.region(env)?)?;
         let name = session_name::given_or_default(self.session.name.clone(), env)?;
         let session = self.session.resolve(&SESSION_RULES, role, name)?;
-        let like = self.shares_client_with.filter(|like| sts.is_served_by(&like.config().sts));
+        let shared = self.shares_client_with.filter(|other| sts.is_served_by(&other.config().sts));
         Ok(Parts {
-            sts: like.map(|like| like.sts().another()),
+            sts: shared.map(|other| other.sts().for_another_provider()),
             shutdown_when: self.engine.shutdown_when.clone(),
             engine: self.engine.resolve("Builder", default_engine_config(sts.time_source.clone()))?,
             config: Config { session, token, sts },
@@ -269,7 +268,7 @@ mod tests {
     }
 
     fn refuse(builder: Builder, more: Variables<'_>) -> String {
-        builder.settings.resolve(&env(&INJECTED, more)).unwrap_err().to_string()
+        builder.settings.resolve(&env(&INJECTED, more)).err().unwrap().to_string()
     }
 
     fn file(config: &Config) -> &TokenConfig {
@@ -476,7 +475,7 @@ mod tests {
             (&[("AWS_PROFILE", "pod")][..], "AWS_PROFILE"),
             (&[("AWS_CONFIG_FILE", "/etc/aws"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")], "AWS_CONFIG_FILE"),
         ] {
-            let error = Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
+            let error = Builder::default().settings.resolve(&env(&[], variables)).err().unwrap();
             let text = error.to_string();
             assert!(
                 text.contains(&format!(
@@ -490,7 +489,8 @@ mod tests {
 
     #[test]
     fn p8_absent_variables_are_told_apart() {
-        let resolve = |variables: Variables<'_>| Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
+        let resolve =
+            |variables: Variables<'_>| Builder::default().settings.resolve(&env(&[], variables)).err().unwrap();
 
         let error = resolve(&[]);
         assert!(error.is_not_configured() && !error.is_not_injected() && !error.is_invalid());
@@ -525,7 +525,7 @@ mod tests {
         assert!(error.is_invalid());
         assert!(error.to_string().starts_with("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not: "));
 
-        let error = Builder::default().token_file("/run/token").settings.resolve(&env(&[], &[])).unwrap_err();
+        let error = Builder::default().token_file("/run/token").settings.resolve(&env(&[], &[])).err().unwrap();
         assert_eq!(
             error.to_string(),
             "Builder::token_file is set but AWS_ROLE_ARN is not: set AWS_ROLE_ARN to the role's ARN, or call \
@@ -541,7 +541,7 @@ mod tests {
         let Parts { config, .. } = resolve(Builder::default().token_source(Vault), &[]);
         assert!(matches!(config.token, TokenOrigin::Source(_)), "the variable is ignored");
 
-        let error = Builder::default().token_source(Vault).settings.resolve(&env(&[], &[])).unwrap_err();
+        let error = Builder::default().token_source(Vault).settings.resolve(&env(&[], &[])).err().unwrap();
         assert!(error.is_invalid() && !error.is_not_configured());
         assert_eq!(
             error.to_string(),
@@ -643,7 +643,8 @@ mod tests {
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials"),
             ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/token"),
         ];
-        let resolve = |variables: Variables<'_>| Builder::default().settings.resolve(&env(&[], variables)).unwrap_err();
+        let resolve =
+            |variables: Variables<'_>| Builder::default().settings.resolve(&env(&[], variables)).err().unwrap();
         let error = resolve(&pod);
         assert!(error.is_not_injected() && error.setting().is_none());
         assert!(error.to_string().contains("so this pod has EKS Pod Identity and not web identity: "), "{error}");

@@ -49,14 +49,7 @@ fn of_pod(pod: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn given<T>(value: T) -> Given<T> {
-        Given { by: "X".into(), value }
-    }
-
-    fn text<T>(result: Result<T, BuildError>) -> Result<T, String> {
-        result.map_err(|error| error.to_string())
-    }
+    use crate::builder::testing::{given, text};
 
     #[test]
     fn a_session_name_is_what_sts_takes() {

@@ -89,14 +89,7 @@ fn policy_arns(arns: Given<Vec<String>>) -> Result<Vec<String>, BuildError> {
 mod tests {
     use super::*;
     use crate::builder::resolve::SESSION_RULES;
-
-    fn given<T>(value: T) -> Given<T> {
-        Given { by: "X".into(), value }
-    }
-
-    fn text<T>(result: Result<T, BuildError>) -> Result<T, String> {
-        result.map_err(|error| error.to_string())
-    }
+    use crate::builder::testing::{given, text};
 
     #[test]
     fn a_session_lasts_fifteen_minutes_to_twelve_hours() {

@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn refuse(builder: Builder, variables: Variables<'_>) -> String {
-        outcome(builder, variables).unwrap_err().to_string()
+        outcome(builder, variables).err().unwrap().to_string()
     }
 
     #[test]

@@ -43,14 +43,7 @@ const NO_PATH: &str = ", which is not the path of a file";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn given<T>(value: T) -> Given<T> {
-        Given { by: "X".into(), value }
-    }
-
-    fn text<T>(result: Result<T, BuildError>) -> Result<T, String> {
-        result.map_err(|error| error.to_string())
-    }
+    use crate::builder::testing::{given, text};
 
     #[test]
     fn text_that_is_no_path_gets_a_remedy() {

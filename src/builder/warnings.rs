@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::iter::once;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use aws_types::region::Region;
 
 use super::endpoint_url::is_exposed;
 use crate::environment::Environment;
+use crate::locks::lock;
 use crate::sts::{EndpointConfig, StsConfig};
 use crate::web_identity::Config;
 
@@ -20,8 +21,7 @@ pub(super) static WARNED: Warned = Warned(Mutex::new(BTreeSet::new()));
 impl Warned {
     /// True if this warning is due now. A warning without a listener does not count as logged.
     fn first(&self, what: &'static str, value: &str) -> bool {
-        tracing::enabled!(tracing::Level::WARN)
-            && self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((what, value.to_owned()))
+        tracing::enabled!(tracing::Level::WARN) && lock(&self.0).insert((what, value.to_owned()))
     }
 }
 

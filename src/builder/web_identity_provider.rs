@@ -35,7 +35,7 @@ use crate::web_identity::{Config, WebIdentity};
 /// ```
 #[derive(Clone)]
 pub struct WebIdentityCredentialsProvider {
-    any: BackgroundCredentialsProvider,
+    background: BackgroundCredentialsProvider,
     source: Arc<WebIdentity>,
     settings: Arc<Settings>,
 }
@@ -82,8 +82,8 @@ impl WebIdentityCredentialsProvider {
     ) -> Self {
         let Config { session, sts, .. } = source.config();
         let chain_base = ChainBase::new(session.name.clone(), sts.clone(), Some(source.sts()));
-        let any = BackgroundCredentialsProvider::of(handle, engine, Some(Arc::clone(&source)), Ok(chain_base));
-        Self { any, source, settings }
+        let background = BackgroundCredentialsProvider::of(handle, engine, Some(Arc::clone(&source)), Ok(chain_base));
+        Self { background, source, settings }
     }
 
     pub(super) fn source(&self) -> &Arc<WebIdentity> {
@@ -96,7 +96,7 @@ impl Deref for WebIdentityCredentialsProvider {
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        &self.any
+        &self.background
     }
 }
 
@@ -104,7 +104,7 @@ impl Deref for WebIdentityCredentialsProvider {
 /// claims of the token.
 impl From<WebIdentityCredentialsProvider> for BackgroundCredentialsProvider {
     fn from(provider: WebIdentityCredentialsProvider) -> Self {
-        provider.any
+        provider.background
     }
 }
 
@@ -114,7 +114,7 @@ impl ProvideCredentials for WebIdentityCredentialsProvider {
     where
         Self: 'a,
     {
-        self.any.provide_credentials()
+        self.background.provide_credentials()
     }
 }
 
@@ -128,13 +128,13 @@ impl reqsign_core::ProvideCredential for WebIdentityCredentialsProvider {
         &self,
         context: &reqsign_core::Context,
     ) -> reqsign_core::Result<Option<Self::Credential>> {
-        self.any.provide_credential(context).await
+        self.background.provide_credential(context).await
     }
 }
 
 impl fmt::Debug for WebIdentityCredentialsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.any.fmt_as("WebIdentityCredentialsProvider", f)
+        self.background.fmt_as("WebIdentityCredentialsProvider", f)
     }
 }
 

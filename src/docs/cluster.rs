@@ -23,7 +23,7 @@
 //! [`session_length`](crate::Builder::session_length) takes 15 min to 12 h, up to the role's
 //! [`MaxSessionDuration`](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-settings.html).
 //!
-//! | session length L | exchanges per hour and process: 1 / (0.675 L) | outage of STS that costs nothing: 0.25 L to 0.40 L | time until withdrawn access ends |
+//! | session length L | exchanges per hour and process: 1 / (0.675 L) | longest outage of STS without effect: 0.25 L to 0.40 L | a withdrawn permission may last |
 //! |---|---|---|---|
 //! | 15 min | 5.9 | 4 to 6 min | up to 15 min |
 //! | 1 h (STS's default) | 1.5 | 15 to 24 min | up to 1 h |
@@ -43,7 +43,7 @@
 //! its lifetime, or when it is 24 h
 //! old](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
 //! The kubelet may take 90 s longer. So about 20 % of the lifetime remains, less up to 90 s. With `expirationSeconds:
-//! 86400` every pod survives about 4.8 h without the control plane. With 3600 a pod survives at least 10 min. The
+//! 86400` every pod survives about 4.8 h without the control plane. With `3600` a pod survives at least 10 min. The
 //! minimum is 600. Only an exchange needs a valid token; requests with valid credentials do not.
 //!
 //! # How a fleet behaves
@@ -64,9 +64,9 @@
 //!
 //! Each cluster is an issuer. It needs its own [OIDC
 //! provider](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html) in each account that
-//! has roles for it. Two clusters must not share an issuer URL: each could then sign for the other's
-//! `system:serviceaccount:…` names. The token's `iss`, the provider's URL and the `issuer` of the discovery document
-//! must be identical to the last character. The URL has no port, no query and no closing slash.
+//! has roles for it. Two clusters must not share an issuer URL: each cluster could then sign tokens for the service
+//! accounts of the other. The token's `iss`, the provider's URL and the `issuer` of the discovery document must be
+//! identical to the last character. The URL has no port, no query and no closing slash.
 //!
 //! A role for two clusters needs two statements in its trust policy, because the issuer is part of the condition keys:
 //!
@@ -109,7 +109,7 @@
 //!
 //! | subject | default quota |
 //! |---|---|
-//! | trust policy of a role | 2048 characters without white space, 4096 on request |
+//! | trust policy of a role | 2,048 characters without white space, 4,096 on request |
 //! | OIDC providers in an account | 100, more on request |
 //! | client IDs (audiences) of a provider | 100 |
 //!
@@ -138,12 +138,12 @@
 //! `examples/observability/` has rules for Prometheus, each with a runbook. To build your own rules, use
 //! [`status`](crate::BackgroundCredentialsProvider::status):
 //!
-//! | signal | alert | meaning |
+//! | signal | alert when it lasts | meaning |
 //! |---|---|---|
 //! | [`Phase::Expired`](crate::Phase::Expired), or `Empty` for more than a minute | at once | requests fail |
-//! | [`Phase::Stale`](crate::Phase::Stale) | after a quarter of a session | requests will fail at `Status::expiry`; `Status::last_error` has the cause |
-//! | `Status::consecutive_failures` over the fleet | when it rises in many pods | STS or the issuer fails, or somebody changed a trust policy |
-//! | kind [`Throttled`](crate::ErrorKind::Throttled) | when it does not end | sessions are too short, providers are not shared, or a roll-out is too fast |
-//! | [`rotation_due`](crate::TokenClaims::rotation_due) of `Status::token` | 5 min past | the kubelet does not replace the token; refreshes will fail after the token's `exp` |
-//! | published JWKS | when it differs from `/openid/v1/jwks` | the next key rotation would be an outage |
-//! | issuer URL, from the internet | when it fails or takes longer than 2 s | STS waits 5 s for it |
+//! | [`Phase::Stale`](crate::Phase::Stale) | a quarter of a session | requests will fail at `Status::expiry`; `Status::last_error` has the cause |
+//! | `Status::consecutive_failures` rises in many pods | at once | STS or the issuer fails, or somebody changed a trust policy |
+//! | kind [`Throttled`](crate::ErrorKind::Throttled) | some minutes | sessions are too short, providers are not shared, or a roll-out is too fast |
+//! | [`rotation_due`](crate::TokenClaims::rotation_due) of `Status::token` has passed | 5 min | the kubelet does not replace the token; refreshes will fail after the token's `exp` |
+//! | the published JWKS differs from `/openid/v1/jwks` | at once | the next key rotation would be an outage |
+//! | the issuer URL, read from the internet, fails or takes longer than 2 s | at once | STS waits 5 s for it |

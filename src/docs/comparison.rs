@@ -12,14 +12,14 @@
 //! |---|---|---|---|
 //! | refresh starts | at 60 to 75 % of the lifetime, drawn anew each time | 5 to 10 s before the expiry, in a request | 5, 15 or 60 min before the expiry, by lifetime, without jitter, in a request |
 //! | who waits for STS | nobody | every caller | one request; in the last minute all requests |
-//! | exchange runs under the timeout of a request | no | yes; a timeout shorter than the exchange ends every attempt | yes |
+//! | a request's timeout also limits the exchange | no | yes; a timeout shorter than the exchange ends every attempt | yes |
 //! | refresh fails, credentials valid | they stay in use; the next attempt depends on class and remaining time | they are dropped; each caller tries again | they stay in use; next attempt in 5 to 10 min; `AccessDenied` and `InvalidIdentityToken` fail at once |
 //! | refresh fails, credentials expired | callers wait for the attempts, then get the root cause | each caller tries again | expired credentials are used, without limit |
-//! | callers of a first exchange that fails | share one exchange and its error | one exchange each, one after the other | the same |
+//! | the first exchange fails | all callers share it and its error | each caller makes its own, one after the other | as *released* |
 //! | local clock 2 h ahead | no effect | a call of STS for each request | no request succeeds |
-//! | new token | noticed; ends a failure | read at the next exchange | the same |
+//! | new token | noticed; ends a failure | read at the next exchange | as *released* |
 //! | session length | 15 min to 12 h | STS's default | STS's default |
-//! | service rejects the credentials | refreshed within 5 s, with the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) | replaced at the expiry | refreshed at the next request, but not before the delay after a failure is over |
+//! | service rejects the credentials | a refresh starts within 5 s, with the [`interceptor`](crate::BackgroundCredentialsProvider::interceptor) | no refresh before the expiry | a refresh at the next request; after a failed refresh only when its delay is over |
 //! | fleet | spreads in its first cycle | 5 s of jitter | no jitter |
 //! | calls an hour, with sessions of one hour | 1.5 per provider, used or not | 1 per cache | 1.3 per cache |
 //!
@@ -35,7 +35,7 @@
 //! | read | instructions | allocations |
 //! |---|---|---|
 //! | this crate, through the SDK's identity cache | 595 | 1 |
-//! | the SDK's default cache | 2312 | 3 |
+//! | the SDK's default cache | 2,312 | 3 |
 //! | the minimum that the SDK's trait allows: a clone of a prebuilt identity | 478 | 1 |
 //! | [`current`](crate::BackgroundCredentialsProvider::current) | 217 | 0 |
 //! | `provide_credentials` | 294 | 0 |
@@ -43,34 +43,39 @@
 //! **Refresh under load**: 64 tasks with real SDK clients and sockets (`cargo bench --bench refresh_boundary
 //! --all-features`):
 //!
-//! | situation and result | this crate | released |
-//! |---|---|---|
-//! | STS takes 1 s: requests that waited | 0 | 192 |
-//! | STS takes 200 ms, requests have a timeout of 100 ms: requests without credentials although valid credentials existed | 0 | 4151 |
-//! | five clients of five configs, 35 s with sessions of 20 s: calls of STS | 3 | 17 |
-//! | all workers of the runtime blocked for 50 ms at a time, 91 % of the time: requests that waited | 0 | 14 |
-//! | all workers of the runtime blocked for 3 s at a time, 94 % of the time: requests that waited | 0 | 125 |
-//! | the same: p99.9 latency against fixed keys | 1.00 | 1.07 |
+//! | situation | counted | this crate | released |
+//! |---|---|---|---|
+//! | STS takes 1 s | requests that waited | 0 | 192 |
+//! | STS takes 200 ms, requests have a timeout of 100 ms | requests without credentials although valid credentials existed | 0 | 4,151 |
+//! | five clients of five configs, 35 s with sessions of 20 s | calls of STS | 3 | 17 |
+//! | all workers of the runtime blocked for 50 ms at a time, 91 % of the time | requests that waited | 0 | 14 |
+//! | all workers of the runtime blocked for 3 s at a time, 94 % of the time | requests that waited | 0 | 125 |
+//! | the same | p99.9 latency, divided by that with fixed keys | 1.00 | 1.07 |
 //!
-//! **Refresh of a fleet**: simulation of 10 000 pods with sessions of one hour that started within 5 s (`cargo bench
-//! --bench fleet --all-features`):
+//! **Refresh of a fleet** (`cargo bench --bench fleet --all-features`): a simulation of 10,000 pods with sessions of
+//! one hour, which started within 5 s.
 //!
 //! | result | this crate | released | coming |
 //! |---|---|---|---|
-//! | calls of STS in the worst second of the first refresh | 37 | 1749 | 2020 |
+//! | calls of STS in the worst second of the first refresh | 37 | 1,749 | 2,020 |
 //!
-//! **Start of a fleet** while STS throttles or is down (same bench): 5,000 pods that start within 5 s, each with one
+//! **Start of a fleet** while STS throttles or is down (same bench): 5,000 pods start within 5 s, and each has one
 //! request a second. *Released* and *coming* give the same figures here.
 //!
-//! | situation and result | this crate | released, coming |
-//! |---|---|---|
-//! | STS accepts 20 calls a second: calls per pod, last pod ready after | 3.4, 355 s | 149, 249 s |
-//! | STS accepts 100 calls a second | 2.4, 122 s | 29, 50 s |
-//! | STS accepts 500 calls a second | 1.4, 25 s | 3.1, 10 s |
-//! | STS is down for 30 min: calls per pod in the first 10 s, calls a second after 5 min | 3.9, 278 | 10.4, 5000 |
-//! | STS is down for 30 min: pods ready after the outage, p50 and p99 | 9 s, 22 s | 0.5 s, 1 s |
+//! | situation | counted | this crate | released, coming |
+//! |---|---|---|---|
+//! | STS accepts 20 calls a second | calls per pod | 3.4 | 149 |
+//! | | last pod ready after | 355 s | 249 s |
+//! | STS accepts 100 calls a second | calls per pod | 2.4 | 29 |
+//! | | last pod ready after | 122 s | 50 s |
+//! | STS accepts 500 calls a second | calls per pod | 1.4 | 3.1 |
+//! | | last pod ready after | 25 s | 10 s |
+//! | STS is down for 30 min | calls per pod in the first 10 s | 3.9 | 10.4 |
+//! | | calls a second after 5 min | 278 | 5,000 |
+//! | | pods ready after the outage, p50 | 9 s | 0.5 s |
+//! | | pods ready after the outage, p99 | 22 s | 1 s |
 //!
-//! With the other two, pods are ready sooner, but make up to 43 times the calls.
+//! With *released* and *coming* the pods are ready sooner, but make up to 43 times the calls.
 //!
 //! **More benches.** `cargo bench --bench cold_start --all-features` prints the cost of a start, and the size that the
 //! crate adds to a program. `cargo bench --bench rotation --all-features` prints how soon a new token is noticed.
@@ -78,10 +83,10 @@
 //!
 //! # Error texts
 //!
-//! A test runs 37 misconfigured setups, each once with this crate and once with `aws_config::load_defaults`. The full
-//! texts are side by side in `tests/it/diagnosis`. `cargo test --workspace --all-features diagnosis` compares them with
-//! the present output. In 31 of the 37 setups, aws-config's `Display` says only `an error occurred while loading
-//! credentials`. The table below also includes the sources of aws-config's errors.
+//! A test runs 37 misconfigured setups, each once with this crate and once with `aws_config::load_defaults`.
+//! `tests/it/diagnosis` has the full texts side by side, and `cargo test --workspace --all-features diagnosis` compares
+//! them with the present output. In 31 of the 37 setups, aws-config's `Display` says only `an error occurred while
+//! loading credentials`. The table below also includes the sources of aws-config's errors.
 //!
 //! | misconfiguration | this crate names | aws-config 1.13 says |
 //! |---|---|---|

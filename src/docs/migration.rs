@@ -145,18 +145,8 @@
 //! # }
 //! ```
 //!
-//! ```ignore
-//! # #[cfg(feature = "reqsign-core-3")]
-//! # fn after(identity: aws_web_identity::WebIdentityCredentialsProvider) -> opendal::Result<()> {
-//! use opendal::{Operator, services::S3};
-//!
-//! let before = Operator::new(S3::default().bucket("receipts"))?;
-//!
-//! let after = S3::default().bucket("receipts").credential_provider_chain(identity.reqsign_chain());
-//! let after = Operator::new(after)?;
-//! # Ok(())
-//! # }
-//! ```
+//! An OpenDAL store needs one more setting: `credential_provider_chain(identity.reqsign_chain())`. The
+//! [recipe](super::recipes#opendal) has the whole store.
 //!
 //! # Tests
 //!

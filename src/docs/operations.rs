@@ -1,12 +1,12 @@
 //! Operations: mount the token, how the file is watched, what each warning means.
 //!
 //! This page is for people who write the pod's manifest, or who see a warning in the log.
-//! [`troubleshooting`](super::troubleshooting) explains error texts, [`telemetry`](super::telemetry) lists all events
-//! with their fields, and [`cluster`](super::cluster#alerts) says what to alert on.
+//! [`troubleshooting`](super::troubleshooting) explains error texts, [`telemetry`](super::telemetry) lists the engine's
+//! events with their fields, and [`cluster`](super::cluster#alerts) says what to alert on.
 //!
 //! # Mount the token
 //!
-//! Mount a projected volume with a `serviceAccountToken` as a directory:
+//! Mount the projected volume of the `serviceAccountToken` as a whole, not the single file by `subPath`:
 //!
 //! ```yaml
 //! spec:
@@ -50,18 +50,18 @@
 //!   directories that the link leads through. After an event the file is read and its content compared.
 //! - *Polling.* The file is also polled every 30 s ±10 %
 //!   ([`token_poll_interval`](crate::Builder::token_poll_interval)). Without file events it is polled at least every 5
-//!   s. There are three cases in which the file is polled every second at first: no token, a token that STS rejected,
-//!   or a missing directory.
-//! - *Each exchange* reads the file anew, when the exchange has a slot at its STS endpoint. So a missed file event
-//!   delays only the end of a failure.
+//!   s. In three cases it is polled ten times every second, then every 5 s. Either there is no token, STS says that the
+//!   token has expired or was withdrawn, or the directory cannot be watched.
+//! - *Each exchange* reads the file anew, when the exchange has a slot at its STS endpoint. So no exchange uses an old
+//!   token after a missed file event. Only the retry after a failure comes later.
 //!
 //! A new token causes no exchange while exchanges succeed. After a failure it causes an exchange: at once if a caller
 //! waits, otherwise within 2 s.
 //!
-//! An expired token is not sent if it expired more than a minute ago by two clocks: the clock of STS and the local
-//! clock. The clock of STS is the `Date` of the last successful exchange, continued by the monotonic clock. The error
-//! says when the token expired and when its file last changed. If the clocks do not agree, the provider still sends the
-//! token, once a minute.
+//! A token that has expired is held back, so that STS need not reject it. Two clocks must agree that it expired more
+//! than a minute ago: the clock of STS and the local clock. The clock of STS is the `Date` of the last successful
+//! exchange, continued by the monotonic clock. The error says when the token expired and when its file last changed. If
+//! the clocks do not agree, the provider still sends the token, about once a minute.
 //!
 //! # Limits of file events
 //!
@@ -70,21 +70,22 @@
 //! - gVisor, Kata, network file systems, FUSE file systems and `subPath` mounts send no file events. Polling still
 //!   works.
 //! - If the directory is removed and made again, or mounted late, polling finds it: within a second at first, later
-//!   within five.
-//! - Two changes send no event, and the next regular poll finds them. Either the *parent* of the directory is replaced,
-//!   or a link to the directory leads elsewhere.
-//! - A `subPath` mount is never updated. The watcher recognises it, because its file no longer has a name.
+//!   within five seconds.
+//! - Two changes send no event, and the next poll finds them. One is a new *parent* of the directory. The other is a
+//!   link to the directory that leads elsewhere.
+//! - A `subPath` mount is never updated. The crate recognises it after the first rotation: the kubelet has then removed
+//!   the old file, and the mount still holds it.
 //! - If a program writes the token file in place, a read waits up to half a second for the whole token.
-//! - A file that is certainly no token is not sent: JSON, quotes, a header, several lines, more than 20 000 bytes. The
+//! - Content that is certainly no token is not sent: JSON, quotes, a header, several lines, more than 20,000 bytes. The
 //!   error says how the content begins. An opaque token that is no JWT is sent.
-//! - A directory or other content in the place of the token is reported at once. A token that replaces it is noticed
+//! - A directory, or content that is no token, is reported at once. When a token takes its place, the crate notices it
 //!   like any new token.
 //!
 //! # Reads that hang
 //!
 //! A read of the token file is given up after [`attempt_timeout`](crate::Builder::attempt_timeout), 8 s by default. The
-//! error has the kind [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable) and is transient. Valid credentials stay
-//! in use. The error names the cause:
+//! error has the kind [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable), and
+//! [`is_transient`](crate::Error::is_transient) is true. Valid credentials stay in use. The error names the cause:
 //!
 //! | error text | cause | what to do |
 //! |---|---|---|
@@ -92,7 +93,7 @@
 //! | `all blocking threads of the Tokio runtime were busy` | every blocking thread is in use, so no read can start | find the code that blocks them, or raise `max_blocking_threads` |
 //! | `no thread can be started` | the pids limit of the pod's cgroup or the user's `RLIMIT_NPROC` is reached | raise the limit, or start fewer threads |
 //!
-//! The file is then polled every second at first, later every five seconds. When a read succeeds, an exchange follows
+//! The file is then polled ten times every second, later every five seconds. When a read succeeds, an exchange follows
 //! at once.
 //!
 //! # Warnings
@@ -111,7 +112,7 @@
 //! | `the token should have been replaced by now` | 80 % of the token's lifetime and 5 min have passed, and the kubelet has not replaced the token. The kubelet stops in a terminating pod, and while a volume of the pod has a problem | check the kubelet's log and the pod's events before the token expires |
 //! | `the token has expired and was not replaced` | as above, and the next exchange fails. `changed_at` and `unchanged_seconds` say when the file last changed | as above; if the local clock is wrong, set it |
 //! | `credentials could not be refreshed` | an exchange failed. `error` says what to do. Requests use the present credentials, which last `valid_seconds` | follow `error` before they expire |
-//! | `credentials expired before they could be refreshed` | requests now wait or fail. `error` is the last failure | follow `error` |
+//! | `credentials expired before they could be refreshed` (an ERROR) | requests now wait or fail. `error` is the last failure | follow `error` |
 //! | `STS is not activated at a standby for the role's account` | the provider no longer uses this standby | activate STS in that region for the account, or name another standby; then restart |
 //! | `the background work panicked` | a bug; the work continues after 30 s | report the bug |
 //! | `watching for changes panicked` | a bug; watching starts again after 30 s | report the bug |

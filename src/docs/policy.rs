@@ -3,19 +3,23 @@
 //! This page is for people who need the exact times: to size timeouts, to plan a fleet, or to explain a gap in the log.
 //! It has every number of the policy.
 //!
-//! L is the lifetime of the credentials. V is their remaining time. k is the number of failures in a row before this
-//! failure. U(a, b) is a random number between a and b, drawn anew each time. "V/8 within 15 s and 300 s" means V/8,
-//! but at least 15 s and at most 300 s.
+//! - L is the lifetime of the credentials, and V their remaining time.
+//! - k is the number of failures in a row before this failure.
+//! - U(a, b) is a random number between a and b, drawn anew each time.
+//! - "V/8 within 15 s and 300 s" means V/8, but at least 15 s and at most 300 s.
 //!
 //! # Refresh, exchange, read and wait
 //!
 //! | subject | time |
 //! |---|---|
 //! | refresh | at L·U(0.60, 0.75) ([`refresh_window`](crate::Builder::refresh_window)), used or not, while a handle exists |
-//! | two exchanges that no failure caused | at least 1 s apart; 30 s·U(1, 1.25) apart after three sessions in a row that lived less than 30 s by the local clock alone |
-//! | one exchange | connects within 2 s ([`connect_timeout`](crate::Builder::connect_timeout)) and ends within 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), because STS itself waits 5 s for the identity provider; an answer may have 64 KiB |
+//! | next exchange after a success | at least 1 s after the start of the last one |
+//! | the same, after three sessions in a row that lived less than 30 s, by the local clock alone | at least 30 s·U(1, 1.25) after the start of the last one |
+//! | one exchange | connects within 2 s ([`connect_timeout`](crate::Builder::connect_timeout)) and ends within 8 s ([`attempt_timeout`](crate::Builder::attempt_timeout)), because STS itself waits 5 s for the identity provider |
+//! | answer of STS | at most 64 KiB |
 //! | read with V > 0 | returns at once, until the last moment |
-//! | caller without valid credentials | waits until 30 s ([`wait_timeout`](crate::Builder::wait_timeout)) after the attempts began, then gets the last error; a later caller gets this error at once while it is younger than 30 s; the attempts continue |
+//! | first callers without valid credentials | share a wait of 30 s ([`wait_timeout`](crate::Builder::wait_timeout)), which begins with the first attempt; then they get the last error, and the attempts continue |
+//! | later caller | gets the last error at once while that error is younger than 30 s; otherwise waits up to 30 s for a new attempt |
 //!
 //! # Retry delays
 //!
@@ -23,21 +27,22 @@
 //! |---|---|---|
 //! | outage, timeout, issuer unreachable for STS | min(2 s·2^k, V/8 within 15 s and 300 s)·U(0.5, 1) | min(0.5 s·3^k, 10 s)·U(0.5, 1); after 5 min of failures min(0.5 s·3^k, 24 s)·U(0.5, 1) |
 //! | throttled | min(5 s·2^k, V/4 within 30 s and 300 s)·U(0.5, 1) | before the first success min(20 s·5^j, 240 s)·U(0.2, 1), later min(4 s·2^j, 60 s)·U(0.2, 1); j is the number of throttled answers in a row before this one |
-//! | misconfigured: somebody must correct it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | 300 s·U(0.5, 1). Callers get the error for min(1 s·2^k, 30 s)·U(0.5, 1); a caller brings the next attempt forward to the end of that time |
-//! | role or issuer that IAM may not know yet, before the first success | | 1 s, 2 s, 4 s, 8 s and 16 s, then 30 s until 5 min have passed, each ·U(0.5, 1); then as misconfigured. Callers get the error after the third retry |
-//! | token problem: rejected or missing | when the token changes, and after 60 s·U(0.5, 1) | the same; a caller brings the next attempt forward to 30 s·U(0.5, 1) after the last failure |
+//! | misconfigured: somebody must correct it | min(30 s·2^k, V/4 within 15 s and 300 s)·U(0.5, 1) | 300 s·U(0.5, 1); for callers min(1 s·2^k, 30 s)·U(0.5, 1): until then they get the error at once, and the first caller after that starts an attempt |
+//! | role or issuer that IAM may not know yet, before the first success | (there are none) | 1 s, 2 s, 4 s, 8 s and 16 s, then 30 s until 5 min have passed, each ·U(0.5, 1); then as misconfigured. Callers get the error after the third retry |
+//! | token problem: expired, withdrawn or missing | when the token changes, and after 60 s·U(0.5, 1) | the same; with a waiting caller after 30 s·U(0.5, 1) |
 //!
-//! - *Jitter.* Every delay has jitter, so pods that failed together do not return together.
+//! - *Jitter.* Every delay has jitter, so pods that failed together do not return together. The exception is the delay
+//!   that ends at the expiry.
 //! - *`Retry-After`* is the least delay after any failure, plus U(0, 25 %) of itself. It counts up to min(300 s, V/2)
 //!   with valid credentials, and up to 60 s without.
-//! - *Expiry.* While credentials are valid, the next attempt comes at their expiry at the latest, except for a token
-//!   problem. After the expiry the right-hand column applies, with the same k.
+//! - *Expiry.* While credentials are valid, the next attempt comes at their expiry at the latest. A token problem is
+//!   the exception. After the expiry the column "without valid credentials" applies, with the same k.
 //! - *Success* resets k.
 //!
 //! # Fleet bounds
 //!
-//! The right-hand column is designed for a fleet that starts while STS throttles or is down. These bounds hold for
-//! 5,000 pods that start within 5 s:
+//! The delays without valid credentials are made for a fleet that starts while STS throttles or is down. These bounds
+//! hold for 5,000 pods that start within 5 s:
 //!
 //! | situation | bound |
 //! |---|---|
@@ -53,15 +58,15 @@
 //!
 //! | answer | class | [`ErrorKind`](crate::ErrorKind) |
 //! |---|---|---|
-//! | none, 5xx, `InternalFailure`, a truncated body | outage | `ServiceUnavailable`, `TimedOut` |
+//! | none, 408, 5xx except 501 and 511, `InternalFailure`, a truncated body | outage | `ServiceUnavailable`, `TimedOut` |
 //! | `IDPCommunicationError`; `InvalidIdentityToken` "Couldn't retrieve verification key" | outage | `ServiceUnavailable` |
-//! | `Throttling…`, `TooManyRequests…`, `RequestLimitExceeded`, `SlowDown`, 429 | throttled | `Throttled` |
+//! | 429, `Throttling…`, `TooManyRequests…`, `RequestLimitExceeded`, `SlowDown` and the like | throttled | `Throttled` |
 //! | `ExpiredTokenException`, `IDPRejectedClaim`; any rejection of a token whose `exp` is before the answer's `Date` | token problem; if the file has another token by then, it is sent at once | `TokenRejected` |
 //! | "not yet valid", "used before issued"; any rejection of a token whose `iat` or `nbf` is after the answer's `Date` | outage, because two clocks differ | `TokenRejected` |
 //! | no token, an empty file, a file that may not be read | token problem | `TokenUnavailable` |
 //! | a directory, a device or other content as token file | misconfigured; a token in its place ends the failure at once | `TokenUnavailable` |
 //! | `InvalidIdentityToken` with another message: no OIDC provider, wrong audience, bad signature | misconfigured; an unknown message counts as an outage twice, then as misconfigured | `TokenRejected` |
-//! | `AccessDenied` | misconfigured | `RoleDenied` |
+//! | `AccessDenied`, `NoSuchEntity` | misconfigured | `RoleDenied` |
 //! | `ValidationError`, `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `RegionDisabledException`; no HTTP client to send with | misconfigured | `InvalidConfiguration` |
 //! | `InvalidParameterValue`, `InvalidArgument`, an unknown code | by the message, as for `InvalidIdentityToken`, because MinIO has one code for all token faults; an unknown message counts as an outage twice, then as misconfigured | as for `InvalidIdentityToken`; `Unexpected` for an unknown message |
 //! | `InvalidArgument` without a message | outage, because Ceph's gateway answers this when it cannot read the issuer's keys | `ServiceUnavailable` |
@@ -74,13 +79,15 @@
 //!
 //! # Which session is used, and how long
 //!
-//! - **The server's clock counts.** The lifetime starts at the answer's `Date`. Without a `Date` the local clock is
-//!   used.
+//! - **The clock of STS counts.** The lifetime is `Expiration` minus the `Date` of the answer, and begins with the
+//!   attempt. Without a `Date` the local clock is used. [Clocks](super#clocks) explains each case.
 //! - **A session longer than requested** is used in full if `Date` and the local clock agree on its lifetime within 30
-//!   s. Otherwise it is used for the requested time (3,600 s by default). Up to 60 s more need no agreement.
-//! - **A shorter session** does not replace valid credentials that live longer. The next refresh comes after V·U(0.60,
-//!   0.75), but not sooner than 30 s. The shorter session is used if a service rejected the longer one, or if the
-//!   token's identity changed.
+//!   s. Otherwise it is used for the requested time (3,600 s by default). An excess of up to 60 s needs no agreement.
+//! - **A shorter session** does not replace valid credentials that live longer. The next refresh then comes after
+//!   V·U(0.60, 0.75), but not sooner than min(30 s, 0.75·V). In three cases the shorter session is used:
+//!   - A service rejected the longer session.
+//!   - The token has a new identity.
+//!   - STS repeats the present access key with an earlier expiry.
 //! - **A suspend** shortens the lifetime by the time that both the boot clock and the wall clock saw pass. A change of
 //!   only one clock shortens nothing.
 //!
@@ -92,22 +99,23 @@
 //! - **A rejection** by a service, through [`invalidate`](crate::BackgroundCredentialsProvider::invalidate) or the
 //!   [interceptor](crate::BackgroundCredentialsProvider::interceptor), counts only for the current access key.
 //!   - The first rejection starts an exchange after U(0, 5 s). If the new credentials are rejected too, the time
-//!     between exchanges grows: 30 s, 60 s and so on up to 15 min, plus U(0, 5 s). Ten minutes without a rejection
-//!     reset this time.
-//!   - A rejection shortens the delay of an outage, but not the delay after throttling or a token problem.
-//!   - The interceptor's page lists the codes. `AuthFailure` is not one, because EC2 uses it for authorization.
-//!     `RequestExpired` counts only if the answer's `Date` and the client's clock are at most 5 minutes apart. A
-//!     chained role judges STS's rejection of its base by the same list.
+//!     between exchanges grows. It is 30 s, 60 s and so on up to 15 min, plus U(0, 5 s). Ten minutes without a
+//!     rejection reset this time.
+//!   - A rejection shortens a retry delay, but not after throttling or a token problem, and never below `Retry-After`.
+//!   - The [interceptor's page](crate::BackgroundCredentialsProvider::interceptor) lists the codes. `AuthFailure` is
+//!     not one, because EC2 uses it for authorization. `RequestExpired` counts only if the answer's `Date` and the
+//!     client's clock are at most 5 minutes apart.
+//!   - A chained role uses the same codes: with one of them STS rejects the base's credentials.
 //! - **Calls.** [`refresh`](crate::BackgroundCredentialsProvider::refresh) joins the current exchange or starts one.
-//!   [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) starts one if the session is too short, at most
-//!   every 10 s. While exchanges fail, the two methods together start at most one per 10 s, 20 s, 40 s, then 60 s, each
-//!   ·U(1, 1.25).
+//!   [`valid_for`](crate::BackgroundCredentialsProvider::valid_for) starts one if the credentials end too soon, at most
+//!   every 10 s. While exchanges fail, the two methods together start at most one per 10 s, 20 s, 40 s, then 60 s. Each
+//!   of these times is ·U(1, 1.25).
 //! - **Clock changes.** If the clock was set ahead, or the machine was suspended, an exchange checks the credentials,
 //!   at most every 5 min.
 //! - **Standbys** change where an attempt goes, never when ([`standby`](super::standby)).
 //!
-//! Only a new token ends a throttling delay or a `Retry-After` early. While credentials are valid, it ends a throttling
-//! delay only if the token has another identity.
+//! A throttling delay and a `Retry-After` end early for one reason only: a new token. While credentials are valid, only
+//! a token with another identity ends a throttling delay.
 //!
 //! # Expired credentials
 //!
@@ -115,5 +123,5 @@
 //! cause.
 //!
 //! With [`UntilRejected`](crate::ExpiredPolicy::UntilRejected) callers get the expired credentials at once, while the
-//! failures are an outage or throttling. This ends when a service rejects the credentials, and after min(L, 1 h) at
-//! most.
+//! failures are an outage or throttling. This ends when a service rejects the credentials, and at the latest min(L, 1
+//! h) after the expiry.

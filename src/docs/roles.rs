@@ -106,13 +106,13 @@
 //! | the wrapped provider returns | treatment |
 //! |---|---|
 //! | credentials with an expiry | the lifetime is measured with the local clock, because there is no other |
-//! | credentials without an expiry | used until the provider returns others; asked again once an hour; they show an expiry ten years ahead |
-//! | credentials near their expiry, from its own cache | asked again soon, until it returns new ones |
+//! | credentials without an expiry | used until the provider returns others; the provider is called once an hour; the credentials show an expiry ten years ahead |
+//! | credentials near their expiry, from its own cache | the provider is called again soon, until it returns new ones |
 //! | expired credentials | a transient failure: the provider is called again |
 //! | `CredentialsNotLoaded`, `InvalidConfiguration` | misconfigured: [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) |
 //! | `ProviderTimedOut`, `ProviderError`, or nothing within 20 s (`attempt_timeout`) | outage: [`TimedOut`](crate::ErrorKind::TimedOut), [`ServiceUnavailable`](crate::ErrorKind::ServiceUnavailable) |
 //! | any other error | an outage twice, then misconfigured: [`Unexpected`](crate::ErrorKind::Unexpected) |
-//! | any of these, caused by an [`Error`](crate::Error) of this crate | the class of that error; so a denial inside is not taken for an outage |
+//! | any of these errors, with an [`Error`](crate::Error) of this crate as a source | the class of that source; so a denied role behind the provider counts as misconfigured, not as an outage |
 //!
 //! The text of the provider's errors is copied without what looks like a secret. The error values are dropped, because
 //! they may contain the text of an answer.
@@ -158,10 +158,10 @@
 //!
 //! **Chains.** A chain of the SDK goes on to its next provider only if one has *nothing to load*. This crate's errors
 //! never say that. So `CredentialsProviderChain::first_try("WebIdentity", identity).or_else(..)` stops at this
-//! provider, and the pod never acts as the node. Decide with
-//! [`is_not_configured`](crate::BuildError::is_not_configured), when you make the chain, whether web identity is
-//! configured at all. Clients with a chain keep the cache of [`install`](crate::BackgroundCredentialsProvider::install)
-//! and sign with the newest credentials.
+//! provider, and the pod never acts as the node. A program that shall use another identity where no web identity is
+//! configured must decide before it makes the chain: [`is_not_configured`](crate::BuildError::is_not_configured) tells.
+//! Give clients with a chain the config of [`install`](crate::BackgroundCredentialsProvider::install): then they too
+//! sign with the newest credentials.
 //!
 //! **Profiles.** A profile may name `role_arn` and `web_identity_token_file`, but this crate reads only variables. If
 //! `AWS_PROFILE` or `AWS_CONFIG_FILE` is set, an error mentions it. To use a profile, wrap the provider that aws-config

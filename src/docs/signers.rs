@@ -31,9 +31,9 @@
 //!   | `Throttled` | `RateLimited` |
 //!   | others | `Unexpected` |
 //!
-//! - OpenDAL: an error at "signing http request". Its chain drops the reason. Look for the reason in `reqsign`'s
-//!   warning in the log, or in `last_error` of [`status`](crate::BackgroundCredentialsProvider::status). Other chains
-//!   of `reqsign` try the next provider after an error; ours does not.
+//! - OpenDAL: an error at "signing http request". Its chain drops the reason. `reqsign` logs the reason as a warning,
+//!   and `last_error` of [`status`](crate::BackgroundCredentialsProvider::status) has it. Other chains of `reqsign` try
+//!   the next provider after an error; ours does not.
 //!
 //! Do not set `skip_signature` (OpenDAL) or `with_skip_signature` (`object_store`): they send requests without
 //! credentials.

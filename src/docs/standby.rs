@@ -35,12 +35,13 @@
 //! # Which exchange goes to the standby
 //!
 //! *Home* is the STS of the provider's own region, or of its [`endpoint_url`](crate::Builder::endpoint_url). STS counts
-//! as unreachable if there is no connection, no answer in time, an HTTP 5xx, or a page that is not from STS.
+//! as unreachable without a connection or an answer in time. The same holds for an HTTP 5xx, a page that is not from
+//! STS, and credentials that cannot be used.
 //!
 //! | last exchange | next exchange goes to |
 //! |---|---|
 //! | succeeded anywhere | home |
-//! | STS answered: throttled, denied, token rejected, no OIDC provider at home | home, because another region would give the same answer, or would only evade the limit |
+//! | STS answered: throttled, denied, token rejected, no OIDC provider at home | home: another region would answer the same, and must not serve to evade throttling |
 //! | home unreachable once, with valid credentials | home, because one failure may be a lost packet |
 //! | home unreachable twice in a row, or once without valid credentials | the first standby |
 //! | standby unreachable | the next standby; after the last one home, and so on in turn |
@@ -59,13 +60,13 @@
 //! A simulation with the real engine gives these figures (`cargo test --lib sts::tests::outage -- --nocapture`). STS is
 //! down at home for three hours. Sessions last one hour, and a request comes every 5 s.
 //!
-//! | home | standbys | requests that failed | longest wait | calls an hour, home and standby | first credentials of a pod that starts meanwhile |
+//! | home | standbys | requests that failed | longest wait | calls an hour to home, and to the standby | a pod that starts in the outage has credentials after |
 //! |---|---|---|---|---|---|
-//! | fails at once | none | 76 % | 30 s | 160 | after the outage |
-//! | fails at once | one | none | none | 3 and 1.5 | 0.6 s |
-//! | drops packets | none | 76 % | 30 s | 150 | after the outage |
+//! | fails at once | none | 76 % | 30 s | 165 | 3 h, when the outage ends |
+//! | fails at once | one | none | none | 3 and 1.5 | 0.7 s |
+//! | drops packets | none | 76 % | 30 s | 150 | 3 h, when the outage ends |
 //! | drops packets | one | none | none | 3 and 1.5 | 2.7 s |
-//! | hangs | none | 75 % | 30 s | 110 | after the outage |
+//! | hangs | none | 76 % | 30 s | 115 | 3 h, when the outage ends |
 //! | hangs | one | none | none | 3 and 1.5 | 8.6 s |
 //!
 //! An outage shorter than a quarter of a session costs nothing even without a standby. The refresh starts at 60 % to 75

@@ -1,16 +1,17 @@
 //! Telemetry: log events, spans and metrics.
 //!
-//! This page is for people who write dashboards, alerts or log filters. It lists every event, span and metric of the
-//! crate. Their names and fields are stable: a change is a breaking change of the crate. New fields may be added.
+//! This page is for people who write dashboards, alerts or log filters. It lists the events of the engine, the span and
+//! the metrics. Their names and fields are stable: a change is a breaking change of the crate. New fields may be added.
+//! [`operations`](super::operations#warnings) lists the warnings of all parts.
 //!
 //! Nothing here holds a token, a secret key or a session token. Logging and counting do not change what the provider
 //! does.
 //!
 //! # Events
 //!
-//! Events go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each has the field
-//! `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider. Events of a
-//! wrapped provider have no `assumed_role_arn` and no `endpoint`.
+//! The events of this table go through [`tracing`](https://docs.rs/tracing) with the target `aws_web_identity`. Each
+//! has the field `role`: the configured ARN, or the [`name`](crate::BackgroundBuilder::name) of a wrapped provider.
+//! Events of a wrapped provider have no `assumed_role_arn` and no `endpoint`.
 //!
 //! | message | level | fields beside `role` | when |
 //! |---|---|---|---|
@@ -33,13 +34,16 @@
 //! | `error` | text of the [`Error`](crate::Error), with its remedy |
 //! | `cause` | text of the error's source, if it has one |
 //!
-//! Most failures of a long outage are logged as DEBUG. Two groups are logged as WARN. The first group is the first
-//! three failures of each `kind` and [class](super::policy#retry-delays) since the last success. The second group is
-//! the first failure with at most 50, 25 or 10 % of the lifetime remaining. So an outage of hours causes only a few
-//! WARN lines. It causes an ERROR line only if credentials expired.
+//! Most failures of a long outage are logged as DEBUG. Two groups are logged as WARN:
 //!
-//! The token file, standbys and the builder log under targets below `aws_web_identity`, only when something changes: a
-//! replaced token, an unreadable file, missing file events. The filter `aws_web_identity=info` covers everything.
+//! - The first three failures of each `kind` and [class](super::policy#retry-delays) since the last success.
+//! - The first failure after the remaining time has fallen to 50, to 25 and to 10 % of the lifetime.
+//!
+//! So an outage of hours causes only a few WARN lines. It causes an ERROR line only if credentials expired.
+//!
+//! Token file, standbys, builder and panics log under targets below `aws_web_identity`. They log only when something
+//! changes: a replaced token, an unreadable file, missing file events. The filter `aws_web_identity=info` covers
+//! everything.
 //!
 //! # Spans
 //!

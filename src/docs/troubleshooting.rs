@@ -1,9 +1,12 @@
 //! Troubleshooting: every error text and warning, its cause, and what to do.
 //!
-//! This page is for whoever has an error text or a log line. Search it for the first words of the text. `…` stands for a
-//! name, a path or a time. Each text says what failed, on what and why; the part after the last colon says what to do.
+//! This page is for people who have an error text or a log line. Search the page for the first words of the text. `…`
+//! stands for a name, a path or a time. Words of the crate's texts stand in `code`, and the rest is explanation.
 //!
-//! Two examples help in the pod: `whoami` prints the text, and `doctor` checks each step from the token to AWS.
+//! Each text says in this order: what failed, on what, why, and what to do.
+//!
+//! Two examples help, if you put them into the image of the pod. `whoami` prints the text, and `doctor` checks each
+//! step from the token to AWS.
 //!
 //! ```text
 //! cargo run --example whoami
@@ -24,26 +27,27 @@
 //!
 //! # No provider is built
 //!
-//! `build()` and `connect()` return these errors at once, and send nothing. Correct the variable or the setting, and restart
-//! the program. Each text begins with the name of the setting: `… is "…", which …`.
+//! `build()` and `connect()` return these errors at once, and send nothing. Correct the variable or the setting, and
+//! restart the program. Most texts have this form: `SETTING is "VALUE", which` breaks a rule.
 //!
 //! ## `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set`
 //!
-//! - `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod`: the EKS webhook did not change this
-//!   pod. `annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod`: the webhook changes only
-//!   new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)).
-//! - `AWS_CONTAINER_CREDENTIALS_FULL_URI is set`: the pod has EKS Pod Identity, which needs no token. `To use Pod Identity`,
-//!   wrap the SDK's provider ([`roles`](super::roles#eks-pod-identity) shows how); `or remove the pod identity association and
-//!   annotate the service account with eks.amazonaws.com/role-arn`.
-//! - On a laptop: `set both, or call Builder`'s methods. Or ask
-//!   [`is_not_configured`](crate::BuildError::is_not_configured), and keep your own credentials.
+//! | the text goes on | cause | what to do |
+//! |---|---|---|
+//! | `neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE is set although this is a pod` | the EKS webhook did not change this pod | `annotate the pod's service account with eks.amazonaws.com/role-arn and recreate the pod`. The webhook changes only new pods. Without the webhook, mount a token and set both variables ([`operations`](super::operations#mount-the-token)) |
+//! | `but AWS_CONTAINER_CREDENTIALS_FULL_URI is, so this pod has EKS Pod Identity` | the pod has EKS Pod Identity, which needs no token | `To use Pod Identity`, wrap the SDK's provider: [`roles`](super::roles#eks-pod-identity) shows how. To use web identity: `or remove the pod identity association and annotate the service account with eks.amazonaws.com/role-arn` |
+//! | `and this is not a pod` | this is a laptop or another machine | `set both, or call Builder`'s methods. Or keep your own credentials if [`is_not_configured`](crate::BuildError::is_not_configured) is true |
 //!
 //! ## `… is set but … is not`
 //!
-//! One of the two variables is missing: `the role's ARN` or `the path of the projected token`. `set … to …`, or call the method
-//! that the text names. `if the EKS webhook should set both`, remove the variable from the manifest: the webhook changes
-//! nothing if it finds one of them. `… is set, but this builder does not read web_identity_token_file in a profile`: set the
-//! variables as well.
+//! One of the two variables is missing.
+//!
+//! | the text goes on | what to do |
+//! |---|---|
+//! | `set … to …`, with `the role's ARN` or `the path of the projected token` | set the missing variable, or call the method that the text names |
+//! | `if the EKS webhook should set both` | remove the variable from the manifest: the webhook changes nothing if it finds one of the two |
+//! | `AWS_CONTAINER_CREDENTIALS_FULL_URI is set` | the pod may have EKS Pod Identity instead: see above |
+//! | `… is set, but this builder does not read web_identity_token_file in a profile` | set the variables as well |
 //!
 //! ## `…, which is not a role's ARN`
 //!
@@ -79,8 +83,9 @@
 //!
 //! ## `…, which is not a region`
 //!
-//! `Write the code of the region that this program runs in`: `eu-central-1`. A template may have written `null`, and
-//! `aws-global` is no region. With `write it as …, and set AWS_USE_FIPS_ENDPOINT to true` leave `fips` out of the name.
+//! `Write the code of the region that this program runs in`, for example `eu-central-1`. A template may have written
+//! `null`, and `aws-global` is no region. If the text says `write it as …, and set AWS_USE_FIPS_ENDPOINT to true`,
+//! leave `fips` out of the name.
 //!
 //! ## The STS endpoint
 //!
@@ -151,7 +156,8 @@
 //!
 //! ## `the token file … …` or `the token from the source …`
 //!
-//! The content cannot be a token, and is not sent. The text says how it begins, and never shows it. `…; a JWT begins with eyJ`.
+//! The content cannot be a token, and is not sent. The text says how the content begins, and never shows it. A token
+//! usually is a JWT, and `a JWT begins with eyJ`.
 //!
 //! | the text goes on | what to do |
 //! |---|---|
@@ -174,16 +180,22 @@
 //!
 //! ## `the token source … gave no token`
 //!
-//! Your [`ProvideToken`](crate::token_source::ProvideToken) failed: `see the source's own error below`. `the token source …
-//! gave no token within …`: the source is too slow, or hangs. `the token source … was asked and has given no token yet`: the
-//! provider still waits for it.
+//! | the text | cause |
+//! |---|---|
+//! | `see the source's own error below` | your [`ProvideToken`](crate::token_source::ProvideToken) returned an error |
+//! | `the token source … gave no token within …` | the source is too slow, or hangs |
+//! | `the token source … was asked and has given no token yet` | the provider still waits for the source |
 //!
 //! ## `the token … expired at …`
 //!
-//! The token has expired by the clock of STS, so it is not sent. `the file was last written at …` says how long nobody has
-//! replaced it. `the file is a subPath mount`: mount the directory. `the source returned an expired token`: the source must
-//! request a new token. Otherwise `check in turn`: `(1) this pod is not terminating`; (2) the mount has no `subPath`; (3) the
-//! kubelet is healthy.
+//! The token has expired by the clock of STS, so it is not sent.
+//!
+//! | the text goes on | what it means, or what to do |
+//! |---|---|
+//! | `the file was last written at …` | since then nobody has replaced the token |
+//! | `the file is a subPath mount` | mount the directory |
+//! | `the source returned an expired token` | the source must request a new token |
+//! | `check in turn`: `(1) this pod is not terminating` | check also that the mount has no `subPath`, and that the kubelet is healthy |
 //!
 //! # STS cannot be reached
 //!
@@ -191,8 +203,8 @@
 //!
 //! ## `no answer from STS at … for …`
 //!
-//! The cause follows in the text: `… STS at … for …`, then a colon, then the cause. `no answer from STS at … for … within …`
-//! means that the time limit ended the attempt.
+//! After a colon the text gives the cause. If it says `within …` instead, the time limit ended the attempt: `no answer
+//! from STS at … for … within …`.
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
@@ -263,11 +275,12 @@
 //!
 //! ## `No OpenIDConnect provider found in your account`
 //!
-//! IAM has no OIDC provider for the token's issuer. `create an IAM OIDC provider for … in …`, in the account of the role. Other
-//! servers say `provider registered for issuer` or `invalid token issuer`.
+//! IAM has no OIDC provider for the token's issuer. Do this in the account of the role: `create an IAM OIDC provider
+//! for … in …`. Other servers say `provider registered for issuer` or `invalid token issuer`.
 //!
-//! - `AWS cannot trust the issuer …`: `it does not begin with https`, `it has a port`, `its host is an IP address`, or `its
-//!   host is not known on the internet`. Set the API server's `--service-account-issuer` to a public https URL.
+//! - `AWS cannot trust the issuer …`, with one of these reasons: `it does not begin with https`, `it has a port`, `its
+//!   host is an IP address`, `its host is not known on the internet`. Set the API server's `--service-account-issuer`
+//!   to a public https URL.
 //! - `the standby … knows no OIDC provider for … in …`: create the provider, or activate STS in that region for the account.
 //!
 //! ## `Couldn't retrieve verification key from your identity provider`
@@ -293,9 +306,9 @@
 //!
 //! | the text goes on | cause | what to do |
 //! |---|---|---|
-//! | `the token …… and was not replaced` | the kubelet has not replaced the token | check the pod (terminating?), the mount (no `subPath`), and the kubelet |
+//! | `the token … expired at …` or `the token … has expired`, then `and was not replaced` | the kubelet has not replaced the token | check the pod (terminating?), the mount (no `subPath`), and the kubelet |
 //! | the same text | the file was copied by hand | copy it again, or mount the token |
-//! | `the token ……. The source must return a token that is still valid` | the token source returned an old token | check the source |
+//! | `The source must return a token that is still valid` | the token source returned an old token | check the source |
 //! | `token too old`, `before use time` | another server than AWS's says that the token has expired, or is early | as above, or as below |
 //!
 //! ## The token `is not valid yet`
@@ -330,8 +343,8 @@
 //!
 //! ## `compare the token …`
 //!
-//! STS answered `InvalidIdentityToken` with an unknown message. Compare issuer, audience and key with the OIDC provider.
-//! `issuer …, subject …, audience …` are the token's.
+//! STS answered `InvalidIdentityToken` with an unknown message. Compare issuer, audience and key with the OIDC
+//! provider. The text shows those of the token: `issuer …, subject …, audience …`.
 //!
 //! ## `the answer gives no reason`
 //!
@@ -340,18 +353,22 @@
 //!
 //! ## `check in turn`
 //!
-//! The error code is unknown. Check in this order: the server is STS, it can read the keys, it trusts issuer and audience.
-//! `correct what the answer names`.
+//! The error code is unknown. Check in this order: the server is STS, it can read the keys, it trusts issuer and
+//! audience. If the text says `correct what the answer names`, do that.
 //!
 //! # STS refuses the role
 //!
 //! ## `Not authorized to perform sts:AssumeRoleWithWebIdentity`
 //!
-//! STS answers the same for a role that does not exist and for one that does not trust this token. First `check that … exists`.
-//! Its trust policy must have the statement that the text shows: paste it. If the subject is wrong, `run the pod under a
-//! service account that the policy names`, or `send a token of a subject that the policy names`. If `the token has the audience
-//! …` that is unusual, first decide whether it is intended. Then look for further conditions, and for resource control, service
-//! control and VPC endpoint policies. The text shows no statement if the token is not a JWT, or has odd claims.
+//! STS answers the same for a role that does not exist and for a role that does not trust this token.
+//!
+//! | the text goes on | what to do |
+//! |---|---|
+//! | `check that … exists` | check the name and the account of the role |
+//! | `Its trust policy must have this statement` | paste the statement. The text shows none if the token is not a JWT, or has odd claims |
+//! | `run the pod under a service account that the policy names`, `send a token of a subject that the policy names` | do this if the subject of the token is wrong |
+//! | `the token has the audience …` | the audience is unusual: decide first whether it is intended |
+//! | `check that it has no further condition` | look for further conditions, and for resource control, service control and VPC endpoint policies that deny the exchange |
 //!
 //! ## Settings that STS refuses
 //!
@@ -385,7 +402,7 @@
 //! | `the first attempt is still under way` | no attempt has ended yet | check the network |
 //! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
-//! ## `credentials valid for … were asked for`
+//! ## `credentials of … valid for … were asked for`
 //!
 //! `credentials that last longer` than a session cannot come: `ask for at most …`, or raise `session_length`.
 //!
@@ -393,9 +410,9 @@
 //!
 //! | the text | cause | what to do |
 //! |---|---|---|
-//! | `the credentials provider was shut down`, `the credentials provider is closed` | `shutdown` was called | `build a new provider` |
-//! | `no thread can be started for the background work`, `OS can't spawn worker thread` | the pids limit | `raise the limit of threads`; the next use tries again |
-//! | `no Tokio runtime can be made for the background work` | no file descriptor is left | `raise the limit of open files` |
+//! | `the credentials provider of … was shut down`, `the credentials provider is closed` | `shutdown` was called | `build a new provider` |
+//! | `no thread can be started to refresh the credentials of …`, `OS can't spawn worker thread` | the pids limit | `raise the limit of threads`; `the next use tries again` |
+//! | `no Tokio runtime can be made to refresh the credentials of …` | no file descriptor is left | `raise the limit of open files` |
 //! | `the runtime that fetched the credentials of … has ended` | `Builder::runtime` was given a runtime that ended | `the runtime given to runtime must live as long as the provider` |
 //! | `the exchange panicked` | a bug, here or in a client that you gave | `report this bug with the panic's backtrace` |
 //!
@@ -423,9 +440,10 @@
 //! | `AccessDenied` | the role's own policy | check the role's permissions; the credentials are valid |
 //! | `AuthFailure`, `UnrecognizedClientException` in one region | the region is not enabled for the account | enable it |
 //!
-//! `the client's config has no time source or no sleep implementation`: give the client's config both, or use `install`. `there
-//! are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none; see the provider's
-//! own error.
+//! - `the client's config has no time source or no sleep implementation`: give the client's config both, or use
+//!   `install`.
+//! - `there are no AWS credentials to sign with`: a signer of `reqsign` asked for credentials while there were none.
+//!   See the provider's own error.
 //!
 //! # Warnings
 //!
@@ -434,9 +452,9 @@
 //! | warning | what to do |
 //! |---|---|
 //! | `credentials could not be refreshed` | follow its `error` within `valid_seconds` |
-//! | `credentials expired before they could be refreshed` | follow its `error` now: requests fail |
-//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` | nothing; the longer session stays in use |
-//! | `credentials refreshed after failures` | nothing; the failure is over |
+//! | `credentials expired before they could be refreshed` (an ERROR) | follow its `error` now: requests fail |
+//! | `the new credentials would expire sooner`, `the exchange returned the same credentials` (DEBUG events, no warnings) | nothing: the present credentials stay in use |
+//! | `credentials refreshed after failures` (INFO) | nothing: the failure is over |
 //! | `the token should have been replaced by now`, `the token has expired and was not replaced` | check the kubelet's log and the pod's events |
 //! | `the token file is a subPath mount`, `the token has expired in a subPath mount` | mount the directory |
 //! | `no file events of the token file` | `no inotify instance is left`, `no inotify watch is left`, `no thread can be started for the watcher`, `the directory cannot be watched`, `the directory was replaced just before it could be watched`, `the watcher has failed and is not started again`: raise the limit, or use `watch_token(false)` |
@@ -450,8 +468,8 @@
 //! | `the background work panicked`, `watching for changes panicked` | report the bug; the work continues |
 //! | `the future of shutdown_when panicked` | correct the program; the provider continues, and that future no longer ends it |
 //!
-//! # Parts of messages
+//! # Unknown names
 //!
-//! Other texts contain these parts where a name is unknown: `the role's account`, `the session length`, `the token's issuer`,
-//! `the token's audience`, `of the token's issuer in …`, `from the source …`, `the wrapped provider`, `the base's region`,
-//! `a time out of range`.
+//! Where a name is unknown, a text has one of these descriptions instead: `the role's account`, `the session length`,
+//! `the token's issuer`, `the token's audience`, `of the token's issuer in …`, `from the source …`, `the wrapped
+//! provider`, `the base's region`, `a time out of range`.

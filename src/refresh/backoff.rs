@@ -7,7 +7,7 @@ use super::source::Class;
 /// A failed attempt, with all that its retry delay depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedAttempt {
-    /// `Lagging` stands for a role that may be too new. Never `Unclear`.
+    /// `NotYetKnown` only before the first success. Never `Unclear`.
     pub(super) class: Class,
     /// Failures in a row before this one.
     pub(super) before: u32,
@@ -27,16 +27,16 @@ impl FailedAttempt {
     /// The retry delay while the credentials are valid for `remaining`.
     pub(super) fn retry_delay(&self, remaining: Duration) -> Duration {
         let delay = self.row(remaining).draw(self.random).max(self.server_delay(remaining));
-        // An attempt is made at the expiry, where the rows without valid credentials take over. `Blocked` waits for a change.
-        if remaining.is_zero() || self.class == Class::Blocked { delay } else { delay.min(remaining) }
+        // An attempt is due at the expiry at the latest. Only `BadInput` still waits then, because it waits for a change.
+        if remaining.is_zero() || self.class == Class::BadInput { delay } else { delay.min(remaining) }
     }
 
-    /// Shortest delay that a caller without valid credentials may cause.
+    /// The retry delay while a caller without valid credentials waits.
     pub(super) fn retry_delay_for_callers(&self, remaining: Duration) -> Duration {
         let row = match self.class() {
             // Until then, callers get the error of this failure.
             Class::Misconfigured => Row::doubling(self.before, seconds(1), DENIAL_STANDS),
-            Class::Blocked => Row::even(PROBE_FOR_CALLERS),
+            Class::BadInput => Row::even(PROBE_FOR_CALLERS),
             _ => return self.retry_delay(remaining),
         };
         row.draw(self.random).max(self.server_delay(remaining))
@@ -51,20 +51,22 @@ impl FailedAttempt {
     fn row(&self, remaining: Duration) -> Row {
         let within = |share: u32, least: u64| (remaining / share).clamp(seconds(least), LONGEST);
         match (self.class(), remaining.is_zero()) {
-            (Class::Blocked, _) => Row::even(PROBE),
-            (Class::Lagging, _) if self.alike < LAGGING_DOUBLINGS => Row::doubling(self.alike, seconds(1), LONGEST),
-            (Class::Lagging, _) => Row::even(LAGGING),
+            (Class::BadInput, _) => Row::even(PROBE),
+            (Class::NotYetKnown, _) if self.alike < NEW_ROLE_DOUBLINGS => {
+                Row::doubling(self.alike, seconds(1), LONGEST)
+            }
+            (Class::NotYetKnown, _) => Row::even(NEW_ROLE),
             (Class::Throttled, false) => Row::doubling(self.before, seconds(5), within(4, 30)),
             (Class::Misconfigured, false) => Row::doubling(self.before, seconds(30), within(4, 15)),
             (_, false) => Row::doubling(self.before, seconds(2), within(8, 15)),
-            // A roll-out starts all pods at once. The fleet bench defends these numbers: with others there are more calls in
-            // vain, or the last pod is served later.
+            // A roll-out starts all pods at once. The fleet bench found these numbers. With other numbers STS throttles more
+            // calls, or the last pod gets its credentials later.
             (Class::Throttled, true) if self.new => {
                 Row { factor: 5, least: 0.2, ..Row::doubling(self.alike, seconds(20), seconds(240)) }
             }
             // The sessions of a running fleet end at different times, and requests wait for this attempt.
             (Class::Throttled, true) => Row { least: 0.2, ..Row::doubling(self.alike, seconds(4), seconds(60)) },
-            (Class::Misconfigured, true) => Row::even(CONFIG),
+            (Class::Misconfigured, true) => Row::even(MISCONFIGURED),
             (_, true) => {
                 let cap = if self.lasted < LONG_OUTAGE { seconds(10) } else { seconds(24) };
                 Row { factor: 3, ..Row::doubling(self.before, Duration::from_millis(500), cap) }
@@ -72,9 +74,10 @@ impl FailedAttempt {
         }
     }
 
-    /// A role that is still denied after minutes is not new.
+    /// A role that is still unknown after minutes is not new: it counts as misconfigured.
     fn class(&self) -> Class {
-        let denied = self.class == Class::Lagging && self.alike >= LAGGING_DOUBLINGS && self.lasted >= LAGGING_LASTS;
+        let denied =
+            self.class == Class::NotYetKnown && self.alike >= NEW_ROLE_DOUBLINGS && self.lasted >= NEW_ROLE_LASTS;
         if denied { Class::Misconfigured } else { self.class }
     }
 }
@@ -132,19 +135,19 @@ const PROBE_FOR_CALLERS: Duration = seconds(30);
 /// Time between two attempts without callers: the source may have missed a change.
 const PROBE: Duration = seconds(60);
 /// Time between two attempts without callers: somebody may mend the role while no request comes.
-const CONFIG: Duration = seconds(300);
+const MISCONFIGURED: Duration = seconds(300);
 /// IAM is eventually consistent. A new role is usually known in 10 s to 30 s, sometimes in minutes.
-const LAGGING: Duration = seconds(30);
-const LAGGING_LASTS: Duration = seconds(300);
+const NEW_ROLE: Duration = seconds(30);
+const NEW_ROLE_LASTS: Duration = seconds(300);
 /// The retry delays of a new role are 1 s, 2 s, 4 s, 8 s and 16 s, before they are even.
-const LAGGING_DOUBLINGS: u32 = 5;
+const NEW_ROLE_DOUBLINGS: u32 = 5;
 /// A fleet without credentials makes fewer calls after this.
 const LONG_OUTAGE: Duration = seconds(300);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Class::{Blocked, Lagging, Misconfigured, Outage, Throttled};
+    use Class::{BadInput, Misconfigured, NotYetKnown, Outage, Throttled};
 
     /// The largest number in `[0, 1)`, nearly.
     const TOP: f64 = 0.999_999_999;
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_has_its_numbers() {
+    fn p5_each_row_has_its_numbers() {
         let rows = [
             // class, before, lasted, remaining (in s), delay (in ms)
             (Outage, 0, 0, 1000, (1000, 2000)),
@@ -187,8 +190,8 @@ mod tests {
             (Misconfigured, 20, 0, 1000, (125_000, 250_000)),
             (Misconfigured, 0, 0, 40, (7500, 15_000)),
             (Misconfigured, 20, 0, 40_000, (150_000, 300_000)),
-            (Blocked, 20, 0, 1000, (30_000, 60_000)),
-            (Blocked, 0, 0, 10, (30_000, 60_000)),
+            (BadInput, 20, 0, 1000, (30_000, 60_000)),
+            (BadInput, 0, 0, 10, (30_000, 60_000)),
             (Outage, 0, 0, 0, (250, 500)),
             (Outage, 1, 0, 0, (750, 1500)),
             (Outage, 2, 0, 0, (2250, 4500)),
@@ -199,13 +202,13 @@ mod tests {
             (Throttled, 1, 0, 0, (20_000, 100_000)),
             (Throttled, 2, 9999, 0, (48_000, 240_000)),
             (Misconfigured, 0, 0, 0, (150_000, 300_000)),
-            (Blocked, 0, 0, 0, (30_000, 60_000)),
-            (Lagging, 0, 0, 0, (500, 1000)),
-            (Lagging, 4, 0, 0, (8000, 16_000)),
-            (Lagging, 4, 9999, 0, (8000, 16_000)),
-            (Lagging, 5, 299, 0, (15_000, 30_000)),
-            (Lagging, 99, 299, 0, (15_000, 30_000)),
-            (Lagging, 5, 300, 0, (150_000, 300_000)),
+            (BadInput, 0, 0, 0, (30_000, 60_000)),
+            (NotYetKnown, 0, 0, 0, (500, 1000)),
+            (NotYetKnown, 4, 0, 0, (8000, 16_000)),
+            (NotYetKnown, 4, 9999, 0, (8000, 16_000)),
+            (NotYetKnown, 5, 299, 0, (15_000, 30_000)),
+            (NotYetKnown, 99, 299, 0, (15_000, 30_000)),
+            (NotYetKnown, 5, 300, 0, (150_000, 300_000)),
         ];
         for row @ (class, before, lasted, remaining, expected) in rows {
             let attempt = FailedAttempt { lasted: seconds(lasted), ..failed(class, before) };
@@ -227,7 +230,7 @@ mod tests {
         let first = FailedAttempt { before: 20, ..failed(Throttled, 0) };
         assert_eq!(range(first, |attempt| attempt.retry_delay(Duration::ZERO)), (4000, 20_000));
         assert_eq!(range(first, |attempt| attempt.retry_delay(seconds(60))), (15_000, 30_000));
-        let first = FailedAttempt { before: 20, ..failed(Lagging, 0) };
+        let first = FailedAttempt { before: 20, ..failed(NotYetKnown, 0) };
         assert_eq!(range(first, |attempt| attempt.retry_delay(Duration::ZERO)), (500, 1000));
     }
 
@@ -237,9 +240,9 @@ mod tests {
             (Misconfigured, 0, (500, 1000)),
             (Misconfigured, 1, (1000, 2000)),
             (Misconfigured, 20, (15_000, 30_000)),
-            (Lagging, 5, (15_000, 30_000)),
-            (Blocked, 0, (15_000, 30_000)),
-            (Blocked, 20, (15_000, 30_000)),
+            (NotYetKnown, 5, (15_000, 30_000)),
+            (BadInput, 0, (15_000, 30_000)),
+            (BadInput, 20, (15_000, 30_000)),
             (Outage, 2, (2250, 4500)),
             (Throttled, 0, (4000, 20_000)),
         ];
@@ -254,7 +257,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_the_shortest_delay() {
-        for class in [Outage, Throttled, Misconfigured, Blocked, Lagging] {
+        for class in [Outage, Throttled, Misconfigured, BadInput, NotYetKnown] {
             let rows = [
                 // remaining, asked (in s), delay (in ms)
                 (0, 9999, (60_000, 75_000)),

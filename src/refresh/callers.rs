@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, in_words};
 /// The method that a caller awaits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Call {
-    /// Readable credentials, within `wait_timeout`.
+    /// Credentials that a request may use now, within `wait_timeout`.
     Credentials,
     /// Valid credentials, without a time limit.
     Ready,
@@ -117,7 +117,9 @@ impl<'a> Waiting<'a> {
         Some(Err(match (verdict, last_error) {
             (Verdict::Wait(_), _) => return None,
             (Verdict::LastError, Some(error)) => error,
-            (Verdict::NeverThatLong { at_least, lifetime, most }, _) => never_that_long(at_least, lifetime, most),
+            (Verdict::NeverThatLong { at_least, lifetime, most }, _) => {
+                never_that_long(&shared.subject, at_least, lifetime, most)
+            }
             (Verdict::TimedOut | Verdict::LastError, failure) => {
                 self.timed_out(now, throttled_for, obstacle().or(failure))
             }
@@ -127,10 +129,10 @@ impl<'a> Waiting<'a> {
     /// An error made now, so that it is never out of date.
     fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
         let subject = &self.shared.subject;
-        let (error, hint) = if let Some(wait) = throttled_for {
+        let (error, remedy) = if let Some(wait) = throttled_for {
             let message = format!("no new credentials for {subject} can come in the next {}", in_words(wait));
-            let hint = "STS or the provider throttles calls. Start fewer pods at once. Valid credentials stay in use";
-            (Error::new(ErrorKind::Throttled, message), hint)
+            let remedy = "STS or the provider throttles calls. Start fewer pods at once. Valid credentials stay in use";
+            (Error::new(ErrorKind::Throttled, message), remedy)
         } else {
             let wanted = match self.caller.call {
                 Call::Credentials | Call::Ready => "credentials",
@@ -139,13 +141,13 @@ impl<'a> Waiting<'a> {
             };
             let waited = in_words(now.duration_since(self.caller.joined));
             let message = format!("no {wanted} for {subject} came within {waited}");
-            let hint = "the first attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
+            let remedy = "the first attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
                         policy, proxy). If the endpoint is only slow, raise wait_timeout";
-            (Error::new(ErrorKind::TimedOut, message), hint)
+            (Error::new(ErrorKind::TimedOut, message), remedy)
         };
         match cause {
-            Some(cause) => error.with_hint(cause.remedy().unwrap_or(hint).to_owned()).with_source(cause),
-            None => error.with_hint(hint),
+            Some(cause) => error.with_remedy(cause.remedy().unwrap_or(remedy).to_owned()).with_source(cause),
+            None => error.with_remedy(remedy),
         }
     }
 }
@@ -156,10 +158,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn never_that_long(at_least: Duration, lifetime: Duration, most: Duration) -> Error {
+fn never_that_long(subject: &str, at_least: Duration, lifetime: Duration, most: Duration) -> Error {
     let (at_least, lifetime) = (in_words(at_least), in_words(lifetime));
-    let message = format!("credentials valid for {at_least} were asked for, but a session lasts {lifetime}");
-    Error::new(ErrorKind::InvalidConfiguration, message).with_hint(format!(
+    let message =
+        format!("credentials of {subject} valid for {at_least} were asked for, but a session lasts {lifetime}");
+    Error::new(ErrorKind::InvalidConfiguration, message).with_remedy(format!(
         "ask for at most {}, or raise session_length together with the role's MaxSessionDuration",
         in_words(most)
     ))
@@ -206,7 +209,7 @@ impl Caller {
     fn verdict(&mut self, schedule: &mut Schedule, wait_timeout: Duration, now: Instant, random: f64) -> Verdict {
         let own_limit = self.joined + wait_timeout;
         // STS throttles, and its delay outlasts this caller.
-        let held = schedule.throttled(now) && schedule.due() >= own_limit;
+        let throttled_too_long = schedule.throttled(now) && schedule.due() >= own_limit;
         let first = !mem::replace(&mut self.asked, true);
         if schedule.valid(now) {
             // The caller wants other credentials than the present ones. The next attempt answers, with credentials or an error.
@@ -226,10 +229,14 @@ impl Caller {
             } else if first {
                 schedule.refresh_requested(now, random);
             }
-            return if now >= own_limit || held { Verdict::TimedOut } else { Verdict::Wait(Some(own_limit)) };
+            return if now >= own_limit || throttled_too_long {
+                Verdict::TimedOut
+            } else {
+                Verdict::Wait(Some(own_limit))
+            };
         }
-        let young = schedule.last_failure().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
-        if let Some((at, Class::Misconfigured)) = young
+        let recent = schedule.last_failure().filter(|(at, _)| now.duration_since(*at) < ERROR_AGE);
+        if let Some((at, Class::Misconfigured)) = recent
             && (at >= self.joined || (schedule.denial_stands(now) && self.call != Call::Refresh))
         {
             return Verdict::LastError;
@@ -241,12 +248,12 @@ impl Caller {
         // The callers of one run of attempts share its time. A caller who came before the expiry, and so before the run, has
         // no more time than its own.
         let limit = own_limit.min(schedule.run_started().unwrap_or(now) + wait_timeout);
-        match young {
+        match recent {
             _ if self.call == Call::Ready => Verdict::Wait(None),
             _ if now < limit => Verdict::Wait(Some(limit)),
             Some(_) => Verdict::LastError,
             // The last error is too old. The caller waits for a new one, until its own limit.
-            None if now < own_limit && !held => Verdict::Wait(Some(own_limit)),
+            None if now < own_limit && !throttled_too_long => Verdict::Wait(Some(own_limit)),
             None => Verdict::TimedOut,
         }
     }

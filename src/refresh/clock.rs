@@ -74,19 +74,20 @@ impl ClockReading {
         shown.unwrap_or(self.wall)
     }
 
-    /// The time of `then` on the present monotonic clock. The time of a suspend since `then` counts as passed.
+    /// Returns `then` on the monotonic clock. If the machine was suspended since then, the result is earlier by the time of the
+    /// suspend, because the monotonic clock stood still.
     fn mono_of(&self, then: &Self) -> Instant {
-        match self.since(then) {
+        match self.drift_since(then) {
             Drift::Suspended(by) => then.mono.checked_sub(by).unwrap_or(then.mono),
             _ => then.mono,
         }
     }
 
-    /// Start of a session, requested at `sent`, on the present monotonic clock.
+    /// Start of a session on the monotonic clock. The session was requested at `sent`.
     ///
-    /// A `date` shows the beginning of a second, and services count a session from there. The request may have been sent in
-    /// that second of the local clock. Then the session began before the request, by the part of the second that had passed.
-    /// If the local clock shows another second, it cannot tell.
+    /// `date` has whole seconds, and services count the session from the beginning of its second. If the local clock showed the
+    /// same second at `sent`, the session began before `sent`: at the beginning of that second. Otherwise the local clock cannot
+    /// tell, and the session counts from `sent`.
     fn session_start(&self, sent: &Self, date: Option<SystemTime>) -> Instant {
         let into = date.and_then(|date| sent.wall.duration_since(date).ok()).filter(|into| *into < SECOND);
         let asked = self.mono_of(sent);
@@ -122,7 +123,7 @@ impl ClockReading {
     }
 
     /// The drift of the clocks since `anchor`.
-    pub(crate) fn since(&self, anchor: &Self) -> Drift {
+    pub(crate) fn drift_since(&self, anchor: &Self) -> Drift {
         let mono = self.mono.saturating_duration_since(anchor.mono);
         let slept = match (self.boot, anchor.boot) {
             (Some(now), Some(then)) => now.saturating_sub(then).saturating_sub(mono),
@@ -199,7 +200,7 @@ mod tests {
         let origin = reading(0, 0, 0).mono;
         let make =
             |(mono, wall, boot)| ClockReading { mono: origin + Duration::from_secs(mono), ..reading(mono, wall, boot) };
-        make(now).since(&make(anchor))
+        make(now).drift_since(&make(anchor))
     }
 
     /// The lifetime in seconds, and true if it is the server's word.

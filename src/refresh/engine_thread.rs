@@ -4,8 +4,8 @@
 //! lock `THREAD` guards the count of tasks, and a task is counted before the thread gets it. A task on a thread that is about
 //! to end would be dropped, and its provider would be closed for no reason.
 //!
-//! A forked child inherits the record of the thread, but not the thread. The record holds the process id. So the child finds
-//! out, and starts a thread of its own.
+//! A forked child inherits the record of the thread, but not the thread. The record holds the process id. The child compares
+//! it with its own, and starts a thread of its own.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -16,7 +16,7 @@ use std::{mem, process, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, RAISE_THREAD_LIMIT};
 
 pub(super) type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -31,12 +31,13 @@ struct Thread {
     _stop: oneshot::Sender<()>,
 }
 
-/// Runs a task on the engine thread, which starts if there is none. `make` is not called if it cannot start.
+/// Runs a task on the engine thread. Starts the thread if there is none. If the thread cannot start, `make` is not called.
+/// `subject`: the role or provider, for the error.
 ///
 /// # Errors
 /// The system has no thread or no file descriptors for it. This counts as an outage, since both limits may pass.
-pub(super) fn spawn(make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
-    let (seat, runtime) = Seat::take()?;
+pub(super) fn spawn(subject: &str, make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
+    let (seat, runtime) = Seat::take(subject)?;
     let task = make();
     drop(runtime.spawn(async move {
         let _seat = seat;
@@ -45,11 +46,11 @@ pub(super) fn spawn(make: impl FnOnce() -> TaskFuture) -> Result<(), Error> {
     Ok(())
 }
 
-/// One task's place on the engine thread. The thread lives as long as one of these.
+/// Counts one task of the engine thread. The drop of the last seat ends the thread.
 struct Seat;
 
 impl Seat {
-    fn take() -> Result<(Self, Handle), Error> {
+    fn take(subject: &str) -> Result<(Self, Handle), Error> {
         let mut thread = lock();
         if thread.as_ref().is_some_and(|thread| thread.process != process::id()) {
             // A drop would wake the parent's thread.
@@ -57,7 +58,7 @@ impl Seat {
         }
         let running = match &mut *thread {
             Some(running) => running,
-            none => none.insert(start()?),
+            none => none.insert(start(subject)?),
         };
         running.tasks += 1;
         Ok((Self, running.runtime.clone()))
@@ -77,11 +78,11 @@ impl Drop for Seat {
     }
 }
 
-fn start() -> Result<Thread, Error> {
+fn start(subject: &str) -> Result<Thread, Error> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|cause| {
-        let message = format!("no Tokio runtime can be made for the background work ({cause})");
+        let message = format!("no Tokio runtime can be made to refresh the credentials of {subject} ({cause})");
         Error::new(ErrorKind::ServiceUnavailable, message)
-            .with_hint("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
+            .with_remedy("raise the limit of open files (RLIMIT_NOFILE), or close some; the next use tries again")
     })?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -93,7 +94,7 @@ fn start() -> Result<Thread, Error> {
                 drop(runtime.block_on(stopped));
             }
         })
-        .map_err(|error| no_thread(&error))?;
+        .map_err(|error| no_thread(subject, &error))?;
     Ok(Thread { process: process::id(), runtime: handle, tasks: 0, _stop: stop })
 }
 
@@ -109,12 +110,12 @@ impl Drop for Ending {
 }
 
 /// The error if the system has no thread.
-pub(super) fn no_thread(cause: &dyn Display) -> Error {
-    Error::new(ErrorKind::ServiceUnavailable, format!("no thread can be started for the background work ({cause})"))
-        .with_hint(
-            "raise the limit of threads: the pod's pids limit (pids.max of its cgroup, podPidsLimit of the kubelet) or \
-             RLIMIT_NPROC; the next use tries again",
-        )
+pub(super) fn no_thread(subject: &str, cause: &dyn Display) -> Error {
+    Error::new(
+        ErrorKind::ServiceUnavailable,
+        format!("no thread can be started to refresh the credentials of {subject} ({cause})"),
+    )
+    .with_remedy(format!("{RAISE_THREAD_LIMIT}; the next use tries again"))
 }
 
 fn lock() -> MutexGuard<'static, Option<Thread>> {

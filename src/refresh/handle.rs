@@ -27,7 +27,7 @@ use super::task::Task;
 use super::telemetry::{self, Observer};
 use crate::error::Error;
 
-/// A cheap handle. Its last clone ends the task.
+/// A cheap handle. The drop of the last clone ends the task.
 #[derive(Clone)]
 pub(crate) struct EngineHandle(Arc<Inner>);
 
@@ -199,7 +199,7 @@ impl EngineHandle {
         };
         match runtime {
             Some(runtime) => drop(runtime.spawn(task())),
-            None => engine_thread::spawn(task).inspect_err(|error| shared.task_not_started(error))?,
+            None => engine_thread::spawn(&shared.subject, task).inspect_err(|error| shared.task_not_started(error))?,
         }
         Ok(())
     }

@@ -9,14 +9,15 @@ use tokio::time::Instant;
 use super::source::Class;
 use crate::error::ErrorKind;
 
-/// The failures that the log has told since the last success.
+/// The failures since the last success.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
     /// Failures by kind and class. Alternating kinds do not reset each other's counters.
     alike: HashMap<(ErrorKind, Class), u32>,
     failing_since: Option<Instant>,
     marks_passed: usize,
-    expiry_told: bool,
+    /// The log has reported the expiry.
+    expiry_logged: bool,
 }
 
 impl FailureLog {
@@ -39,9 +40,9 @@ impl FailureLog {
         crossed || *count <= WARNINGS_ALIKE
     }
 
-    /// True once until the next success: the log tells that the credentials have expired.
-    pub(super) fn tells_expiry(&mut self) -> bool {
-        !mem::replace(&mut self.expiry_told, true)
+    /// Returns true at the first call after a success: the log reports that the credentials have expired.
+    pub(super) fn logs_expiry(&mut self) -> bool {
+        !mem::replace(&mut self.expiry_logged, true)
     }
 
     /// Starts anew. Returns the time since the first failure, if there was one.
@@ -121,9 +122,9 @@ mod tests {
     #[test]
     fn expiry_is_told_once_until_next_success() {
         let mut story = Story::new();
-        assert_eq!([story.log.tells_expiry(), story.log.tells_expiry()], [true, false]);
+        assert_eq!([story.log.logs_expiry(), story.log.logs_expiry()], [true, false]);
         story.log.succeeded(story.now);
-        assert!(story.log.tells_expiry());
+        assert!(story.log.logs_expiry());
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! The delay between a service's rejection and the refresh that it causes.
 //!
-//! The first rejection causes a refresh within 5 s. If further generations are rejected in a row, their refreshes come 30 s,
-//! 60 s, 120 s … after the one before. So a key that no service ever accepts causes no storm of exchanges.
+//! The first rejection causes a refresh within 5 s. If services reject the new credentials, too, the refreshes come 30 s, 60 s,
+//! 120 s … after the one before. So a service that accepts no key at all causes no storm of exchanges.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ pub(super) struct Rejections {
 
 impl Rejections {
     /// A service rejected the credentials of this generation.
-    pub(super) fn hear(&mut self, generation: u64, now: Instant) {
+    pub(super) fn record(&mut self, generation: u64, now: Instant) {
         if self.heard.is_some_and(|heard| now.duration_since(heard) > FORGOTTEN) {
             *self = Self { generation: self.generation, ..Self::default() };
         }
         self.heard = Some(now);
-        if !self.named(generation) {
+        if !self.is_last(generation) {
             self.generation = Some(generation);
             // Another cause may have brought this generation, before the attempt that was planned.
             self.attempted = self.attempted.map(|planned| planned.min(now));
@@ -47,7 +47,7 @@ impl Rejections {
     }
 
     /// True if the last rejection was of this generation.
-    pub(super) fn named(&self, generation: u64) -> bool {
+    pub(super) fn is_last(&self, generation: u64) -> bool {
         self.generation == Some(generation)
     }
 }
@@ -56,7 +56,7 @@ impl Rejections {
 const SPREAD: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(30);
 const CAP: Duration = Duration::from_secs(15 * 60);
-/// A row of rejections ends after this time without one.
+/// After this time without a rejection, the count begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]
@@ -70,16 +70,16 @@ mod tests {
         let mut now = start;
         let mut waits = Vec::new();
         for generation in 1..=9 {
-            rejections.hear(generation, now);
-            rejections.hear(generation, now);
+            rejections.record(generation, now);
+            rejections.record(generation, now);
             let at = rejections.earliest(now, 0.0);
             rejections.attempted_at(at);
             waits.push((at - now).as_secs());
-            assert!(rejections.named(generation) && !rejections.named(generation + 1));
+            assert!(rejections.is_last(generation) && !rejections.is_last(generation + 1));
             // Each request is rejected until the next generation comes.
             while now < at {
                 now = at.min(now + Duration::from_secs(300));
-                rejections.hear(generation, now);
+                rejections.record(generation, now);
             }
         }
         assert_eq!(waits, [0, 30, 60, 120, 240, 480, 900, 900, 900]);
@@ -91,12 +91,12 @@ mod tests {
             let start = Instant::now();
             let mut rejections = Rejections::default();
             for generation in 1..=2 {
-                rejections.hear(generation, start);
+                rejections.record(generation, start);
             }
             let now = start + Duration::from_secs(quiet);
-            rejections.hear(3, now);
+            rejections.record(3, now);
             rejections.attempted_at(now);
-            rejections.hear(4, now);
+            rejections.record(4, now);
             assert_eq!((rejections.earliest(now, 0.0) - now).as_secs(), expected, "{quiet} s");
         }
     }
@@ -106,16 +106,16 @@ mod tests {
         let start = Instant::now();
         let mut rejections = Rejections::default();
         for generation in 1..=9 {
-            rejections.hear(generation, start);
+            rejections.record(generation, start);
         }
         rejections.attempted_at(start + CAP);
         let waits = |rejections: &Rejections, now| rejections.earliest(now, 0.0) - now;
         // A caller's refresh brings the next generation at once, and a service rejects that as well.
-        rejections.hear(10, start);
+        rejections.record(10, start);
         assert_eq!(waits(&rejections, start), CAP);
         rejections.attempted_at(start + CAP);
         let later = start + FORGOTTEN + Duration::from_secs(1);
-        rejections.hear(10, later);
+        rejections.record(10, later);
         assert_eq!(waits(&rejections, later), Duration::ZERO, "the row has ended");
     }
 }

@@ -56,12 +56,12 @@ struct Failures {
     count: u32,
     since: Instant,
     last: Instant,
-    /// Class of the last failure, and how many in a row had it.
+    /// Class of the last failure, and number of failures in a row with this class.
     alike: (Class, u32),
-    /// The class that the last failure counts as: never `Lagging` or `Unclear`.
+    /// The class that the last failure counts as: never `NotYetKnown` or `Unclear`.
     class: Class,
-    /// Before this, only a change of the source causes an attempt.
-    least: Instant,
+    /// Earliest attempt, unless the source changes: the end of a throttled delay or of the server's `Retry-After`.
+    not_before: Instant,
     /// Earliest attempt that a caller without valid credentials may cause.
     for_callers: Instant,
 }
@@ -101,7 +101,7 @@ impl Schedule {
         self.failures.as_ref().map(|failures| (failures.last, failures.class))
     }
 
-    /// Class of the last failure: never `Lagging` or `Unclear`.
+    /// Class of the last failure: never `NotYetKnown` or `Unclear`.
     pub(super) fn failing(&self) -> Option<Class> {
         self.last_failure().map(|(_, class)| class)
     }
@@ -179,9 +179,11 @@ impl Schedule {
         let new = self.validity.is_none();
         let (row, counted) = match class {
             // A new role or issuer is not known everywhere at once.
-            Class::Lagging if new => (class, if alike <= LAGGING_TRIES { Class::Outage } else { Class::Misconfigured }),
+            Class::NotYetKnown if new => {
+                (class, if alike <= NEW_ROLE_TRIES { Class::Outage } else { Class::Misconfigured })
+            }
             Class::Unclear if alike <= UNCLEAR_TRIES => (Class::Outage, Class::Outage),
-            Class::Lagging | Class::Unclear => (Class::Misconfigured, Class::Misconfigured),
+            Class::NotYetKnown | Class::Unclear => (Class::Misconfigured, Class::Misconfigured),
             class => (class, class),
         };
         let remaining = self.remaining(now);
@@ -189,8 +191,8 @@ impl Schedule {
             FailedAttempt { class: row, before, alike: alike - 1, new, lasted: now - since, retry_after, random };
         self.due = now + attempt.retry_delay(remaining);
         let valid = !remaining.is_zero();
-        let config = counted == Class::Misconfigured;
-        if valid || config {
+        let misconfigured = counted == Class::Misconfigured;
+        if valid || misconfigured {
             self.run_started = None;
         }
         self.attempts_ended += 1;
@@ -200,9 +202,9 @@ impl Schedule {
             last: now,
             alike: (class, alike),
             class: counted,
-            least: if counted == Class::Throttled { self.due } else { now + attempt.server_delay(remaining) },
-            // No caller got this error while credentials were valid. After their expiry a fresh attempt is worth more.
-            for_callers: if valid && config { now } else { now + attempt.retry_delay_for_callers(remaining) },
+            not_before: if counted == Class::Throttled { self.due } else { now + attempt.server_delay(remaining) },
+            // While credentials are valid, no caller gets this error. After the expiry a caller needs a new attempt.
+            for_callers: if valid && misconfigured { now } else { now + attempt.retry_delay_for_callers(remaining) },
         });
         counted
     }
@@ -242,9 +244,9 @@ impl Schedule {
 
     /// A service rejected the credentials of this generation, which are the present ones.
     pub(super) fn rejected(&mut self, generation: u64, now: Instant, random: f64) {
-        self.rejections.hear(generation, now);
+        self.rejections.record(generation, now);
         self.unwanted = true;
-        if self.failing() == Some(Class::Blocked) {
+        if self.failing() == Some(Class::BadInput) {
             return;
         }
         let at = self.rejections.earliest(now, random);
@@ -254,7 +256,7 @@ impl Schedule {
     }
 
     pub(super) fn was_rejected(&self, generation: u64) -> bool {
-        self.rejections.named(generation)
+        self.rejections.is_last(generation)
     }
 
     /// The source changed. `callers`: somebody waits without valid credentials.
@@ -270,14 +272,14 @@ impl Schedule {
             Duration::ZERO => SPREAD_OF_ROTATION.mul_f64(random),
             remaining => SPREAD_OF_ROTATION.mul_f64(random).min(remaining),
         };
-        // The first change after a token problem causes an attempt at once. Later attempts keep the spacing, so that a file
+        // The first change after bad input causes an attempt at once. Later attempts keep the spacing, so that input
         // that changes all the time causes no storm.
-        let resend = self.failures.as_ref().is_some_and(|failures| failures.alike == (Class::Blocked, 1));
+        let resend = self.failures.as_ref().is_some_and(|failures| failures.alike == (Class::BadInput, 1));
         let at = if resend { now } else { self.spaced(now) };
         self.due_at_latest(at + delay);
     }
 
-    /// The wall clock was set ahead, or the machine was suspended. An exchange checks what we believe of the time.
+    /// The wall clock was set ahead, or the machine was suspended. An exchange then checks the times of the credentials.
     pub(super) fn clock_jumped(&mut self, now: Instant) {
         let lately = self.last_clock.is_some_and(|last| now.duration_since(last) < CLOCK_SPACING);
         if !lately && self.bring_forward(self.spaced(now)) {
@@ -285,8 +287,8 @@ impl Schedule {
         }
     }
 
-    /// The machine was suspended for `by`, and the monotonic clock stood still. The times of the
-    /// credentials, attempts and failures move by as much. The rejections and the start of the run do not move.
+    /// The machine was suspended for `by`, and the monotonic clock stood still. The times of the credentials, attempts and
+    /// failures move back by as much. The rejections and the start of the run do not move.
     pub(super) fn suspended(&mut self, by: Duration, now: Instant) {
         let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
         let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);
@@ -299,15 +301,15 @@ impl Schedule {
             at.iter_mut().for_each(behind);
         }
         if let Some(failures) = &mut self.failures {
-            [&mut failures.since, &mut failures.last, &mut failures.least, &mut failures.for_callers]
+            [&mut failures.since, &mut failures.last, &mut failures.not_before, &mut failures.for_callers]
                 .into_iter()
                 .for_each(behind);
         }
     }
 
-    /// Brings the next attempt forward to `at`, but not before the server wants one. Returns whether the attempt is sooner.
+    /// Brings the next attempt forward to `at`, but not before `not_before`. Returns true if the attempt is sooner now.
     fn bring_forward(&mut self, at: Instant) -> bool {
-        let at = self.failures.as_ref().map_or(at, |failures| at.max(failures.least));
+        let at = self.failures.as_ref().map_or(at, |failures| at.max(failures.not_before));
         let sooner = at < self.due;
         self.due_at_latest(at);
         sooner
@@ -326,7 +328,7 @@ const SHORT_IN_A_ROW: u32 = 3;
 /// Shortest time before the next attempt after a session that was not taken.
 const AFTER_SHORTER: Duration = Duration::from_secs(30);
 /// IAM is eventually consistent. A waiting caller gets the denial after this many retries.
-const LAGGING_TRIES: u32 = 3;
+const NEW_ROLE_TRIES: u32 = 3;
 /// A proxy's error page may be gone in a moment.
 const UNCLEAR_TRIES: u32 = 2;
 /// Time between two exchanges that callers caused. It doubles while the exchanges fail.
@@ -378,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn refresh_point_is_drawn_from_window() {
+    fn p4_refresh_point_is_drawn_from_window() {
         let now = Instant::now();
         assert_eq!(ms(fresh(now, HOUR).due() - now), 2_160_000);
         let mut schedule = fresh(now, HOUR);
@@ -393,7 +395,7 @@ mod tests {
         let mut waits = Vec::new();
         for attempt in 1..=16 {
             schedule.attempt_started(now);
-            let class = schedule.failed(Class::Lagging, None, now, TOP);
+            let class = schedule.failed(Class::NotYetKnown, None, now, TOP);
             assert_eq!(class, if attempt <= 3 { Class::Outage } else { Class::Misconfigured }, "{attempt}");
             assert_eq!(schedule.run_started().is_some(), attempt <= 3, "callers get the error of the fourth attempt");
             let due = schedule.due();
@@ -414,7 +416,7 @@ mod tests {
     fn denial_after_success_is_no_new_role() {
         let now = Instant::now();
         let mut schedule = fresh(now, HOUR);
-        assert_eq!(schedule.failed(Class::Lagging, None, now, TOP), Class::Misconfigured);
+        assert_eq!(schedule.failed(Class::NotYetKnown, None, now, TOP), Class::Misconfigured);
         assert_eq!(ms(schedule.due() - now), 30_000);
     }
 
@@ -446,7 +448,7 @@ mod tests {
     #[test]
     fn caller_brings_probe_forward_once() {
         let now = Instant::now();
-        let mut schedule = failing(now, Class::Blocked);
+        let mut schedule = failing(now, Class::BadInput);
         assert_eq!(ms(schedule.due() - now), 60_000);
         for second in 1..10 {
             schedule.caller_waits(now + secs(second));
@@ -488,7 +490,7 @@ mod tests {
     fn retry_after_is_kept() {
         let start = Instant::now();
         for class in
-            [Class::Outage, Class::Throttled, Class::Misconfigured, Class::Blocked, Class::Unclear, Class::Lagging]
+            [Class::Outage, Class::Throttled, Class::Misconfigured, Class::BadInput, Class::Unclear, Class::NotYetKnown]
         {
             let mut schedule = fresh(start, HOUR);
             schedule.failed(class, Some(secs(200)), start, 0.0);
@@ -687,11 +689,11 @@ mod tests {
     #[test]
     fn changed_source_is_asked_once_at_once() {
         let now = Instant::now();
-        let mut schedule = failing(now, Class::Blocked);
+        let mut schedule = failing(now, Class::BadInput);
         schedule.changed(Change::Content, true, now, TOP);
         assert_eq!(schedule.due(), now);
         schedule.attempt_started(now);
-        schedule.failed(Class::Blocked, None, now, TOP);
+        schedule.failed(Class::BadInput, None, now, TOP);
         schedule.changed(Change::Content, true, now, TOP);
         assert_eq!(schedule.due(), now + secs(1));
     }
@@ -721,14 +723,14 @@ mod tests {
         schedule.longer_requested(start + secs(20), 0.0);
         schedule.attempt_started(start + secs(20));
         schedule.clock_jumped(start + secs(20));
-        schedule.failed(Class::Blocked, None, start + secs(20), TOP);
+        schedule.failed(Class::BadInput, None, start + secs(20), TOP);
         schedule.suspended(secs(2), now);
         assert_eq!(ms(schedule.due() - start), 78_000);
         assert_eq!(ms(schedule.remaining(now)), 3_538_000);
         assert_eq!(schedule.started, Some(start + secs(18)));
         assert_eq!(schedule.next_request, Some(start + secs(28)));
         let failures = schedule.failures.as_ref().unwrap();
-        assert_eq!((failures.since, failures.least), (start + secs(18), start + secs(18)));
+        assert_eq!((failures.since, failures.not_before), (start + secs(18), start + secs(18)));
         assert_eq!(ms(failures.for_callers - start), 48_000);
         schedule.suspended(2 * HOUR, now);
         assert_eq!((schedule.due(), schedule.valid(now)), (now, false));

@@ -1,6 +1,5 @@
 //! The end of a provider: `shutdown`, the user's future that causes it, and the error of whoever comes after it.
 
-use std::fmt;
 use std::future::{Future, pending};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,14 +23,15 @@ impl EngineHandle {
 impl SharedState {
     /// The error of a caller who comes after the end.
     pub(super) fn closed_error(&self) -> Error {
-        if !self.lost.load(Ordering::Acquire) {
-            return Error::closed();
-        }
-        let message = format!("the runtime that fetched the credentials of {} has ended", self.subject);
-        Error::new(ErrorKind::Closed, message).with_hint(
-            "the runtime given to `runtime` must live as long as the provider, with timers and I/O (`enable_all`); or leave \
-             `runtime` unset",
-        )
+        let subject = &self.subject;
+        let (message, remedy) = if self.lost.load(Ordering::Acquire) {
+            let remedy = "the runtime given to `runtime` must live as long as the provider, with timers and I/O (`enable_all`); \
+                          or leave `runtime` unset";
+            (format!("the runtime that fetched the credentials of {subject} has ended"), remedy)
+        } else {
+            (format!("the credentials provider of {subject} was shut down"), "build a new provider")
+        };
+        Error::new(ErrorKind::Closed, message).with_remedy(remedy)
     }
 }
 
@@ -59,11 +59,5 @@ impl ShutdownWhen {
             });
         }
         pending().await
-    }
-}
-
-impl fmt::Debug for ShutdownWhen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ShutdownWhen(..)")
     }
 }

@@ -1,9 +1,9 @@
 //! The published snapshot: each request reads it, and each exchange replaces it.
 //!
 //! **A. A read of valid credentials takes no lock, and busy threads rarely share a reference count.** A reader that loses
-//! its core while it holds a lock would stop the engine thread and all other readers. A lock-free pointer alone is not
-//! enough: a clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for each
-//! other. So a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones one of them.
+//! its core while it holds a lock would stop the engine thread and all other readers. A pointer without a lock is not enough.
+//! A clone of `Credentials` or `Identity` writes to a reference count, and cores that share the count wait for each other. So
+//! a snapshot holds [`STRIPES`] copies with counts of their own, and each thread clones one of them.
 //!
 //! `benches/read_path` counts the instructions of one read through the SDK's trait:
 //!
@@ -31,8 +31,8 @@ use tokio::time::Instant;
 
 use super::source::Principal;
 
-/// Credentials as an exchange gave them.
-pub(super) struct Granted {
+/// The credentials in use, as an exchange gave them.
+pub(super) struct CurrentCredentials {
     pub(super) generation: u64,
     pub(super) credentials: Credentials,
     pub(super) principal: Arc<Principal>,
@@ -49,9 +49,9 @@ pub(super) struct Times {
     pub(super) expiry: SystemTime,
 }
 
-/// The credentials in use, with all that derives from them. Never changed, only replaced.
+/// The credentials in use, with all that derives from them. A snapshot never changes. A new one replaces it.
 pub(crate) struct Snapshot {
-    granted: Arc<Granted>,
+    current: Arc<CurrentCredentials>,
     times: Times,
     stripes: Arc<[Stripe; STRIPES]>,
 }
@@ -88,20 +88,20 @@ impl Published {
         self.0.load()
     }
 
-    /// Publishes these credentials with these times. The only place that replaces a snapshot.
-    pub(super) fn publish(&self, granted: &Arc<Granted>, times: Times) {
-        let present = self.0.load_full().filter(|present| Arc::ptr_eq(&present.granted, granted));
+    /// Publishes these credentials with these times, unless the present snapshot has them already. Reuses the copies if they
+    /// show the same expiry. No other function replaces a snapshot.
+    pub(super) fn publish(&self, current: &Arc<CurrentCredentials>, times: Times) {
+        let present = self.0.load_full().filter(|present| Arc::ptr_eq(&present.current, current));
         let stripes = match present {
             Some(present) if present.times == times => return,
             Some(present) if present.times.expiry == times.expiry => Arc::clone(&present.stripes),
-            _ => stripes(granted, times.expiry),
+            _ => stripes(current, times.expiry),
         };
-        self.0.store(Some(Arc::new(Snapshot { granted: Arc::clone(granted), times, stripes })));
+        self.0.store(Some(Arc::new(Snapshot { current: Arc::clone(current), times, stripes })));
     }
 }
 
-/// Enough that the threads of a usual machine rarely share one. A copy costs about 3 KiB. Threads take copies in turn, so two
-/// busy threads may share one by chance.
+/// Number of copies. A copy costs about 3 KiB. Threads take the copies in turn, so few busy threads rarely share one.
 const STRIPES: usize = 16;
 
 /// One copy, with reference counts and cache lines of its own.
@@ -111,17 +111,17 @@ struct Stripe {
     credentials: Credentials,
 }
 
-fn stripes(granted: &Granted, expiry: SystemTime) -> Arc<[Stripe; STRIPES]> {
+fn stripes(current: &CurrentCredentials, expiry: SystemTime) -> Arc<[Stripe; STRIPES]> {
     // Setting the expiry makes a copy that shares no reference count. A plain clone shares its inside.
     let copy = || {
-        let mut copy = granted.credentials.clone();
+        let mut copy = current.credentials.clone();
         *copy.expiry_mut() = Some(expiry);
         copy
     };
     Arc::new(std::array::from_fn(|_| {
         let mut marked = copy();
         // On the identity alone: each clone of credentials with a mark allocates.
-        if let Some(feature) = &granted.principal.feature {
+        if let Some(feature) = &current.principal.feature {
             marked.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().push(feature.clone());
         }
         Stripe { identity: marked.into(), credentials: copy() }
@@ -145,9 +145,9 @@ mod tests {
     fn publish(published: &Published, generation: u64) {
         let text = generation.to_string();
         let credentials = Credentials::new(text.clone(), text.clone(), Some(text), None, "test");
-        let granted = Arc::new(Granted { generation, credentials, principal: Arc::default() });
+        let current = Arc::new(CurrentCredentials { generation, credentials, principal: Arc::default() });
         let now = Instant::now();
-        published.publish(&granted, Times { deadline: now, readable_until: now, expiry: SystemTime::UNIX_EPOCH });
+        published.publish(&current, Times { deadline: now, readable_until: now, expiry: SystemTime::UNIX_EPOCH });
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
                         let (generation, credentials) = {
                             let snapshot = published.load();
                             let snapshot = snapshot.as_ref().unwrap();
-                            (snapshot.granted.generation, snapshot.credentials())
+                            (snapshot.current.generation, snapshot.credentials())
                         };
                         assert!(generation >= last, "never back");
                         last = generation;
@@ -186,7 +186,7 @@ mod tests {
         publish(&published, 1);
         let first = published.load().clone().unwrap();
         let again = |times| {
-            published.publish(&first.granted, times);
+            published.publish(&first.current, times);
             published.load().clone().unwrap()
         };
         assert!(Arc::ptr_eq(&again(first.times), &first));

@@ -78,12 +78,12 @@ pub(crate) enum Class {
     Throttled,
     /// Misconfigured: only a person can mend it.
     Misconfigured,
-    /// As `Misconfigured`, but a new role may not be known everywhere yet. Before the first success it is retried soon.
-    Lagging,
+    /// As `Misconfigured`, but the role or issuer may be too new. Before the first success the exchange is retried soon.
+    NotYetKnown,
     /// Not understood. Counts as `Outage` twice in a row, then as `Misconfigured`.
     Unclear,
-    /// A token problem: no attempt helps until the source reports a change.
-    Blocked,
+    /// The input of the exchange, such as the token, cannot be used. No attempt helps until the source reports a change.
+    BadInput,
 }
 
 impl Class {
@@ -100,7 +100,7 @@ impl Class {
 #[cfg(test)]
 impl Class {
     pub(crate) const ALL: [Self; 6] =
-        [Self::Outage, Self::Throttled, Self::Misconfigured, Self::Lagging, Self::Unclear, Self::Blocked];
+        [Self::Outage, Self::Throttled, Self::Misconfigured, Self::NotYetKnown, Self::Unclear, Self::BadInput];
 }
 
 /// A change that [`Source::changed`] reports.

@@ -5,7 +5,8 @@
 //! together. If they were set one by one, a request could be signed with new credentials under an old deadline. Only
 //! [`State::succeeded`] sets credentials, so no failure replaces or hides valid ones.
 //!
-//! Under the state's lock, nothing is awaited, called back or logged (H), and no other lock of the engine is taken.
+//! While a thread holds the state's lock, it awaits nothing, logs nothing, and takes no other lock of the engine. It calls no
+//! foreign code (invariant H in [`panics`]).
 
 use std::collections::VecDeque;
 use std::process;
@@ -22,12 +23,13 @@ use super::log_level::FailureLog;
 use super::panics;
 use super::policy::{ExpiredPolicy, Policy};
 use super::schedule::Schedule;
-use super::snapshot::{Granted, Published, Times};
+use super::snapshot::{CurrentCredentials, Published, Times};
 use super::source::{Attempt, Change, Class, Failure, Grant};
 use super::status::{EngineStatus, Phase};
 use super::telemetry::{self, Observer, Success};
 use crate::error::Error;
 
+/// The parts that need no lock, and the [`State`] behind its lock.
 pub(super) struct SharedState {
     pub(super) clock: Clock,
     /// Longest wait of a caller without valid credentials.
@@ -46,7 +48,7 @@ pub(super) struct SharedState {
     state: Mutex<State>,
 }
 
-/// The part under the lock.
+/// The part behind the lock.
 pub(super) struct State {
     pub(super) schedule: Schedule,
     /// The last failure since the last success.
@@ -58,7 +60,7 @@ pub(super) struct State {
     closed: CancellationToken,
     expired_policy: ExpiredPolicy,
     /// The credentials in use.
-    granted: Option<Arc<Granted>>,
+    current: Option<Arc<CurrentCredentials>>,
     /// The process that the task runs in. `None`: there is no task.
     runs_in: Option<u32>,
     /// An attempt is under way.
@@ -83,7 +85,7 @@ impl SharedState {
             wake_at: None,
             closed: closed.clone(),
             expired_policy: policy.expired,
-            granted: None,
+            current: None,
             runs_in: None,
             attempting: false,
             failure_log: FailureLog::default(),
@@ -105,12 +107,12 @@ impl SharedState {
         }
     }
 
-    /// Looks at the state or changes it. The snapshot follows before the lock is released (B).
+    /// Calls `act` with the state. Publishes a snapshot of the outcome before the lock is released (invariant B).
     pub(super) fn locked<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = act(&mut state);
-        if let (Some(granted), Some(times)) = (&state.granted, state.times()) {
-            self.published.publish(granted, times);
+        if let (Some(current), Some(times)) = (&state.current, state.times()) {
+            self.published.publish(current, times);
         }
         outcome
     }
@@ -172,12 +174,12 @@ pub(super) struct Step {
 
 impl State {
     pub(super) fn generation(&self) -> u64 {
-        self.granted.as_ref().map_or(0, |granted| granted.generation)
+        self.current.as_ref().map_or(0, |current| current.generation)
     }
 
     /// Compares the clocks with the anchor, and moves the schedule's times by a suspend.
     pub(super) fn check_clocks(&mut self, reading: &ClockReading) -> Drift {
-        let drift = reading.since(&self.anchor);
+        let drift = reading.drift_since(&self.anchor);
         if drift != Drift::None {
             self.anchor = *reading;
             if let Drift::Suspended(by) = drift {
@@ -200,13 +202,13 @@ impl State {
             self.attempting = true;
         }
         let late_callers = self.wake_at.take_if(|at| *at <= now).is_some();
-        // The log tells of the expiry when it comes.
+        // The log reports the expiry at once.
         let expiry = self.schedule.validity().filter(|_| valid).map(|validity| validity.deadline);
         let attempt = (!self.attempting).then_some(due);
         Step {
             attempt: starts.then_some(Attempt { valid }),
             news: starts || late_callers,
-            expired: self.granted.is_some() && !valid && self.failure_log.tells_expiry(),
+            expired: self.current.is_some() && !valid && self.failure_log.logs_expiry(),
             until: [attempt, expiry, self.wake_at].into_iter().flatten().fold(now + HEARTBEAT, Instant::min),
         }
     }
@@ -229,7 +231,7 @@ impl State {
     pub(super) fn succeeded(&mut self, grant: Grant, session: Session, reading: &ClockReading) -> Success {
         let Grant { credentials, principal, .. } = grant;
         let key = credentials.access_key_id();
-        let other_key = self.granted.as_ref().is_none_or(|granted| granted.credentials.access_key_id() != key);
+        let other_key = self.current.as_ref().is_none_or(|current| current.credentials.access_key_id() != key);
         let failures = self.schedule.failures();
         let taken = self.schedule.succeeded(session, other_key, fastrand::f64());
         let success = Success {
@@ -249,12 +251,13 @@ impl State {
                 self.issued.push_back(key.to_owned());
             }
             let generation = self.generation() + u64::from(other_key);
-            self.granted = Some(Arc::new(Granted { generation, credentials, principal: Arc::new(principal) }));
+            self.current =
+                Some(Arc::new(CurrentCredentials { generation, credentials, principal: Arc::new(principal) }));
         }
         success
     }
 
-    /// Notes a failed attempt. True: the log warns of it.
+    /// Records a failed attempt. Returns true if the log warns of it.
     pub(super) fn failed(&mut self, failure: Failure, now: Instant) -> bool {
         let Failure { class, error, retry_after } = failure;
         let class = self.schedule.failed(class, retry_after, now, fastrand::f64());
@@ -274,8 +277,8 @@ impl State {
 
     /// A service rejected an access key. Returns its generation if it is the present one and at least `least_age` old.
     pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<u64> {
-        let granted = self.granted.as_ref().filter(|granted| granted.credentials.access_key_id() == access_key_id)?;
-        let generation = granted.generation;
+        let current = self.current.as_ref().filter(|current| current.credentials.access_key_id() == access_key_id)?;
+        let generation = current.generation;
         let validity = self.schedule.validity()?;
         let counts = now + validity.lifetime >= validity.deadline + least_age;
         counts.then(|| {
@@ -302,7 +305,7 @@ impl State {
         let times = self.times();
         let phase = match self.schedule.valid(now) {
             _ if closed => Phase::Closed,
-            false if self.granted.is_none() => Phase::Empty,
+            false if self.current.is_none() => Phase::Empty,
             false => Phase::Expired,
             true if self.attempting => Phase::Refreshing,
             true if self.schedule.failing().is_none() => Phase::Fresh,
@@ -317,7 +320,7 @@ impl State {
             consecutive_failures: self.schedule.failures(),
             last_error: self.last_error.clone(),
             endpoint: self.endpoint.clone(),
-            principal: self.granted.as_ref().map(|granted| Arc::clone(&granted.principal)),
+            principal: self.current.as_ref().map(|current| Arc::clone(&current.principal)),
             usable: times.is_some_and(|times| now < times.readable_until),
         }
     }

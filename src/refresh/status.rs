@@ -55,7 +55,7 @@ pub(crate) struct EngineStatus {
     pub(crate) usable: bool,
 }
 
-/// Tells of each new generation of credentials. It keeps no provider alive.
+/// Reports each new generation of credentials. It keeps no provider alive.
 ///
 /// ```no_run
 /// # async fn example(provider: aws_web_identity::WebIdentityCredentialsProvider) {
@@ -72,7 +72,7 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// `last`: the generation that is readable now. `news` may not have told of it yet.
+    /// `last`: the generation that is readable now. `news` may not have it yet.
     pub(super) fn new(news: watch::Receiver<u64>, closed: CancellationToken, last: u64) -> Self {
         Self { news, closed, last }
     }
@@ -80,7 +80,7 @@ impl Updates {
     /// Waits for a generation newer than [`last`](Self::last). Generations in between may be skipped.
     ///
     /// # Errors
-    /// [`Closed`] once the provider was shut down or its last handle dropped. A generation that came before is told first.
+    /// [`Closed`] once the provider was shut down or its last handle dropped. A generation from before is reported first.
     ///
     /// # Cancel safety
     /// Dropping the future loses no generation.

@@ -4,7 +4,7 @@
 //! The drop of [`Task`] closes the provider. So there is one exchange at a time. With two tasks there would be two
 //! exchanges, and an older answer could replace a newer one. A forked child has no task and claims its own.
 //!
-//! Nothing that a source, a subscriber or an observer does ends the task (H).
+//! A panic in a source, a subscriber or an observer does not end the task (invariant H in [`panics`](super::panics)).
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -28,8 +28,8 @@ use crate::error::{Error, ErrorKind};
 
 /// The right to be a provider's task. Its drop closes the provider.
 ///
-/// It moves into the task's future before a runtime gets that future. So its drop also tells of a future that a runtime
-/// dropped unfinished, or never polled.
+/// It is a part of the task's future before a runtime gets that future. So the provider is also closed if the runtime drops
+/// the future unfinished, or never polls it.
 pub(super) struct Task(Arc<SharedState>);
 
 type Outcome = Result<Grant, Failure>;
@@ -68,7 +68,7 @@ impl Task {
 
     /// Keeps the credentials fresh, without end.
     async fn refresh<S: Source>(&self, source: &S, wake: &mut watch::Receiver<()>) {
-        // This future lives on across attempts, because a source may measure time in it.
+        // This future stays the same across attempts, because a source may measure time in it.
         let mut changed = pin!(change_of(source));
         let mut change_meanwhile = None;
         let mut exchange: Option<Exchange<'_>> = None;
@@ -177,9 +177,9 @@ async fn fetch_from<S: Source>(source: &S, attempt: Attempt) -> Outcome {
     };
     let error = match panic.downcast_ref::<String>().and_then(|text| text.strip_prefix(TOKIO_WITHOUT_THREAD)) {
         // Tokio resolves names and reads files on threads. It panics if it can start none.
-        Some(cause) => no_thread(&cause),
+        Some(cause) => no_thread(source.subject(), &cause),
         None => Error::new(ErrorKind::Unexpected, format!("the exchange panicked ({})", text_of(&*panic)))
-            .with_hint(
+            .with_remedy(
                 "report this bug with the panic's backtrace: to this crate, or to the authors of your HTTP client, token source \
                  or provider. The exchange is tried again",
             )
@@ -214,7 +214,7 @@ fn session_of(subject: &str, grant: &Grant, sent: &ClockReading, reading: &Clock
             let from = endpoint.map_or_else(String::new, |endpoint| format!(" from {endpoint}"));
             let what = format!("the credentials that came{from} for {subject} had expired on arrival");
             let error = Error::new(ErrorKind::Unexpected, what)
-                .with_hint(
+                .with_remedy(
                     "check the clocks of this machine and of the server against a time server. The exchange is tried again",
                 )
                 .with_transient(true)

@@ -12,7 +12,7 @@ use super::clock::Drift;
 use super::status::EngineStatus;
 use crate::error::Error;
 
-/// Hears what happens to one provider's credentials.
+/// Receives the events of one provider.
 pub(crate) trait Observer: Send + Sync + 'static {
     /// The present status: after each change, at least every 30 s, and once more when the task ends.
     fn status(&self, status: &EngineStatus);
@@ -43,7 +43,7 @@ pub(super) fn exchange_span(role: &str, status: &EngineStatus) -> Span {
     )
 }
 
-/// A successful exchange, as the log tells it.
+/// A successful exchange, for the log.
 pub(super) struct Success {
     /// The credentials are in use now. `false`: the present ones live longer.
     pub(super) taken: bool,

@@ -215,7 +215,7 @@ fn root_tag(xml: &str) -> &str {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ']' || c == '>');
     }
     let tag = rest.strip_prefix('<').unwrap_or_default();
-    // Not without a slash at its end: a key may end with one, and a part of a key does not look like a secret.
+    // Keeps a slash at the end. A key may end with a slash, and a key without its last letter is not recognized as a secret.
     tag.split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or_default()
 }
 

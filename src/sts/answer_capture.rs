@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -15,6 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 
 use super::config::printable_url;
+use crate::locks::lock;
 
 /// One for each exchange. Clones share what they capture.
 #[derive(Clone, Default)]
@@ -30,7 +31,7 @@ impl AnswerCapture {
     }
 
     pub(super) fn take_answer(&self) -> Option<HttpResponse> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.answer).take()
     }
 }
 
@@ -65,7 +66,7 @@ impl Intercept for AnswerCapture {
         let response = context.response_mut();
         let empty = HttpResponse::new(response.status(), SdkBody::empty());
         let answer = mem::replace(response, empty);
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        *lock(&self.answer) = Some(answer);
         Ok(())
     }
 }

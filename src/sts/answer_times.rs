@@ -13,33 +13,16 @@ use super::error_codes::SentWith;
 use super::request::Authentication;
 use crate::refresh::Grant;
 
-/// Result of comparing the `Date` of an answer with the session in the same answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum DateVerdict {
-    /// The answer has no `Date` of its server.
-    NoDate,
-    /// The session begins at `Date`.
-    Agrees,
-    /// The session ended before `Date`.
-    Ended,
-    /// The session begins at another time.
-    Differs,
+/// True if the session ended before the `Date` in the same answer.
+pub(super) fn has_ended(grant: &Grant) -> bool {
+    grant.date.is_some_and(|date| grant.expiration <= date)
 }
 
-/// Compares `Date` with the start of the session, which is its `Expiration` less the requested length. STS computes
-/// `Expiration` from its own clock. A proxy that writes the `Date`, or keeps an old one, cannot make both agree.
-pub(super) fn judge(grant: &Grant) -> DateVerdict {
-    match (grant.date, grant.expiration.checked_sub(grant.requested)) {
-        (None, _) => DateVerdict::NoDate,
-        (Some(date), _) if grant.expiration <= date => DateVerdict::Ended,
-        (Some(date), Some(start)) if apart(date, start) <= AGREEMENT => DateVerdict::Agrees,
-        _ => DateVerdict::Differs,
-    }
-}
-
-/// The `Date` of an answer, if it agrees with the session in that answer.
+/// The `Date` of an answer, if it agrees with the start of the session, which is its `Expiration` less the requested length.
+/// STS computes `Expiration` from its own clock. A proxy that writes the `Date`, or keeps an old one, cannot make both agree.
 pub(crate) fn agreed_date(grant: &Grant) -> Option<SystemTime> {
-    grant.date.filter(|_| judge(grant) == DateVerdict::Agrees)
+    let start = grant.expiration.checked_sub(grant.requested)?;
+    grant.date.filter(|date| date.duration_since(start).unwrap_or_else(|early| early.duration()) <= AGREEMENT)
 }
 
 /// Tells whether the token was valid at the `Date` of the answer.
@@ -86,10 +69,6 @@ fn http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
 }
 
-fn apart(one: SystemTime, other: SystemTime) -> Duration {
-    one.duration_since(other).unwrap_or_else(|later| later.duration())
-}
-
 /// Longest time between the start of a session and the answer that brings it.
 const AGREEMENT: Duration = Duration::from_secs(30);
 /// A `Date` shows the beginning of its second.
@@ -108,17 +87,16 @@ mod tests {
 
     #[test]
     fn p7_date_must_agree_with_the_session() {
-        use DateVerdict::{Agrees, Differs, Ended, NoDate};
-        for (date, verdict) in [
-            (Some(1000), Agrees),
-            (Some(1030), Agrees),
-            (Some(970), Agrees),
-            (Some(1031), Differs),
-            (Some(969), Differs),
-            (Some(4599), Differs),
-            (Some(4600), Ended),
-            (Some(9999), Ended),
-            (None, NoDate),
+        for (date, agrees, ended) in [
+            (Some(1000), true, false),
+            (Some(1030), true, false),
+            (Some(970), true, false),
+            (Some(1031), false, false),
+            (Some(969), false, false),
+            (Some(4599), false, false),
+            (Some(4600), false, true),
+            (Some(9999), false, true),
+            (None, false, false),
         ] {
             let grant = Grant {
                 credentials: Credentials::for_tests(),
@@ -127,8 +105,8 @@ mod tests {
                 requested: Duration::from_secs(3600),
                 principal: Default::default(),
             };
-            assert_eq!(judge(&grant), verdict, "{date:?}");
-            assert_eq!(agreed_date(&grant), grant.date.filter(|_| verdict == Agrees));
+            assert_eq!(has_ended(&grant), ended, "{date:?}");
+            assert_eq!(agreed_date(&grant), grant.date.filter(|_| agrees), "{date:?}");
         }
     }
 

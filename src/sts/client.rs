@@ -1,6 +1,5 @@
 //! The client of one STS endpoint. Its settings do not depend on what an `SdkConfig` lacks, or tunes for other services.
 
-use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_sts::Client;
@@ -33,12 +32,6 @@ impl StsClient {
             attempt_timeout: config.attempt_timeout,
             time: config.time_source.clone(),
         }
-    }
-}
-
-impl fmt::Debug for StsClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StsClient").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

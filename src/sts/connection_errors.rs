@@ -1,4 +1,4 @@
-//! Finds out why no connection to STS was made, from the error of the HTTP client, and gives the hint for each cause.
+//! Finds out why no connection to STS was made, from the error of the HTTP client, and gives the remedy for each cause.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,8 +7,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::config::is_aws;
 use super::failure_reason::Reason;
-use super::hints::{HintContext, fips};
-use crate::blocking_threads::RAISE_LIMIT;
+use super::remedies::{RemedyContext, fips_remedy};
+use crate::error::RAISE_THREAD_LIMIT;
 use crate::scrub::chain;
 
 /// Why no connection to STS was made.
@@ -85,7 +85,7 @@ impl fmt::Display for SetUpError {
 impl StdError for SetUpError {}
 
 /// Tells the reader of the error what to do.
-pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
+pub(super) fn remedy(cause: NoConnection, context: &RemedyContext<'_>) -> String {
     let endpoint = context.endpoint;
     match cause {
         NoConnection::Unreachable => unreachable(context),
@@ -121,13 +121,13 @@ pub(super) fn hint(cause: NoConnection, context: &HintContext<'_>) -> String {
              set SSL_CERT_FILE (a file) or SSL_CERT_DIR (a directory) to the path of certificates. If one of these \
              variables is set already, check that its path exists and can be read. AWS_CA_BUNDLE is not read"
         ),
-        NoConnection::NoThread => format!("{RAISE_LIMIT}. The exchange is tried again"),
+        NoConnection::NoThread => format!("{RAISE_THREAD_LIMIT}. The exchange is tried again"),
     }
 }
 
 /// The message shows which step failed: the operating system, the resolver and the proxy have their own words.
-fn unreachable(context: &HintContext<'_>) -> String {
-    let HintContext { endpoint, region, .. } = *context;
+fn unreachable(context: &RemedyContext<'_>) -> String {
+    let RemedyContext { endpoint, region, .. } = *context;
     let message = context.message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let check = if says(&["tunnel"]) {
@@ -154,7 +154,7 @@ fn unreachable(context: &HintContext<'_>) -> String {
              endpoint of STS in {region}.{tls}"
         )
     };
-    check + fips(endpoint) + " The exchange is tried again"
+    check + fips_remedy(endpoint) + " The exchange is tried again"
 }
 
 const OWN_CLIENT: &str = "If the program gives its own HTTP client to the builder, give the CA to that client";
@@ -165,12 +165,12 @@ mod tests {
     use crate::sts::testing::{ROLE, session};
 
     #[test]
-    fn hint_follows_the_text_of_the_error() {
+    fn remedy_follows_the_text_of_the_error() {
         let session = session(ROLE);
-        let hint_for = |endpoint, message| {
-            hint(
+        let remedy_for = |endpoint, message| {
+            remedy(
                 NoConnection::Unreachable,
-                &HintContext { session: &session, endpoint, region: "eu-central-1", message },
+                &RemedyContext { session: &session, endpoint, region: "eu-central-1", message },
             )
         };
         for (endpoint, message, begins) in [
@@ -200,10 +200,13 @@ mod tests {
                 "check that this pod can reach https://sts.example.com: DNS",
             ),
         ] {
-            let hint = hint_for(endpoint, message);
-            assert!(hint.starts_with(begins) && hint.ends_with("The exchange is tried again"), "{message}: {hint}");
-            assert!(!hint.contains("write https in the URL"), "{hint}");
+            let remedy = remedy_for(endpoint, message);
+            assert!(
+                remedy.starts_with(begins) && remedy.ends_with("The exchange is tried again"),
+                "{message}: {remedy}"
+            );
+            assert!(!remedy.contains("write https in the URL"), "{remedy}");
         }
-        assert!(hint_for("http://sts.example.com", "Connection reset by peer").contains("write https in the URL"));
+        assert!(remedy_for("http://sts.example.com", "Connection reset by peer").contains("write https in the URL"));
     }
 }

@@ -1,14 +1,12 @@
 //! The endpoints of one provider, home and standbys, and the limit of eight exchanges at once per endpoint.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{fmt, process};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::answer_times::{self, DateVerdict};
+use super::answer_times::has_ended;
 use super::client::StsClient;
 use super::config::StsConfig;
 use super::exchange::ExchangeFailure;
@@ -16,6 +14,7 @@ use super::failure_reason::Reason;
 use super::request::{Authentication, Session};
 use super::standby_order::{HOME, Outcome, StandbyOrder};
 use crate::error::{Error, ErrorKind};
+use crate::locks::{SharedValues, lock};
 use crate::refresh::{Attempt, Grant};
 
 /// Home and standbys of one provider. The caller makes one exchange at a time, since the next endpoint depends on the last
@@ -36,7 +35,7 @@ impl Endpoints {
     }
 
     /// The same endpoints for another provider, which shares connections only.
-    pub(crate) fn another(&self) -> Self {
+    pub(crate) fn for_another_provider(&self) -> Self {
         Self::of(self.clients.clone())
     }
 
@@ -95,20 +94,9 @@ impl ExchangePermit<'_> {
 }
 
 /// The permits of this process for one endpoint, first come, first served. An endpoint that hangs blocks no other.
-///
-/// A forked child has permits of its own: nobody in the child would return those of the parent.
 fn limit_of(endpoint: &str) -> Arc<Semaphore> {
-    static ALL: Mutex<BTreeMap<(u32, String), Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
-
-    let mut all = lock(&ALL);
-    let key = (process::id(), endpoint.to_owned());
-    if let Some(limit) = all.get(&key).and_then(Weak::upgrade) {
-        return limit;
-    }
-    all.retain(|_, limit| limit.strong_count() > 0);
-    let limit = Arc::new(Semaphore::new(MAX_AT_ONCE));
-    all.insert(key, Arc::downgrade(&limit));
-    limit
+    static ALL: SharedValues<String, Semaphore> = SharedValues::new();
+    ALL.get(endpoint.to_owned(), || Semaphore::new(MAX_AT_ONCE))
 }
 
 fn waits_for_permit(endpoint: &str) -> Error {
@@ -117,25 +105,15 @@ fn waits_for_permit(endpoint: &str) -> Error {
          the limit"
     );
     Error::new(ErrorKind::TimedOut, message)
-        .with_hint("share one provider for each role. If STS does not answer, check the network")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+        .with_remedy("share one provider for each role. If STS does not answer, check the network")
 }
 
 const MAX_AT_ONCE: usize = 8;
 
-impl fmt::Debug for Endpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoints").field("clients", &self.clients).finish_non_exhaustive()
-    }
-}
-
 fn outcome(result: &Result<Grant, Box<ExchangeFailure>>) -> Outcome {
     match result {
-        // These credentials have ended already. Another server has another clock.
-        Ok(grant) if answer_times::judge(grant) == DateVerdict::Ended => Outcome::Outage,
+        // These credentials had expired on arrival. A standby has another clock.
+        Ok(grant) if has_ended(grant) => Outcome::Outage,
         Ok(_) => Outcome::Answered,
         Err(failure) if failure.reason == Reason::RegionDisabled => Outcome::Disabled,
         Err(failure) if failure.reason == Reason::NoProvider => Outcome::UnknownIssuer,

@@ -22,7 +22,7 @@ use super::client::StsClient;
 use super::connection_errors::NoConnection;
 use super::error_codes;
 use super::failure_reason::Reason;
-use super::hints::HintContext;
+use super::remedies::RemedyContext;
 use super::request::{Authentication, Session};
 use crate::error::{Error, in_words};
 use crate::refresh::{Failure, Grant, Principal};
@@ -51,7 +51,7 @@ impl StsClient {
         let endpoint = capture.endpoint().unwrap_or_else(|| self.name.clone());
         let exchange = Exchange { client: self, session, authentication, endpoint };
         match answer {
-            Ok(answer) => exchange.judge(&answer),
+            Ok(answer) => exchange.interpret(&answer),
             Err((reason, text)) => {
                 let unsent = text.is_some() && capture.endpoint().is_none();
                 let reason = if unsent { Reason::NotSent } else { reason };
@@ -60,16 +60,16 @@ impl StsClient {
         }
     }
 
-    /// Judges this answer as if it had come.
+    /// Interprets this answer as if STS had sent it.
     #[cfg(any(test, fuzzing))]
-    pub(crate) async fn judge(
+    pub(crate) async fn interpret(
         &self,
         session: &Session,
         authentication: &Authentication<'_>,
         response: aws_smithy_runtime_api::client::orchestrator::HttpResponse,
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let answer = Answer::read(response, self.time.now()).await;
-        Exchange { client: self, session, authentication, endpoint: self.name.clone() }.judge(&answer)
+        Exchange { client: self, session, authentication, endpoint: self.name.clone() }.interpret(&answer)
     }
 }
 
@@ -95,17 +95,16 @@ impl ExchangeFailure {
         Self { reason, message, endpoint, region, code: None, request_id: None, retry_after: None, clock_off: None }
     }
 
-    pub(crate) fn hint_context<'a>(&'a self, session: &'a Session) -> HintContext<'a> {
-        HintContext { session, endpoint: &self.endpoint, region: &self.region, message: &self.message }
+    pub(crate) fn remedy_context<'a>(&'a self, session: &'a Session) -> RemedyContext<'a> {
+        RemedyContext { session, endpoint: &self.endpoint, region: &self.region, message: &self.message }
     }
 
-    /// `hint` tells the reader of the error what to do.
-    pub(crate) fn into_failure(self, hint: String) -> Failure {
+    /// `remedy` tells the reader of the error what to do.
+    pub(crate) fn into_failure(self, remedy: String) -> Failure {
         let error = Error::new(self.reason.kind(), self.message)
-            .with_hint(hint)
+            .with_remedy(remedy)
             .with_transient(self.reason.is_transient())
-            .with_code(self.code)
-            .with_request_id(self.request_id)
+            .with_answer(self.code, self.request_id)
             .with_endpoint(self.reason.is_answer().then_some(self.endpoint));
         Failure { class: self.reason.class(), error, retry_after: self.retry_after }
     }
@@ -119,7 +118,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn judge(self, answer: &Answer) -> Result<Grant, Box<ExchangeFailure>> {
+    fn interpret(self, answer: &Answer) -> Result<Grant, Box<ExchangeFailure>> {
         let (endpoint, role_arn, status) = (&self.endpoint, &self.session.role_arn, answer.status);
         let show = |text: &str, limit| printable(text, self.authentication.secret(), limit);
         let sent = answer_times::sent_with(self.authentication, answer.date);
@@ -506,11 +505,11 @@ mod tests {
             ("proxy", html(502), Class::Outage, ErrorKind::ServiceUnavailable),
             ("proxy throttles", html(429), Class::Throttled, ErrorKind::Throttled),
             ("issuer", xml("", 400, "IDPCommunicationError", ""), Class::Outage, ErrorKind::ServiceUnavailable),
-            ("expired", xml("", 400, "ExpiredTokenException", ""), Class::Blocked, ErrorKind::TokenRejected),
-            ("claim", xml("", 403, "IDPRejectedClaim", ""), Class::Blocked, ErrorKind::TokenRejected),
+            ("expired", xml("", 400, "ExpiredTokenException", ""), Class::BadInput, ErrorKind::TokenRejected),
+            ("claim", xml("", 403, "IDPRejectedClaim", ""), Class::BadInput, ErrorKind::TokenRejected),
             ("text", xml("", 400, "InvalidIdentityToken", "New"), Class::Unclear, ErrorKind::TokenRejected),
-            ("denied", xml("", 403, "AccessDenied", ""), Class::Lagging, ErrorKind::RoleDenied),
-            ("exp passed", xml(DATE, 403, "AccessDenied", ""), Class::Blocked, ErrorKind::TokenRejected),
+            ("denied", xml("", 403, "AccessDenied", ""), Class::NotYetKnown, ErrorKind::RoleDenied),
+            ("exp passed", xml(DATE, 403, "AccessDenied", ""), Class::BadInput, ErrorKind::TokenRejected),
             (
                 "region",
                 xml("", 403, "RegionDisabledException", ""),
@@ -519,7 +518,7 @@ mod tests {
             ),
             ("portal", html(200), Class::Unclear, ErrorKind::Unexpected),
             ("firewall", html(403), Class::Unclear, ErrorKind::Unexpected),
-            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::Lagging, ErrorKind::RoleDenied),
+            ("json", http(400, "", "{\"__type\":\"AccessDenied\"}"), Class::NotYetKnown, ErrorKind::RoleDenied),
             ("redirect", http(302, "Location: http://127.0.0.1:1/\r\n", ""), Class::Unclear, ErrorKind::Unexpected),
             ("empty", http(200, "", ""), Class::Unclear, ErrorKind::Unexpected),
             ("other xml", http(200, "", "<ListAllMyBucketsResult/>"), Class::Unclear, ErrorKind::Unexpected),
@@ -717,7 +716,7 @@ mod tests {
             let sts = StsClient::of(&config);
             match sts.exchange(&session(ROLE), &token(None), in_time()).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
-                Err(failure) => log.add(&format!("{failure:?} {failure:#?} {} {sts:?}", failure.message)),
+                Err(failure) => log.add(&format!("{failure:?} {failure:#?} {}", failure.message)),
             }
         }
         drop(guard);
@@ -791,7 +790,7 @@ mod tests {
             let sts = StsClient::of(&config("http://127.0.0.1:1"));
             let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.clone()));
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            match runtime.block_on(sts.judge(&session(ROLE), &token(None), response)) {
+            match runtime.block_on(sts.interpret(&session(ROLE), &token(None), response)) {
                 Ok(grant) => {
                     prop_assert!((200..300).contains(&status));
                     prop_assert!(String::from_utf8_lossy(&body).contains("</AssumeRoleWithWebIdentityResponse"));

@@ -4,7 +4,7 @@ use super::connection_errors::NoConnection;
 use crate::error::ErrorKind;
 use crate::refresh::Class;
 
-/// Why an exchange gave no credentials. The reason decides class, kind and hint.
+/// Why an exchange gave no credentials. The reason decides class, kind and remedy.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Reason {
     NoConnection(NoConnection),
@@ -74,9 +74,9 @@ impl Reason {
             Self::NoAnswer => (Class::Outage, ErrorKind::TimedOut),
             Self::TooEarly | Self::KeyRejected => (Class::Outage, ErrorKind::TokenRejected),
             Self::Throttled => (Class::Throttled, ErrorKind::Throttled),
-            Self::TokenExpired | Self::ClaimRejected => (Class::Blocked, ErrorKind::TokenRejected),
-            Self::NoProvider => (Class::Lagging, ErrorKind::TokenRejected),
-            Self::RoleDenied => (Class::Lagging, ErrorKind::RoleDenied),
+            Self::TokenExpired | Self::ClaimRejected => (Class::BadInput, ErrorKind::TokenRejected),
+            Self::NoProvider => (Class::NotYetKnown, ErrorKind::TokenRejected),
+            Self::RoleDenied => (Class::NotYetKnown, ErrorKind::RoleDenied),
             Self::Audience | Self::Signature | Self::Thumbprint | Self::Malformed => {
                 (Class::Misconfigured, ErrorKind::TokenRejected)
             }
@@ -111,7 +111,7 @@ impl Reason {
 
     /// The failure may pass although nobody changes a setting.
     pub(super) fn is_transient(self) -> bool {
-        !matches!(self.class(), Class::Misconfigured | Class::Lagging)
+        !matches!(self.class(), Class::Misconfigured | Class::NotYetKnown)
     }
 }
 

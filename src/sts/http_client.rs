@@ -3,7 +3,8 @@
 //! It differs from the SDK's default client in four ways:
 //!
 //! - **Reads nothing before the first request.** The CA certificates are read within the time of an attempt, on a blocking
-//!   thread. Without certificates the request fails, and the next one looks again. Plain http needs none.
+//!   thread. Without certificates the request fails, and the next one looks again (`connection_errors` has the texts). Plain
+//!   http needs none.
 //! - **Tries addresses in turn.** After a request without an answer, the next connection begins with another address of the
 //!   host. One dead address costs one attempt, not all of them.
 //! - **Sends no loopback request through a proxy**, whatever `HTTP_PROXY` says: the token would leave this machine.

@@ -11,7 +11,7 @@ pub(super) struct StandbyOrder {
     outages: u32,
 }
 
-/// What an exchange has shown about its endpoint.
+/// The outcome of an exchange, as far as it concerns the endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     /// STS answered, with credentials or an error. Another endpoint would answer the same.

@@ -160,9 +160,9 @@ impl MockSts {
 
     /// Forgets the requests that came before `at` (by this machine's clock) and the sessions that had ended by then.
     ///
-    /// A mock remembers every request and session, so that tests of hours need this. A key of a forgotten session gets
-    /// `InvalidClientTokenId` instead of `ExpiredToken`, in all regions. [Rejected](Self::reject_key) keys stay rejected,
-    /// and [`wait_for_calls`](Self::wait_for_calls) still counts forgotten requests.
+    /// A mock remembers every request and session, so a test of hours needs this method. A key of a forgotten session gets
+    /// `InvalidClientTokenId` instead of `ExpiredToken`, in all regions. [Rejected](Self::reject_key) keys stay rejected, and
+    /// [`wait_for_calls`](Self::wait_for_calls) still counts forgotten requests.
     pub fn forget_before(&self, at: SystemTime) {
         self.shared.forget_before(at);
     }

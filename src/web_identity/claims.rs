@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::token_format;
 use crate::scrub::plain;
 
-/// Claims of a token. Nothing verifies them: they serve messages and timing, and STS alone judges the token.
+/// Claims of a token. This crate does not verify them: it uses them for messages and for timing. Only STS verifies a
+/// token.
 ///
 /// A claim that is absent or has the wrong type is `None`, or an empty list. A claim may hold any text of any length.
 /// `Debug` shows at most 512 characters of it, and only printable ones.
@@ -29,9 +30,10 @@ pub struct TokenClaims {
     pub expires_at: Option<SystemTime>,
     /// `nbf`: start of validity.
     not_before: Option<SystemTime>,
-    /// `kubernetes.io.warnafter`: time by which a token must be replaced whose `exp` the API server has extended.
+    /// `kubernetes.io.warnafter`: the time by which the token must be replaced. The API server sets it if it has
+    /// extended `exp`.
     warn_after: Option<SystemTime>,
-    /// `azp`: the client that the token was issued to. AWS compares it instead of `aud` where a token has both.
+    /// `azp`: the client that received the token. If a token has both claims, AWS compares `azp` and not `aud`.
     pub(super) authorized_party: Option<String>,
     /// `kid` of the header: the signing key.
     pub(super) key_id: Option<String>,
@@ -68,9 +70,10 @@ impl TokenClaims {
         })
     }
 
-    /// Latest time at which a healthy kubelet replaces the token:
-    /// [at 80 % of its lifetime](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
-    /// `None` if the token lacks its time of issue or of expiry.
+    /// The time at which a healthy kubelet starts to replace the token: [at 80 % of its
+    /// lifetime](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
+    /// A token that lives longer than 30 h is replaced earlier, when it is 24 h old. `None` if the token lacks its time
+    /// of issue or of expiry.
     pub fn rotation_due(&self) -> Option<SystemTime> {
         let issued_at = self.issued_at?;
         let life = self.replace_by()?.duration_since(issued_at).unwrap_or_default();

@@ -11,7 +11,7 @@
 //! Before the first grant there is no `Date`, and STS judges the token. So a wrong local clock costs one call a minute, and
 //! never credentials.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::config::TokenOrigin;
 use super::loaded_token::LoadedToken;
 use crate::error::{Error, ErrorKind, date, in_words};
+use crate::locks::lock;
 
 /// The `Date` of the last grant, and the time of its arrival.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl StsClock {
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(SystemTime, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -60,16 +61,15 @@ fn explain(
     let (expired, ago) = (date(expires_at), ago(expires_at, sts));
     let message =
         format!("the token {origin} expired at {expired}, {ago} ago by the clock of STS, and was not sent{written}");
-    let hint = if matches!(origin, TokenOrigin::Source(_)) {
-        "the source returned an expired token. It must request a new token, or keep one only while it is valid"
-            .to_owned()
+    let remedy = if matches!(origin, TokenOrigin::Source(_)) {
+        "the source returned an expired token. It must request a new token before the old one expires".to_owned()
     } else if token.is_orphan {
         "the file is a subPath mount, which never changes. Mount the volume's directory instead, and recreate the pod"
             .to_owned()
     } else {
         format!("check in turn: {WHY_NOT_REPLACED}. A new token is used at once")
     };
-    Error::new(ErrorKind::TokenRejected, message).with_hint(hint).with_transient(true)
+    Error::new(ErrorKind::TokenRejected, message).with_remedy(remedy).with_transient(true)
 }
 
 /// The checks for a token file that was not replaced in time.

@@ -91,7 +91,7 @@ async fn p12_denial_says_what_to_do() {
     let rig = Rig::start(reply, Then::Close).await;
     rig.write("system:serviceaccount:shop:orders");
     let Failure { class, error, retry_after } = rig.failure().await;
-    assert_eq!((class, error.kind(), retry_after), (Class::Lagging, ErrorKind::RoleDenied, None));
+    assert_eq!((class, error.kind(), retry_after), (Class::NotYetKnown, ErrorKind::RoleDenied, None));
     assert_eq!(error.code(), Some("AccessDenied"));
     assert_eq!(error.request_id(), Some("7c41e222-d77b-4402-a75c-057740452593"));
     assert!(!error.is_transient());
@@ -115,7 +115,7 @@ async fn rejected_expired_token_waits_for_another() {
     let rig = Rig::start(xml(DATE, 403, "AccessDenied", ""), Then::Close).await;
     rig.write("app");
     let Failure { class, error, .. } = rig.failure().await;
-    assert_eq!((class, error.kind(), error.code()), (Class::Blocked, ErrorKind::TokenRejected, Some("AccessDenied")));
+    assert_eq!((class, error.kind(), error.code()), (Class::BadInput, ErrorKind::TokenRejected, Some("AccessDenied")));
     assert!(error.is_transient());
     assert!(error.to_string().contains("expired at 2029-12-31T23:59:59Z"), "{error}");
 }
@@ -129,7 +129,7 @@ async fn token_expired_by_both_clocks_is_not_sent() {
     let file = std::fs::File::options().write(true).open(rig.path()).unwrap();
     file.set_modified(at(server::NOW - 7200).now()).unwrap();
     let Failure { class, error, retry_after } = rig.failure().await;
-    assert_eq!((class, error.kind(), retry_after), (Class::Blocked, ErrorKind::TokenRejected, None));
+    assert_eq!((class, error.kind(), retry_after), (Class::BadInput, ErrorKind::TokenRejected, None));
     assert!(error.is_transient());
     assert_eq!(rig.server.asked.lock().unwrap().len(), 1);
     let text = error.to_string();
@@ -175,7 +175,7 @@ fn at(seconds: u64) -> StaticTimeSource {
 async fn without_a_token_nothing_is_sent() {
     let rig = Rig::start(http(200, "", &success()), Then::Close).await;
     let Failure { class, error, .. } = rig.failure().await;
-    assert_eq!((class, error.kind()), (Class::Blocked, ErrorKind::TokenUnavailable));
+    assert_eq!((class, error.kind()), (Class::BadInput, ErrorKind::TokenUnavailable));
     assert!(error.to_string().contains(rig.path().to_str().unwrap()), "{error}");
     assert!(rig.server.asked.lock().unwrap().is_empty());
     // A token that comes is noticed at once.
@@ -188,7 +188,7 @@ async fn without_a_token_nothing_is_sent() {
 async fn p6_rejected_token_is_polled_often() {
     let rig = Rig::start(xml("", 400, "ExpiredTokenException", "Token expired"), Then::Close).await;
     rig.write("app");
-    assert_eq!(rig.failure().await.class, Class::Blocked);
+    assert_eq!(rig.failure().await.class, Class::BadInput);
     // No socket is used from here on, so the paused clock may jump.
     tokio::time::pause();
     let start = Instant::now();
@@ -329,7 +329,7 @@ fn process_without_threads_names_the_limits() {
         rig.write("app");
         for _ in 0..2 {
             let Failure { class, error, .. } = rig.failure().await;
-            assert_eq!((class, error.kind()), (Class::Blocked, ErrorKind::TokenUnavailable));
+            assert_eq!((class, error.kind()), (Class::BadInput, ErrorKind::TokenUnavailable));
             assert!(error.is_transient());
             for part in [rig.path().to_str().unwrap(), "no thread can be started", "pids limit", "RLIMIT_NPROC"] {
                 assert!(error.to_string().contains(part), "{error}");

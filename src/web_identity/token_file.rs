@@ -20,14 +20,14 @@ use crate::error::Error;
 use crate::refresh::Failure;
 
 /// Reads the token file within `limit`. Tries again for up to [`PATIENCE`] if the cause may pass by itself. A kubelet replaces
-/// the file under its readers, and some kubelets set its mode only after publication. `waits_for` receives the error for a
+/// the file under its readers, and some kubelets set its mode only after publication. `on_obstacle` receives the error for a
 /// caller who gives up meanwhile.
-pub(super) async fn read(path: &Path, limit: Duration, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
+pub(super) async fn read(path: &Path, limit: Duration, on_obstacle: impl Fn(Error)) -> Result<LoadedToken, Failure> {
     let start = Instant::now();
     let path: Arc<Path> = path.into();
     let patience = PATIENCE.min(limit / 2);
     let mut pause = FIRST_PAUSE;
-    waits_for(ReadError::NotYetRead.explain(&path));
+    on_obstacle(ReadError::NotYetRead.explain(&path));
     loop {
         let outcome = with_timeout(&path, start, limit, {
             let path = Arc::clone(&path);
@@ -39,7 +39,7 @@ pub(super) async fn read(path: &Path, limit: Duration, waits_for: impl Fn(Error)
             Ok(token) if left.is_zero() || !token.looks_torn() => return Ok(token),
             Err((may_pass, failure)) if left.is_zero() || !may_pass => return Err(failure),
             Ok(_) => {}
-            Err((_, failure)) => waits_for(failure.error),
+            Err((_, failure)) => on_obstacle(failure.error),
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(token.unwrap().expose(), "secret");
 
         symlink("nowhere", home.path("link")).unwrap();
-        for (path, hint) in [
+        for (path, remedy) in [
             ("absent", "its directory is there"),
             ("absent/token", "its directory is missing, too. Check that the projected volume is mounted at"),
             ("link", "it is a symlink whose target is missing"),
@@ -221,7 +221,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
             let text = error.to_string();
             assert!(text.contains(home.path(path).to_str().unwrap()) && text.contains("os error 2"), "{text}");
-            assert!(text.contains(hint), "{text}");
+            assert!(text.contains(remedy), "{text}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! Tokens that do not come from a file, but from Vault, a SPIFFE workload API, or the OIDC endpoint of a CI system.
 //!
-//! Implement [`ProvideToken`], and give it to [`Builder::token_source`](crate::Builder::token_source). All promises of the
-//! crate hold as they do with a file.
+//! Implement [`ProvideToken`], and give it to [`Builder::token_source`](crate::Builder::token_source). The promises of the
+//! crate hold as they do with a file. The exception is promise 6: a new token is noticed only if the source implements
+//! [`changed`](ProvideToken::changed).
 //!
 //! ```
 //! use aws_web_identity::WebIdentityCredentialsProvider;
@@ -42,30 +43,29 @@ pub(super) use self::source_client::SourceClient;
 use super::token_format;
 use crate::scrub::{chain, printable};
 
-/// Gives a token each time it is asked.
+/// A source of tokens.
 ///
-/// `Debug` and the errors may be printed, so they must hold no secret.
+/// The crate may print `Debug` and the errors of a source, so they must hold no secret.
 pub trait ProvideToken: fmt::Debug + Send + Sync + 'static {
     /// Returns a token that STS accepts now: valid, and with an audience that the OIDC provider lists.
     ///
-    /// The crate calls this once for each exchange: once or twice an hour as a rule, and every few seconds while exchanges
-    /// fail. The crate keeps no token between exchanges. A source whose tokens are expensive should keep its token while it
-    /// is valid.
+    /// The crate calls this once for each exchange: usually once or twice an hour, and every few seconds while exchanges fail.
+    /// The crate keeps no token between exchanges. A source whose tokens are expensive should keep its token while it is valid.
     ///
-    /// The call begins once the exchange has its turn at STS, and may take as long as
-    /// [`attempt_timeout`](crate::Builder::attempt_timeout). If it fails or takes longer, it is retried like an outage of STS. The
-    /// future must not block its thread.
+    /// The call begins when the exchange has one of the 8 slots at its STS endpoint, and may take
+    /// [`attempt_timeout`](crate::Builder::attempt_timeout). A call that fails or takes longer is retried like an outage of
+    /// STS. The future must not block its thread.
     ///
     /// # Cancel safety
-    /// The crate drops the future when the time is over, and when the provider is shut down.
+    /// Within one exchange the crate drops the future when the time is over. It also drops it when the provider is shut down.
     fn provide_token(&self) -> future::ProvideToken<'_>;
 
     /// Resolves once [`provide_token`](Self::provide_token) would return another token than it last did. The default never
     /// resolves, which is right for a source that cannot know.
     ///
-    /// A change ends a failure at once. If the new token has another identity (`iss`, `sub` or `aud`), the credentials are
-    /// refreshed. Otherwise valid credentials stay, and the new token causes no exchange. The crate calls this at most once a
-    /// second.
+    /// A change starts an attempt after a failure. If the new token has another identity (`iss`, `sub` or `aud`), the
+    /// credentials are refreshed. Otherwise valid credentials stay, and the new token causes no exchange. The crate calls this
+    /// at most once a second.
     ///
     /// # Cancel safety
     /// The crate may drop the future at any time and call this again. The next future must then report a change that came in
@@ -104,9 +104,14 @@ impl Token {
     /// Takes the token, without the white space around it.
     ///
     /// # Errors
-    /// Refuses text that is certainly not a token. It has under 4 or over 20 000 bytes (the limits of STS), has characters
-    /// other than visible ASCII, or is an encrypted token. Also refuses a token within other text, such as JSON, a header or
-    /// quotes. An opaque token is accepted. The error describes the text and does not repeat it.
+    /// Refuses text that is certainly not a token:
+    ///
+    /// - fewer than 4 or more than 20,000 bytes, the limits of STS
+    /// - characters other than visible ASCII
+    /// - an encrypted token
+    /// - a token within other text, such as JSON, a header or quotes
+    ///
+    /// An opaque token is accepted. The error describes the text and does not repeat it.
     pub fn new(text: impl Into<String>) -> Result<Self, TokenError> {
         let whole = Zeroizing::new(text.into());
         match token_format::parse(whole.as_bytes()) {
@@ -126,7 +131,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a source has no token. It becomes the [`source`](StdError::source) of an [`Error`](crate::Error) of kind
+/// The reason why a source has no token. It becomes the [`source`](StdError::source) of an [`Error`](crate::Error) of kind
 /// [`TokenUnavailable`](crate::ErrorKind::TokenUnavailable).
 #[derive(Debug)]
 pub struct TokenError(String);

@@ -5,7 +5,7 @@
 //! providers of a process share one watcher for each directory ([`directory_watcher`]).
 //!
 //! **An event** causes a check: the file is read, and its content is compared with what the last exchange used ([`changes`]).
-//! An event is only a hint, because most events do not change the token. A flood of events causes few checks ([`schedule`]).
+//! An event is only a hint, because most events do not change the token. A flood of events causes few checks ([`poll_schedule`]).
 //!
 //! **Polling** always runs, because some places never send an event. While events work, the interval is `token_poll_interval`
 //! ±10 % (30 s by default). Without events it is at most 5 s. It is 1 s at first while there is no token, STS rejects the
@@ -14,7 +14,7 @@
 //! an event announces a change.
 //!
 //! **Without inotify** (no instance, watch or thread is left) the file is polled, and each poll tries to watch again
-//! ([`error`] has the texts).
+//! ([`watch_error`] has the texts).
 //!
 //! **A file system that hangs** holds one thread. The check ends with an error after the attempt timeout, and the next poll
 //! checks again (`token_file/read_timeout.rs`).
@@ -29,7 +29,7 @@ mod warnings;
 mod watch_error;
 
 use std::path::{self, Path};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_smithy_async::time::SharedTimeSource;
@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::changes::Changes;
 use self::directory_watcher::EventSignal;
-use self::poll_schedule::{Cause, Check, Due, Schedule};
+use self::poll_schedule::{Cause, Check, Due, PollSchedule};
 use self::symlinks::WatchedPath;
 use self::warnings::Warnings;
 use self::watch_error::WatchError;
@@ -46,6 +46,7 @@ use super::config::TokenConfig;
 use super::loaded_token::LoadedToken;
 use super::token_file;
 use crate::error::Error;
+use crate::locks::lock;
 use crate::refresh::{Change, Failure};
 
 /// Reads one token file, and watches it while somebody polls [`changed`](Self::changed).
@@ -79,9 +80,9 @@ impl TokenWatch {
         }
     }
 
-    /// Reads the token for an exchange. `waits_for` receives the error for a caller who gives up meanwhile.
-    pub(super) async fn read(&self, waits_for: impl Fn(Error)) -> Result<LoadedToken, Failure> {
-        let read = token_file::read(&self.file, self.limit, waits_for).await;
+    /// Reads the token for an exchange. `on_obstacle` receives the error for a caller who gives up meanwhile.
+    pub(super) async fn read(&self, on_obstacle: impl Fn(Error)) -> Result<LoadedToken, Failure> {
+        let read = token_file::read(&self.file, self.limit, on_obstacle).await;
         self.used(read.as_ref().ok());
         read
     }
@@ -154,7 +155,7 @@ impl TokenWatch {
             }
         };
         let events_are_missed = self.state().schedule.events_are_missed;
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warnings = lock(&self.warnings);
         if self.path.is_none() || watched.is_some() {
             warnings.watch(&self.file, watched.as_ref());
         }
@@ -182,7 +183,7 @@ fn quick_check(
     state: &Mutex<WatchState>,
     check: Check,
 ) -> (Watched, Option<LoadedToken>) {
-    // Watched first, then read: an event tells of a change in between.
+    // The watch begins before the read, so that an event reports a change in between.
     let watched = path.and_then(|path| if check.is_poll() { Some(path.renew()) } else { path.renew_if_stale() });
     if let Some(outcome) = &watched {
         lock(state).schedule.watching = outcome.is_ok();
@@ -194,19 +195,15 @@ fn quick_check(
     (watched, token)
 }
 
-fn lock(state: &Mutex<WatchState>) -> MutexGuard<'_, WatchState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The memory of the watch.
 struct WatchState {
-    schedule: Schedule,
+    schedule: PollSchedule,
     changes: Changes,
 }
 
 impl WatchState {
     fn new(poll_interval: Duration, wants_events: bool) -> Self {
-        Self { schedule: Schedule::new(poll_interval, wants_events), changes: Changes::default() }
+        Self { schedule: PollSchedule::new(poll_interval, wants_events), changes: Changes::default() }
     }
 
     fn used(&mut self, token: Option<&LoadedToken>) {

@@ -255,7 +255,8 @@ async fn p2_p12_chain_outlives_base_that_was_shut_down() {
         let error = soon(lake.refresh()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed);
         let cause: &Error = error.source().unwrap().downcast_ref().unwrap();
-        assert!(cause.to_string().contains("was shut down: build a new provider"), "{cause}");
+        let closed = format!("the credentials provider of {ROLE} was shut down: build a new provider");
+        assert_eq!(cause.to_string(), closed);
         assert!(error.to_string().contains(ROLE) && error.to_string().contains(LAKE), "{error}");
     }
     assert_eq!((key(&lake), lake.status().phase), (first, Phase::Stale));

@@ -9,7 +9,7 @@
 
 mod misconfigured_pods;
 mod pod;
-mod servers;
+pub(crate) mod servers;
 mod snapshot;
 
 use tokio::sync::Semaphore;

@@ -314,7 +314,8 @@ fn process_without_threads_says_so_and_recovers() {
     for _ in 0..3 {
         let error = block_on(provider.provide_credentials()).unwrap_err();
         let error = std::error::Error::source(&error).unwrap().to_string();
-        assert!(error.contains("no thread can be started") && error.contains("pids.max"), "{error}");
+        let start = format!("no thread can be started to refresh the credentials of {} (", crate::support::ROLE);
+        assert!(error.starts_with(&start) && error.contains("pids.max"), "{error}");
         assert!(error.contains("RLIMIT_NPROC"), "{error}");
     }
     let status = provider.status();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::example_program::example;
 use crate::support::fault_list;
-use crate::support::{ARN, ClosedPort, ROLE, Rig, soon};
+use crate::support::{ARN, ClosedPort, ROLE, Rig, expired_token, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn identity_is_printed_as_text_and_json() {
@@ -50,8 +50,11 @@ async fn failure_is_explained_on_stderr_and_json() {
 async fn obstacle_is_printed_while_it_waits() {
     let rig = Rig::start().await;
     let (closed, missing) = (ClosedPort::new(), rig.volume.token_path().with_file_name("missing"));
+    let expired = rig.volume.token_path().with_file_name("expired");
+    std::fs::write(&expired, rig.issuer.mint(expired_token())).unwrap();
     for (variable, value, part) in [
         ("AWS_ENDPOINT_URL_STS", closed.url.as_str(), "no answer from STS"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", expired.to_str().unwrap(), "expired at"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", missing.to_str().unwrap(), "cannot be read"),
     ] {
         let mut command = command(&rig);

@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sts::Client;
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_types::error::display::DisplayErrorContext;
-use aws_web_identity::test_util::TrustedRole;
+use aws_web_identity::test_util::{Fault, TrustedRole};
 use aws_web_identity::{ErrorKind, Phase, WebIdentityCredentialsProvider};
 use tokio::task::JoinSet;
 
+use crate::support::captured_log::Log;
+use crate::support::stepped_clock::SteppedClock;
 use crate::support::{ROLE, Rig, eventually, key, soon, spec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +52,33 @@ async fn signing_key_rotation_is_survived_by_schedule_alone() {
     eventually(|| provider.current().is_some_and(|current| current.access_key_id() != first)).await;
     service.keeps_succeeding().await;
     service.stop().await;
+}
+
+/// Ceph's gateway answers no more than this code when it cannot read the issuer's keys.
+#[tokio::test(start_paused = true)]
+async fn pod_started_without_issuer_is_ready_soon_after() {
+    let clock = SteppedClock::start();
+    let (log, _guard) = Log::listen();
+    let rig = Rig::start().await;
+    rig.sts.set_fault(Fault::Error { status: 400, code: "InvalidArgument", message: "" });
+    let provider = clock.drive(rig.builder()).build().unwrap();
+    assert!(provider.current().is_none());
+    clock.finish(tokio::time::sleep(Duration::from_secs(600)), &provider, &[&rig.sts]).await;
+    let error = provider.status().last_error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::ServiceUnavailable);
+    assert!(error.to_string().contains(&format!("cannot read the keys of {}", rig.issuer.url())), "{error}");
+
+    rig.sts.set_fault(None);
+    let back = clock.now();
+    let ready = async {
+        while provider.current().is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    clock.finish(ready, &provider, &[&rig.sts]).await;
+    let waited = clock.now().duration_since(back).unwrap();
+    assert!(waited <= Duration::from_secs(21), "{waited:?}");
+    assert!(log.to_string().contains("credentials refreshed after failures"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,10 +10,12 @@ use aws_web_identity::test_util::{OidcIssuer, TokenSpec};
 use aws_web_identity::{TokenClaims, WebIdentityCredentialsProvider};
 use serde_json::{Value, json};
 
-const ACCOUNT: &str = "123456789012";
-const REGION: &str = "eu-central-1";
-const ISSUER: &str = "https://shop-oidc-123456789012.s3.eu-central-1.amazonaws.com/prod";
-const AUDIENCE: &str = "sts.amazonaws.com";
+use crate::support::api_server_rules;
+use crate::support::kubeadm_rules::{self, api_server_values};
+use crate::support::manifests::{
+    ACCOUNT, AUDIENCE, ISSUER, REGION, all_of_kubernetes, documents, find, folder, pod_of, role_arn, root, template,
+    variables, variables_with_config_maps,
+};
 
 #[test]
 fn manifests_have_expected_kinds_and_versions() {
@@ -56,11 +58,7 @@ fn manifests_have_expected_kinds_and_versions() {
 fn issuer_agrees_across_manifests() {
     let config = &documents("kubeadm-config.yaml")[0];
     assert_eq!(config["apiVersion"], "kubeadm.k8s.io/v1beta4");
-    let flags = config["apiServer"]["extraArgs"].as_array().unwrap();
-    let values = |name: &str| -> Vec<&str> {
-        let named = flags.iter().filter(|flag| flag["name"] == name);
-        named.map(|flag| flag["value"].as_str().unwrap()).collect()
-    };
+    let values = |name| api_server_values(config, name);
     let of_kubeadm = "https://kubernetes.default.svc.cluster.local";
     assert_eq!(values("service-account-issuer"), [ISSUER, of_kubeadm], "the first issuer goes into tokens");
     assert_eq!(values("service-account-jwks-uri"), [format!("{ISSUER}/openid/v1/jwks")]);
@@ -78,6 +76,93 @@ fn issuer_agrees_across_manifests() {
     assert_eq!(provider["Properties"]["Url"], ISSUER);
     assert_eq!(provider["Properties"]["ClientIdList"], json!([AUDIENCE]));
     assert_eq!(template("cloudformation-bucket.yaml")["Outputs"]["Issuer"]["Value"], ISSUER);
+}
+
+#[test]
+fn api_server_accepts_every_object() {
+    for object in all_of_kubernetes() {
+        assert_eq!(api_server_rules::faults(&object), [""; 0], "{}", object["metadata"]["name"]);
+    }
+
+    let deployment = || find("checkout.yaml", "Deployment");
+    let cron_job = || find("discovery-publisher.yaml", "CronJob");
+    let (pod, container) = ("/spec/template/spec", "/spec/template/spec/containers/0");
+    for (object, place, value, fault) in [
+        (deployment(), "/metadata/name", json!("check_out"), "the name"),
+        (deployment(), "/metadata/namespace", json!("shop.eu"), "the namespace"),
+        (deployment(), "/metadata/labels", json!({ "app": "check out" }), "the label's value"),
+        (deployment(), "/spec/selector/matchLabels", json!({ "app": "other" }), "the selector"),
+        (deployment(), &*format!("{pod}/volumes/0/name"), json!("token"), "no volume aws-token"),
+        (
+            deployment(),
+            &format!("{pod}/volumes/0/projected/sources/0"),
+            json!({ "secret": {}, "configMap": {} }),
+            "one kind",
+        ),
+        (deployment(), &format!("{container}/name"), json!("Checkout"), "the container"),
+        (deployment(), &format!("{container}/ports/0/name"), json!("a-very-long-port"), "the port"),
+        (deployment(), &format!("{container}/readinessProbe/httpGet/port"), json!("web"), "unknown port web"),
+        (deployment(), &format!("{container}/volumeMounts/0/mountPath"), json!("a:b"), "mountPath"),
+        (deployment(), &format!("{container}/resources/requests/memory"), json!("1Gi"), "above its limit"),
+        (deployment(), &format!("{container}/resources/limits/memory"), json!("1 GB"), "is no quantity"),
+        (cron_job(), "/metadata/name", json!("a".repeat(53)), "52 characters"),
+        (cron_job(), "/spec/schedule", json!("every hour"), "the schedule"),
+        (cron_job(), "/spec/concurrencyPolicy", json!("Never"), "concurrencyPolicy"),
+        (cron_job(), "/spec/jobTemplate/spec/template/spec/restartPolicy", json!("Always"), "restartPolicy"),
+        (find("checkout.yaml", "Service"), "/spec/ports/0/name", json!("Http"), "the port's name"),
+        (find("checkout.yaml", "ConfigMap"), "/data", json!({ "a b": "" }), "the key"),
+    ] {
+        let mut changed = object;
+        *changed.pointer_mut(place).unwrap() = value;
+        let faults = api_server_rules::faults(&changed);
+        assert!(faults.iter().any(|said| said.contains(fault)), "{place} {fault}: {faults:?}");
+    }
+    let token = format!("{pod}/volumes/0/projected/sources/0/serviceAccountToken");
+    for (field, value, fault) in
+        [("expirationSeconds", json!(599), "600 or more"), ("path", json!("../token"), "relative")]
+    {
+        let mut changed = deployment();
+        changed.pointer_mut(&token).unwrap()[field] = value;
+        let faults = api_server_rules::faults(&changed);
+        assert!(faults.iter().any(|said| said.contains(fault)), "{field}: {faults:?}");
+    }
+}
+
+#[test]
+fn kubeadm_accepts_the_configuration() {
+    let config = documents("kubeadm-config.yaml").remove(0);
+    assert_eq!(kubeadm_rules::faults(&config), [""; 0]);
+    // The README names the version among the values to replace.
+    let walk = fs::read_to_string(folder().join("README.md")).unwrap();
+    assert!(walk.contains(&format!("Replace `{}`", config["kubernetesVersion"].as_str().unwrap())));
+
+    let arguments = &config["apiServer"]["extraArgs"];
+    let other_argument = |place: usize, name: &str, value: &str| {
+        let mut changed = arguments.clone();
+        changed[place] = json!({ "name": name, "value": value });
+        changed
+    };
+    for (pointer, value, fault) in [
+        ("/apiVersion", json!("kubeadm.k8s.io/v1beta3"), "no ClusterConfiguration of v1beta4"),
+        ("/kubernetesVersion", json!("1.37"), "vMAJOR.MINOR.PATCH"),
+        ("/apiServer", json!({ "timeoutForControlPlane": "4m" }), "apiServer has no field timeoutForControlPlane"),
+        ("/apiServer/extraArgs", json!({ "api-audiences": "a" }), "must be a list"),
+        ("/apiServer/extraArgs/0", json!({ "name": "v", "values": "1" }), "has no field values"),
+        ("/apiServer/extraArgs/0", json!({ "name": "v", "value": 1 }), "must not have"),
+        ("/apiServer/extraArgs", other_argument(1, "service-account-issuer", ISSUER), "one value twice"),
+        ("/apiServer/extraArgs", other_argument(0, "service-account-issuer", "http://a"), "must be an https URL"),
+        ("/apiServer/extraArgs", other_argument(0, "service-account-jwks-uri", "https://a"), "must have one value"),
+        ("/apiServer/extraArgs", other_argument(5, "service-account-key-file", "/root/sa.pub"), "does not mount"),
+        ("/apiServer/extraArgs", other_argument(5, "v", "1"), "no service-account-key-file verifies"),
+    ] {
+        let mut changed = config.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        let faults = kubeadm_rules::faults(&changed);
+        assert!(faults.iter().any(|said| said.contains(fault)), "{pointer} {fault}: {faults:?}");
+    }
+    let mut changed = config;
+    changed["proxyMode"] = json!("ipvs");
+    assert_eq!(kubeadm_rules::faults(&changed), ["the configuration has no field proxyMode"]);
 }
 
 #[test]
@@ -296,6 +381,7 @@ fn pods_run_unprivileged_with_working_probes() {
         }
     }
     let service = find("checkout.yaml", "Service");
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], "http");
     assert_eq!(
         service["spec"]["selector"],
         find("checkout.yaml", "Deployment")["spec"]["template"]["metadata"]["labels"]
@@ -337,106 +423,4 @@ fn walkthrough_names_every_file() {
         assert!(name == "README.md" || walk.contains(&format!("]({name})")), "{name}");
     }
     assert!(walk.contains(ISSUER) && walk.contains(&format!("s3://shop-oidc-{ACCOUNT}/prod/openid/v1/jwks")));
-}
-
-fn root() -> &'static Path {
-    Path::new(crate::ROOT)
-}
-
-fn folder() -> std::path::PathBuf {
-    root().join("examples/kubernetes")
-}
-
-fn role_arn(name: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
-}
-
-fn documents(file: &str) -> Vec<Value> {
-    let text = fs::read_to_string(folder().join(file)).unwrap();
-    let documents = text.split("\n---\n");
-    documents.map(|document| plain(serde_norway::from_str(document).unwrap())).collect()
-}
-
-fn all_of_kubernetes() -> Vec<Value> {
-    ["checkout.yaml", "discovery-publisher.yaml", "eks-webhook.yaml"].into_iter().flat_map(documents).collect()
-}
-
-fn find(file: &str, kind: &str) -> Value {
-    documents(file).into_iter().find(|document| document["kind"] == kind).unwrap()
-}
-
-fn pod_of(workload: &Value) -> &Value {
-    let job = &workload["spec"]["jobTemplate"]["spec"];
-    let template = if job.is_null() { &workload["spec"] } else { job };
-    &template["template"]["spec"]
-}
-
-fn variables(container: &Value) -> BTreeMap<String, String> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let listed = container["env"].as_array().into_iter().flatten();
-    listed.map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect()
-}
-
-fn variables_with_config_maps(container: &Value, file: &str) -> BTreeMap<String, String> {
-    let mut all = variables(container);
-    for source in container["envFrom"].as_array().into_iter().flatten() {
-        let map = find(file, "ConfigMap");
-        assert_eq!(map["metadata"]["name"], source["configMapRef"]["name"]);
-        let data = map["data"].as_object().unwrap();
-        all.extend(data.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())));
-    }
-    all
-}
-
-/// A template as CloudFormation makes it of the parameters' defaults.
-fn template(file: &str) -> Value {
-    let mut template = documents(file).remove(0);
-    assert_eq!(template["AWSTemplateFormatVersion"], "2010-09-09");
-    let mut known: BTreeMap<String, String> = [
-        ("AWS::AccountId", ACCOUNT),
-        ("AWS::Region", REGION),
-        ("AWS::Partition", "aws"),
-        ("AWS::URLSuffix", "amazonaws.com"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    for (name, parameter) in template["Parameters"].as_object().unwrap() {
-        known.insert(name.clone(), parameter["Default"].as_str().expect("a default").to_owned());
-    }
-    resolve(&mut template, &known);
-    template
-}
-
-fn resolve(value: &mut Value, known: &BTreeMap<String, String>) {
-    if let Some(text) = value["!Sub"].as_str() {
-        let mut text = text.to_owned();
-        for (name, to) in known {
-            text = text.replace(&format!("${{{name}}}"), to);
-        }
-        assert!(!text.contains("${"), "unknown parameter: {text}");
-        *value = Value::from(text);
-    } else if let Some(name) = value["!Ref"].as_str() {
-        let to = known.get(name).cloned().unwrap_or_else(|| name.to_owned());
-        *value = Value::from(to);
-    }
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, known)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| resolve(field, known)),
-        _ => {}
-    }
-}
-
-/// YAML as JSON; a tag becomes an object with one field.
-fn plain(value: serde_norway::Value) -> Value {
-    use serde_norway::Value as Yaml;
-
-    match value {
-        Yaml::Tagged(tagged) => json!({ tagged.tag.to_string(): plain(tagged.value) }),
-        Yaml::Sequence(items) => items.into_iter().map(plain).collect(),
-        Yaml::Mapping(fields) => {
-            let named = |(name, field): (Yaml, Yaml)| (name.as_str().expect("a name").to_owned(), plain(field));
-            Value::Object(fields.into_iter().map(named).collect())
-        }
-        other => serde_json::to_value(other).unwrap(),
-    }
 }

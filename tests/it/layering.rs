@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["assume_role", "web_identity", "wrapped_provider"],
     &["sts"],
     &["refresh"],
-    &["blocking_threads", "rejection_codes", "scrub"],
+    &["blocking_threads", "locks", "rejection_codes", "scrub"],
     &["error"],
 ];
 

@@ -31,9 +31,12 @@ mod issuer_and_trust_changes;
 mod kubernetes_manifests;
 mod layering;
 mod lifecycle;
+mod log_lines;
 mod many_roles;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod operators_walk;
 mod reads_while_valid;
 mod real_sts_servers;
 mod rejection;

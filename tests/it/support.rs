@@ -1,8 +1,11 @@
 //! Helpers of the tests. This file has the rig that providers are built on, and the ways to wait for something.
 
+pub(crate) mod api_server_rules;
 pub(crate) mod captured_log;
 pub(crate) mod example_program;
 pub(crate) mod fault_list;
+pub(crate) mod kubeadm_rules;
+pub(crate) mod manifests;
 pub(crate) mod own_process;
 pub(crate) mod process_resources;
 #[cfg_attr(

@@ -19,6 +19,8 @@
 //!
 //! Each world goes through all faults of STS, some shorter and some longer than a session. Meanwhile keys are revoked,
 //! directories vanish, inotify instances run out, callers ask for refreshes and give up, and providers come and go.
+//! Other clients run on blocked and short-lived runtimes, without a runtime, and in forked children:
+//! `hard_clients.rs`.
 //!
 //! Each failure is judged by what was known at its time: the key that `current()` returned before and after, the key of
 //! the request's signature, and the record of STS about that key. Times do not decide, because a busy machine delays
@@ -29,6 +31,11 @@
 
 mod caller;
 mod churn;
+#[allow(dead_code, reason = "the integration tests use the rest")]
+#[path = "../../../tests/it/support/fault_list.rs"]
+mod fault_list;
+mod forked;
+mod hard_clients;
 mod judge;
 mod plan;
 #[path = "../../support/pod_config.rs"]
@@ -53,6 +60,7 @@ use std::time::Duration;
 
 use aws_web_identity::test_util::OidcIssuer;
 use caller::Caller;
+use hard_clients::HardClients;
 use judge::Judge;
 use plan::Plan;
 use resources::{MemoryTrend, Resources};
@@ -71,6 +79,9 @@ use world::World;
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
         return Err("AWS_ACCESS_KEY_ID is set, and the SDK would use it: unset it".into());
+    }
+    if let Some(status) = forked::parent() {
+        return Ok(status);
     }
     if let Some(status) = user_namespace::enter() {
         return Ok(status);
@@ -94,7 +105,7 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     }
     let start = Resources::now();
     start.print("start");
-    let (summary, memory) = live(plan).await?;
+    let (summary, memory, hard_clients_are_well) = live(plan).await?;
     let end = Resources::back_to(start).await;
     end.print("end");
     let mut leaks = end.leaks_since(start);
@@ -107,11 +118,11 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
         report("LEAK", leak);
         leaks = true;
     }
-    Ok(summary.is_well() && !leaks)
+    Ok(summary.is_well() && hard_clients_are_well && !leaks)
 }
 
 /// Runs all worlds. Everything is dropped when this returns.
-async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send + Sync>> {
+async fn live(plan: Plan) -> Result<(Summary, MemoryTrend, bool), Box<dyn Error + Send + Sync>> {
     let issuer = OidcIssuer::start().await;
     let clock = Clock::default();
     let (mut troubles, mut traffic) = (JoinSet::new(), JoinSet::new());
@@ -141,6 +152,7 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send
         worlds.push((world, callers));
     }
     troubles.spawn(trouble::clocks(clock, plan));
+    let hard_clients = HardClients::start(&worlds[0].0, plan.life_of_children);
 
     drop(tell);
     let mut tallies: Vec<Vec<Tally>> =
@@ -152,6 +164,7 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send
     Resources::now().print("middle");
     memory.follow_to(plan.runs_for).await;
     stop.cancel();
+    let hard_clients_are_well = tokio::task::spawn_blocking(|| hard_clients.finish()).await?;
     while let Some(done) = traffic.join_next().await {
         let ((world, caller), tally) = done?;
         tallies[world][caller].add(tally);
@@ -174,5 +187,5 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend), Box<dyn Error + Send
         }
     }
     report("churn providers", churned.load(Ordering::Relaxed));
-    Ok((judge.summary(&tallies), memory))
+    Ok((judge.summary(&tallies), memory, hard_clients_are_well))
 }

@@ -16,6 +16,7 @@ pub(crate) struct Plan {
     pub(crate) outage: Duration,
     /// Time from one trouble with files, clocks or keys to the next.
     pub(crate) trouble: Duration,
+    pub(crate) life_of_children: Duration,
 }
 
 impl Plan {
@@ -29,6 +30,7 @@ impl Plan {
                 pause: Duration::from_millis(350),
                 outage: seconds(8),
                 trouble: seconds(2),
+                life_of_children: seconds(2),
             });
         }
         let mut arguments = std::env::args().skip_while(|argument| argument != "--minutes").skip(1);
@@ -44,6 +46,8 @@ impl Plan {
             pause: seconds(4),
             outage: seconds(26),
             trouble: seconds(7),
+            // Three sessions.
+            life_of_children: seconds(60),
         })
     }
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::TimeSource;
-use aws_web_identity::test_util::Fault;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::caller::Caller;
+use crate::fault_list;
 use crate::plan::Plan;
 use crate::user_namespace::allow_watches;
 use crate::world::World;
@@ -26,8 +26,11 @@ pub(crate) enum Files {
 /// All faults in turn. Each world begins with another one. After eight short faults comes one that is longer than a
 /// session.
 pub(crate) async fn faults(world: Arc<World>, worlds: usize, plan: Plan) {
-    let first = world.number * FAULTS.len() / worlds;
-    let of = |nth: usize| FAULTS[nth % FAULTS.len()];
+    // aws-config reads answers of any length, and this one has keys that no service knows.
+    let faults: Vec<_> =
+        fault_list::ALL.iter().map(|(fault, _)| *fault).filter(|fault| *fault != fault_list::OVERSIZED).collect();
+    let first = world.number * faults.len() / worlds;
+    let of = |nth: usize| faults[nth % faults.len()];
     for step in 0.. {
         world.home.set_fault(of(first + step));
         sleep(plan.fault).await;
@@ -120,22 +123,3 @@ impl TimeSource for Clock {
         if offset < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     }
 }
-
-const FAULTS: [Fault; 12] = [
-    Fault::ServiceUnavailable,
-    Fault::Throttled,
-    Fault::AccessDenied,
-    Fault::ExpiredToken,
-    Fault::ConnectionReset,
-    Fault::CutBody,
-    Fault::Hang,
-    Fault::Error { status: 500, code: "InternalFailure", message: "We encountered an internal error." },
-    Fault::Error { status: 429, code: "TooManyRequestsException", message: "Too Many Requests" },
-    Fault::Error {
-        status: 400,
-        code: "InvalidIdentityToken",
-        message: "Couldn't retrieve verification key from your identity provider",
-    },
-    Fault::Page { status: 502, content_type: "text/html", body: "<h1>502 Bad Gateway</h1>" },
-    Fault::Page { status: 200, content_type: "text/html", body: "<h1>Welcome to our network.</h1>" },
-];

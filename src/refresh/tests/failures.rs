@@ -68,7 +68,7 @@ async fn denied_role_is_retried_without_callers() {
 
 #[tokio::test(start_paused = true)]
 async fn new_role_is_retried_before_and_after_its_error() {
-    let rig = Rig::new(Reply::Fail(Class::Lagging));
+    let rig = Rig::new(Reply::Fail(Class::NotYetKnown));
     let before = Instant::now();
     rig.engine.credentials().await.unwrap_err();
     assert_eq!(rig.source.calls(), 4);
@@ -78,7 +78,7 @@ async fn new_role_is_retried_before_and_after_its_error() {
     assert_eq!(rig.key().as_deref(), Some("KEY1"), "the attempts go on");
 
     let rig = Rig::new(Reply::Grant(HOUR));
-    rig.source.then(Reply::Fail(Class::Lagging)).then(Reply::Fail(Class::Lagging));
+    rig.source.then(Reply::Fail(Class::NotYetKnown)).then(Reply::Fail(Class::NotYetKnown));
     rig.engine.credentials().await.unwrap();
     assert_eq!(rig.source.calls(), 3);
 }
@@ -215,7 +215,10 @@ async fn tokio_without_threads_is_an_outage() {
     let error = rig.engine.credentials().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ServiceUnavailable, true));
     let text = error.to_string();
-    assert!(["no thread can be started", "os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)));
+    let subject = rig.engine.subject();
+    let start = format!("no thread can be started to refresh the credentials of {subject} (");
+    assert!(text.starts_with(&start), "{text}");
+    assert!(["os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)), "{text}");
     rig.source.always(Reply::Grant(HOUR));
     rig.engine.ready().await.unwrap();
 }

@@ -148,7 +148,7 @@ async fn failed_thread_starts_do_not_delay_the_attempt() {
     let rig = Rig::new(Reply::Grant(HOUR));
     for _ in 0..100 {
         assert!(rig.engine.shared().claim_task());
-        rig.engine.shared().task_not_started(&no_thread(&"scripted"));
+        rig.engine.shared().task_not_started(&no_thread("role/app", &"scripted"));
     }
     let start = Instant::now();
     rig.engine.credentials().await.unwrap();

@@ -73,7 +73,7 @@ impl Provider for Ours {
     }
 
     fn cleared(&mut self, at: f64) {
-        if self.class == Class::Blocked {
+        if self.class == Class::BadInput {
             let now = self.at(at);
             self.schedule.changed(Change::Content, !self.schedule.valid(now), now, 1.0);
         }

@@ -87,7 +87,7 @@ const ASKED: Duration = Duration::from_secs(75);
 /// Longest retry delay of a class, while credentials are valid for this long.
 fn longest(class: Class, valid: Duration) -> Duration {
     Duration::from_secs(match class {
-        Class::Blocked => 60,
+        Class::BadInput => 60,
         Class::Throttled if valid.is_zero() => 240,
         Class::Misconfigured if valid.is_zero() => 300,
         _ if valid.is_zero() => 24,
@@ -167,7 +167,7 @@ impl Model {
             None => self.spacing().mul_f64(1.25),
             Some(class) if self.asked => ASKED.max(longest(class, Duration::ZERO)),
             Some(Class::Misconfigured) if !stands => Duration::ZERO,
-            Some(Class::Misconfigured | Class::Blocked) => Duration::from_secs(30),
+            Some(Class::Misconfigured | Class::BadInput) => Duration::from_secs(30),
             Some(class) => longest(class, Duration::ZERO),
         };
         self.by(within);
@@ -276,7 +276,7 @@ impl Model {
             let spaced = self.last_start.map_or(now, |last| last + self.spacing());
             assert!(due <= latest.max(spaced).max(now), "P5: {:?} late", due - latest);
         }
-        if self.schedule.valid(now) && self.schedule.failing() != Some(Class::Blocked) {
+        if self.schedule.valid(now) && self.schedule.failing() != Some(Class::BadInput) {
             let end = self.deadline.unwrap().max(self.last_start.unwrap() + self.spacing().mul_f64(1.25));
             assert!(due <= end, "no retry delay ends after the expiry");
         }
@@ -298,7 +298,7 @@ impl Model {
             None => Duration::from_secs(43_200),
             Some(_) if usable && self.asked => Duration::from_secs(375),
             Some(_) if self.asked => ASKED.max(longest(Class::Misconfigured, Duration::ZERO)),
-            Some(Class::Misconfigured | Class::Blocked) if callers && !usable => Duration::from_secs(30),
+            Some(Class::Misconfigured | Class::BadInput) if callers && !usable => Duration::from_secs(30),
             Some(class) => longest(class, self.schedule.remaining(self.now)),
         };
         while self.generation == generation {

@@ -194,9 +194,9 @@ fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
     let kind = match class {
         Class::Outage => ErrorKind::ServiceUnavailable,
         Class::Throttled => ErrorKind::Throttled,
-        Class::Misconfigured | Class::Lagging => ErrorKind::RoleDenied,
+        Class::Misconfigured | Class::NotYetKnown => ErrorKind::RoleDenied,
         Class::Unclear => ErrorKind::Unexpected,
-        Class::Blocked => ErrorKind::TokenRejected,
+        Class::BadInput => ErrorKind::TokenRejected,
     };
     Failure { class, error: Error::new(kind, format!("scripted {class:?}")), retry_after }
 }

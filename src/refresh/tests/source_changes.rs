@@ -8,9 +8,9 @@ use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::refresh::{Change, Class};
 
 #[tokio::test(start_paused = true)]
-async fn blocked_exchange_waits_for_a_change() {
+async fn bad_input_waits_for_a_change() {
     let rig = Rig::new(Reply::Grant(HOUR));
-    rig.source.then(Reply::Fail(Class::Blocked));
+    rig.source.then(Reply::Fail(Class::BadInput));
     let engine = rig.engine.clone();
     let caller = tokio::spawn(async move { engine.credentials().await });
     rig.pass(seconds(14)).await;
@@ -22,16 +22,16 @@ async fn blocked_exchange_waits_for_a_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn blocked_exchange_is_probed_each_minute() {
-    let rig = Rig::new(Reply::Fail(Class::Blocked));
+async fn bad_input_is_probed_each_minute() {
+    let rig = Rig::new(Reply::Fail(Class::BadInput));
     rig.engine.credentials().await.unwrap_err();
     rig.pass(seconds(600)).await;
     assert!((11..=21).contains(&rig.source.calls()), "{}", rig.source.calls());
 }
 
 #[tokio::test(start_paused = true)]
-async fn caller_of_blocked_exchange_causes_a_probe() {
-    let rig = Rig::new(Reply::Fail(Class::Blocked));
+async fn caller_of_bad_input_causes_a_probe() {
+    let rig = Rig::new(Reply::Fail(Class::BadInput));
     rig.engine.credentials().await.unwrap_err();
     let calls = rig.source.calls();
     for _ in 0..600 {
@@ -47,7 +47,7 @@ async fn caller_of_blocked_exchange_causes_a_probe() {
 
 #[tokio::test(start_paused = true)]
 async fn changing_source_causes_no_storm() {
-    let rig = Rig::new(Reply::Fail(Class::Blocked));
+    let rig = Rig::new(Reply::Fail(Class::BadInput));
     rig.engine.credentials().await.unwrap_err();
     let calls = rig.source.calls();
     for _ in 0..1000 {

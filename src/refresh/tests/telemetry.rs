@@ -96,7 +96,7 @@ async fn outage_is_logged_with_expiry_and_end() {
 
 #[tokio::test(start_paused = true)]
 async fn expiry_is_logged_in_its_second() {
-    for last_words in [Reply::Fail(Class::Blocked), Reply::Hang] {
+    for last_words in [Reply::Fail(Class::BadInput), Reply::Hang] {
         let (heard, _guard) = Heard::listen();
         let rig = Rig::new(last_words.clone());
         rig.source.then(Reply::Grant(seconds(900)));

@@ -66,7 +66,7 @@ impl Figures {
 #[test]
 fn credentials_return_within_the_bound_of_a_class() {
     for (class, bound) in
-        [(Class::Outage, 24.0), (Class::Throttled, 240.0), (Class::Misconfigured, 31.0), (Class::Blocked, 1.0)]
+        [(Class::Outage, 24.0), (Class::Throttled, 240.0), (Class::Misconfigured, 31.0), (Class::BadInput, 1.0)]
     {
         for (name, lifetime) in [("15min", 900.0), ("1h", 3600.0), ("12h", 43_200.0)] {
             let ours = Figures::run(|| Box::new(Ours::starting(0.0, lifetime, class)), lifetime);

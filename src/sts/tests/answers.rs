@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use crate::error::ErrorKind;
 use crate::refresh::{Class, Grant};
 use crate::sts::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml};
-use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, hint};
+use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, remedy};
 
 use crate::error::ErrorKind::{
     InvalidConfiguration, RoleDenied, ServiceUnavailable, Throttled, TimedOut, TokenRejected, Unexpected,
 };
-use crate::refresh::Class::{Blocked, Lagging, Misconfigured, Outage, Unclear};
+use crate::refresh::Class::{BadInput, Misconfigured, NotYetKnown, Outage, Unclear};
 
 async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailure>> {
     let server = Server::start(reply, Then::Close).await;
@@ -21,14 +21,14 @@ async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailur
     StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, until).await
 }
 
-/// Name, reply, reason, class, kind, and a text that must be in the error or in its hint.
+/// Name, reply, reason, class, kind, and a text that must be in the error or in its remedy.
 type Row = (&'static str, Vec<u8>, Reason, Class, ErrorKind, &'static str);
 
 async fn check(rows: Vec<Row>) {
     for (name, reply, reason, class, kind, seen) in rows {
         let failure = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
         let session = session(ROLE);
-        let text = format!("{}\n{}", failure.message, hint(failure.reason, &failure.hint_context(&session)));
+        let text = format!("{}\n{}", failure.message, remedy(failure.reason, &failure.remedy_context(&session)));
         let got = (failure.reason, failure.reason.class(), failure.reason.kind());
         assert_eq!(got, (reason, class, kind), "{name}: {text}");
         assert!(text.contains(seen), "{name}: {seen:?} is not in {text}");
@@ -53,16 +53,16 @@ async fn aws_answers_are_understood() {
     let says = |status, code, message| xml(DATE, status, code, message).into_bytes();
     let token = |message| says(400, "InvalidIdentityToken", message);
     check(vec![
-        ("denied", says(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"), Reason::RoleDenied, Lagging, RoleDenied, "Not authorized"),
-        ("denied, role of a misleading name", says(403, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audience"), Reason::RoleDenied, Lagging, RoleDenied, "AccessDenied"),
-        ("no provider", token("No OpenIDConnect provider found in your account for https://issuer.example.com"), Reason::NoProvider, Lagging, TokenRejected, "No OpenIDConnect"),
+        ("denied", says(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"), Reason::RoleDenied, NotYetKnown, RoleDenied, "Not authorized"),
+        ("denied, role of a misleading name", says(403, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audience"), Reason::RoleDenied, NotYetKnown, RoleDenied, "AccessDenied"),
+        ("no provider", token("No OpenIDConnect provider found in your account for https://issuer.example.com"), Reason::NoProvider, NotYetKnown, TokenRejected, "No OpenIDConnect"),
         ("audience", token("Incorrect token audience"), Reason::Audience, Misconfigured, TokenRejected, "audience"),
         ("keys", token("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "verification key"),
         ("thumbprint", token("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"), Reason::Thumbprint, Misconfigured, TokenRejected, "thumbprint"),
         ("malformed", token("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"), Reason::Malformed, Misconfigured, TokenRejected, "JWT"),
         ("no sub", token("Missing a required claim: sub"), Reason::TokenUnclear, Unclear, TokenRejected, "required claim"),
-        ("expired", says(400, "ExpiredTokenException", "Token expired: current date/time 1893456000 must be before the expiration date/time 1893452400"), Reason::TokenExpired, Blocked, TokenRejected, "expiration date"),
-        ("claim", says(403, "IDPRejectedClaim", "The claim was rejected by the identity provider"), Reason::ClaimRejected, Blocked, TokenRejected, "rejected"),
+        ("expired", says(400, "ExpiredTokenException", "Token expired: current date/time 1893456000 must be before the expiration date/time 1893452400"), Reason::TokenExpired, BadInput, TokenRejected, "expiration date"),
+        ("claim", says(403, "IDPRejectedClaim", "The claim was rejected by the identity provider"), Reason::ClaimRejected, BadInput, TokenRejected, "rejected"),
         ("issuer", says(400, "IDPCommunicationError", "The identity provider could not be reached"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "reached"),
         ("region", says(403, "RegionDisabledException", "STS is not activated in this region for account:123456789012. Your account administrator can activate STS in this region using the IAM Console."), Reason::RegionDisabled, Misconfigured, InvalidConfiguration, "activate STS"),
         ("length", says(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."), Reason::SessionTooLong, Misconfigured, InvalidConfiguration, "MaxSessionDuration"),
@@ -72,8 +72,8 @@ async fn aws_answers_are_understood() {
         ("action", says(400, "InvalidAction", "Could not find operation AssumeRoleWithWebIdentity for version 2011-06-15"), Reason::UnknownCode, Unclear, Unexpected, "AWS_ENDPOINT_URL_STS"),
         ("api gateway", json(403, r#"{"message":"Missing Authentication Token"}"#), Reason::NotSts, Unclear, Unexpected, "Missing Authentication Token"),
         // STS answers in JSON if a proxy before it asks for JSON.
-        ("json", json(400, r#"{"Error":{"Code":"ExpiredTokenException","Message":"Token expired","Type":"Sender"},"RequestId":"7c41e222"}"#), Reason::TokenExpired, Blocked, TokenRejected, "Token expired"),
-        ("json protocol", json(403, r#"{"__type":"com.amazonaws.sts#AccessDeniedException","message":"No"}"#), Reason::RoleDenied, Lagging, RoleDenied, "AccessDeniedException"),
+        ("json", json(400, r#"{"Error":{"Code":"ExpiredTokenException","Message":"Token expired","Type":"Sender"},"RequestId":"7c41e222"}"#), Reason::TokenExpired, BadInput, TokenRejected, "Token expired"),
+        ("json protocol", json(403, r#"{"__type":"com.amazonaws.sts#AccessDeniedException","message":"No"}"#), Reason::RoleDenied, NotYetKnown, RoleDenied, "AccessDeniedException"),
     ])
     .await;
 }
@@ -89,9 +89,9 @@ async fn ceph_answers_are_understood() {
         http(status, "Content-Type: application/xml\r\n", &body).into_bytes()
     };
     check(vec![
-        ("denied", says(403, "AccessDenied"), Reason::RoleDenied, Lagging, RoleDenied, "AccessDenied"),
+        ("denied", says(403, "AccessDenied"), Reason::RoleDenied, NotYetKnown, RoleDenied, "AccessDenied"),
         ("issuer not reached", says(400, "InvalidArgument"), Reason::Unexplained, Outage, ServiceUnavailable, "InvalidArgument"),
-        ("no role", says(404, "NoSuchEntity"), Reason::RoleDenied, Lagging, RoleDenied, "NoSuchEntity"),
+        ("no role", says(404, "NoSuchEntity"), Reason::RoleDenied, NotYetKnown, RoleDenied, "NoSuchEntity"),
         ("token", says(400, "InvalidIdentityToken"), Reason::TokenUnclear, Unclear, TokenRejected, "InvalidIdentityToken"),
         ("no STS (rgw_s3_auth_use_sts)", says(405, "MethodNotAllowed"), Reason::UnknownCode, Unclear, Unexpected, "AWS_ENDPOINT_URL_STS"),
         ("busy", says(503, "SlowDown"), Reason::Throttled, Class::Throttled, Throttled, "SlowDown"),
@@ -111,8 +111,8 @@ async fn minio_answers_are_understood() {
     };
     let invalid = |message| says(400, "InvalidParameterValue", message);
     check(vec![
-        ("expired", says(400, "ExpiredToken", "The web identity token that was passed is expired or is not valid. Get a new identity token from the identity provider and then retry the request."), Reason::TokenExpired, Blocked, TokenRejected, "new identity token"),
-        ("expired, by text", invalid("token has invalid claims: token is expired"), Reason::TokenExpired, Blocked, TokenRejected, "expired"),
+        ("expired", says(400, "ExpiredToken", "The web identity token that was passed is expired or is not valid. Get a new identity token from the identity provider and then retry the request."), Reason::TokenExpired, BadInput, TokenRejected, "new identity token"),
+        ("expired, by text", invalid("token has invalid claims: token is expired"), Reason::TokenExpired, BadInput, TokenRejected, "expired"),
         ("early", invalid("Token used before issued"), Reason::TooEarly, Outage, TokenRejected, "before issued"),
         ("early, newer", invalid("token has invalid claims: token is not valid yet"), Reason::TooEarly, Outage, TokenRejected, "not valid yet"),
         ("audience", invalid("STS JWT Token has `aud` claim invalid, `aud` must match configured OpenID Client ID"), Reason::Audience, Misconfigured, TokenRejected, "OpenID Client ID"),
@@ -124,7 +124,7 @@ async fn minio_answers_are_understood() {
         ("issuer", invalid("Get &#34;https://issuer.example.com/keys&#34;: x509: certificate has expired or is not yet valid"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "x509"),
         ("role", invalid("Role arn:minio:iam:::role/dummy-internal does not exist"), Reason::UnknownCode, Unclear, Unexpected, "does not exist"),
         ("duration", invalid("Invalid token expiry"), Reason::UnknownCode, Unclear, Unexpected, "Invalid token expiry"),
-        ("denied", says(403, "AccessDenied", "Generating temporary credentials not allowed for this request."), Reason::RoleDenied, Lagging, RoleDenied, "not allowed"),
+        ("denied", says(403, "AccessDenied", "Generating temporary credentials not allowed for this request."), Reason::RoleDenied, NotYetKnown, RoleDenied, "not allowed"),
         ("starting", says(503, "STSNotInitialized", "STS API not initialized, please try again."), Reason::ServerFault, Outage, ServiceUnavailable, "try again"),
         ("upstream", says(500, "InternalError", "An upstream service required for this operation failed - please try again or contact an administrator."), Reason::ServerFault, Outage, ServiceUnavailable, "upstream"),
         ("http", says(400, "InsecureConnection", "The request was made over a plain HTTP connection. A TLS connection is required."), Reason::UnknownCode, Unclear, Unexpected, "TLS connection is required"),
@@ -160,9 +160,9 @@ async fn emulator_answers_are_understood() {
     check(vec![
         ("moto, errors", in_errors(400, "ValidationError", "1 validation error detected: Value 'x' at 'roleArn' failed to satisfy constraint"), Reason::Setting, Misconfigured, InvalidConfiguration, "'roleArn'"),
         ("moto, keys", in_errors(403, "InvalidClientTokenId", "The security token included in the request is invalid."), Reason::KeyRejected, Outage, TokenRejected, "security token"),
-        ("moto, wrapped", reply(403, format!("{head}<ErrorResponse>{}{id}</ErrorResponse>", fields("AccessDenied", "No & <no>"))), Reason::RoleDenied, Lagging, RoleDenied, "No & <no>"),
-        ("moto, single", reply(403, format!("{head}{}", fields("AccessDenied", "No"))), Reason::RoleDenied, Lagging, RoleDenied, "\"No\""),
-        ("ec2", reply(400, format!("<Response><Errors>{}</Errors><RequestID>93d2</RequestID></Response>", fields("AccessDenied", "No"))), Reason::RoleDenied, Lagging, RoleDenied, "\"No\""),
+        ("moto, wrapped", reply(403, format!("{head}<ErrorResponse>{}{id}</ErrorResponse>", fields("AccessDenied", "No & <no>"))), Reason::RoleDenied, NotYetKnown, RoleDenied, "No & <no>"),
+        ("moto, single", reply(403, format!("{head}{}", fields("AccessDenied", "No"))), Reason::RoleDenied, NotYetKnown, RoleDenied, "\"No\""),
+        ("ec2", reply(400, format!("<Response><Errors>{}</Errors><RequestID>93d2</RequestID></Response>", fields("AccessDenied", "No"))), Reason::RoleDenied, NotYetKnown, RoleDenied, "\"No\""),
         ("localstack", reply(501, localstack), Reason::UnknownCode, Unclear, Unexpected, "'sts' not yet implemented"),
     ])
     .await;
@@ -179,20 +179,20 @@ async fn seaweedfs_answers_are_understood() {
         xml("", 403, "AccessDenied", &text).into_bytes()
     };
     check(vec![
-        ("expired", says(400, "ExpiredTokenException", "token has expired"), Reason::TokenExpired, Blocked, TokenRejected, "expired"),
+        ("expired", says(400, "ExpiredTokenException", "token has expired"), Reason::TokenExpired, BadInput, TokenRejected, "expired"),
         ("audience", says(400, "InvalidParameterValue", "invalid token audience"), Reason::Audience, Misconfigured, TokenRejected, "audience"),
-        ("issuer", says(400, "InvalidParameterValue", "invalid token issuer"), Reason::NoProvider, Lagging, TokenRejected, "issuer"),
+        ("issuer", says(400, "InvalidParameterValue", "invalid token issuer"), Reason::NoProvider, NotYetKnown, TokenRejected, "issuer"),
         ("malformed", says(400, "InvalidParameterValue", "invalid token format"), Reason::Malformed, Misconfigured, TokenRejected, "format"),
-        ("unknown issuer", says(403, "AccessDenied", "no identity provider registered for issuer: https://issuer.example.com"), Reason::NoProvider, Lagging, TokenRejected, "no identity provider"),
+        ("unknown issuer", says(403, "AccessDenied", "no identity provider registered for issuer: https://issuer.example.com"), Reason::NoProvider, NotYetKnown, TokenRejected, "no identity provider"),
         ("issuer not reached", wrapped("failed to get public key: failed to fetch JWKS: JWKS endpoint returned status: 503"), Reason::IssuerUnreachable, Outage, ServiceUnavailable, "503"),
         ("unknown key", wrapped("failed to get public key: key with ID k2 not found in JWKS after refresh"), Reason::Signature, Misconfigured, TokenRejected, "k2"),
         ("early", wrapped("failed to validate JWT token: token has invalid claims: token is not valid yet"), Reason::TooEarly, Outage, TokenRejected, "not valid yet"),
-        ("denied", says(403, "AccessDenied", "Access Denied"), Reason::RoleDenied, Lagging, RoleDenied, "Access Denied"),
+        ("denied", says(403, "AccessDenied", "Access Denied"), Reason::RoleDenied, NotYetKnown, RoleDenied, "Access Denied"),
         ("starting", says(503, "ServiceUnavailable", "STS service not initialized"), Reason::ServerFault, Outage, ServiceUnavailable, "not initialized"),
         // Texts of other JWT libraries: jsonwebtoken (Rust), PyJWT, Nimbus and auth0 (Java).
         ("rust, early", says(400, "InvalidParameterValue", "ImmatureSignature"), Reason::TooEarly, Outage, TokenRejected, "Immature"),
-        ("rust, expired", says(400, "InvalidParameterValue", "ExpiredSignature"), Reason::TokenExpired, Blocked, TokenRejected, "Expired"),
-        ("rust, issuer", says(400, "InvalidParameterValue", "InvalidIssuer"), Reason::NoProvider, Lagging, TokenRejected, "Issuer"),
+        ("rust, expired", says(400, "InvalidParameterValue", "ExpiredSignature"), Reason::TokenExpired, BadInput, TokenRejected, "Expired"),
+        ("rust, issuer", says(400, "InvalidParameterValue", "InvalidIssuer"), Reason::NoProvider, NotYetKnown, TokenRejected, "Issuer"),
         ("python, early", says(400, "InvalidRequest", "The token is not yet valid (iat)"), Reason::TooEarly, Outage, TokenRejected, "iat"),
         ("java, early", says(401, "Unauthorized", "JWT before use time"), Reason::TooEarly, Outage, TokenRejected, "before use"),
         ("java, early 2", says(401, "Unauthorized", "The Token can't be used before 2030-01-01T00:00:00Z."), Reason::TooEarly, Outage, TokenRejected, "used before"),

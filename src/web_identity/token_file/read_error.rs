@@ -5,8 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::blocking_threads::RAISE_LIMIT;
-use crate::error::{Error, ErrorKind, in_words};
+use crate::error::{Error, ErrorKind, RAISE_THREAD_LIMIT, in_words};
 use crate::refresh::{Class, Failure};
 use crate::web_identity::token_format::NotAToken;
 
@@ -49,15 +48,15 @@ impl ReadError {
         let class = match &self {
             Self::NotAFile(_) => Class::Misconfigured,
             Self::NotAToken(problem) if !problem.unfinished => Class::Misconfigured,
-            _ => Class::Blocked,
+            _ => Class::BadInput,
         };
         Failure { class, error: self.explain(path), retry_after: None }
     }
 
     pub(in crate::web_identity) fn explain(self, path: &Path) -> Error {
-        let (transient, problem, hint) = match self {
+        let (transient, problem, remedy) = match self {
             Self::Io(cause) => {
-                let hint = match cause.kind() {
+                let remedy = match cause.kind() {
                     io::ErrorKind::NotFound => where_it_ends(path),
                     io::ErrorKind::PermissionDenied => who_may(path),
                     io::ErrorKind::StaleNetworkFileHandle => {
@@ -66,16 +65,16 @@ impl ReadError {
                     _ => "check the volume or the file system that holds the file".to_owned(),
                 };
                 let stale = cause.kind() == io::ErrorKind::StaleNetworkFileHandle;
-                (stale, format!("cannot be read: {cause}"), hint)
+                (stale, format!("cannot be read: {cause}"), remedy)
             }
             Self::NotAFile(kind) => {
-                let hint = if kind == "a directory" {
+                let remedy = if kind == "a directory" {
                     "name the file in it, which is called token in most pods. If this path should be the file, its \
                      volume is mounted wrong: a mount of a missing file makes a directory"
                 } else {
                     "name the file itself, which ends in /token in most pods"
                 };
-                (false, format!("is {kind}, not a file"), hint.to_owned())
+                (false, format!("is {kind}, not a file"), remedy.to_owned())
             }
             Self::NotAToken(problem) => (problem.unfinished, problem.to_string(), problem.remedy()),
             Self::NotYetRead => {
@@ -95,11 +94,11 @@ impl ReadError {
             Self::NoThread => (
                 true,
                 "cannot be read: no thread can be started".to_owned(),
-                format!("{RAISE_LIMIT}. The file is read again"),
+                format!("{RAISE_THREAD_LIMIT}. The file is read again"),
             ),
         };
         Error::new(ErrorKind::TokenUnavailable, format!("the token file {} {problem}", path.display()))
-            .with_hint(hint)
+            .with_remedy(remedy)
             .with_transient(transient)
     }
 }

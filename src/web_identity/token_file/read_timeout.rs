@@ -3,17 +3,17 @@
 //! A hung system call cannot be cancelled. So each access runs on a blocking thread, and its caller stops waiting after the
 //! limit. No other access to the same file begins before the hung one ends. Thus a hung file costs the process one thread.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use std::{io, mem, process};
+use std::{io, mem};
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::read_error::ReadError;
 use crate::blocking_threads;
+use crate::locks::SharedValues;
 
 /// Runs `work`, which accesses the file, on a blocking thread. Waits for its result until `limit` after `start`; an access
 /// that hangs goes on alone.
@@ -66,20 +66,10 @@ impl Drop for Pass {
     }
 }
 
-/// The gate to this file that the whole process shares. A forked child has its own gates, because the thread that holds a
-/// gate of the parent does not exist in the child.
+/// The gate to this file that the whole process shares.
 fn gate(file: &Path) -> Arc<Gate> {
-    static ALL: Mutex<BTreeMap<(u32, PathBuf), Weak<Gate>>> = Mutex::new(BTreeMap::new());
-
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (process::id(), file.to_owned());
-    if let Some(gate) = all.get(&key).and_then(Weak::upgrade) {
-        return gate;
-    }
-    all.retain(|_, gate| gate.strong_count() > 0);
-    let gate = Arc::new(Gate::new(false));
-    all.insert(key, Arc::downgrade(&gate));
-    gate
+    static ALL: SharedValues<PathBuf, Gate> = SharedValues::new();
+    ALL.get(file.to_owned(), || Gate::new(false))
 }
 
 #[cfg(test)]
@@ -87,7 +77,7 @@ mod tests {
     use std::future::poll_fn;
     use std::pin::pin;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
     use std::task::Poll;
     use std::thread;
 

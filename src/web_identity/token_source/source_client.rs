@@ -1,11 +1,12 @@
 //! The crate's side of a token source: requests tokens with a time limit, and detects changes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::{Error, ErrorKind, in_words};
+use crate::locks::lock;
 use crate::refresh::Change;
 use crate::web_identity::claims::TokenClaims;
 use crate::web_identity::config::SourceConfig;
@@ -53,7 +54,7 @@ impl SourceClient {
     }
 
     /// The error for a caller who gives up while the source is being asked.
-    pub(in crate::web_identity) fn waiting(&self) -> Error {
+    pub(in crate::web_identity) fn obstacle(&self) -> Error {
         unavailable(format!("the token source {} was asked and has given no token yet", self.config.name))
     }
 
@@ -94,13 +95,13 @@ impl SourceClient {
     }
 
     fn last(&self) -> MutexGuard<'_, LastToken> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 }
 
 fn unavailable(message: String) -> Error {
     Error::new(ErrorKind::TokenUnavailable, message)
-        .with_hint("see the source's own error below, or its log. The source is asked again until it gives a token")
+        .with_remedy("see the source's own error below, or its log. The source is asked again until it gives a token")
         .with_transient(true)
 }
 

@@ -1,13 +1,12 @@
 //! One watcher for each directory, which all token files in it share. The only file that knows `notify`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::SystemTime;
 
@@ -17,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::watch_error::WatchError;
+use crate::locks::{SharedValues, lock};
 
 /// A directory, and the token files that want its events.
 pub(super) struct DirectoryWatcher {
@@ -42,16 +42,9 @@ enum Watch {
 impl DirectoryWatcher {
     /// The watcher of this directory that the whole process shares. A new one watches nothing yet.
     pub(super) fn shared(path: &Path) -> Arc<Self> {
-        static ALL: Mutex<BTreeMap<PathBuf, Weak<DirectoryWatcher>>> = Mutex::new(BTreeMap::new());
-        let mut all = lock(&ALL);
-        all.retain(|_, watcher| watcher.strong_count() > 0);
-        if let Some(watcher) = all.get(path).and_then(Weak::upgrade) {
-            return watcher;
-        }
-        let watcher =
-            Arc::new(Self { path: path.to_owned(), listeners: Arc::default(), watch: Mutex::new(Watch::Off) });
-        all.insert(path.to_owned(), Arc::downgrade(&watcher));
-        watcher
+        static ALL: SharedValues<PathBuf, DirectoryWatcher> = SharedValues::new();
+        let watch = Mutex::new(Watch::Off);
+        ALL.get(path.to_owned(), || Self { path: path.to_owned(), listeners: Arc::default(), watch })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -68,7 +61,7 @@ impl DirectoryWatcher {
     /// true once the directory is removed or moved. Each watch has its own flag.
     pub(super) fn renew(&self) -> Result<Arc<AtomicBool>, WatchError> {
         let mut watch = lock(&self.watch);
-        let directory = DirectoryId::of(&self.path);
+        let directory = directory_id(&self.path);
         match &*watch {
             Watch::On { directory: watched, is_lost, .. }
                 if !is_lost.load(Ordering::Acquire) && directory.as_ref().is_ok_and(|now| now == watched) =>
@@ -86,7 +79,7 @@ impl DirectoryWatcher {
         let probe = thread::Builder::new().name("watch-probe".to_owned()).spawn(|| {}).map_err(WatchError::Thread)?;
         let watcher = if probe.join().is_ok() { self.start(&is_lost) } else { Err(WatchError::Broken) };
         match watcher {
-            Ok(watcher) if DirectoryId::of(&self.path).map_err(WatchError::Directory)? == directory => {
+            Ok(watcher) if directory_id(&self.path).map_err(WatchError::Directory)? == directory => {
                 *watch = Watch::On { directory, is_lost: Arc::clone(&is_lost), _watcher: watcher };
                 Ok(is_lost)
             }
@@ -141,30 +134,23 @@ impl EventSignal {
     }
 }
 
-/// Identifies a directory whatever its name.
-#[derive(Eq, PartialEq)]
-struct DirectoryId {
-    #[cfg(unix)]
-    inode: (u64, u64),
-    /// Some file systems reuse the inode of a removed directory at once.
-    created: Option<SystemTime>,
-}
+/// Identifies a directory whatever its name: device and inode, and the time of its creation. Some file systems reuse the inode
+/// of a removed directory at once.
+type DirectoryId = (Option<(u64, u64)>, Option<SystemTime>);
 
-impl DirectoryId {
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        Ok(Self {
-            #[cfg(unix)]
-            inode: {
-                use std::os::unix::fs::MetadataExt;
-                (metadata.dev(), metadata.ino())
-            },
-            created: metadata.created().ok(),
-        })
+fn directory_id(path: &Path) -> io::Result<DirectoryId> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
     }
+    #[cfg(unix)]
+    let inode = {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    #[cfg(not(unix))]
+    let inode = None;
+    Ok((inode, metadata.created().ok()))
 }
 
 /// Runs on notify's thread. Must not wait for any thread, not even by a drop: the thread would wait for itself.
@@ -234,10 +220,6 @@ impl From<notify::Error> for WatchError {
             _ => Self::Other(error.to_string()),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(all(test, target_os = "linux"))]

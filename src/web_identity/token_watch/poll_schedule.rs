@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Default)]
-pub(super) struct Schedule {
+pub(super) struct PollSchedule {
     poll_interval: Duration,
     /// `None`: at once.
     poll_at: Option<Instant>,
@@ -35,7 +35,7 @@ pub(super) struct Schedule {
     pub(super) events_are_missed: bool,
 }
 
-impl Schedule {
+impl PollSchedule {
     pub(super) fn new(poll_interval: Duration, wants_events: bool) -> Self {
         Self { poll_interval, wants_events, ..Self::default() }
     }

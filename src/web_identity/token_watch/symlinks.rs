@@ -1,13 +1,13 @@
 //! The watched directories: the one of the token file, and each that its symlinks lead through.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::directory_watcher::{DirectoryWatcher, EventSignal};
 use super::watch_error::WatchError;
+use crate::locks::lock;
 
 /// The path of a token file, whose directories are watched.
 pub(super) struct WatchedPath {
@@ -66,7 +66,7 @@ impl WatchedPath {
     }
 
     fn directories(&self) -> MutexGuard<'_, Vec<Directory>> {
-        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.directories)
     }
 }
 
@@ -81,16 +81,14 @@ fn directories(file: &Path) -> Vec<PathBuf> {
             all.push(parent.to_owned());
         }
         let Ok(target) = fs::read_link(&file) else { break };
-        if matches!(target.components().next(), Some(Component::Normal(first)) if is_reserved(first)) {
+        if let Some(Component::Normal(first)) = target.components().next()
+            && first.as_encoded_bytes().starts_with(b"..")
+        {
             break;
         }
         file = parent.join(target);
     }
     all
-}
-
-fn is_reserved(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b"..")
 }
 
 /// Linux follows as many.

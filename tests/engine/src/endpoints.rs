@@ -190,8 +190,10 @@ impl Health {
                 (Class::Throttled, ErrorKind::Throttled, Outcome::Answered)
             }
             Self::Denies => (Class::Misconfigured, ErrorKind::RoleDenied, Outcome::Answered),
-            Self::DoesNotKnowRole => (Class::Lagging, ErrorKind::RoleDenied, Outcome::Answered),
-            Self::DoesNotKnowIssuer if at_home => (Class::Lagging, ErrorKind::TokenRejected, Outcome::UnknownIssuer),
+            Self::DoesNotKnowRole => (Class::NotYetKnown, ErrorKind::RoleDenied, Outcome::Answered),
+            Self::DoesNotKnowIssuer if at_home => {
+                (Class::NotYetKnown, ErrorKind::TokenRejected, Outcome::UnknownIssuer)
+            }
             Self::DoesNotKnowIssuer => (Class::Outage, ErrorKind::ServiceUnavailable, Outcome::UnknownIssuer),
             Self::CannotReachIssuer => {
                 delay = Duration::from_secs(5);
@@ -201,7 +203,7 @@ impl Health {
             Self::Disabled => (Class::Outage, ErrorKind::ServiceUnavailable, Outcome::Disabled),
             Self::Garbage => (Class::Unclear, ErrorKind::Unexpected, Outcome::Outage),
             Self::UnknownCode => (Class::Unclear, ErrorKind::Unexpected, Outcome::Answered),
-            Self::RejectsToken => (Class::Blocked, ErrorKind::TokenRejected, Outcome::Answered),
+            Self::RejectsToken => (Class::BadInput, ErrorKind::TokenRejected, Outcome::Answered),
         };
         Some(Answer { class, kind, retry_after, outcome, delay })
     }

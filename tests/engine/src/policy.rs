@@ -35,7 +35,7 @@ impl Failed {
             self.retry_after.unwrap_or_default().min(if valid > 0.0 { 300_f64.min(valid / 2.0) } else { 60.0 });
         let (mut least, mut most) = ((top * least_share).max(server), top.max(server * 1.25));
         let mut uncut = server == 0.0;
-        if valid > 0.0 && self.class != Class::Blocked {
+        if valid > 0.0 && self.class != Class::BadInput {
             uncut &= most < valid;
             (least, most) = (least.min(valid), most.min(valid));
         }
@@ -49,14 +49,14 @@ impl Failed {
         let class = match self.class {
             Class::Unclear if j < 2 => Class::Outage,
             Class::Unclear => Class::Misconfigured,
-            Class::Lagging if !self.new => Class::Misconfigured,
-            Class::Lagging if j < 5 => return ("new role", 0.5, doubling(1.0, 2.0, j, 300.0)),
-            Class::Lagging if self.lasted < 300.0 => return ("new role, for long", 0.5, 30.0),
-            Class::Lagging => Class::Misconfigured,
+            Class::NotYetKnown if !self.new => Class::Misconfigured,
+            Class::NotYetKnown if j < 5 => return ("new role", 0.5, doubling(1.0, 2.0, j, 300.0)),
+            Class::NotYetKnown if self.lasted < 300.0 => return ("new role, for long", 0.5, 30.0),
+            Class::NotYetKnown => Class::Misconfigured,
             class => class,
         };
         match class {
-            Class::Blocked => ("token problem", 0.5, 60.0),
+            Class::BadInput => ("token problem", 0.5, 60.0),
             Class::Outage if valid > 0.0 => {
                 ("outage, valid", 0.5, doubling(2.0, 2.0, k, (valid / 8.0).clamp(15.0, 300.0)))
             }

@@ -41,7 +41,7 @@ pub(super) async fn agent() -> String {
 
 /// A TLS server with a self-signed certificate for this name, and that certificate.
 pub(super) async fn tls(name: &'static str) -> (String, String) {
-    let (acceptor, certificate) = acceptor(name);
+    let (acceptor, certificate) = acceptor(&[name]);
     let url = connections(move |stream| {
         let acceptor = acceptor.clone();
         async move { drop(acceptor.accept(stream).await) }
@@ -51,7 +51,7 @@ pub(super) async fn tls(name: &'static str) -> (String, String) {
 
 /// A proxy that opens TLS with a certificate of its own.
 pub(super) async fn opening_proxy() -> String {
-    let (acceptor, _) = acceptor("sts.eu-central-1.amazonaws.com");
+    let (acceptor, _) = acceptor(&["sts.eu-central-1.amazonaws.com"]);
     let address = connections(move |mut stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -72,8 +72,9 @@ pub(super) async fn refusing_proxy() -> String {
     format!("http://{}", address.await)
 }
 
-fn acceptor(name: &str) -> (TlsAcceptor, String) {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
+pub(crate) fn acceptor(names: &[&str]) -> (TlsAcceptor, String) {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -85,7 +86,7 @@ fn acceptor(name: &str) -> (TlsAcceptor, String) {
 }
 
 /// Listens and hands each connection to the function.
-async fn connections<F: Future<Output = ()> + Send + 'static>(
+pub(crate) async fn connections<F: Future<Output = ()> + Send + 'static>(
     mut handle: impl FnMut(TcpStream) -> F + Send + 'static,
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -98,7 +99,7 @@ async fn connections<F: Future<Output = ()> + Send + 'static>(
     address.to_string()
 }
 
-async fn read_head(stream: &mut TcpStream) {
+pub(crate) async fn read_head(stream: &mut TcpStream) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
@@ -106,7 +107,7 @@ async fn read_head(stream: &mut TcpStream) {
     }
 }
 
-async fn serve(router: Router) -> String {
+pub(crate) async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

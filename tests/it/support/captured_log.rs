@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -14,8 +14,13 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Captures what this thread logs at INFO and above until the guard is dropped.
     pub(crate) fn listen() -> (Self, (DefaultGuard, Dispatch)) {
+        Self::listen_to(Level::INFO)
+    }
+
+    pub(crate) fn listen_to(level: Level) -> (Self, (DefaultGuard, Dispatch)) {
         let log = Self::default();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(log.clone()).finish();
         (log, (tracing::subscriber::set_default(subscriber), second_dispatcher()))
     }
 }

@@ -4,29 +4,29 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sts::{self, ChainSettings, HintContext, Reason, account_text};
+use crate::sts::{self, ChainSettings, Reason, account_text};
 
 /// The facts that a remedy can name.
-pub(super) struct Known<'a> {
-    pub(super) context: HintContext<'a>,
+pub(super) struct RemedyContext<'a> {
+    pub(super) exchange: sts::RemedyContext<'a>,
     pub(super) base_role_arn: &'a str,
     /// Identity of the base, once it has credentials.
     pub(super) base_session_arn: Option<&'a str>,
     pub(super) settings: &'a ChainSettings,
 }
 
-pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
-    let Known { base_role_arn: base, base_session_arn, .. } = *known;
-    let role = &known.context.session.role_arn;
+pub(super) fn remedy(reason: Reason, context: &RemedyContext<'_>) -> String {
+    let RemedyContext { base_role_arn: base, base_session_arn, .. } = *context;
+    let role = &context.exchange.session.role_arn;
     match reason {
         Reason::RoleDenied => {
-            let actions = actions(known);
+            let actions = actions(context);
             format!(
                 "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} \
                  must allow {} on {role}. If both do, check that the statement has no further condition, and that no \
                  session policy or permissions boundary of {base}, resource control policy, service control policy or \
                  VPC endpoint policy denies it",
-                trust_statement(known, &actions),
+                trust_statement(context, &actions),
                 actions.join(" and "),
             )
         }
@@ -36,7 +36,7 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              were not revoked; (3) the region {} is enabled for {}, where {base} is; (4) AWS_ENDPOINT_URL_STS is the STS \
              that gave the base its credentials",
             base_session_arn.unwrap_or(base),
-            known.context.region,
+            context.exchange.region,
             account_text(base),
         ),
         Reason::SessionTooLong => format!(
@@ -53,25 +53,25 @@ pub(super) fn hint(reason: Reason, known: &Known<'_>) -> String {
              says by how much"
                 .to_owned()
         }
-        other => sts::hint(other, &known.context),
+        other => sts::remedy(other, &context.exchange),
     }
 }
 
 /// The actions that the request needs. A denial by STS names one of them.
-fn actions(known: &Known<'_>) -> Vec<&'static str> {
-    let ChainSettings { tags, source_identity, .. } = known.settings;
+fn actions(context: &RemedyContext<'_>) -> Vec<&'static str> {
+    let ChainSettings { tags, source_identity, .. } = context.settings;
     let of_tags = (!tags.is_empty()).then_some("sts:TagSession");
     let of_identity = source_identity.as_ref().map(|_| "sts:SetSourceIdentity");
     let all =
-        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&known.context));
+        ["sts:AssumeRole"].into_iter().chain(of_tags).chain(of_identity).chain(sts::missing_actions(&context.exchange));
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The statement that lets the base assume the role. Its keys are in the usual order.
-fn trust_statement(known: &Known<'_>, actions: &[&str]) -> String {
-    let principal = Value::from(known.base_role_arn);
+fn trust_statement(context: &RemedyContext<'_>, actions: &[&str]) -> String {
+    let principal = Value::from(context.base_role_arn);
     let action = if let [one] = actions { Value::from(*one) } else { Value::from(actions) };
-    let condition = known.settings.external_id.as_ref().map_or_else(String::new, |id| {
+    let condition = context.settings.external_id.as_ref().map_or_else(String::new, |id| {
         let condition = json!({ "StringEquals": { "sts:ExternalId": id } });
         format!(r#","Condition":{condition}"#)
     });
@@ -91,31 +91,31 @@ mod tests {
 
     fn said(reason: Reason, settings: &ChainSettings, said: &str) -> String {
         let session = session("arn:aws:iam::210987654321:role/data");
-        let context = HintContext {
+        let exchange = sts::RemedyContext {
             session: &session,
             endpoint: "https://sts.example.com",
             region: "eu-central-1",
             message: said,
         };
-        hint(reason, &Known { context, base_role_arn: BASE, base_session_arn: None, settings })
+        remedy(reason, &RemedyContext { exchange, base_role_arn: BASE, base_session_arn: None, settings })
     }
 
     #[test]
     fn p12_denial_names_base_and_missing_statement() {
-        let hint = of(Reason::RoleDenied);
+        let remedy = of(Reason::RoleDenied);
         let statement = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/teams/checkout"},"Action":"sts:AssumeRole"}"#;
         assert!(
-            hint.contains(&format!(
+            remedy.contains(&format!(
                 "check that arn:aws:iam::210987654321:role/data exists. Its trust policy must \
                                         have this statement: {statement} - and a policy of {BASE} must allow \
                                         sts:AssumeRole on arn:aws:iam::210987654321:role/data."
             )),
-            "{hint}"
+            "{remedy}"
         );
 
         let settings = ChainSettings { external_id: Some(r#"a"b"#.to_owned()), ..ChainSettings::default() };
-        let hint = said(Reason::RoleDenied, &settings, "");
-        let statement = hint.split_once("statement: ").unwrap().1.split_once(" - ").unwrap().0;
+        let remedy = said(Reason::RoleDenied, &settings, "");
+        let statement = remedy.split_once("statement: ").unwrap().1.split_once(" - ").unwrap().0;
         let statement: Value = serde_json::from_str(statement).unwrap();
         assert_eq!(statement["Condition"], json!({ "StringEquals": { "sts:ExternalId": "a\"b" } }));
     }
@@ -124,9 +124,9 @@ mod tests {
     fn denied_session_tags_are_named() {
         let text =
             "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sts:TagSession on resource: data";
-        let hint = said(Reason::RoleDenied, &ChainSettings::default(), text);
-        assert!(hint.contains(r#""Action":["sts:AssumeRole","sts:TagSession"]}"#), "{hint}");
-        assert!(hint.contains("must allow sts:AssumeRole and sts:TagSession on arn:"), "{hint}");
+        let remedy = said(Reason::RoleDenied, &ChainSettings::default(), text);
+        assert!(remedy.contains(r#""Action":["sts:AssumeRole","sts:TagSession"]}"#), "{remedy}");
+        assert!(remedy.contains("must allow sts:AssumeRole and sts:TagSession on arn:"), "{remedy}");
     }
 
     #[test]
@@ -148,22 +148,22 @@ mod tests {
 
     #[test]
     fn chained_denial_names_every_kind_of_policy() {
-        let hint = of(Reason::RoleDenied);
+        let remedy = of(Reason::RoleDenied);
         for part in ["session policy", "permissions boundary", "resource control", "service control", "VPC endpoint"] {
-            assert!(hint.contains(part), "{part}: {hint}");
+            assert!(remedy.contains(part), "{part}: {remedy}");
         }
     }
 
     #[test]
     fn rejected_base_key_names_its_region() {
-        let hint = of(Reason::KeyRejected);
+        let remedy = of(Reason::KeyRejected);
         for part in ["clock", "revoked", "eu-central-1 is enabled for account 123456789012", "AWS_ENDPOINT_URL_STS"] {
-            assert!(hint.contains(part), "{part}: {hint}");
+            assert!(remedy.contains(part), "{part}: {remedy}");
         }
     }
 
     #[test]
-    fn p12_hints_name_the_settings_of_the_chain() {
+    fn p12_remedies_name_the_settings_of_the_chain() {
         assert!(of(Reason::SessionTooLong).contains("one hour at most"));
         assert!(of(Reason::KeyRejected).contains(BASE));
         assert!(of(Reason::Setting).contains("transitive_tag_keys or source_identity"));

@@ -1,4 +1,4 @@
-//! The hints of errors about a token: what the reader does next. From the known facts to a text, without I/O.
+//! The remedies of errors about a token: what the reader does next. From the known facts to a text, without I/O.
 
 use super::expired_token::WHY_NOT_REPLACED;
 use super::trust_policy::{issuer_faults, provider_name, trust_statement};
@@ -7,15 +7,15 @@ use crate::error::date;
 use crate::scrub::plain;
 use crate::sts::{self, Reason, account_text};
 
-/// The facts that a hint may name.
-pub(super) struct HintContext<'a> {
-    pub(super) exchange: sts::HintContext<'a>,
+/// The facts that a remedy may name.
+pub(super) struct RemedyContext<'a> {
+    pub(super) exchange: sts::RemedyContext<'a>,
     pub(super) origin: &'a TokenOrigin,
     /// Claims of the token that was sent, if it is a JWT.
     pub(super) claims: Option<&'a TokenClaims>,
 }
 
-pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
+pub(super) fn remedy(reason: Reason, context: &RemedyContext<'_>) -> String {
     let role = context.role_arn();
     let from = context.origin;
     let from_source = matches!(from, TokenOrigin::Source(_));
@@ -36,11 +36,11 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
             context.key(", kid ")
         ),
         (Reason::TokenExpired, _) if from_source => format!(
-            "the token {from}{}. The source must return a token that is still valid. The source is asked again",
+            "{}. The source must return a token that is still valid. The source is asked again",
             context.expired()
         ),
         (Reason::TokenExpired, _) => format!(
-            "the token {from}{} and was not replaced. Check in turn: {WHY_NOT_REPLACED}. A new token is used at once",
+            "{} and was not replaced. Check in turn: {WHY_NOT_REPLACED}. A new token is used at once",
             context.expired()
         ),
         (Reason::TooEarly, _) => {
@@ -123,11 +123,11 @@ pub(super) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
         ),
         (Reason::RoleDenied, _) if context.is_for_api_server() => context.for_api_server(),
         (Reason::RoleDenied, _) => role_denied(context),
-        (other, _) => sts::hint(other, &context.exchange),
+        (other, _) => sts::remedy(other, &context.exchange),
     }
 }
 
-fn role_denied(context: &HintContext<'_>) -> String {
+fn role_denied(context: &RemedyContext<'_>) -> String {
     let role = context.role_arn();
     let missing = sts::missing_actions(&context.exchange);
     let actions: Vec<_> = ["sts:AssumeRoleWithWebIdentity"].into_iter().chain(missing).collect();
@@ -164,7 +164,7 @@ fn is_printable(claims: &TokenClaims) -> bool {
     claims.audience.len() <= MAX_AUDIENCES && named.into_iter().all(|claim| plain(claim, MAX_CLAIM) == claim)
 }
 
-impl HintContext<'_> {
+impl RemedyContext<'_> {
     fn role_arn(&self) -> &str {
         &self.exchange.session.role_arn
     }
@@ -247,7 +247,11 @@ impl HintContext<'_> {
 
     fn expired(&self) -> String {
         let expiry = self.claims.and_then(|claims| claims.expires_at);
-        expiry.map_or_else(|| " has expired".to_owned(), |expiry| format!(" expired at {}", date(expiry)))
+        let from = self.origin;
+        expiry.map_or_else(
+            || format!("the token {from} has expired"),
+            |expiry| format!("the token {from} expired at {}", date(expiry)),
+        )
     }
 }
 
@@ -295,18 +299,22 @@ mod tests {
         Session { length: Some(Duration::from_secs(7200)), ..server::session(role_arn) }
     }
 
-    fn context<'a>(session: &'a Session, claims: Option<&'a TokenClaims>) -> HintContext<'a> {
+    fn context<'a>(session: &'a Session, claims: Option<&'a TokenClaims>) -> RemedyContext<'a> {
         static FILE: LazyLock<TokenOrigin> = LazyLock::new(|| {
             let file = "/var/run/secrets/token".into();
             TokenOrigin::File(TokenConfig { file, poll_interval: Duration::from_secs(30), watch: false })
         });
         let (endpoint, region) = ("https://sts.eu-central-1.amazonaws.com", "eu-central-1");
         let said = "STS answered AccessDenied";
-        HintContext { exchange: sts::HintContext { session, endpoint, region, message: said }, origin: &FILE, claims }
+        RemedyContext {
+            exchange: sts::RemedyContext { session, endpoint, region, message: said },
+            origin: &FILE,
+            claims,
+        }
     }
 
     #[rustfmt::skip]
-    const HINTS: &[(Reason, &str)] = &[
+    const REMEDIES: &[(Reason, &str)] = &[
         (Reason::NoConnection(NoConnection::Unreachable), "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
         (Reason::NoAnswer, "check the network path to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy in front of it. The exchange is tried again. If the outage lasts, look at the AWS Health Dashboard for eu-central-1"),
@@ -355,10 +363,10 @@ mod tests {
     ];
 
     #[test]
-    fn p12_every_reason_has_its_hint() {
+    fn p12_every_reason_has_its_remedy() {
         let claims = ours();
-        for (reason, expected) in HINTS {
-            assert_eq!(hint(*reason, &context(&session(ROLE), Some(&claims))), *expected, "{reason:?}");
+        for (reason, expected) in REMEDIES {
+            assert_eq!(remedy(*reason, &context(&session(ROLE), Some(&claims))), *expected, "{reason:?}");
         }
     }
 
@@ -372,7 +380,7 @@ mod tests {
     ];
 
     #[test]
-    fn p12_hint_about_source_token_names_no_file() {
+    fn p12_remedy_about_source_token_names_no_file() {
         #[derive(Debug)]
         struct Vault;
         impl ProvideToken for Vault {
@@ -383,7 +391,10 @@ mod tests {
         let (claims, session) = (ours(), session(ROLE));
         let origin = TokenOrigin::Source(SourceConfig { name: "app::Vault", ..SourceConfig::new(Vault) });
         for (reason, expected) in ASKED {
-            assert_eq!(hint(*reason, &HintContext { origin: &origin, ..context(&session, Some(&claims)) }), *expected);
+            assert_eq!(
+                remedy(*reason, &RemedyContext { origin: &origin, ..context(&session, Some(&claims)) }),
+                *expected
+            );
         }
     }
 
@@ -392,7 +403,7 @@ mod tests {
         let (session, claims) = (session(ROLE), ours());
         let of = |reason, endpoint| {
             let context = context(&session, Some(&claims));
-            hint(reason, &HintContext { exchange: sts::HintContext { endpoint, ..context.exchange }, ..context })
+            remedy(reason, &RemedyContext { exchange: sts::RemedyContext { endpoint, ..context.exchange }, ..context })
         };
         for (reason, endpoint, parts) in [
             (Reason::NoConnection(NoConnection::Certificate), "https://sts.a", ["https://sts.a", "TLS", "proxy"]),
@@ -427,12 +438,12 @@ mod tests {
                 ["package ca-certificates", "SSL_CERT_FILE", "SSL_CERT_DIR"],
             ),
         ] {
-            let hint = of(reason, endpoint);
-            assert!(parts.iter().all(|part| hint.contains(part)), "{reason:?}: {hint}");
+            let remedy = of(reason, endpoint);
+            assert!(parts.iter().all(|part| remedy.contains(part)), "{reason:?}: {remedy}");
         }
     }
 
-    /// Claims, and the parts that the hint must and must not have.
+    /// Claims, and the parts that the remedy must and must not have.
     #[rustfmt::skip]
     const CASES: &[(Reason, &str, &[&str], &[&str])] = &[
         (Reason::IssuerUnreachable, r#"{"iss":"https://a.example"}"#, &["keys of https://a.example", "kid key-1", "not published yet"], &[]),
@@ -451,16 +462,16 @@ mod tests {
     ];
 
     #[test]
-    fn hint_fits_issuer_audience_and_key() {
+    fn remedy_fits_issuer_audience_and_key() {
         let session = session(ROLE);
         for (reason, payload, says, not) in CASES {
             let claims = signed(payload);
-            let hint = hint(*reason, &context(&session, Some(&claims)));
+            let remedy = remedy(*reason, &context(&session, Some(&claims)));
             for part in *says {
-                assert!(hint.contains(part), "{reason:?} {part}: {hint}");
+                assert!(remedy.contains(part), "{reason:?} {part}: {remedy}");
             }
             for part in *not {
-                assert!(!hint.contains(part), "{reason:?} {part}: {hint}");
+                assert!(!remedy.contains(part), "{reason:?} {part}: {remedy}");
             }
         }
     }
@@ -471,11 +482,11 @@ mod tests {
         for (endpoint, named) in [("https://sts-fips.eu-central-1.amazonaws.com", true), ("https://sts.a", false)] {
             for reason in [Reason::NoConnection(NoConnection::Unreachable), Reason::NoAnswer] {
                 let context = context(&session, None);
-                let hint = hint(
+                let remedy = remedy(
                     reason,
-                    &HintContext { exchange: sts::HintContext { endpoint, ..context.exchange }, ..context },
+                    &RemedyContext { exchange: sts::RemedyContext { endpoint, ..context.exchange }, ..context },
                 );
-                assert_eq!(hint.contains("AWS_USE_FIPS_ENDPOINT=false"), named, "{hint}");
+                assert_eq!(remedy.contains("AWS_USE_FIPS_ENDPOINT=false"), named, "{remedy}");
             }
         }
     }
@@ -485,16 +496,16 @@ mod tests {
         let (session, claims) = (session(ROLE), ours());
         let context = context(&session, Some(&claims));
         let said = "Not authorized to perform sts:TagSession";
-        let hint = hint(
+        let remedy = remedy(
             Reason::RoleDenied,
-            &HintContext { exchange: sts::HintContext { message: said, ..context.exchange }, ..context },
+            &RemedyContext { exchange: sts::RemedyContext { message: said, ..context.exchange }, ..context },
         );
-        assert!(hint.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{hint}");
+        assert!(remedy.contains(r#""Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]"#), "{remedy}");
     }
 
     /// Every claim has two thousand letters, and control and bidi characters.
     #[test]
-    fn every_hint_is_bounded_and_printable() {
+    fn every_remedy_is_bounded_and_printable() {
         let strange = format!(r"https://\u001b[31m\u202e{}", "x".repeat(2_000));
         let payload = format!(
             r#"{{"iss":"{strange}","sub":"system:serviceaccount:{strange}","aud":["{strange}","b"],"azp":"{strange}","exp":1}}"#
@@ -504,26 +515,26 @@ mod tests {
         let claims = TokenClaims::parse(&format!("{header}.{}", payload.split_once('.').unwrap().1)).unwrap();
         assert!(claims.key_id.is_some());
         let session = session(ROLE);
-        let reasons = HINTS.iter().map(|(reason, _)| *reason);
+        let reasons = REMEDIES.iter().map(|(reason, _)| *reason);
         for reason in reasons {
-            let hint = hint(reason, &context(&session, Some(&claims)));
-            assert!(hint.chars().count() < 1500, "{reason:?}: {}", hint.len());
-            assert!(!hint.contains(|c: char| c.is_control() || c == '\u{202e}'), "{reason:?}: {hint}");
+            let remedy = remedy(reason, &context(&session, Some(&claims)));
+            assert!(remedy.chars().count() < 1500, "{reason:?}: {}", remedy.len());
+            assert!(!remedy.contains(|c: char| c.is_control() || c == '\u{202e}'), "{reason:?}: {remedy}");
         }
     }
 
     #[test]
-    fn p12_hint_without_claims_or_account_is_complete() {
+    fn p12_remedy_without_claims_or_account_is_complete() {
         for (reason, expected) in LESS_KNOWN {
-            assert_eq!(hint(*reason, &context(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
+            assert_eq!(remedy(*reason, &context(&session("arn:aws:iam:::role/app"), None)), *expected, "{reason:?}");
         }
     }
 
     #[test]
     fn a_claim_is_printed_as_one_bounded_line() {
         let claims = claims(&format!(r#"{{"iss":"https://a\u001b[31m\nb","sub":"{}"}}"#, "x".repeat(2000)));
-        let hint = hint(Reason::ClaimRejected, &context(&session(ROLE), Some(&claims)));
-        assert!(hint.starts_with("https://a [31m b rejected the token"), "{hint}");
-        assert!(hint.len() < 1000, "{hint}");
+        let remedy = remedy(Reason::ClaimRejected, &context(&session(ROLE), Some(&claims)));
+        assert!(remedy.starts_with("https://a [31m b rejected the token"), "{remedy}");
+        assert!(remedy.len() < 1000, "{remedy}");
     }
 }

@@ -1,5 +1,5 @@
-//! Hints: tell the reader of an error what to do. These do not depend on the operation; `web_identity` and `assume_role` have
-//! hints of their own.
+//! Remedies: tell the reader of an error what to do. These do not depend on the operation. `web_identity` and `assume_role`
+//! have remedies of their own.
 
 use super::config::is_aws;
 use super::connection_errors;
@@ -7,8 +7,8 @@ use super::failure_reason::Reason;
 use super::request::Session;
 use crate::error::in_words;
 
-/// Facts that a hint can name.
-pub(crate) struct HintContext<'a> {
+/// Facts that a remedy can name.
+pub(crate) struct RemedyContext<'a> {
     pub(crate) session: &'a Session,
     pub(crate) endpoint: &'a str,
     pub(crate) region: &'a str,
@@ -17,16 +17,16 @@ pub(crate) struct HintContext<'a> {
 }
 
 /// Tells the reader of the error what to do.
-pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
-    let HintContext { session, endpoint, region, .. } = *context;
+pub(crate) fn remedy(reason: Reason, context: &RemedyContext<'_>) -> String {
+    let RemedyContext { session, endpoint, region, .. } = *context;
     let role = &session.role_arn;
     let account = account_text(role);
     match reason {
-        Reason::NoConnection(cause) => connection_errors::hint(cause, context),
+        Reason::NoConnection(cause) => connection_errors::remedy(cause, context),
         Reason::NoAnswer => format!(
             "check the network path to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint \
              of STS in {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
-            fips(endpoint)
+            fips_remedy(endpoint)
         ),
         Reason::Broken | Reason::ServerFault => {
             let next_step = if is_aws(endpoint) {
@@ -95,7 +95,7 @@ pub(crate) fn hint(reason: Reason, context: &HintContext<'_>) -> String {
 }
 
 /// Only few regions have a FIPS endpoint.
-pub(super) fn fips(endpoint: &str) -> &'static str {
+pub(super) fn fips_remedy(endpoint: &str) -> &'static str {
     if endpoint.contains("//sts-fips.") {
         " FIPS endpoints are on, and STS has them in few regions: set AWS_USE_FIPS_ENDPOINT=false, or choose a region that has \
          one."
@@ -105,7 +105,7 @@ pub(super) fn fips(endpoint: &str) -> &'static str {
 }
 
 /// Permissions that the answer names, beside that of the operation itself.
-pub(crate) fn missing_actions(context: &HintContext<'_>) -> impl Iterator<Item = &'static str> {
+pub(crate) fn missing_actions(context: &RemedyContext<'_>) -> impl Iterator<Item = &'static str> {
     ["sts:TagSession", "sts:SetSourceIdentity"].into_iter().filter(|action| context.message.contains(action))
 }
 
@@ -121,12 +121,15 @@ mod tests {
     use crate::sts::testing::{ROLE, session};
 
     #[test]
-    fn outage_hint_depends_on_the_server() {
+    fn outage_remedy_depends_on_the_server() {
         let session = session(ROLE);
-        let hint = |endpoint| {
-            hint(Reason::ServerFault, &HintContext { session: &session, endpoint, region: "eu-central-1", message: "" })
+        let remedy = |endpoint| {
+            remedy(
+                Reason::ServerFault,
+                &RemedyContext { session: &session, endpoint, region: "eu-central-1", message: "" },
+            )
         };
-        assert!(hint("https://sts.eu-west-1.amazonaws.com").contains("AWS Health Dashboard"));
-        assert!(hint("http://sts.storage.svc").contains("NO_PROXY"));
+        assert!(remedy("https://sts.eu-west-1.amazonaws.com").contains("AWS Health Dashboard"));
+        assert!(remedy("http://sts.storage.svc").contains("NO_PROXY"));
     }
 }
