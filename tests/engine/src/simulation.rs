@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::DAY;
 use crate::endpoints::Health;
 use crate::error::ErrorKind;
+use crate::ledger::LastFailure;
 use crate::lock;
 use crate::provider::{Provider, World, of_a_failure};
 use crate::refresh::{Change, Class, ExpiredPolicy, Phase};
@@ -345,6 +346,7 @@ impl Simulation {
         let calls = ledger.calls;
         let success = ledger.last_success;
         let end = ledger.candidates.iter().map(|session| session.end).max();
+        let last_failure = ledger.last_failure;
         drop(ledger);
 
         // P4: the refresh is due before the end.
@@ -367,7 +369,9 @@ impl Simulation {
         if let Some((change, at, before)) = simulated.awaited.filter(|(_, at, _)| now > *at + AT_ONCE) {
             // The exchange under way may have succeeded. For another identity that is not enough.
             let succeeded = change == Change::Content && success.is_some_and(|success| success >= at);
-            let answered = calls > before || succeeded;
+            // It may have been throttled, which a new token does not end.
+            let throttled = |failure: LastFailure| failure.at >= at && failure.failed.class == Class::Throttled;
+            let answered = calls > before || succeeded || last_failure.is_some_and(throttled);
             assert!(answered, "{self}: P6: no exchange of #{number} after a change of the token");
             self.providers[number].awaited = None;
         }
