@@ -73,14 +73,17 @@
 //!    session only in [three cases](docs::policy#which-session-is-used-and-how-long): rejection by a service, a new
 //!    identity of the token, and the same access key with an earlier expiry.
 //! 3. **One exchange at a time** per provider. Callers share its result or its error. If a caller is cancelled, the
-//!    exchange continues and its answer is kept.
-//! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time.
+//!    exchange continues and its answer is kept, while any handle of the provider lives.
+//! 4. **Refresh is early and spread out**: at a random point of 60–75 % of the lifetime, drawn anew each time. If the
+//!    answer is a shorter session, which is not used, the next point lies in the remaining time.
 //! 5. **Failures are retried with jitter.** The class of the failure and the remaining time decide the delay. Every
 //!    delay has jitter, except a delay that ends at the expiry of the credentials. A fleet without credentials does not
-//!    flood STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than 30 s.
+//!    flood STS ([bounds](docs::policy#fleet-bounds)). No caller gets an error older than 30 s, except as the
+//!    [`source`](std::error::Error::source) of a new one.
 //! 6. **A new token is noticed** within 1 s where file events work, within 33 s elsewhere (with the default
-//!    [`token_poll_interval`](Builder::token_poll_interval)). After a failure a new token starts an attempt. The
-//!    exception is throttling while credentials are valid.
+//!    [`token_poll_interval`](Builder::token_poll_interval)). A [`token_source`] must report its
+//!    changes itself. After a failure a new token starts an attempt. The exception is throttling while credentials are
+//!    valid.
 //! 7. **The local clock is not trusted** for STS sessions: their lifetime comes from the clock of STS. The local clock
 //!    decides only where the clock of STS is missing or doubtful, and for a wrapped provider. [`docs`](docs#clocks)
 //!    lists each case.
@@ -89,7 +92,7 @@
 //!    `Debug` output, metric or URL. The copies that it keeps are wiped when they are dropped.
 //!    [`docs::limits`](docs::limits#limits-of-the-promises) says which copies are not.
 //! 10. **Nothing is left behind.** `build` starts nothing. The engine thread ends with the last provider. `shutdown`
-//!     returns even while an exchange hangs.
+//!     returns even while an exchange hangs. With [`Builder::runtime`] it waits until that runtime runs.
 //! 11. **A read is cheap**: no lock, no system call except the clock's, no allocation except the SDK's own.
 //! 12. **Errors say what to do.** The text of an [`Error`] or [`BuildError`] also says what failed, and on which role,
 //!     file or endpoint.
