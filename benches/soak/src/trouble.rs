@@ -27,7 +27,7 @@ pub(crate) enum Files {
 /// All faults in turn. Each world begins with another one. After eight short faults comes one that is longer than a
 /// session.
 pub(crate) async fn faults(world: Arc<World>, worlds: usize, plan: Plan) {
-    // aws-config believes the oversized page. The caller `wrapped` would keep its false key for years.
+    // aws-config believes the oversized page, so the caller `wrapped` would hand out its false key.
     let is_fault = |fault: &Fault| !(world.has_wrapped() && *fault == fault_list::OVERSIZED);
     let faults: Vec<_> = fault_list::ALL.iter().map(|(fault, _)| *fault).filter(is_fault).collect();
     let first = world.number * faults.len() / worlds;
