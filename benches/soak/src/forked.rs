@@ -14,6 +14,7 @@ use aws_types::region::Region;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
 use crate::hard_clients::{Tally, block_on, client, runtime};
+use crate::resources;
 use crate::support::report;
 use crate::world::{ATTEMPT, ROLE, World};
 
@@ -62,6 +63,11 @@ fn ended(mut program: Child, within: Duration) -> Option<bool> {
 pub(crate) fn parent() -> Option<ExitCode> {
     let sts = env::var(STS).ok()?;
     let life = Duration::from_millis(env::var(LIFE).ok()?.parse().ok()?);
+    // The soak's providers ran when it started this program. Their poller and watch must not be open here.
+    if resources::open_files().iter().any(|file| file.starts_with("anon_inode:")) {
+        report("must not be", format_args!("forked children: inherited {:?}", resources::open_files()));
+        return Some(ExitCode::FAILURE);
+    }
     let base = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("eu-central-1"))

@@ -142,9 +142,10 @@ fn starved(world: &World, _: WebIdentityCredentialsProvider, stop: &AtomicBool) 
     tally
 }
 
-/// Each runtime serves a few requests, and ends during the last one. The provider of a runtime lives on in the next.
-fn short_lived(world: &World, mut provider: WebIdentityCredentialsProvider, stop: &AtomicBool) -> Tally {
-    let mut tally = Tally::default();
+/// Each runtime serves a few requests, and ends during the last one. The next runtime goes on with the provider that was
+/// made there, or with the one that other threads use.
+fn short_lived(world: &World, shared: WebIdentityCredentialsProvider, stop: &AtomicBool) -> Tally {
+    let (mut provider, mut tally) = (shared.clone(), Tally::default());
     while !stop.load(Ordering::Relaxed) {
         let runtime = runtime();
         let client = client(&provider, world.home.sdk_config());
@@ -160,9 +161,7 @@ fn short_lived(world: &World, mut provider: WebIdentityCredentialsProvider, stop
             made_here
         });
         drop(runtime);
-        if fastrand::bool() {
-            provider = next;
-        }
+        provider = if fastrand::bool() { next } else { shared.clone() };
     }
     tally
 }

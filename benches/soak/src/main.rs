@@ -26,7 +26,8 @@
 //! the request's signature, and the record of STS about that key. Times do not decide, because a busy machine delays
 //! everything. The bench counts turns of the runtime instead: see `runtime_progress.rs`.
 //!
-//! At the end no thread, file or task may be left. After the warm-up the memory of the process may not grow.
+//! At the end no thread, file or task may be left. Memory, threads and files may not grow after the warm-up.
+//! `resources.rs` judges both. The last line is the verdict.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
 mod caller;
@@ -63,7 +64,7 @@ use caller::Caller;
 use hard_clients::HardClients;
 use judge::Judge;
 use plan::Plan;
-use resources::{MemoryTrend, Resources};
+use resources::{Resources, Trend};
 use runtime_progress::RuntimeProgress;
 use summary::Summary;
 use support::report;
@@ -105,7 +106,7 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
     }
     let start = Resources::now();
     start.print("start");
-    let (summary, memory, hard_clients_are_well) = live(plan).await?;
+    let (summary, trend, hard_clients_are_well) = live(plan).await?;
     let end = Resources::back_to(start).await;
     end.print("end");
     let mut leaks = end.leaks_since(start);
@@ -113,16 +114,14 @@ async fn run(plan: Plan) -> Result<bool, Box<dyn Error + Send + Sync>> {
         report("LEAK", format_args!("{:?}", resources::open_files()));
     }
     summary.print();
-    memory.print();
-    if let Some(leak) = memory.leak() {
-        report("LEAK", leak);
-        leaks = true;
-    }
-    Ok(summary.is_well() && hard_clients_are_well && !leaks)
+    leaks |= trend.leaks();
+    let is_well = summary.is_well() && hard_clients_are_well && !leaks;
+    report("verdict", if is_well { "passed" } else { "FAILED" });
+    Ok(is_well)
 }
 
 /// Runs all worlds. Everything is dropped when this returns.
-async fn live(plan: Plan) -> Result<(Summary, MemoryTrend, bool), Box<dyn Error + Send + Sync>> {
+async fn live(plan: Plan) -> Result<(Summary, Trend, bool), Box<dyn Error + Send + Sync>> {
     let issuer = OidcIssuer::start().await;
     let clock = Clock::default();
     let (mut troubles, mut traffic) = (JoinSet::new(), JoinSet::new());
@@ -159,10 +158,10 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend, bool), Box<dyn Error 
         worlds.iter().map(|(_, callers)| callers.iter().map(|_| Tally::default()).collect()).collect();
     let judge = tokio::spawn(Judge::new(worlds, plan, progress, seen).run());
 
-    let mut memory = MemoryTrend::new(plan.runs_for);
-    memory.follow_to(plan.runs_for / 2).await;
+    let mut trend = Trend::new(plan.runs_for);
+    trend.follow_to(plan.runs_for / 2).await;
     Resources::now().print("middle");
-    memory.follow_to(plan.runs_for).await;
+    trend.follow_to(plan.runs_for).await;
     stop.cancel();
     let hard_clients_are_well = tokio::task::spawn_blocking(|| hard_clients.finish()).await?;
     while let Some(done) = traffic.join_next().await {
@@ -187,5 +186,5 @@ async fn live(plan: Plan) -> Result<(Summary, MemoryTrend, bool), Box<dyn Error 
         }
     }
     report("churn providers", churned.load(Ordering::Relaxed));
-    Ok((judge.summary(&tallies), memory, hard_clients_are_well))
+    Ok((judge.summary(&tallies), trend, hard_clients_are_well))
 }

@@ -10,7 +10,7 @@ use crate::support::report;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resources {
-    pub(crate) rss_kib: u64,
+    rss_kib: u64,
     threads: u64,
     files: u64,
     /// Tasks of the runtime.
@@ -61,16 +61,16 @@ pub(crate) fn open_files() -> Vec<String> {
     files.filter_map(|file| Some(fs::read_link(file.path()).ok()?.display().to_string())).collect()
 }
 
-/// The memory of the process over time.
-pub(crate) struct MemoryTrend {
+/// Memory, threads and files of the process over time.
+pub(crate) struct Trend {
     begun: Instant,
-    /// Resident memory in KiB, each second.
-    rss: Vec<u64>,
+    /// One entry a second.
+    seen: Vec<Resources>,
 }
 
-impl MemoryTrend {
+impl Trend {
     pub(crate) fn new(runs_for: Duration) -> Self {
-        Self { begun: Instant::now(), rss: Vec::with_capacity(runs_for.as_secs() as usize + 1) }
+        Self { begun: Instant::now(), seen: Vec::with_capacity(runs_for.as_secs() as usize + 1) }
     }
 
     /// Records until `end` after the beginning.
@@ -78,39 +78,48 @@ impl MemoryTrend {
         let end = self.begun + end;
         while Instant::now() < end {
             sleep_until(end.min(Instant::now() + Duration::from_secs(1))).await;
-            self.rss.push(Resources::now().rss_kib);
+            self.seen.push(Resources::now());
         }
     }
 
-    /// The median of each tenth of the time, in MiB.
-    fn tenths(&self) -> [f64; 10] {
-        let length = self.rss.len();
+    /// The median of each tenth of the time.
+    fn tenths(&self, figure: fn(&Resources) -> u64) -> [u64; 10] {
+        let length = self.seen.len();
         std::array::from_fn(|tenth| {
-            let mut values = self.rss[length * tenth / 10..length * (tenth + 1) / 10].to_vec();
+            let of_tenth = &self.seen[length * tenth / 10..length * (tenth + 1) / 10];
+            let mut values: Vec<_> = of_tenth.iter().map(figure).collect();
             values.sort_unstable();
-            values.get(values.len() / 2).map_or(0.0, |kib| *kib as f64 / 1024.0)
+            values.get(values.len() / 2).copied().unwrap_or_default()
         })
     }
 
-    pub(crate) fn print(&self) {
-        report("live rss_mib by tenths", self.tenths().map(|mib| format!("{mib:.1}")).join(" "));
-    }
-
-    /// The growth, if memory keeps growing. Compares the smallest of the last three tenths with the largest of the
-    /// third to fifth, which are past the warm-up.
-    pub(crate) fn leak(&self) -> Option<String> {
-        if self.begun.elapsed() < LONG_ENOUGH {
-            return None;
+    /// Prints the figures. True if one of them keeps growing: its smallest value in the last three tenths is beyond the
+    /// largest of the third to fifth, which are past the warm-up.
+    pub(crate) fn leaks(&self) -> bool {
+        let is_long_enough = self.begun.elapsed() >= LONG_ENOUGH;
+        let mut leaks = false;
+        for (name, figure, noise) in FIGURES {
+            let tenths = self.tenths(figure);
+            report(format_args!("live {name} by tenths"), format_args!("{tenths:?}"));
+            let (warm, last) = (tenths[2..5].iter().max(), tenths[7..].iter().min());
+            let grown = last.copied().unwrap_or_default().saturating_sub(warm.copied().unwrap_or_default());
+            if is_long_enough && grown > noise {
+                report("LEAK", format_args!("{name} grew by {grown} since the warm-up; up to {noise} may be noise"));
+                leaks = true;
+            }
         }
-        let tenths = self.tenths();
-        let warm = tenths[2..5].iter().copied().fold(0.0, f64::max);
-        let last = tenths[7..].iter().copied().fold(f64::INFINITY, f64::min);
-        (last > warm + BOUND_MIB)
-            .then(|| format!("{:.1} MiB since the warm-up; up to {BOUND_MIB} MiB may be noise", last - warm))
+        leaks
     }
 }
 
 /// A shorter run is all warm-up: the judge's records and the first sessions still grow.
 const LONG_ENOUGH: Duration = Duration::from_secs(300);
-/// Noise of the allocator. A leaked provider has 16 KiB or more, and there are several a second.
-const BOUND_MIB: f64 = 3.0;
+
+type Figure = (&'static str, fn(&Resources) -> u64, u64);
+/// Each with its noise: of the allocator, of busy worker threads, of open connections. A leaked provider has 16 KiB or
+/// more, and there are several a second.
+const FIGURES: [Figure; 3] = [
+    ("rss_kib", |seen| seen.rss_kib, 3 * 1024),
+    ("threads", |seen| seen.threads, 8),
+    ("open_files", |seen| seen.files, 32),
+];

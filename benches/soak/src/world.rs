@@ -74,6 +74,11 @@ impl World {
             .wait_timeout(Duration::from_secs(3))
     }
 
+    /// aws-config's provider trusts the clock of this machine, also when it is wrapped.
+    pub(crate) fn has_wrapped(&self) -> bool {
+        self.clock_offset == 0
+    }
+
     /// Makes services reject the key from now on.
     pub(crate) fn reject(&self, key: &str) {
         self.rejections().entry(key.to_owned()).or_insert_with(SystemTime::now);
