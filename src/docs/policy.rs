@@ -79,7 +79,7 @@
 //! - **A session longer than requested** is used in full if `Date` and the local clock agree on its lifetime within 30
 //!   s. Otherwise it is used for the requested time (3,600 s by default). Up to 60 s more need no agreement.
 //! - **A shorter session** does not replace valid credentials that live longer. The next refresh comes after V·U(0.60,
-//!   0.75), but not sooner than 30 s. The shorter session is used if a service rejected the longer one, or if the
+//!   0.75), but not sooner than after 30 s or 0.75·V, whichever is less. The shorter session is used if a service rejected the longer one, or if the
 //!   token's identity changed.
 //! - **A suspend** shortens the lifetime by the time that both the boot clock and the wall clock saw pass. A change of
 //!   only one clock shortens nothing.
