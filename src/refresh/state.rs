@@ -62,7 +62,7 @@ pub(super) struct State {
     /// The process that the task runs in. `None`: there is no task.
     runs_in: Option<u32>,
     /// An attempt is under way.
-    attempting: bool,
+    pub(super) attempting: bool,
     failure_log: FailureLog,
     /// The endpoint that answered last.
     endpoint: Option<String>,
