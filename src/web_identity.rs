@@ -115,9 +115,10 @@ impl WebIdentity {
         let valid_from = token.claims().and_then(TokenClaims::valid_from);
         let authentication = Authentication::Token { jwt: token.expose(), expires_at, valid_from };
         let session = &self.config.session;
-        let outcome = permit.exchange(session, &authentication).await;
-        if let Ok(grant) = &outcome {
+        let mut outcome = permit.exchange(session, &authentication).await;
+        if let Ok(grant) = &mut outcome {
             self.sts_clock.set(sts::agreed_date(grant));
+            grant.principal.on_behalf_of = token.claims().map(TokenClaims::identity);
         }
         outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
     }

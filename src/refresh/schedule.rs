@@ -285,6 +285,11 @@ impl Schedule {
         }
     }
 
+    /// The last exchange had another identity than the present credentials, and its session replaces them.
+    pub(super) fn identity_changed(&mut self) {
+        self.unwanted = true;
+    }
+
     /// The machine was suspended for `by`, and the monotonic clock stood still. All times move by as much, except the start
     /// of the run: the callers did not wait during the suspend.
     pub(super) fn suspended(&mut self, by: Duration, now: Instant) {

@@ -231,6 +231,11 @@ impl State {
         let key = credentials.access_key_id();
         let other_key = self.granted.as_ref().is_none_or(|granted| granted.credentials.access_key_id() != key);
         let failures = self.schedule.failures();
+        // An exchange may read another identity before the source reports the change.
+        let present = self.granted.as_ref().and_then(|granted| granted.principal.on_behalf_of.as_ref());
+        if present.zip(principal.on_behalf_of.as_ref()).is_some_and(|(present, new)| present != new) {
+            self.schedule.identity_changed();
+        }
         let taken = self.schedule.succeeded(session, other_key, fastrand::f64());
         let success = Success {
             taken,
