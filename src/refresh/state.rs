@@ -277,15 +277,17 @@ impl State {
         self.issued.iter().any(|issued| issued == access_key_id)
     }
 
-    /// A service rejected an access key. Returns its generation if it is the present one and at least `least_age` old.
-    pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<u64> {
+    /// A service rejected an access key. Counts only if the key is the present one and at least `least_age` old. Returns its
+    /// generation, and true if the rejection changed anything.
+    pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<(u64, bool)> {
         let granted = self.granted.as_ref().filter(|granted| granted.credentials.access_key_id() == access_key_id)?;
         let generation = granted.generation;
         let validity = self.schedule.validity()?;
         let counts = now + validity.lifetime >= validity.deadline + least_age;
         counts.then(|| {
+            let before = (self.schedule.due(), self.schedule.was_rejected(generation));
             self.schedule.rejected(generation, now, fastrand::f64());
-            generation
+            (generation, before != (self.schedule.due(), true))
         })
     }
 
