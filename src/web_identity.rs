@@ -92,7 +92,8 @@ impl WebIdentity {
     }
 
     async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let waits_for = |error| self.set_waits_for(Some(error));
+        let waiting = WaitsForToken(&self.waits_for);
+        let waits_for = |error| waiting.set(Some(error));
         if let Tokens::File(file) = &self.tokens {
             // Read before and after the wait for the permit: an attempt without a token must not hold a permit,
             // and the wait may be long.
@@ -107,7 +108,7 @@ impl WebIdentity {
                 source.token().await.map_err(no_token)?
             }
         };
-        self.set_waits_for(None);
+        drop(waiting);
         if let Some(error) = self.sts_clock.check(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(no_token(error));
         }
@@ -122,16 +123,11 @@ impl WebIdentity {
         }
         outcome.map_err(|failure| explained(*failure, session, &self.config.token, token.claims()))
     }
-
-    fn set_waits_for(&self, error: Option<Error>) {
-        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = error;
-    }
 }
 
 impl Source for WebIdentity {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let mut outcome = self.exchange(attempt).await;
-        self.set_waits_for(None);
         match (&self.tokens, &mut outcome) {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
             (Tokens::File(file), Err(failure)) if failure.class == Class::Blocked => file.poll_often(true),
@@ -156,6 +152,21 @@ impl Source for WebIdentity {
     fn obstacle(&self) -> Option<Error> {
         let token = || self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.sts.obstacle().or_else(token)
+    }
+}
+
+/// An attempt that has no token yet. Its drop clears the error, even if the user's source panics.
+struct WaitsForToken<'a>(&'a Mutex<Option<Error>>);
+
+impl WaitsForToken<'_> {
+    fn set(&self, error: Option<Error>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+impl Drop for WaitsForToken<'_> {
+    fn drop(&mut self) {
+        self.set(None);
     }
 }
 
