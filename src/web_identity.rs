@@ -93,7 +93,8 @@ impl WebIdentity {
     }
 
     async fn exchange(&self, attempt: Attempt) -> Result<Grant, Failure> {
-        let on_obstacle = |error| self.set_token_obstacle(Some(error));
+        let waiting = WaitsForToken(&self.token_obstacle);
+        let on_obstacle = |error| waiting.set(Some(error));
         if let Tokens::File(file) = &self.tokens {
             // Read before and after the wait for the permit: an attempt without a token must not hold a permit,
             // and the wait may be long.
@@ -108,7 +109,7 @@ impl WebIdentity {
                 source.token().await.map_err(no_token)?
             }
         };
-        self.set_token_obstacle(None);
+        drop(waiting);
         if let Some(error) = self.sts_clock.check(&token, &self.config.token, self.config.sts.time_source.now()) {
             return Err(no_token(error));
         }
@@ -116,22 +117,18 @@ impl WebIdentity {
         let valid_from = token.claims().and_then(TokenClaims::valid_from);
         let authentication = Authentication::Token { jwt: token.expose(), expires_at, valid_from };
         let session = &self.config.session;
-        let outcome = permit.exchange(session, &authentication).await;
-        if let Ok(grant) = &outcome {
+        let mut outcome = permit.exchange(session, &authentication).await;
+        if let Ok(grant) = &mut outcome {
             self.sts_clock.set(sts::agreed_date(grant));
+            grant.principal.on_behalf_of = token.claims().map(TokenClaims::identity);
         }
         outcome.map_err(|failure| failure_with_remedy(*failure, session, &self.config.token, token.claims()))
-    }
-
-    fn set_token_obstacle(&self, error: Option<Error>) {
-        *lock(&self.token_obstacle) = error;
     }
 }
 
 impl Source for WebIdentity {
     async fn fetch(&self, attempt: Attempt) -> Result<Grant, Failure> {
         let mut outcome = self.exchange(attempt).await;
-        self.set_token_obstacle(None);
         match (&self.tokens, &mut outcome) {
             (Tokens::File(file), Ok(_)) => file.poll_often(false),
             (Tokens::File(file), Err(failure)) if failure.class == Class::BadInput => file.poll_often(true),
@@ -156,6 +153,21 @@ impl Source for WebIdentity {
     fn obstacle(&self) -> Option<Error> {
         let token = || lock(&self.token_obstacle).clone();
         self.sts.obstacle().or_else(token)
+    }
+}
+
+/// An attempt that has no token yet. Its drop clears the error, even if the user's source panics.
+struct WaitsForToken<'a>(&'a Mutex<Option<Error>>);
+
+impl WaitsForToken<'_> {
+    fn set(&self, error: Option<Error>) {
+        *lock(self.0) = error;
+    }
+}
+
+impl Drop for WaitsForToken<'_> {
+    fn drop(&mut self) {
+        self.set(None);
     }
 }
 

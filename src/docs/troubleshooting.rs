@@ -399,7 +399,7 @@
 //!
 //! | the text | cause | what to do |
 //! |---|---|---|
-//! | `the first attempt is still under way` | no attempt has ended yet | check the network |
+//! | `an attempt is still under way` | no attempt has ended while the caller waited | check the network |
 //! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
 //! ## `credentials of … valid for … were asked for`

@@ -105,9 +105,9 @@ impl<'a> Waiting<'a> {
             }
             let sooner = before != (state.schedule.due(), state.wake_at);
             let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
-            ControlFlow::Continue((verdict, sooner, state.last_error.clone(), throttled_for))
+            ControlFlow::Continue((verdict, sooner, state.last_error.clone(), state.attempting, throttled_for))
         });
-        let (verdict, sooner, last_error, throttled_for) = match looked {
+        let (verdict, sooner, last_error, attempting, throttled_for) = match looked {
             ControlFlow::Break(outcome) => return Some(outcome),
             ControlFlow::Continue(looked) => looked,
         };
@@ -121,6 +121,8 @@ impl<'a> Waiting<'a> {
                 never_that_long(&shared.subject, at_least, lifetime, most)
             }
             (Verdict::TimedOut | Verdict::LastError, failure) => {
+                // The last failure explains a retry delay, but not an attempt under way.
+                let failure = failure.filter(|_| !attempting);
                 self.timed_out(now, throttled_for, obstacle().or(failure))
             }
         }))
@@ -141,7 +143,7 @@ impl<'a> Waiting<'a> {
             };
             let waited = in_words(now.duration_since(self.caller.joined));
             let message = format!("no {wanted} for {subject} came within {waited}");
-            let remedy = "the first attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
+            let remedy = "an attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
                         policy, proxy). If the endpoint is only slow, raise wait_timeout";
             (Error::new(ErrorKind::TimedOut, message), remedy)
         };

@@ -124,7 +124,8 @@ impl ClockReading {
 
     /// The drift of the clocks since `anchor`.
     pub(crate) fn drift_since(&self, anchor: &Self) -> Drift {
-        let mono = self.mono.saturating_duration_since(anchor.mono);
+        // A thread may lose its core between its reading and the state's lock. Another thread may set a newer anchor meanwhile.
+        let Some(mono) = self.mono.checked_duration_since(anchor.mono) else { return Drift::None };
         let slept = match (self.boot, anchor.boot) {
             (Some(now), Some(then)) => now.saturating_sub(then).saturating_sub(mono),
             _ => Duration::ZERO,
@@ -253,6 +254,11 @@ mod tests {
         assert_eq!(lifetime(3660, None, 0, 3600), Some((3660, false)), "within the slack");
         assert_eq!(lifetime(3661, None, 0, 3600), Some((3600, false)), "no longer than requested");
         assert_eq!(lifetime(10, None, 10, 3600), None, "ended");
+    }
+
+    #[test]
+    fn reading_before_the_anchor_shows_no_drift() {
+        assert_eq!(drift((100, 100, 100), (90, 90, 90)), Drift::None);
     }
 
     #[test]

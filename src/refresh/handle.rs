@@ -142,10 +142,12 @@ impl EngineHandle {
     pub(crate) fn rejected(&self, access_key_id: &str, least_age: Duration) {
         let shared = self.shared();
         let now = shared.clock.now();
-        if let Some(generation) = shared.locked(|state| state.rejected(access_key_id, least_age, now)) {
+        if let Some((generation, is_news)) = shared.locked(|state| state.rejected(access_key_id, least_age, now)) {
             telemetry::rejected(&shared.subject, generation);
             shared.observe(|observer| observer.rejected());
-            shared.wake.send_replace(());
+            if is_news {
+                shared.wake.send_replace(());
+            }
         }
         self.start();
     }

@@ -46,6 +46,13 @@ impl Rejections {
         self.attempted = Some(at);
     }
 
+    /// The machine was suspended for `by`, and the monotonic clock stood still.
+    pub(super) fn suspended(&mut self, by: Duration) {
+        for at in [&mut self.heard, &mut self.attempted].into_iter().flatten() {
+            *at = at.checked_sub(by).unwrap_or(*at);
+        }
+    }
+
     /// True if the last rejection was of this generation.
     pub(super) fn is_last(&self, generation: u64) -> bool {
         self.generation == Some(generation)

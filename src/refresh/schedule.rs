@@ -287,8 +287,13 @@ impl Schedule {
         }
     }
 
-    /// The machine was suspended for `by`, and the monotonic clock stood still. The times of the credentials, attempts and
-    /// failures move back by as much. The rejections and the start of the run do not move.
+    /// The last exchange had another identity than the present credentials, and its session replaces them.
+    pub(super) fn identity_changed(&mut self) {
+        self.unwanted = true;
+    }
+
+    /// The machine was suspended for `by`, and the monotonic clock stood still. All times move by as much, except the start
+    /// of the run: the callers did not wait during the suspend.
     pub(super) fn suspended(&mut self, by: Duration, now: Instant) {
         let ahead = |at: &mut Instant| *at = now + at.saturating_duration_since(now).saturating_sub(by);
         let behind = |at: &mut Instant| *at = at.checked_sub(by).unwrap_or(*at);
@@ -300,6 +305,7 @@ impl Schedule {
         for at in [&mut self.started, &mut self.next_request, &mut self.last_clock] {
             at.iter_mut().for_each(behind);
         }
+        self.rejections.suspended(by);
         if let Some(failures) = &mut self.failures {
             [&mut failures.since, &mut failures.last, &mut failures.not_before, &mut failures.for_callers]
                 .into_iter()
@@ -713,6 +719,21 @@ mod tests {
             }
         }
         assert_eq!(jumps, [1, 301, 601]);
+    }
+
+    #[test]
+    fn suspend_ends_a_row_of_rejections() {
+        let start = Instant::now() + secs(100_000);
+        let mut schedule = fresh(start, 12 * HOUR);
+        let now = start + secs(60);
+        for generation in 1..=6 {
+            schedule.rejected(generation, now, 0.0);
+        }
+        schedule.attempt_started(now);
+        schedule.succeeded(session(now, 12 * HOUR), true, 0.0);
+        schedule.suspended(HOUR, now);
+        schedule.rejected(7, now, 0.0);
+        assert_eq!(schedule.due(), now, "the last rejection was an hour ago");
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Grant {
 pub(crate) struct Principal {
     pub(crate) assumed_role_arn: Option<String>,
     pub(crate) account_id: Option<String>,
+    /// The source's identity that they were requested with. `None`: unknown.
+    pub(crate) on_behalf_of: Option<String>,
     /// The endpoint that gave them.
     pub(crate) endpoint: Option<String>,
     /// How they were obtained, unless the credentials say it. The SDK's clients tell AWS in the user agent.

@@ -64,7 +64,7 @@ pub(super) struct State {
     /// The process that the task runs in. `None`: there is no task.
     runs_in: Option<u32>,
     /// An attempt is under way.
-    attempting: bool,
+    pub(super) attempting: bool,
     failure_log: FailureLog,
     /// The endpoint that answered last.
     endpoint: Option<String>,
@@ -233,6 +233,11 @@ impl State {
         let key = credentials.access_key_id();
         let other_key = self.current.as_ref().is_none_or(|current| current.credentials.access_key_id() != key);
         let failures = self.schedule.failures();
+        // An exchange may read another identity before the source reports the change.
+        let present = self.current.as_ref().and_then(|current| current.principal.on_behalf_of.as_ref());
+        if present.zip(principal.on_behalf_of.as_ref()).is_some_and(|(present, new)| present != new) {
+            self.schedule.identity_changed();
+        }
         let taken = self.schedule.succeeded(session, other_key, fastrand::f64());
         let success = Success {
             taken,
@@ -275,15 +280,17 @@ impl State {
         self.issued.iter().any(|issued| issued == access_key_id)
     }
 
-    /// A service rejected an access key. Returns its generation if it is the present one and at least `least_age` old.
-    pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<u64> {
+    /// A service rejected an access key. Counts only if the key is the present one and at least `least_age` old. Returns its
+    /// generation, and true if the rejection changed anything.
+    pub(super) fn rejected(&mut self, access_key_id: &str, least_age: Duration, now: Instant) -> Option<(u64, bool)> {
         let current = self.current.as_ref().filter(|current| current.credentials.access_key_id() == access_key_id)?;
         let generation = current.generation;
         let validity = self.schedule.validity()?;
         let counts = now + validity.lifetime >= validity.deadline + least_age;
         counts.then(|| {
+            let before = (self.schedule.due(), self.schedule.was_rejected(generation));
             self.schedule.rejected(generation, now, fastrand::f64());
-            generation
+            (generation, before != (self.schedule.due(), true))
         })
     }
 

@@ -27,12 +27,23 @@ impl StsClient {
         let url = endpoint.endpoint_url.as_deref();
         Self {
             client: sdk_client(config, endpoint),
-            name: url.map_or_else(|| format!("region {}", endpoint.region), printable_url),
+            name: url.map_or_else(|| region_name(config, endpoint), printable_url),
             region: endpoint.region.to_string(),
             attempt_timeout: config.attempt_timeout,
             time: config.time_source.clone(),
         }
     }
+}
+
+/// Distinguishes the endpoints of a region, because each has its own permits.
+fn region_name(config: &StsConfig, endpoint: &EndpointConfig) -> String {
+    let variant = match (config.use_fips, config.use_dual_stack) {
+        (false, false) => "",
+        (true, false) => " (FIPS)",
+        (false, true) => " (dual-stack)",
+        (true, true) => " (FIPS, dual-stack)",
+    };
+    format!("region {}{variant}", endpoint.region)
 }
 
 /// The client has no credentials: a signed request brings its own.
@@ -104,6 +115,19 @@ mod tests {
             sdk_client(&config, &config.home).assume_role_with_web_identity().role_arn(ROLE).role_session_name("pod");
         call.web_identity_token(JWT).send().await.unwrap_err();
         asked.lock().unwrap().take().unwrap()
+    }
+
+    #[test]
+    fn each_endpoint_of_a_region_has_its_name() {
+        let name = |use_fips, use_dual_stack| {
+            let mut config = StsConfig { use_fips, use_dual_stack, ..config("") };
+            config.home.endpoint_url = None;
+            StsClient::of(&config).name
+        };
+        assert_eq!(name(false, false), "region eu-central-1");
+        assert_eq!(name(true, false), "region eu-central-1 (FIPS)");
+        assert_eq!(name(false, true), "region eu-central-1 (dual-stack)");
+        assert_eq!(name(true, true), "region eu-central-1 (FIPS, dual-stack)");
     }
 
     #[tokio::test]

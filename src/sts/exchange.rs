@@ -194,6 +194,7 @@ impl Exchange<'_> {
             principal: Principal {
                 account_id: account_id.map(str::to_owned),
                 assumed_role_arn: issued.assumed_role_arn,
+                on_behalf_of: None,
                 endpoint: Some(self.endpoint),
                 feature: Some(feature),
             },
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(grant.expiration, at(NOW + 3600));
         assert_eq!(grant.date, Some(at(NOW)));
         assert_eq!(grant.requested, Duration::from_secs(3600));
-        let Principal { assumed_role_arn, account_id, endpoint, feature: _ } = grant.principal;
+        let Principal { assumed_role_arn, account_id, endpoint, .. } = grant.principal;
         assert_eq!(assumed_role_arn.unwrap(), "arn:aws:sts::123456789012:assumed-role/app/pod-1");
         assert_eq!(account_id.unwrap(), "123456789012");
         assert_eq!(endpoint.unwrap(), server.url);

@@ -95,7 +95,12 @@ impl TokenClaims {
 
     /// A trust policy compares issuer, subject and audience.
     pub(super) fn same_identity(&self, other: &Self) -> bool {
-        self.issuer == other.issuer && self.subject == other.subject && self.audience == other.audience
+        self.identity() == other.identity()
+    }
+
+    /// The identity as one text, for comparisons.
+    pub(super) fn identity(&self) -> String {
+        format!("{:?}", (&self.issuer, &self.subject, &self.audience))
     }
 }
 

@@ -301,6 +301,26 @@ async fn slow_source_is_reported_while_asked() {
     assert!(source.obstacle().is_none());
 }
 
+#[tokio::test]
+async fn source_that_panicked_is_not_waited_for() {
+    #[derive(Debug)]
+    struct Broken;
+    impl token_source::ProvideToken for Broken {
+        fn provide_token(&self) -> token_source::future::ProvideToken<'_> {
+            panic!("a bug in the source")
+        }
+    }
+    let config = Config {
+        session: server::session(server::ROLE),
+        token: TokenOrigin::Source(SourceConfig::new(Broken)),
+        sts: server::config("http://127.0.0.1:1"),
+    };
+    let source = std::sync::Arc::new(WebIdentity::new(config, None));
+    let asked = std::sync::Arc::clone(&source);
+    assert!(tokio::spawn(async move { asked.fetch(CALM).await.is_ok() }).await.unwrap_err().is_panic());
+    assert!(source.obstacle().is_none(), "{:?}", source.obstacle());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn process_without_threads_names_the_limits() {

@@ -214,7 +214,7 @@ impl WatchState {
     fn checked(&mut self, check: Check, watch_is_new: bool, token: Option<&LoadedToken>, now: Instant) {
         if self.schedule.end(check) {
             let rotated = self.changes.found(token);
-            self.schedule.plan(check, watch_is_new, token.is_some(), rotated, now);
+            self.schedule.plan(check, watch_is_new, token.is_some(), rotated, now, fastrand::f64());
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
-use aws_web_identity::test_util::{Fault, ProjectedVolume};
+use aws_web_identity::test_util::{Fault, ProjectedVolume, TokenSpec};
 use aws_web_identity::{Builder, ErrorKind, WebIdentityCredentialsProvider};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -148,6 +148,18 @@ async fn token_is_reread_for_every_exchange() {
     let mut tokens: Vec<_> = rig.sts.calls().into_iter().filter_map(|call| call.token_sha256).collect();
     tokens.dedup();
     assert_eq!(tokens.len(), 3, "each exchange must send the newest token");
+}
+
+/// An exchange reads the new token before a poll does.
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_another_identity_may_have_a_shorter_session() {
+    let rig = Rig::start().await;
+    let provider = soon(rig.builder().watch_token(false).connect()).await.unwrap();
+    let before = key(&provider);
+    rig.sts.set_session_length(Duration::from_secs(900));
+    rig.rotate(TokenSpec::service_account("shop", "billing"));
+    soon(provider.refresh()).await.unwrap();
+    assert_ne!(key(&provider), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use self::example::GithubActions;
 use crate::support::fault_list;
@@ -262,6 +263,34 @@ async fn p6_change_reported_by_source_is_noticed() {
     let before = key(&provider);
     source.change_to(spec);
     eventually(|| key(&provider) != before).await;
+}
+
+#[tokio::test]
+async fn p2_source_may_change_its_identity_silently() {
+    let rig = Rig::start().await;
+    let source = Scripted::new(&rig, Does::Give);
+    let provider = soon(builder(&rig, source.clone()).connect()).await.unwrap();
+    let before = key(&provider);
+    rig.sts.set_session_length(Duration::from_secs(900));
+    *source.0.spec.lock().unwrap() = || TokenSpec::service_account("shop", "billing");
+    soon(provider.refresh()).await.unwrap();
+    assert_ne!(key(&provider), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_source_that_fails_after_its_change_is_asked_again() {
+    let clock = SteppedClock::start();
+    let rig = Rig::start().await;
+    let source = Scripted::new(&rig, Does::Give);
+    let provider = clock.drive(builder(&rig, source.clone())).connect().await.unwrap();
+    let before = source.asked();
+    source.set(Does::Fail);
+    source.change_to(|| TokenSpec::service_account("shop", "billing"));
+    clock.until(|| source.asked() > before).await;
+    source.set(Does::Give);
+    let mut updates = provider.updates();
+    let noticed = timeout(Duration::from_secs(120), updates.changed());
+    assert_eq!(clock.pass_until(noticed, &[&rig.sts]).await.unwrap().unwrap(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Callers: what each gets, and how long it waits.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -198,6 +199,28 @@ async fn refresh_ignores_a_denial_from_before_its_call() {
     rig.source.always(Reply::Grant(HOUR).after(seconds(2)));
     assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.source.calls(), calls + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_old_failure_is_no_cause_of_a_hanging_attempt() {
+    let rig = Rig::with(Reply::Hang, |policy| policy.wait_timeout = seconds(5));
+    rig.source.then(Reply::Fail(Class::Misconfigured));
+    rig.engine.credentials().await.unwrap_err();
+    rig.pass(seconds(31)).await;
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.source().is_none(), "{error:?}");
+    assert!(error.to_string().contains("still under way"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_old_failure_is_the_cause_of_its_delay() {
+    let rig = Rig::with(Reply::Hang, |policy| policy.wait_timeout = seconds(5));
+    rig.source.then(Reply::Throttle(seconds(60)));
+    rig.engine.credentials().await.unwrap_err();
+    rig.pass(seconds(40)).await;
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert_eq!(error.source().unwrap().to_string(), "scripted Throttled");
 }
 
 #[tokio::test(start_paused = true)]

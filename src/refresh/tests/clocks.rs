@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
+use crate::error::ErrorKind;
 use crate::refresh::{Class, ExpiredPolicy};
 
 #[tokio::test(start_paused = true)]
@@ -124,6 +125,19 @@ async fn suspend_during_exchange_shortens_its_session() {
     rig.pass(seconds(1)).await;
     rig.clock.suspend(2 * HOUR);
     assert_eq!(caller.await.unwrap().access_key_id(), "KEY2", "the first ones ended during the suspend");
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspend_does_not_count_as_waiting() {
+    let rig = Rig::new(Reply::Fail(Class::Outage));
+    let engine = rig.engine.clone();
+    let caller = tokio::spawn(async move { engine.credentials().await });
+    rig.pass(seconds(10)).await;
+    rig.clock.suspend(HOUR);
+    rig.pass(seconds(19)).await;
+    assert!(!caller.is_finished(), "29 s of 30 s");
+    rig.pass(seconds(2)).await;
+    assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::ServiceUnavailable);
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,6 +65,7 @@ pub(crate) struct Scripted {
     calls: Mutex<Vec<Instant>>,
     attempts: Mutex<Vec<Attempt>>,
     keys: AtomicU64,
+    identity: Mutex<Option<String>>,
     change: Mutex<Option<Change>>,
     changed: Notify,
     panic_on_change: Mutex<bool>,
@@ -116,6 +117,11 @@ impl Scripted {
         self.changed.notify_one();
     }
 
+    /// From now on the source requests credentials with this identity, and reports no change.
+    pub(crate) fn set_identity(&self, identity: &str) {
+        *self.identity.lock().unwrap() = Some(identity.to_owned());
+    }
+
     pub(crate) fn panic_at_next_change(&self) {
         *self.panic_on_change.lock().unwrap() = true;
         self.changed.notify_one();
@@ -153,7 +159,7 @@ impl Source for Scripted {
             expiration: server + lifetime,
             date,
             requested: lifetime.max(HOUR),
-            principal: Principal::default(),
+            principal: Principal { on_behalf_of: self.identity.lock().unwrap().clone(), ..Principal::default() },
         };
         match reply {
             Reply::Grant(lifetime) => Ok(grant(lifetime, self.keys.fetch_add(1, Ordering::SeqCst) + 1)),
@@ -303,6 +309,7 @@ impl Rig {
             calls: Mutex::default(),
             attempts: Mutex::default(),
             keys: AtomicU64::new(0),
+            identity: Mutex::default(),
             change: Mutex::default(),
             changed: Notify::new(),
             panic_on_change: Mutex::default(),

@@ -70,6 +70,20 @@ async fn rotation_alone_causes_no_exchange() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p2_shorter_session_of_another_identity_is_used() {
+    let rig = Rig::new(Reply::Grant(seconds(900)));
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.refresh().await.unwrap();
+    rig.source.set_identity("one");
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY1", "nothing is known of the first identity");
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.refresh().await.unwrap();
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY3", "the same identity");
+    rig.source.set_identity("other");
+    assert_eq!(rig.engine.refresh().await.unwrap().access_key_id(), "KEY5");
+}
+
+#[tokio::test(start_paused = true)]
 async fn rotation_ends_a_run_of_failures() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.source.then(Reply::Grant(HOUR)).then(Reply::Fail(Class::Misconfigured));

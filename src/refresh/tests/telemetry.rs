@@ -195,6 +195,23 @@ async fn observer_hears_exchanges_rejections_and_status() {
     assert_eq!((last.phase, last.next_attempt), (Phase::Closed, None));
 }
 
+/// A busy service may send thousands of requests a second with a rejected key.
+#[tokio::test(start_paused = true)]
+async fn repeated_rejections_wake_the_task_once() {
+    let listener = Arc::new(Listener::default());
+    let rig = Rig::observed(Reply::Hang, |_| {}, Some(Arc::clone(&listener) as Arc<dyn Observer>));
+    rig.source.then(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    let mut heard = Vec::new();
+    for _ in 0..100 {
+        rig.engine.rejected("KEY1", Duration::ZERO);
+        tokio::task::yield_now().await;
+        heard.push(listener.statuses.lock().unwrap().len());
+    }
+    assert_eq!(*listener.rejections.lock().unwrap(), 100);
+    assert!(heard[99] - heard[0] <= 2, "{heard:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn panicking_observer_changes_nothing() {
     struct Panicking;

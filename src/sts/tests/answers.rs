@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::error::ErrorKind;
 use crate::refresh::{Class, Grant};
 use crate::sts::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml};
-use crate::sts::{Authentication, ExchangeFailure, Reason, StsClient, remedy};
+use crate::sts::{Authentication, ExchangeFailure, NoConnection, Reason, StsClient, remedy};
 
 use crate::error::ErrorKind::{
     InvalidConfiguration, RoleDenied, ServiceUnavailable, Throttled, TimedOut, TokenRejected, Unexpected,
@@ -316,6 +316,45 @@ async fn encoded_answer_is_named_and_not_quoted() {
     check(rows).await;
     for plain in ["identity", "aws-chunked", "utf-8", ""] {
         exchange(http(200, &format!("Content-Encoding: {plain}\r\n"), &success())).await.ok().unwrap();
+    }
+}
+
+/// The HTTP client reads the frames. A whole answer may be framed oddly, and a cut one must never pass for a whole one.
+#[tokio::test]
+async fn odd_frames_are_read_or_an_outage() {
+    let body = success();
+    let (first, second) = body.split_at(100);
+    let length = body.len();
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let chunks = chunk(first) + &chunk(second);
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
+    let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    for (name, reply) in [
+        ("interim answers", format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n{whole}")),
+        ("HTTP/1.0 without a length", format!("HTTP/1.0 200 OK\r\n\r\n{body}")),
+        ("chunks and a trailer", format!("{chunked}\r\n{chunks}0\r\nX: y\r\n\r\n")),
+        ("chunks and a wrong length", format!("{chunked}Content-Length: 10\r\n\r\n{chunks}0\r\n\r\n")),
+        ("large header", whole.replacen("\r\n", &format!("\r\nX: {}\r\n", "x".repeat(200_000)), 1)),
+        ("second answer", whole.clone() + &whole.replace("ASIAEXAMPLE", "ASIASECOND")),
+    ] {
+        let grant = exchange(reply).await.unwrap_or_else(|failure| panic!("{name}: {}", failure.message));
+        assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE", "{name}");
+    }
+    let cut = Reason::Broken;
+    let none = Reason::NoConnection(NoConnection::Unreachable);
+    for (name, reply, reason) in [
+        ("cut", whole[..whole.len() - 1].to_owned(), cut),
+        ("white space is missing", format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", length + 5), cut),
+        ("last chunk is missing", format!("{chunked}\r\n{chunks}"), cut),
+        ("chunk of impossible size", format!("{chunked}\r\nffffffffffffffffff\r\n{body}"), cut),
+        ("endless trailer", format!("{chunked}\r\n{chunks}0\r\nX: {}", "x".repeat(2_000_000)), cut),
+        ("endless header", format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(2_000_000)), none),
+        ("two lengths", whole.replacen("\r\n", "\r\nContent-Length: 10\r\n", 1), none),
+        ("impossible length", whole.replacen(&length.to_string(), "18446744073709551615", 1), none),
+        ("impossible status", whole.replacen("200", "000", 1), none),
+    ] {
+        let failure = exchange(reply).await.err().unwrap_or_else(|| panic!("{name}: a grant"));
+        assert_eq!((failure.reason, failure.reason.class()), (reason, Outage), "{name}: {}", failure.message);
     }
 }
 

@@ -25,7 +25,8 @@ struct LastToken {
     claims: Option<TokenClaims>,
     /// The source has reported a change, and has not been asked for the new token yet.
     changed: bool,
-    /// Earliest time to listen for the next change. Limits a source that reports changes without end.
+    /// Earliest time to listen for the next change, or to ask for the new token again. Limits a source that reports changes
+    /// without end.
     listen_at: Option<Instant>,
 }
 
@@ -65,10 +66,10 @@ impl SourceClient {
                 let last = self.last();
                 (last.changed, last.listen_at)
             };
+            if let Some(listen_at) = listen_at {
+                sleep_until(listen_at).await;
+            }
             if !changed {
-                if let Some(listen_at) = listen_at {
-                    sleep_until(listen_at).await;
-                }
                 self.config.source.changed().await;
             }
             let (digest, claims) = {
@@ -79,7 +80,10 @@ impl SourceClient {
             };
             // Only the token itself shows whether its identity is another.
             let token = self.token().await.ok();
-            self.last().changed = false;
+            match &token {
+                Some(_) => self.last().changed = false,
+                None => self.last().listen_at = Some(Instant::now() + PAUSE_AFTER_FAILURE),
+            }
             if token.as_ref().is_some_and(|token| digest == Some(token.digest)) {
                 continue;
             }
@@ -106,3 +110,5 @@ fn unavailable(message: String) -> Error {
 }
 
 const LISTENING_PAUSE: Duration = Duration::from_secs(1);
+/// After a change, a source may fail when it is asked for the new token.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);

@@ -1,4 +1,5 @@
-//! When the token file is checked: the poll interval, events, and exchanges that have read the file. No I/O, no clock.
+//! When the token file is checked: the poll interval, events, and exchanges that have read the file. No I/O, no clock,
+//! no random numbers of its own.
 
 use std::time::Duration;
 
@@ -82,8 +83,16 @@ impl PollSchedule {
         self.exchange_has_read = true;
     }
 
-    /// Plans the next poll after a check. `rotated`: the check found other content than the one before.
-    pub(super) fn plan(&mut self, check: Check, watch_is_new: bool, has_token: bool, rotated: bool, now: Instant) {
+    /// Plans the next poll after a check. `rotated`: the check found other content than the one before. `random`: in `[0, 1)`.
+    pub(super) fn plan(
+        &mut self,
+        check: Check,
+        watch_is_new: bool,
+        has_token: bool,
+        rotated: bool,
+        now: Instant,
+        random: f64,
+    ) {
         self.judge_events(check, watch_is_new, rotated, now);
         self.no_token = !has_token;
         self.events_heard = check.events;
@@ -92,7 +101,7 @@ impl PollSchedule {
             self.event_gap = if calm { FIRST_GAP } else { (self.event_gap * 2).min(LONGEST_GAP) };
             self.next_event_check = Some(now + self.event_gap);
         }
-        let mut interval = self.poll_interval.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let mut interval = self.poll_interval.mul_f64(0.9 + 0.2 * random);
         if !self.events_work() {
             interval = interval.min(SHORT_POLL);
         }

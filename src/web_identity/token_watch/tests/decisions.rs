@@ -143,6 +143,16 @@ fn watched_token_is_polled_with_ten_percent_jitter() {
 }
 
 #[test]
+fn jitter_of_a_poll_is_a_parameter() {
+    for (random, seconds) in [(0.0, 27), (0.5, 30), (1.0, 33)] {
+        let mut watcher = Watcher::watching();
+        let check = watcher.state.schedule.begin(Cause::Poll, 0);
+        watcher.state.schedule.plan(check, false, true, false, watcher.now, random);
+        assert_eq!(watcher.due(), Due::At(watcher.now + Duration::from_secs(seconds)));
+    }
+}
+
+#[test]
 fn unwatched_token_is_polled_every_five_seconds() {
     let mut watcher = Watcher { state: WatchState::new(Duration::from_secs(30), false), ..Watcher::watching() };
     assert!((0..20).all(|_| watcher.poll(Some("a")) == SHORT_POLL));
