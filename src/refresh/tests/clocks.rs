@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
 use crate::error::ErrorKind;
@@ -189,4 +189,34 @@ async fn clock_ahead_without_date_causes_no_storm() {
         rig.pass(seconds(1)).await;
     }
     assert!((100..=244).contains(&rig.source.calls()), "{} calls in two hours at most", rig.source.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p1_credentials_end_exactly_at_their_expiry() {
+    let rig = Rig::new(Reply::Fail(Class::Outage));
+    rig.source.then(Reply::Grant(seconds(60)));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(seconds(60) - Duration::from_millis(1)).await;
+    assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
+    rig.pass(Duration::from_millis(1)).await;
+    assert_eq!(rig.engine.credentials().await.unwrap_err().kind(), ErrorKind::ServiceUnavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_that_ends_on_arrival_is_a_failure() {
+    let rig = Rig::new(Reply::Grant(Duration::ZERO));
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert!(error.to_string().contains("expired on arrival"), "{error}");
+    assert_eq!(rig.engine.status().generation, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_after_a_suspend_wakes_the_task() {
+    let rig = Rig::new(Reply::Grant(HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(seconds(1)).await;
+    rig.clock.suspend(2 * HOUR);
+    let before = Instant::now();
+    assert_eq!(rig.engine.ready().await.map_err(|error| error.to_string()), Ok(()));
+    assert!(before.elapsed() < seconds(2), "{:?}", before.elapsed());
 }

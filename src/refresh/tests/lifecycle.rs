@@ -22,9 +22,12 @@ async fn p10_dropping_last_handle_ends_task() {
     drop(engine);
     tokio::time::sleep(HOUR).await;
     assert!(source.calls() > 1, "the second handle keeps the task");
-    updates.changed().await.unwrap();
+    assert_eq!(updates.changed().await, Ok(updates.last()));
+    assert_eq!(updates.last(), 2);
+    assert_eq!(format!("{updates:?}"), "Updates { last: 2, .. }");
     drop(second);
-    assert!(updates.changed().await.is_err());
+    let closed = updates.changed().await.unwrap_err();
+    assert!(closed.to_string().contains("closed"), "{closed}");
     let calls = source.calls();
     tokio::time::sleep(10 * HOUR).await;
     assert_eq!(source.calls(), calls);
@@ -35,12 +38,16 @@ async fn p10_dropping_last_handle_ends_task() {
 async fn p10_shutdown_leaves_valid_credentials_readable() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
+    assert!(!rig.engine.is_closed() && rig.engine.status().usable);
     tokio::join!(rig.engine.shutdown(), rig.engine.shutdown());
+    assert!(rig.engine.is_closed() && rig.engine.status().usable);
+    assert!(format!("{:?}", rig.engine).contains("arn:aws:iam"), "{:?}", rig.engine);
     rig.engine.shutdown().await;
     assert_eq!(rig.engine.status().phase, Phase::Closed);
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
     assert_eq!(rig.engine.refresh().await.unwrap_err().kind(), ErrorKind::Closed);
     rig.pass(2 * HOUR).await;
+    assert!(!rig.engine.status().usable);
     assert_eq!(rig.engine.credentials().await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(rig.source.calls(), 1);
 }
@@ -64,6 +71,13 @@ async fn p10_task_survives_failures_and_panics() {
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
     rig.source.panic_at_next_change();
     assert_pauses(&rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn error_quotes_the_panic_of_a_source() {
+    let rig = Rig::new(Reply::Panic);
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert!(error.to_string().contains("(scripted panic)"), "{error}");
 }
 
 /// The task continues 30 s after its panic. It hears of a change then, and acts within 2 s.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::rig::{HOUR, Reply, Rig, seconds};
 use crate::refresh::{Change, Class};
@@ -19,6 +19,23 @@ async fn bad_input_waits_for_a_change() {
     rig.source.change(Change::Content);
     assert_eq!(caller.await.unwrap().unwrap().access_key_id(), "KEY1");
     assert!(before.elapsed() < Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_without_callers_is_spread_out() {
+    let mut delays = Duration::ZERO;
+    for _ in 0..5 {
+        let rig = Rig::new(Reply::Grant(HOUR));
+        rig.source.then(Reply::Fail(Class::BadInput));
+        timeout(seconds(5), rig.engine.credentials()).await.unwrap_err();
+        let before = Instant::now();
+        rig.source.change(Change::Content);
+        while rig.source.calls() < 2 {
+            rig.pass(Duration::from_millis(1)).await;
+        }
+        delays += before.elapsed();
+    }
+    assert!(delays > Duration::from_millis(100), "a caller that gave up counts as waiting: {delays:?}");
 }
 
 #[tokio::test(start_paused = true)]
