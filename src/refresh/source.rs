@@ -113,16 +113,3 @@ pub(crate) enum Change {
     /// Another issuer, subject or audience.
     Identity,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn class_follows_another_providers_error() {
-        let class = |kind| Class::of(&Error::new(kind, "said"));
-        assert_eq!(class(ErrorKind::Throttled), Class::Throttled);
-        assert_eq!(class(ErrorKind::ServiceUnavailable), Class::Outage);
-        assert_eq!(class(ErrorKind::RoleDenied), Class::Misconfigured);
-    }
-}

@@ -331,7 +331,7 @@ async fn inactive_standby_is_dropped_with_one_warning() {
     assert_eq!((exchanges(&regions.standby), exchanges(&other)), (1, 3));
 
     // Without an active standby only home is used.
-    let lonely = regions.builder(Failure::Refuses).wait_timeout(Duration::from_millis(1500)).build().unwrap();
+    let lonely = regions.builder(Failure::Refuses).wait_timeout(Duration::from_secs(5)).build().unwrap();
     let error = soon(lonely.refresh()).await.unwrap_err();
     soon(lonely.refresh()).await.unwrap_err();
     assert_eq!(exchanges(&regions.standby), 2);

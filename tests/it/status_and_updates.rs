@@ -116,9 +116,9 @@ async fn next_attempt_follows_each_phase() {
 async fn usable_means_callers_get_credentials() {
     for (policy, served) in [(ExpiredPolicy::Never, false), (ExpiredPolicy::UntilRejected, true)] {
         let rig = Rig::start().await;
-        rig.sts.set_session_length(Duration::from_secs(2));
+        rig.sts.set_session_length(Duration::from_secs(5));
         let provider =
-            rig.builder().expired_policy(policy).wait_timeout(Duration::from_secs(1)).connect().await.unwrap();
+            rig.builder().expired_policy(policy).wait_timeout(Duration::from_secs(5)).connect().await.unwrap();
         assert!(provider.status().is_usable());
         rig.sts.set_fault(fault_list::INTERNAL_FAILURE);
         eventually(|| provider.status().phase == Phase::Expired).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::refresh::{Class, ExpiredPolicy};
 
 #[tokio::test(start_paused = true)]
@@ -221,4 +221,12 @@ async fn tokio_without_threads_is_an_outage() {
     assert!(["os error 11", "pids.max", "RLIMIT_NPROC"].iter().all(|it| text.contains(it)), "{text}");
     rig.source.always(Reply::Grant(HOUR));
     rig.engine.ready().await.unwrap();
+}
+
+#[test]
+fn class_follows_another_providers_error() {
+    let class = |kind| Class::of(&Error::new(kind, "said"));
+    assert_eq!(class(ErrorKind::Throttled), Class::Throttled);
+    assert_eq!(class(ErrorKind::ServiceUnavailable), Class::Outage);
+    assert_eq!(class(ErrorKind::RoleDenied), Class::Misconfigured);
 }
