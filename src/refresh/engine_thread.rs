@@ -121,3 +121,42 @@ pub(super) fn no_thread(subject: &str, cause: &dyn Display) -> Error {
 fn lock() -> MutexGuard<'static, Option<Thread>> {
     THREAD.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn thread_ends_with_the_last_task() {
+        let (tell, told) = mpsc::channel();
+        let start = |name: &'static str| {
+            let (release, released) = oneshot::channel::<()>();
+            let tell = tell.clone();
+            let task = async move {
+                tell.send((name, "began")).unwrap();
+                drop(released.await);
+                tell.send((name, "ended")).unwrap();
+            };
+            spawn("role", || Box::pin(task)).unwrap();
+            release
+        };
+        let next = || told.recv_timeout(Duration::from_secs(60)).unwrap();
+
+        let first = start("first");
+        assert_eq!(next(), ("first", "began"));
+        let second = start("second");
+        assert_eq!(next(), ("second", "began"));
+        drop(first);
+        assert_eq!(next(), ("first", "ended"));
+        drop(second);
+        assert_eq!(next(), ("second", "ended"));
+        let begun = Instant::now();
+        while lock().is_some() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the thread outlives its tasks");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::rig::{HOUR, QUARTER, Reply, Rig, seconds};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::refresh::{Class, ExpiredPolicy, Phase};
 
 #[tokio::test(start_paused = true)]
@@ -234,4 +234,13 @@ async fn p12_timed_out_call_names_what_it_wanted() {
     rig.pass(seconds(600)).await;
     let error = rig.engine.valid_for(seconds(3240)).await.unwrap_err();
     assert!(error.to_string().starts_with("no credentials that last longer for "), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p12_time_limit_error_has_the_sources_obstacle() {
+    let rig = Rig::new(Reply::Hang);
+    rig.source.set_obstacle(Error::new(ErrorKind::TokenRejected, "the file is missing").with_remedy("mount it"));
+    let error = rig.engine.credentials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(error.remedy(), Some("mount it"));
 }

@@ -198,13 +198,16 @@ async fn p1_credentials_end_exactly_at_their_expiry() {
     rig.engine.credentials().await.unwrap();
     rig.pass(seconds(60) - Duration::from_millis(1)).await;
     assert_eq!(rig.engine.credentials().await.unwrap().access_key_id(), "KEY1");
+    assert!(rig.engine.status().usable && rig.engine.status().phase.is_usable());
     rig.pass(Duration::from_millis(1)).await;
+    assert!(!rig.engine.status().usable && !rig.engine.status().phase.is_usable());
+    assert!(rig.engine.current().is_none());
     assert_eq!(rig.engine.credentials().await.unwrap_err().kind(), ErrorKind::ServiceUnavailable);
 }
 
 #[tokio::test(start_paused = true)]
 async fn session_that_ends_on_arrival_is_a_failure() {
-    let rig = Rig::new(Reply::Grant(Duration::ZERO));
+    let rig = Rig::new(Reply::Late(seconds(5), seconds(5)));
     let error = rig.engine.credentials().await.unwrap_err();
     assert!(error.to_string().contains("expired on arrival"), "{error}");
     assert_eq!(rig.engine.status().generation, 0);

@@ -66,6 +66,7 @@ pub(crate) struct Scripted {
     attempts: Mutex<Vec<Attempt>>,
     keys: AtomicU64,
     identity: Mutex<Option<String>>,
+    obstacle: Mutex<Option<Error>>,
     change: Mutex<Option<Change>>,
     changed: Notify,
     panic_on_change: Mutex<bool>,
@@ -120,6 +121,10 @@ impl Scripted {
     /// From now on the source requests credentials with this identity, and reports no change.
     pub(crate) fn set_identity(&self, identity: &str) {
         *self.identity.lock().unwrap() = Some(identity.to_owned());
+    }
+
+    pub(crate) fn set_obstacle(&self, error: Error) {
+        *self.obstacle.lock().unwrap() = Some(error);
     }
 
     pub(crate) fn panic_at_next_change(&self) {
@@ -188,6 +193,10 @@ impl Source for Scripted {
 
     fn subject(&self) -> &str {
         "arn:aws:iam::123456789012:role/scripted"
+    }
+
+    fn obstacle(&self) -> Option<Error> {
+        self.obstacle.lock().unwrap().clone()
     }
 }
 
@@ -310,6 +319,7 @@ impl Rig {
             attempts: Mutex::default(),
             keys: AtomicU64::new(0),
             identity: Mutex::default(),
+            obstacle: Mutex::default(),
             change: Mutex::default(),
             changed: Notify::new(),
             panic_on_change: Mutex::default(),
