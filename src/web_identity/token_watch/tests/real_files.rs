@@ -248,8 +248,9 @@ async fn p6_last_of_two_thousand_rotations_is_seen() {
         writer.join().unwrap();
         rig.rest().await;
         // A check that began before the last rotation may have ended after the last read.
-        drop(rig.changes.try_recv());
-        rig.rest().await;
+        if rig.changes.try_recv().is_ok() {
+            rig.rest().await;
+        }
         assert!(rig.changes.try_recv().is_err());
     }
 }
