@@ -5,7 +5,6 @@
 
 use std::env;
 use std::process::{self, Child, Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,13 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_types::region::Region;
 use aws_web_identity::WebIdentityCredentialsProvider;
 
-use crate::hard_clients::{Tally, block_on, client, runtime};
+use crate::hard_clients::{End, Tally, block_on, client, runtime};
 use crate::resources;
 use crate::support::report;
 use crate::world::{ATTEMPT, ROLE, World};
 
-/// Starts one parent after the other until `stop`. A request is a child that ended well.
-pub(crate) fn run_families(world: &World, life: Duration, stop: &AtomicBool) -> Tally {
+/// Starts one parent after the other until `end`. A request is a child that ended well.
+pub(crate) fn run_families(world: &World, life: Duration, end: &End) -> Tally {
     let mut tally = Tally::default();
     loop {
         let parent = Command::new(env::current_exe().unwrap())
@@ -39,7 +38,7 @@ pub(crate) fn run_families(world: &World, life: Duration, stop: &AtomicBool) -> 
                 );
             }
         }
-        if stop.load(Ordering::Relaxed) {
+        if end.has_come(&tally) {
             return tally;
         }
     }

@@ -4,11 +4,10 @@
 //! takes must be returned at once, and must serve the request.
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
@@ -24,9 +23,13 @@ use crate::support::report;
 use crate::world::World;
 
 pub(crate) struct HardClients {
-    stop: Arc<AtomicBool>,
+    end: Arc<End>,
     clients: Vec<(&'static str, JoinHandle<Tally>)>,
 }
+
+/// When the soak has ended, if it has.
+#[derive(Default)]
+pub(crate) struct End(OnceLock<Instant>);
 
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -40,25 +43,25 @@ pub(crate) struct Tally {
 impl HardClients {
     /// `life` is the time that a forked child works.
     pub(crate) fn start(world: &Arc<World>, life: Duration) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let end = Arc::new(End::default());
         let shared = world.builder("hard").build().unwrap();
         let mut clients = Vec::new();
         for (kind, run) in [
-            ("starved runtime", starved as fn(&World, _, &AtomicBool) -> Tally),
+            ("starved runtime", starved as fn(&World, _, &End) -> Tally),
             ("short runtimes", short_lived),
             ("no runtime", plain_thread),
         ] {
-            let (world, provider, stop) = (Arc::clone(world), shared.clone(), Arc::clone(&stop));
-            clients.push((kind, thread::spawn(move || run(&world, provider, &stop))));
+            let (world, provider, end) = (Arc::clone(world), shared.clone(), Arc::clone(&end));
+            clients.push((kind, thread::spawn(move || run(&world, provider, &end))));
         }
-        let (world, stopped) = (Arc::clone(world), Arc::clone(&stop));
-        clients.push(("forked children", thread::spawn(move || forked::run_families(&world, life, &stopped))));
-        Self { stop, clients }
+        let (world, its_end) = (Arc::clone(world), Arc::clone(&end));
+        clients.push(("forked children", thread::spawn(move || forked::run_families(&world, life, &its_end))));
+        Self { end, clients }
     }
 
     /// Ends all clients, and prints their figures. True if nothing failed.
     pub(crate) fn finish(self) -> bool {
-        self.stop.store(true, Ordering::Relaxed);
+        self.end.0.get_or_init(Instant::now);
         let mut well = true;
         for (kind, client) in self.clients {
             let Ok(Tally { requests, waits, failures }) = client.join() else {
@@ -73,6 +76,14 @@ impl HardClients {
             well &= requests > 0 && waits == 0 && failures == 0;
         }
         well
+    }
+}
+
+impl End {
+    /// True if the client may end. A client that proved nothing yet has another minute: a short run on a busy machine
+    /// can end before its first request.
+    pub(crate) fn has_come(&self, tally: &Tally) -> bool {
+        self.0.get().is_some_and(|end| tally.requests > 0 || end.elapsed() > Duration::from_secs(60))
     }
 }
 
@@ -130,11 +141,11 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 /// The only worker of the runtime is blocked nearly all the time. The provider was made there.
-fn starved(world: &World, _: WebIdentityCredentialsProvider, stop: &AtomicBool) -> Tally {
+fn starved(world: &World, _: WebIdentityCredentialsProvider, end: &End) -> Tally {
     let (runtime, mut tally) = (runtime(), Tally::default());
     let provider = runtime.block_on(async { world.builder("starved").build().unwrap() });
     let client = client(&provider, world.home.sdk_config());
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come(&tally) {
         runtime.block_on(async { thread::sleep(Duration::from_millis(fastrand::u64(500..3000))) });
         tally.read(&provider);
         tally.send(&runtime, &client, &provider);
@@ -144,9 +155,9 @@ fn starved(world: &World, _: WebIdentityCredentialsProvider, stop: &AtomicBool) 
 
 /// Each runtime serves a few requests, and ends during the last one. The next runtime goes on with the provider that was
 /// made there, or with the one that other threads use.
-fn short_lived(world: &World, shared: WebIdentityCredentialsProvider, stop: &AtomicBool) -> Tally {
+fn short_lived(world: &World, shared: WebIdentityCredentialsProvider, end: &End) -> Tally {
     let (mut provider, mut tally) = (shared.clone(), Tally::default());
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come(&tally) {
         let runtime = runtime();
         let client = client(&provider, world.home.sdk_config());
         for _ in 0..3 {
@@ -167,9 +178,9 @@ fn short_lived(world: &World, shared: WebIdentityCredentialsProvider, stop: &Ato
 }
 
 /// A thread that has never heard of Tokio.
-fn plain_thread(world: &World, shared: WebIdentityCredentialsProvider, stop: &AtomicBool) -> Tally {
+fn plain_thread(world: &World, shared: WebIdentityCredentialsProvider, end: &End) -> Tally {
     let mut tally = Tally::default();
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come(&tally) {
         let own = world.builder("threads").build().unwrap();
         drop(block_on(own.ready()));
         for provider in [&shared, &own].into_iter().cycle().take(10) {
