@@ -100,9 +100,14 @@ impl Source for WrappedProvider {
         if expiration <= now {
             return Err(self.expired());
         }
-        self.endless.store(credentials.expiry().is_none(), Ordering::Relaxed);
-        let principal =
-            Principal { account_id: credentials.account_id().map(|id| id.as_str().to_owned()), ..Principal::default() };
+        let is_endless = credentials.expiry().is_none();
+        self.endless.store(is_endless, Ordering::Relaxed);
+        let principal = Principal {
+            account_id: credentials.account_id().map(|id| id.as_str().to_owned()),
+            // Credentials that expire replace endless ones, although those are valid for longer.
+            on_behalf_of: Some(if is_endless { "endless" } else { "expiring" }.to_owned()),
+            ..Principal::default()
+        };
         Ok(Grant { credentials, expiration, date: None, requested: LONGEST, principal })
     }
 

@@ -54,7 +54,8 @@ pub(crate) struct Grant {
 pub(crate) struct Principal {
     pub(crate) assumed_role_arn: Option<String>,
     pub(crate) account_id: Option<String>,
-    /// The source's identity that they were requested with. `None`: unknown.
+    /// The source's identity that they were requested with. Those of another identity replace the present ones, even if they
+    /// expire sooner. `None`: unknown.
     pub(crate) on_behalf_of: Option<String>,
     /// The endpoint that gave them.
     pub(crate) endpoint: Option<String>,

@@ -254,6 +254,18 @@ async fn credentials_without_expiry_stay_valid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn expiring_credentials_replace_endless_ones() {
+    let theirs = Theirs::new();
+    theirs.set(|state| state.lifetime = None);
+    let provider = builder(&theirs).connect().await.unwrap();
+    theirs.set(|state| state.lifetime = Some(Duration::from_secs(3600)));
+    soon(provider.refresh()).await.unwrap();
+    assert_eq!(key(&provider), "AKIA2");
+    let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    assert!(provider.status().next_attempt.unwrap() < in_an_hour);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn expiry_in_year_9999_is_accepted() {
     let theirs = Theirs::new();
     theirs.set(|state| state.lifetime = Some(Duration::from_secs(250_000_000_000)));
