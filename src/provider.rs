@@ -96,7 +96,8 @@ impl BackgroundCredentialsProvider {
     ///
     /// # Errors
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) if `at_least` is more than 0.9 of the session
-    /// length, because no refresh can give that. Otherwise the error of the exchange.
+    /// length, because no refresh can give that. A wrapped provider may have a cache, so its session length is known
+    /// only after an exchange for this call. Otherwise the error of the exchange.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait, not the exchange.

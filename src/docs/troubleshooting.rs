@@ -123,7 +123,7 @@
 //! | `STS takes at most 2048` | shorten the policy, or use `policy_arns` |
 //! | `JSON with the character …` | `write it as a \u escape` |
 //! | `…, which is not a managed policy's ARN` | `write it as arn`:aws:iam::123456789012:policy/NAME |
-//! | `STS takes at most 10 managed policies` | merge some |
+//! | `STS takes at most 10 managed policies` | `merge some`, or use `policy` |
 //! | `give fractions of the credentials' lifetime within 0.10..=0.90` | the lower one first |
 //! | `this limits one exchange with STS`, `this limits one connection to STS`, `this limits one call of the provider`, `30s by default` | choose a time within the limits that the text names |
 //! | `… is not UTF-8` | `write it again as plain text` |
@@ -214,7 +214,7 @@
 //! | `check that this pod can reach …` | the connection was reset, or a network policy or proxy is in the way | check each in turn; `if the server there speaks TLS`, write https |
 //! | `check the network path to …` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
-//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that opens TLS | set `SSL_CERT_FILE`; `if the program gives its own HTTP client to the builder`, give the CA to that client |
+//! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that intercepts TLS | set `SSL_CERT_FILE`; `if the program gives its own HTTP client to the builder`, give the CA to that client |
 //! | `the certificate of … belongs to another host`, `not valid for name` | the certificate names another host | correct the host in `AWS_ENDPOINT_URL_STS` |
 //! | `the certificate of … has expired`, `not valid yet`, `not yet valid` | the certificate is old, or the clock is wrong | renew the certificate, or set the clock |
 //! | `the server at … does not speak TLS`, `wrong version number` | the URL has https, the port speaks plain http | check the port, or write http |
@@ -395,16 +395,19 @@
 //!
 //! ## `no … for … came within …`
 //!
-//! The caller's time is over; the attempts continue. The text shows the last failure.
+//! The caller's time is over; the attempts continue. If an attempt failed before, the text says what to do, and the error's
+//! source is that failure.
 //!
 //! | the text | cause | what to do |
 //! |---|---|---|
 //! | `an attempt is still under way` | no attempt has ended while the caller waited | check the network |
+//! | `the next attempt starts in …` | two exchanges start at least 1 s apart, some further apart | `Call again then`, or raise `wait_timeout` |
 //! | `no new credentials for … can come in the next …`, `STS or the provider throttles calls` | too many calls; the provider obeys a `Retry-After` | wait, and start fewer pods at once |
 //!
 //! ## `credentials of … valid for … were asked for`
 //!
-//! `credentials that last longer` than a session cannot come: `ask for at most …`, or raise `session_length`.
+//! `credentials that last longer` than a session cannot come: `new ones last …`. `ask for at most …`, or raise
+//! `session_length`.
 //!
 //! ## The background work
 //!

@@ -105,9 +105,10 @@ impl<'a> Waiting<'a> {
             }
             let sooner = before != (state.schedule.due(), state.wake_at);
             let throttled_for = state.schedule.throttled(now).then(|| state.schedule.due() - now);
-            ControlFlow::Continue((verdict, sooner, state.last_error.clone(), state.attempting, throttled_for))
+            let next_in = (!state.attempting).then(|| state.schedule.due().saturating_duration_since(now));
+            ControlFlow::Continue((verdict, sooner, state.last_error.clone(), next_in, throttled_for))
         });
-        let (verdict, sooner, last_error, attempting, throttled_for) = match looked {
+        let (verdict, sooner, last_error, next_in, throttled_for) = match looked {
             ControlFlow::Break(outcome) => return Some(outcome),
             ControlFlow::Continue(looked) => looked,
         };
@@ -122,19 +123,25 @@ impl<'a> Waiting<'a> {
             }
             (Verdict::TimedOut | Verdict::LastError, failure) => {
                 // The last failure explains a retry delay, but not an attempt under way.
-                let failure = failure.filter(|_| !attempting);
-                self.timed_out(now, throttled_for, obstacle().or(failure))
+                let failure = failure.filter(|_| next_in.is_some());
+                self.timed_out(now, throttled_for, next_in, obstacle().or(failure))
             }
         }))
     }
 
-    /// An error made now, so that it is never out of date.
-    fn timed_out(&self, now: Instant, throttled_for: Option<Duration>, cause: Option<Error>) -> Error {
+    /// An error made now, so that it is never out of date. `next_in`: the time to the next attempt, unless one is under way.
+    fn timed_out(
+        &self,
+        now: Instant,
+        throttled_for: Option<Duration>,
+        next_in: Option<Duration>,
+        cause: Option<Error>,
+    ) -> Error {
         let subject = &self.shared.subject;
         let (error, remedy) = if let Some(wait) = throttled_for {
             let message = format!("no new credentials for {subject} can come in the next {}", in_words(wait));
             let remedy = "STS or the provider throttles calls. Start fewer pods at once. Valid credentials stay in use";
-            (Error::new(ErrorKind::Throttled, message), remedy)
+            (Error::new(ErrorKind::Throttled, message), remedy.to_owned())
         } else {
             let wanted = match self.caller.call {
                 Call::Credentials | Call::Ready => "credentials",
@@ -143,12 +150,18 @@ impl<'a> Waiting<'a> {
             };
             let waited = in_words(now.duration_since(self.caller.joined));
             let message = format!("no {wanted} for {subject} came within {waited}");
-            let remedy = "an attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
-                        policy, proxy). If the endpoint is only slow, raise wait_timeout";
+            let remedy = match next_in.filter(|wait| !wait.is_zero()) {
+                Some(wait) => {
+                    format!("the next attempt starts in {}. Call again then, or raise wait_timeout", in_words(wait))
+                }
+                None => "an attempt is still under way. Check that this machine can reach its endpoint (DNS, network \
+                         policy, proxy). If the endpoint is only slow, raise wait_timeout"
+                    .to_owned(),
+            };
             (Error::new(ErrorKind::TimedOut, message), remedy)
         };
         match cause {
-            Some(cause) => error.with_remedy(cause.remedy().unwrap_or(remedy).to_owned()).with_source(cause),
+            Some(cause) => error.with_remedy(cause.remedy().unwrap_or(&remedy).to_owned()).with_source(cause),
             None => error.with_remedy(remedy),
         }
     }
@@ -162,10 +175,10 @@ impl Drop for Waiting<'_> {
 
 fn never_that_long(subject: &str, at_least: Duration, lifetime: Duration, most: Duration) -> Error {
     let (at_least, lifetime) = (in_words(at_least), in_words(lifetime));
-    let message =
-        format!("credentials of {subject} valid for {at_least} were asked for, but a session lasts {lifetime}");
+    let message = format!("credentials of {subject} valid for {at_least} were asked for, but new ones last {lifetime}");
     Error::new(ErrorKind::InvalidConfiguration, message).with_remedy(format!(
-        "ask for at most {}, or raise session_length together with the role's MaxSessionDuration",
+        "ask for at most {}, or get longer sessions: raise session_length where the builder has it, and the role's \
+         MaxSessionDuration",
         in_words(most)
     ))
 }
@@ -215,16 +228,16 @@ impl Caller {
         let first = !mem::replace(&mut self.asked, true);
         if schedule.valid(now) {
             // The caller wants other credentials than the present ones. The next attempt answers, with credentials or an error.
-            if let Call::ValidFor(at_least) = self.call {
-                let lifetime = schedule.validity().map_or(Duration::ZERO, |validity| validity.lifetime);
-                let most = lifetime.mul_f64(LASTING_SHARE);
-                if at_least > most {
+            let answered = schedule.attempts_ended() >= self.attempt;
+            if answered && schedule.last_failure().is_some_and(|(at, _)| at >= self.joined) {
+                return Verdict::LastError;
+            }
+            if let (Call::ValidFor(at_least), Some(validity)) = (self.call, schedule.validity()) {
+                let (lifetime, most) = (validity.lifetime, validity.lifetime.mul_f64(LASTING_SHARE));
+                // If a cache gave these credentials, only an exchange shows how long new ones last.
+                if at_least > most && (validity.dated || answered) {
                     return Verdict::NeverThatLong { at_least, lifetime, most };
                 }
-            }
-            let failed_since = schedule.last_failure().is_some_and(|(at, _)| at >= self.joined);
-            if schedule.attempts_ended() >= self.attempt && failed_since {
-                return Verdict::LastError;
             }
             if matches!(self.call, Call::ValidFor(_)) {
                 schedule.longer_requested(now, random);

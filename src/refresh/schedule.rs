@@ -47,8 +47,11 @@ pub(super) struct Schedule {
 /// The times of the present credentials.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
+    /// On arrival.
     pub(super) lifetime: Duration,
     pub(super) deadline: Instant,
+    /// The lifetime is the session's. `false`: it may be what a cache had left of it.
+    pub(super) dated: bool,
 }
 
 #[derive(Debug)]
@@ -161,7 +164,7 @@ impl Schedule {
             let remaining = self.remaining(session.since);
             remaining.mul_f64(share).max(AFTER_SHORTER.min(remaining.mul_f64(*self.window.end())))
         } else {
-            self.validity = Some(Validity { lifetime: session.lifetime, deadline });
+            self.validity = Some(Validity { lifetime: session.lifetime, deadline, dated: session.dated });
             self.unwanted = false;
             session.lifetime.mul_f64(share)
         };

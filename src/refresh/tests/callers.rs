@@ -86,6 +86,30 @@ async fn refresh_returns_the_outcome_of_its_own_exchange() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn valid_for_asks_a_cache_before_it_refuses() {
+    let rig = Rig::new(Reply::Undated(2 * HOUR));
+    rig.source.then(Reply::Undated(2 * HOUR)).then(Reply::Undated(6 * HOUR));
+    rig.engine.credentials().await.unwrap();
+    rig.pass(seconds(60)).await;
+    assert_eq!(rig.engine.valid_for(3 * HOUR).await.unwrap().access_key_id(), "KEY2");
+    rig.pass(seconds(60)).await;
+    let error = rig.engine.valid_for(7 * HOUR).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfiguration, "{error}");
+    assert_eq!(rig.source.calls(), 3, "it was asked once more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_before_an_attempt_says_when_it_starts() {
+    let rig = Rig::with(Reply::Grant(HOUR), |policy| policy.wait_timeout = Duration::from_millis(300));
+    rig.engine.credentials().await.unwrap();
+    // Exchanges start at least 1 s apart.
+    let error = rig.engine.refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let text = "came within 300 ms: the next attempt starts in 700 ms. Call again then, or raise wait_timeout";
+    assert!(error.to_string().ends_with(text), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn valid_for_returns_credentials_that_last_long_enough() {
     let rig = Rig::new(Reply::Grant(HOUR));
     rig.engine.credentials().await.unwrap();
@@ -95,10 +119,8 @@ async fn valid_for_returns_credentials_that_last_long_enough() {
     rig.pass(seconds(200)).await;
     let error = rig.engine.valid_for(seconds(3500)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
-    let asked = format!(
-        "credentials of {} valid for 3500 s were asked for, but a session lasts 3600 s: ",
-        rig.engine.subject()
-    );
+    let asked =
+        format!("credentials of {} valid for 3500 s were asked for, but new ones last 3600 s: ", rig.engine.subject());
     assert!(error.to_string().starts_with(&asked), "{error}");
 }
 
