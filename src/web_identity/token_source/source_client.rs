@@ -82,7 +82,13 @@ impl SourceClient {
             let token = self.token().await.ok();
             match &token {
                 Some(_) => self.last().changed = false,
-                None => self.last().listen_at = Some(Instant::now() + PAUSE_AFTER_FAILURE),
+                None => {
+                    self.last().listen_at = Some(Instant::now() + PAUSE_AFTER_FAILURE);
+                    if changed {
+                        // This change was reported when the source failed for the first time.
+                        continue;
+                    }
+                }
             }
             if token.as_ref().is_some_and(|token| digest == Some(token.digest)) {
                 continue;
@@ -112,3 +118,48 @@ fn unavailable(message: String) -> Error {
 const LISTENING_PAUSE: Duration = Duration::from_secs(1);
 /// After a change, a source may fail when it is asked for the new token.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::web_identity::token_source::{ProvideToken, TokenError, future};
+
+    /// Reports a change once, and gives no token.
+    #[derive(Debug, Default)]
+    struct Broken {
+        reported: AtomicUsize,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl ProvideToken for Broken {
+        fn provide_token(&self) -> future::ProvideToken<'_> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            future::ProvideToken::new(async { Err(TokenError::new("sealed")) })
+        }
+
+        fn changed(&self) -> future::Changed<'_> {
+            future::Changed::new(async {
+                if self.reported.fetch_add(1, Ordering::Relaxed) > 0 {
+                    std::future::pending::<()>().await;
+                }
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failing_source_reports_its_change_once() {
+        let source = Broken::default();
+        let asked = Arc::clone(&source.asked);
+        let config = SourceConfig { name: "broken", source: Arc::new(source) };
+        let client = SourceClient::new(config, Duration::from_secs(8));
+        assert_eq!(client.changed().await, Change::Content);
+        assert!(
+            timeout(Duration::from_secs(95), client.changed()).await.is_err(),
+            "an engine would call STS each time"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 4, "it must be asked every 30 s");
+    }
+}
