@@ -116,6 +116,7 @@ pub(super) fn failed(role: &str, warn: bool, status: &EngineStatus, now: SystemT
 pub(super) fn expired(role: &str, status: &EngineStatus) {
     tracing::error!(
         target: TARGET,
+        parent: None,
         role,
         generation = status.generation,
         failures = status.consecutive_failures,
@@ -129,18 +130,20 @@ pub(super) fn drifted(role: &str, drift: Drift) {
     match drift {
         Drift::Suspended(by) => {
             let seconds = by.as_secs();
-            tracing::info!(target: TARGET, role, seconds, "the machine was suspended; checking the credentials");
+            tracing::info!(target: TARGET, parent: None, role, seconds, "the machine was suspended; checking the credentials");
         }
-        Drift::Ahead => tracing::info!(target: TARGET, role, "the clock was set ahead; checking the credentials"),
+        Drift::Ahead => {
+            tracing::info!(target: TARGET, parent: None, role, "the clock was set ahead; checking the credentials")
+        }
         Drift::Behind => {
-            tracing::info!(target: TARGET, role, "the clock was set back; the credentials are not affected");
+            tracing::info!(target: TARGET, parent: None, role, "the clock was set back; the credentials are not affected");
         }
         Drift::None => {}
     }
 }
 
 pub(super) fn rejected(role: &str, generation: u64) {
-    tracing::debug!(target: TARGET, role, generation, "a service rejected the credentials");
+    tracing::debug!(target: TARGET, parent: None, role, generation, "a service rejected the credentials");
 }
 
 /// Retry delays are short: whole seconds would say little.

@@ -45,6 +45,20 @@ async fn each_refresh_is_logged_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn suspend_during_an_exchange_is_logged_outside_its_span() {
+    let (heard, _guard) = Heard::listen();
+    let rig = Rig::new(Reply::Grant(HOUR).after(seconds(2)));
+    let asked = rig.engine.ready();
+    let mut asked = std::pin::pin!(asked);
+    assert!(tokio::time::timeout(seconds(1), &mut asked).await.is_err());
+    rig.clock.suspend(seconds(60));
+    asked.await.unwrap();
+    let told = heard.all();
+    assert!(told.iter().any(|told| told.message.starts_with("the machine was suspended")), "{told:?}");
+    assert!(told.iter().all(|told| told.span.is_none()), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn same_access_key_is_logged_at_debug() {
     let (heard, _guard) = Heard::listen();
     let rig = Rig::new(Reply::SameKey(HOUR));
