@@ -370,9 +370,10 @@ impl Builder {
     /// Sets the wall clock, for tests and for hosts whose own clock is wrong. Default: the time source of
     /// [`configure`](Self::configure), else the system clock.
     ///
-    /// The wall clock has three uses. With the clock of STS it decides whether the token has expired. It signs the
-    /// requests of chained roles. It gives the lifetime of sessions from an STS that sends no `Date`. Credentials age
-    /// by the monotonic clock, so moving the wall clock forward does not expire them.
+    /// With the clock of STS, the wall clock decides whether the token has expired. It signs the requests of chained
+    /// roles. It gives the expiry that credentials show, and the lifetime of sessions from an STS that sends no `Date`.
+    /// It also shows that the machine was suspended or the clock set. Credentials age by the monotonic clock, so moving
+    /// the wall clock forward does not expire them.
     pub fn time_source(mut self, time_source: impl TimeSource + 'static) -> Self {
         self.settings.engine.time_source = Some(SharedTimeSource::new(time_source));
         self.settings.shares_client_with = None;

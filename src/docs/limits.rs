@@ -42,8 +42,8 @@
 //! - *Fork.* A forked child starts its own engine thread at the first use without valid credentials, or at
 //!   [`status`](crate::BackgroundCredentialsProvider::status) or
 //!   [`updates`](crate::BackgroundCredentialsProvider::updates). Nothing is refreshed in the child before that. Its
-//!   first attempt may time out on a connection of the parent. The child hears no file events of directories that the
-//!   parent watches, so polling finds a new token. A lock that another thread held at the fork stays locked in the
+//!   first attempt may time out on a connection of the parent. A provider from before the fork hears no file events in
+//!   the child, where polling finds a new token. A provider that is built in the child hears them. A lock that another thread held at the fork stays locked in the
 //!   child, as in every program with threads. If you can, fork before the first use.
 //! - *Paused test time.* Credentials age in real time, unless you gave the paused runtime to
 //!   [`runtime`](crate::Builder::runtime).

@@ -50,9 +50,10 @@ pub trait ProvideToken: fmt::Debug + Send + Sync + 'static {
     /// Returns a token that STS accepts now: valid, and with an audience that the OIDC provider lists.
     ///
     /// The crate calls this once for each exchange: usually once or twice an hour, and every few seconds while exchanges fail.
-    /// The crate keeps no token between exchanges. A source whose tokens are expensive should keep its token while it is valid.
+    /// It also calls this after each change that [`changed`](Self::changed) reports, perhaps during the call of an exchange, and
+    /// every 30 s while that fails. The crate keeps no token between exchanges. A source whose tokens are expensive should keep its token while it is valid.
     ///
-    /// The call begins when the exchange has one of the 8 slots at its STS endpoint, and may take
+    /// The call of an exchange begins when the exchange has one of the 8 slots at its STS endpoint, and may take
     /// [`attempt_timeout`](crate::Builder::attempt_timeout). A call that fails or takes longer is retried like an outage of
     /// STS. The future must not block its thread.
     ///
