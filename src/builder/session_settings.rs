@@ -66,7 +66,11 @@ fn policy(policy: Given<String>) -> Result<String, BuildError> {
 fn policy_arns(arns: Given<Vec<String>>) -> Result<Vec<String>, BuildError> {
     let Given { by, value: arns } = arns;
     if arns.len() > 10 {
-        return Err(invalid_value(by, format_args!("{} ARNs", arns.len()), "STS takes at most 10 managed policies"));
+        return Err(invalid_value(
+            by,
+            format_args!("{} ARNs", arns.len()),
+            "STS takes at most 10 managed policies; merge some, or give their statements to policy",
+        ));
     }
     let is_valid = |arn: &&String| {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
@@ -144,7 +148,8 @@ mod tests {
         assert!(arns(&[read_only; 10]).is_ok());
         assert_eq!(
             arns(&[read_only; 11]).unwrap_err(),
-            "Builder::policy_arns is 11 ARNs: STS takes at most 10 managed policies"
+            "Builder::policy_arns is 11 ARNs: STS takes at most 10 managed policies; merge some, or give their statements to \
+             policy"
         );
         assert_eq!(
             arns(&[read_only, "ReadOnlyAccess"]).unwrap_err(),

@@ -98,14 +98,14 @@ pub(super) fn remedy(cause: NoConnection, context: &RemedyContext<'_>) -> String
              entry, and any proxy in between. The certificate of your own STS must name the host in this URL"
         ),
         NoConnection::CertificateAuthority => format!(
-            "the CA that signed the certificate of {endpoint} is not trusted here. Find out whether a proxy opens TLS or the \
+            "the CA that signed the certificate of {endpoint} is not trusted here. Find out whether a proxy intercepts TLS or the \
              server has a private CA. If so, write that CA (PEM) into a file together with the system's CAs, and set \
              SSL_CERT_FILE to the file. SSL_CERT_FILE replaces the system's CAs; SSL_CERT_DIR names a directory instead. \
              AWS_CA_BUNDLE is not read. {OWN_CLIENT}"
         ),
         NoConnection::CertificateTime => format!(
             "the certificate of {endpoint} has expired, or is not valid yet, by the clock of this machine. Compare this clock \
-             with a time server first. If the clock is right, the operator of {endpoint} (or of a proxy that opens TLS) must renew \
+             with a time server first. If the clock is right, the operator of {endpoint} (or of a proxy that intercepts TLS) must renew \
              the certificate"
         ),
         NoConnection::NotTls if endpoint.starts_with("http://") => format!(

@@ -49,7 +49,8 @@ pub(crate) fn check(ahead: Option<&ClockOffset>) -> Finding {
     } else {
         Finding::fail(
             off,
-            "set this node's clock by NTP (chrony, systemd-timesyncd): AWS refuses requests signed more than 5 min off",
+            "synchronise this node's clock by NTP (chrony, systemd-timesyncd): AWS refuses a request if the clock that signed \
+             it is more than 5 min off",
         )
     }
 }

@@ -77,7 +77,7 @@ impl Tls {
     pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::Authority => {
-                "no CA that this pod trusts signed the certificate: write the private CA, or that of a proxy that opens TLS, \
+                "no CA that this pod trusts signed the certificate: write the private CA, or that of a proxy that intercepts TLS, \
                  into a PEM file together with the system's CAs, and set SSL_CERT_FILE to it (SSL_CERT_FILE replaces the \
                  system's CAs; SSL_CERT_DIR names a directory instead; AWS_CA_BUNDLE is not read)"
             }

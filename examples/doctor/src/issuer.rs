@@ -26,7 +26,7 @@ pub(crate) struct Walk {
 pub(crate) async fn walk(token: Option<&Token>, for_aws: bool) -> Walk {
     let mut walk = Walk {
         issuer: Finding::unknown("there is no token that names an issuer"),
-        discovery: Finding::unknown("the issuer gave no discovery document"),
+        discovery: Finding::unknown("there is no discovery document to read"),
         signing_key: Finding::unknown("the URL of the keys is not known"),
         signature: Finding::unknown("there is no key to verify the signature with"),
         clock_offset: None,
@@ -159,7 +159,7 @@ async fn signing_key(url: &Url, token: &Token) -> (Finding, Option<Value>) {
         }
         None => {
             let (key_id, keys) = (claim(key_id), counted(keys.len()));
-            let detail = format!("the token's key {key_id} is not among the {keys} at {url}");
+            let detail = format!("{url} has {keys}, but not the token's key {key_id}");
             (Finding::fail(detail, KEYS), None)
         }
     }

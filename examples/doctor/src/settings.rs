@@ -56,12 +56,12 @@ impl Settings {
                     "EKS Pod Identity gives credentials without a web identity token: keep them fresh with \
                      BackgroundCredentialsProvider, as the example pod_identity does. For web identity instead, delete \
                      the pod identity association, annotate the service account with eks.amazonaws.com/role-arn and \
-                     create the pod anew",
+                     recreate the pod",
                 );
             }
             let webhook = if self.role_arn.is_none() && self.token_file.is_none() {
                 "; where the EKS webhook does that, annotate the service account with eks.amazonaws.com/role-arn and \
-                 create the pod anew"
+                 recreate the pod"
             } else {
                 ""
             };

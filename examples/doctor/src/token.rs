@@ -258,7 +258,7 @@ fn is_mount_point(path: &Path) -> bool {
 fn our_uid() -> String {
     #[cfg(unix)]
     if let Ok(us) = fs::metadata("/proc/self") {
-        return format!("we run as uid {}; ", std::os::unix::fs::MetadataExt::uid(&us));
+        return format!("this process runs as uid {}; ", std::os::unix::fs::MetadataExt::uid(&us));
     }
     String::new()
 }

@@ -140,9 +140,9 @@ async fn eks_role_does_not_exist() -> Scenario {
 async fn eks_tls_opened_by_a_proxy() -> Scenario {
     let proxy = servers::opening_proxy().await;
     let pod = Pod::of(Rig::start().await).without("AWS_ENDPOINT_URL_STS").with("HTTPS_PROXY", &proxy);
-    let statement = "On EKS. HTTPS_PROXY names a proxy that opens TLS; the image does not have the proxy's CA.";
+    let statement = "On EKS. HTTPS_PROXY names a proxy that intercepts TLS; the image does not have the proxy's CA.";
     Scenario::new(statement, pod.called(&proxy, "{proxy}"))
-        .whoami(&["UnknownIssuer", "a proxy opens TLS", "SSL_CERT_FILE"])
+        .whoami(&["UnknownIssuer", "a proxy intercepts TLS", "SSL_CERT_FILE"])
         .doctor(&["fail     endpoint", "UnknownIssuer", "SSL_CERT_FILE"])
 }
 
@@ -193,7 +193,7 @@ async fn eks_webhook_did_not_inject() -> Scenario {
                      The node has a role of its own.";
     Scenario::new(statement, pod)
         .whoami(&["neither AWS_ROLE_ARN nor AWS_WEB_IDENTITY_TOKEN_FILE", "eks.amazonaws.com/role-arn"])
-        .doctor(&["not set: AWS_ROLE_ARN", "eks.amazonaws.com/role-arn", "create the pod anew"])
+        .doctor(&["not set: AWS_ROLE_ARN", "eks.amazonaws.com/role-arn", "recreate the pod"])
 }
 
 async fn eks_wrong_region() -> Scenario {
@@ -329,7 +329,7 @@ async fn own_signing_key_not_published() -> Scenario {
                      bucket publishes is the old one.";
     Scenario::new(statement, Pod::of(rig))
         .whoami(&["Couldn't retrieve verification key", "kid {kid}", "not published yet"])
-        .doctor(&["fail     signing_key", "is not among the 1 key", "/openid/v1/jwks"])
+        .doctor(&["fail     signing_key", "but not the token's key", "/openid/v1/jwks"])
 }
 
 async fn own_sts_through_a_plain_proxy() -> Scenario {

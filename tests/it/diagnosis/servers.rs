@@ -49,7 +49,7 @@ pub(super) async fn tls(name: &'static str) -> (String, String) {
     (format!("https://{}", url.await), certificate)
 }
 
-/// A proxy that opens TLS with a certificate of its own.
+/// A proxy that intercepts TLS with a certificate of its own.
 pub(super) async fn opening_proxy() -> String {
     let (acceptor, _) = acceptor(&["sts.eu-central-1.amazonaws.com"]);
     let address = connections(move |mut stream| {
