@@ -82,7 +82,7 @@ impl TestAws {
     /// When the directory for temporary files is not writable.
     #[expect(clippy::expect_used, reason = "a machine without temporary files cannot run a test of this kind")]
     pub fn from_parts(issuer: OidcIssuer, sts: MockSts) -> Self {
-        let directory = Directory::new().expect("a temporary directory can be made");
+        let directory = Directory::new().expect("the directory for temporary files (TMPDIR) must be writable");
         let volume = ProjectedVolume::new(directory.0.join("serviceaccount")).expect("a volume can be made");
         let aws = Self { issuer, sts, volume, _directory: directory };
         aws.rotate();

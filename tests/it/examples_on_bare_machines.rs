@@ -1,168 +1,277 @@
-//! The examples, run as programs where something is missing: CA certificates, `/proc`, threads, DNS, a working stdout.
+//! The examples, run as programs where something is missing or full: CA certificates, `/proc`, threads, DNS, a home, a
+//! disk, standard output and error.
 //!
-//! They end in credentials or in an error that says what is missing. They never panic.
+//! Each ends with a defined exit status and text. [`MACHINES`] has them. A signal kills each program but the service,
+//! whose own tests have its signals.
 
-use std::fs::File;
-use std::process::{Child, Command, Output, Stdio};
+use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
 
+use aws_web_identity::test_util::Fault;
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::isolated::skipped;
-use crate::support::example_program::{example, example_path};
+use crate::support::example_program::{RunningExample, example_path};
 use crate::support::{ROLE, Rig, soon};
 
-struct BareMachine {
+struct Machine {
     name: &'static str,
     /// A shell script that runs the given program on such a machine. Exit status 97: it cannot be set up here.
     wrapper: &'static str,
     /// Endpoint of STS. `None`: the rig's. Empty: AWS's.
-    endpoint: Option<&'static str>,
-    /// Outcome of `whoami`: success, or an error with all these phrases.
-    whoami: Result<(), &'static [&'static str]>,
+    sts: Option<&'static str>,
+    programs: Outcome,
+    /// The service is ended with SIGTERM when it has printed its texts.
+    service: Outcome,
+    /// Programs with another outcome.
+    others: &'static [(&'static str, Outcome)],
 }
 
-const MACHINES: [BareMachine; 7] = [
-    BareMachine {
+/// An exit status, and texts that the program prints to either stream.
+type Outcome = (i32, &'static [&'static str]);
+
+const READY: Outcome = (0, &["service: ready"]);
+/// For machines on which no log can be read.
+const LISTENS: Outcome = (0, &["listening on "]);
+/// Tokio's runtime with worker threads panics without threads.
+const NO_WORKERS: Outcome = (101, &["OS can't spawn worker thread"]);
+/// The SDK's HTTP client panics without CA certificates. The programs that load aws-config or use this client have no error
+/// to print.
+const NO_CLIENT: Outcome = (101, &["no valid root certificates"]);
+/// The test kit has files.
+const NO_KIT: Outcome = (101, &["TMPDIR", "Read-only file system"]);
+const FULL: Outcome = (1, &["standard output cannot be written"]);
+const WHOLE: Machine =
+    Machine { name: "", wrapper: r#"exec "$@""#, sts: None, programs: (0, &[]), service: READY, others: &[] };
+
+const MACHINES: [Machine; 12] = [
+    // No program gets a variable that the table below does not name.
+    Machine { name: "no HOME", ..WHOLE },
+    Machine {
         name: "no CA certificates",
         wrapper: r#"export SSL_CERT_FILE=/nowhere SSL_CERT_DIR=/nowhere; exec "$@""#,
-        endpoint: Some("https://127.0.0.1:9"),
-        whoami: Err(&["this machine has no CA certificates", "SSL_CERT_FILE"]),
+        sts: Some("https://127.0.0.1:9"),
+        programs: (1, &["this machine has no CA certificates", "SSL_CERT_FILE"]),
+        service: (0, &["this machine has no CA certificates", "SSL_CERT_FILE"]),
+        others: &[
+            ("quickstart", (0, &[])),
+            ("roles", (0, &[])),
+            ("token_source", NO_CLIENT),
+            ("pod_identity", NO_CLIENT),
+        ],
     },
-    BareMachine {
+    Machine {
         name: "no /proc",
         wrapper: r#"exec unshare -Urm sh -c 'mount -t tmpfs none /proc || exit 97; exec "$@"' sh "$@""#,
-        endpoint: None,
-        whoami: Ok(()),
+        ..WHOLE
     },
-    BareMachine {
+    Machine {
         name: "read-only file system",
         wrapper: r#"exec unshare -Urm sh -c 'mount --rbind / / && mount -o remount,ro,bind / || exit 97; exec "$@"' sh "$@""#,
-        endpoint: None,
-        whoami: Ok(()),
+        others: &[("quickstart", NO_KIT), ("roles", NO_KIT)],
+        ..WHOLE
     },
-    BareMachine {
+    Machine {
         name: "no threads",
         // The limit counts all threads of a user, so each program runs as a user of its own.
         wrapper: r#"exec prlimit --nproc=1 setpriv --reuid "$RUN_AS" --regid "$RUN_AS" --clear-groups "$@""#,
-        endpoint: None,
-        whoami: Err(&["no thread", "pids.max", "RLIMIT_NPROC"]),
+        programs: (1, &["no thread", "pids.max", "RLIMIT_NPROC"]),
+        service: NO_WORKERS,
+        others: &[("quickstart", NO_WORKERS), ("roles", NO_WORKERS)],
+        ..WHOLE
     },
-    BareMachine {
+    Machine {
         name: "no inotify",
         wrapper: r#"exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_inotify_instances || exit 97; exec "$@"' sh "$@""#,
-        endpoint: None,
-        whoami: Ok(()),
+        ..WHOLE
     },
-    BareMachine {
+    Machine {
         name: "no DNS",
-        wrapper: r#"exec unshare -Urn "$@""#,
-        endpoint: Some(""),
-        whoami: Err(&["https://sts.eu-central-1.amazonaws.com", "dns error", "DNS"]),
+        wrapper: r#"exec unshare -Urn sh -c 'ip link set lo up || exit 97; exec "$@"' sh "$@""#,
+        sts: Some(""),
+        programs: (1, &["https://sts.eu-central-1.amazonaws.com", "dns error", "DNS"]),
+        service: (0, &["https://sts.eu-central-1.amazonaws.com", "dns error", "DNS"]),
+        others: &[
+            ("quickstart", (0, &[])),
+            ("roles", (0, &[])),
+            // The source of its tokens is in another network.
+            ("token_source", (1, &["gave no token", "Connection refused"])),
+        ],
     },
-    BareMachine { name: "closed stdout", wrapper: r#"exec "$@" >&-"#, endpoint: None, whoami: Ok(()) },
+    Machine { name: "closed stdout", wrapper: r#"exec "$@" >&-"#, ..WHOLE },
+    Machine { name: "closed stderr", wrapper: r#"exec "$@" 2>&-"#, service: LISTENS, ..WHOLE },
+    Machine { name: "full stdout", wrapper: r#"exec "$@" >/dev/full"#, programs: FULL, service: FULL, ..WHOLE },
+    Machine { name: "full stderr", wrapper: r#"exec "$@" 2>/dev/full"#, service: LISTENS, ..WHOLE },
+    Machine {
+        name: "full disk",
+        wrapper: r#"exec "$@" >/dev/full 2>/dev/full"#,
+        programs: (1, &[]),
+        service: (1, &[]),
+        ..WHOLE
+    },
 ];
 
-const EXAMPLES: [&str; 7] = ["whoami", "doctor", "service", "presign", "object_store", "opendal", "token_source"];
+const PROGRAMS: [&str; 9] =
+    ["whoami", "doctor", "presign", "object_store", "opendal", "token_source", "pod_identity", "quickstart", "roles"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bare_machine_gives_credentials_or_clear_error() {
+async fn each_example_ends_as_defined_on_bare_machines() {
     let rig = Rig::start().await;
     let directory = tempfile::tempdir().unwrap();
     // The programs run as other users, which must be able to read the token.
+    let token = std::fs::read_to_string(rig.volume.token_path()).unwrap();
     let token_file = directory.path().join("token");
-    std::fs::write(&token_file, std::fs::read(rig.volume.token_path()).unwrap()).unwrap();
+    std::fs::write(&token_file, &token).unwrap();
     std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let others = store_and_runner(token).await;
 
-    let mut runs = JoinSet::new();
+    let (mut runs, at_once) = (JoinSet::new(), Arc::new(Semaphore::new(12)));
     for machine in &MACHINES {
-        for (number, example) in EXAMPLES.into_iter().enumerate() {
-            if example == "service" && machine.name == "no threads" {
-                // Tokio panics when its runtime cannot start its threads.
-                continue;
-            }
-            // The service never ends by itself. The others wait for at most 30 s.
-            let seconds = if example == "service" { "3" } else { "100" };
-            let mut command = Command::new("timeout");
-            command
-                .args(["--preserve-status", seconds, "sh", "-c", machine.wrapper, "sh"])
-                .arg(example_path(example))
-                .env_clear()
-                .env("RUN_AS", (65_400 + number).to_string())
-                .env("PATH", std::env::var_os("PATH").unwrap())
-                .env("AWS_ROLE_ARN", ROLE)
-                .env("AWS_WEB_IDENTITY_TOKEN_FILE", &token_file)
-                .env("AWS_REGION", "eu-central-1")
-                .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-                .envs([("BUCKET", "receipts"), ("KEY", "may"), ("LISTEN_ADDR", "127.0.0.1:0")]);
-            match machine.endpoint {
-                None => drop(command.env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())),
-                Some("") => {}
-                Some(endpoint) => drop(command.env("AWS_ENDPOINT_URL_STS", endpoint)),
-            }
-            runs.spawn_blocking(move || (machine, example, command.output().unwrap()));
+        for (number, name) in PROGRAMS.into_iter().chain(["service"]).enumerate() {
+            let mut command = on(machine, name, &rig, &token_file, &others);
+            command.env("RUN_AS", (65_400 + number).to_string());
+            let at_once = Arc::clone(&at_once);
+            runs.spawn(async move {
+                let _turn = at_once.acquire_owned().await.unwrap();
+                let (mut program, expected) = (RunningExample::start(&mut command), machine.outcome_of(name));
+                if name == "service" && expected.0 == 0 {
+                    let texts = expected.1;
+                    program.until(|said| texts.iter().all(|text| said.contains(text))).await;
+                    program.signal("TERM");
+                }
+                (machine.name, name, expected, program.ended().await)
+            });
         }
     }
     let mut failures = String::new();
     while let Some(run) = runs.join_next().await {
-        let (machine, example, output) = run.unwrap();
-        if output.status.code() == Some(97) {
-            skipped(machine.name, "this machine cannot be made so");
-        } else if let Err(why) = judge(machine, example, &output) {
-            failures += &format!("{example} in a machine with {}: {why}\n", machine.name);
+        let (machine, name, (status, texts), (ended, said)) = run.unwrap();
+        if ended.code() == Some(97) {
+            skipped(machine, "this machine cannot be made so");
+        } else if ended.code() != Some(status)
+            || !texts.iter().all(|text| said.contains(text))
+            || said.contains("panicked") && status != 101
+        {
+            failures += &format!("{name} with {machine}: {ended}, {said}\n");
         }
     }
     assert!(failures.is_empty(), "{failures}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closed_pipe_succeeds_and_full_disk_fails() {
+async fn reader_that_has_gone_is_no_failure() {
     let rig = Rig::start().await;
-    let arguments = |name| -> &[&str] { if name == "doctor" { &["--json"] } else { &[] } };
-    let command = |name| {
-        let mut command = example(name);
-        command
-            .args(arguments(name))
-            .env("AWS_ROLE_ARN", ROLE)
-            .env("AWS_WEB_IDENTITY_TOKEN_FILE", rig.volume.token_path())
-            .env("AWS_REGION", "eu-central-1")
-            .env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())
-            .env("BUCKET", "shop")
-            .env("KEY", "receipt")
-            .stderr(Stdio::piped());
-        command
-    };
-    let ended =
-        async |child: Child| soon(tokio::task::spawn_blocking(|| child.wait_with_output())).await.unwrap().unwrap();
-    for name in ["whoami", "doctor", "presign", "quickstart", "roles", "service"] {
-        if name != "service" {
-            let mut child = command(name).stdout(Stdio::piped()).spawn().unwrap();
+    let others = store_and_runner(std::fs::read_to_string(rig.volume.token_path()).unwrap()).await;
+    let mut runs = JoinSet::new();
+    for name in PROGRAMS {
+        let mut command = on(&WHOLE, name, &rig, &rig.volume.token_path(), &others);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        runs.spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
             drop(child.stdout.take());
-            let output = ended(child).await;
-            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success() && !errors.contains("panicked"), "{name}: {errors}");
-        }
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let output = ended(command(name).stdout(full).spawn().unwrap()).await;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
-        assert!(errors.contains("standard output cannot be written"), "{name}: {errors}");
+            (name, child.wait_with_output().unwrap())
+        });
     }
-    // Standard error is full, too.
-    let full = || File::options().write(true).open("/dev/full").unwrap();
-    let child = command("whoami").env("AWS_ROLE_ARN", "none").stdout(full()).stderr(full()).spawn().unwrap();
-    assert_eq!(ended(child).await.status.code(), Some(1));
+    while let Some(run) = soon(runs.join_next()).await {
+        let (name, output) = run.unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !errors.contains("panicked"), "{name}: {errors}");
+    }
 }
 
-fn judge(machine: &BareMachine, example: &str, output: &Output) -> Result<(), String> {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let said = format!("{}, {}{errors}", output.status, String::from_utf8_lossy(&output.stdout));
-    if !matches!(output.status.code(), Some(0 | 1)) || errors.contains("panicked") {
-        return Err(said);
+#[tokio::test(flavor = "multi_thread")]
+async fn signal_kills_a_waiting_program_without_a_panic() {
+    let mut runs = JoinSet::new();
+    for (signal, number) in [("TERM", 15), ("INT", 2)] {
+        for name in PROGRAMS {
+            runs.spawn(async move {
+                let rig = Rig::start().await;
+                rig.sts.set_fault(Fault::Hang);
+                let others = store_and_runner(std::fs::read_to_string(rig.volume.token_path()).unwrap()).await;
+                let mut program = RunningExample::start(&mut on(&WHOLE, name, &rig, &rig.volume.token_path(), &others));
+                if let "quickstart" | "roles" = name {
+                    // They have an STS of their own.
+                    program.until(|said| !said.is_empty()).await;
+                } else {
+                    soon(rig.sts.wait_for_calls(1)).await;
+                }
+                program.signal(signal);
+                let (ended, said) = program.ended().await;
+                assert!(ended.signal() == Some(number) && !said.contains("panicked"), "{name}: {ended}, {said}");
+            });
+        }
     }
-    match machine.whoami {
-        _ if example != "whoami" => Ok(()),
-        Ok(()) if output.status.success() => Ok(()),
-        Err(parts) if !output.status.success() && parts.iter().all(|part| errors.contains(part)) => Ok(()),
-        _ => Err(said),
+    runs.join_all().await;
+}
+
+impl Machine {
+    fn outcome_of(&self, name: &str) -> Outcome {
+        let other = self.others.iter().find(|(other, _)| *other == name).map(|(_, outcome)| *outcome);
+        other.unwrap_or(if name == "service" { self.service } else { self.programs })
     }
+}
+
+/// The program with its settings and nothing else. `others` is the URL of [`store_and_runner`].
+fn on(machine: &Machine, name: &str, rig: &Rig, token_file: &Path, others: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", machine.wrapper, "sh"])
+        .arg(example_path(name))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("AWS_ROLE_ARN", ROLE)
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token_file)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ENDPOINT_URL_S3", others)
+        .env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{others}/token?api-version=2.0"))
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job")
+        .envs([("BUCKET", "receipts"), ("KEY", "may"), ("LISTEN_ADDR", "127.0.0.1:0"), ("NO_COLOR", "1")]);
+    match machine.sts {
+        None => drop(command.env("AWS_ENDPOINT_URL_STS", rig.sts.endpoint_url())),
+        Some("") => {}
+        Some(endpoint) => drop(command.env("AWS_ENDPOINT_URL_STS", endpoint)),
+    }
+    command
+}
+
+/// The URL of an object store that allows everything. It also answers as GitHub's runner does.
+async fn store_and_runner(token: String) -> String {
+    let objects = Arc::new(Mutex::new(HashMap::<String, Bytes>::new()));
+    let answer = async move |request: Request| -> Response {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let mut objects = objects.lock().unwrap();
+        match parts.method {
+            Method::GET if path == "/token" => format!(r#"{{"value":"{token}"}}"#).into_response(),
+            Method::PUT => {
+                objects.insert(path, body);
+                [(header::ETAG, "\"0\"")].into_response()
+            }
+            // One object, or those in the body.
+            Method::DELETE => StatusCode::NO_CONTENT.into_response(),
+            Method::POST => "<DeleteResult><Deleted><Key>it</Key></Deleted></DeleteResult>".into_response(),
+            _ => match objects.get(&path) {
+                Some(object) => {
+                    let modified = (header::LAST_MODIFIED, "Fri, 01 May 2026 10:00:00 GMT");
+                    ([modified, (header::ETAG, "\"0\"")], object.clone()).into_response()
+                }
+                None => StatusCode::NOT_FOUND.into_response(),
+            },
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+    url
 }

@@ -1,5 +1,5 @@
-//! A service as a cluster runs it. It listens before it has credentials, answers probes and Prometheus, and ends within
-//! seconds of SIGTERM.
+//! A service as a cluster runs it. It listens before it has credentials, and answers probes and Prometheus. It ends with
+//! status 0 within 3 s of SIGTERM or SIGINT, or with status 1 and the reason if it cannot run.
 //!
 //! `cargo run -p service` reads `AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_REGION`, and
 //! `AWS_ENDPOINT_URL_STS` for an STS that is not AWS's. `LISTEN_ADDR` is `0.0.0.0:8080` unless set.
@@ -125,20 +125,23 @@ async fn scrape(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render())
 }
 
-/// Resolves at SIGTERM or Ctrl-C. Signals count from this call on.
+/// Resolves at SIGTERM or SIGINT (Ctrl-C). Signals count from this call on. Before it they kill the process.
+#[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
-        let interrupted = async { drop(tokio::signal::ctrl_c().await) };
-        #[cfg(unix)]
         tokio::select! {
             _ = terminated.recv() => {}
-            () = interrupted => {}
+            _ = interrupted.recv() => {}
         }
-        #[cfg(not(unix))]
-        interrupted.await;
     })
+}
+
+/// Resolves at Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
 const DURATION: &str = "aws_web_identity_exchange_duration_seconds";

@@ -4,11 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use aws_web_identity::test_util::{Fault, TestAws};
 use tempfile::NamedTempFile;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn service_listens_first_and_is_ready_with_credentials() {
@@ -46,7 +49,7 @@ async fn service_listens_first_and_is_ready_with_credentials() {
     );
     assert_eq!(service.get("/livez").await.0, 200);
     assert_eq!(service.get("/nothing").await.0, 404);
-    service.terminate().await;
+    service.ends_after("TERM").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,29 +65,88 @@ async fn readiness_is_logged_after_a_corrected_mistake() {
     aws.sts().set_fault(None);
     // A new token causes an attempt at once. Otherwise the next one is minutes away.
     aws.rotate();
-    eventually(|| service.log().contains(" ready\n") || service.log().contains(": ready")).await;
-    service.terminate().await;
+    service.is_ready().await;
+    service.ends_after("TERM").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_ends_the_service_during_hung_exchange() {
-    let aws = TestAws::start().await;
-    aws.sts().set_fault(Fault::Hang);
-    let mut service = Service::start(&aws);
-    aws.sts().wait_for_calls(1).await;
-    assert_eq!((service.get("/livez").await.0, service.get("/readyz").await.0), (200, 503));
-    service.terminate().await;
+async fn signal_ends_the_service_at_each_stage() {
+    let mut ends = JoinSet::new();
+    for signal in ["TERM", "INT"] {
+        for stage in [Stage::NoToken, Stage::HungExchange, Stage::Ready, Stage::HungRefresh, Stage::Draining] {
+            ends.spawn(end_at(stage, signal));
+        }
+    }
+    ends.join_all().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sigterm_ends_the_service_despite_open_connection() {
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    NoToken,
+    HungExchange,
+    Ready,
+    HungRefresh,
+    /// A request that never ends is under way, and an earlier signal waits for it.
+    Draining,
+}
+
+async fn end_at(stage: Stage, signal: &str) {
     let aws = TestAws::start().await;
-    let mut service = Service::start(&aws);
-    let stream = tokio::net::TcpStream::connect(service.address.as_str()).await.unwrap();
-    soon(stream.writable()).await.unwrap();
-    // The beginning of a request that never ends.
-    stream.try_write(b"GET /livez HTTP/1.1\r\n").unwrap();
-    service.terminate().await;
+    if let Stage::HungRefresh = stage {
+        aws.sts().set_session_length(Duration::from_secs(6));
+    }
+    if let Stage::HungExchange = stage {
+        aws.sts().set_fault(Fault::Hang);
+    }
+    let token_file = match stage {
+        Stage::NoToken => "/nowhere/token".into(),
+        _ => aws.volume().token_path(),
+    };
+    let mut service = Service::start_with(&aws, program().env("AWS_WEB_IDENTITY_TOKEN_FILE", token_file));
+    match stage {
+        Stage::NoToken => eventually(|| service.log().contains("/nowhere/token")).await,
+        Stage::HungExchange => {
+            soon(aws.sts().wait_for_calls(1)).await;
+            assert_eq!((service.get("/livez").await.0, service.get("/readyz").await.0), (200, 503));
+        }
+        Stage::Ready | Stage::Draining => service.is_ready().await,
+        Stage::HungRefresh => {
+            service.is_ready().await;
+            aws.sts().set_fault(Fault::Hang);
+            soon(aws.sts().wait_for_calls(2)).await;
+        }
+    }
+    if let Stage::Draining = stage {
+        let stream = soon(TcpStream::connect(service.address.as_str())).await.unwrap();
+        soon(stream.writable()).await.unwrap();
+        // The beginning of a request.
+        stream.try_write(b"GET /livez HTTP/1.1\r\n").unwrap();
+        service.signal(signal);
+        eventually(|| service.log().contains("stopping")).await;
+        service.ends_after(signal).await;
+        assert!(service.log().contains("some requests were cut off"));
+    } else {
+        service.ends_after(signal).await;
+    }
+}
+
+#[test]
+fn signal_before_the_service_listens_ends_it() {
+    let aws_is_not_needed = "https://127.0.0.1:9";
+    let mut service = program()
+        .env("AWS_ENDPOINT_URL_STS", aws_is_not_needed)
+        .env("AWS_ROLE_ARN", TestAws::ROLE)
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")
+        .env("AWS_REGION", "eu-central-1")
+        .env("LISTEN_ADDR", "127.0.0.1:0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    signal_to(&service, "TERM");
+    let status = service.wait().unwrap();
+    // Before `main` has a handler, the signal kills the process.
+    assert!(status.success() || status.signal() == Some(15), "{status}");
 }
 
 #[test]
@@ -138,10 +200,14 @@ struct Service {
 
 impl Service {
     fn start(aws: &TestAws) -> Self {
+        Self::start_with(aws, program().env("AWS_WEB_IDENTITY_TOKEN_FILE", aws.volume().token_path()))
+    }
+
+    /// `program` knows its token file.
+    fn start_with(aws: &TestAws, program: &mut Command) -> Self {
         let log = NamedTempFile::new().unwrap();
-        let mut child = program()
+        let mut child = program
             .env("AWS_ROLE_ARN", TestAws::ROLE)
-            .env("AWS_WEB_IDENTITY_TOKEN_FILE", aws.volume().token_path())
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ENDPOINT_URL_STS", aws.sts().endpoint_url())
             .env("LISTEN_ADDR", "127.0.0.1:0")
@@ -166,18 +232,30 @@ impl Service {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// Sends SIGTERM as the kubelet does, and expects an orderly end.
-    async fn terminate(&mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    async fn is_ready(&self) {
+        eventually(|| self.log().contains(" ready\n") || self.log().contains(": ready")).await;
+    }
+
+    fn signal(&self, name: &str) {
+        signal_to(&self.child, name);
+    }
+
+    /// Sends a signal, as the kubelet sends SIGTERM, and expects an orderly end.
+    async fn ends_after(&mut self, signal: &str) {
+        self.signal(signal);
         let mut status = None;
-        let ended = eventually(|| {
+        eventually(|| {
             status = self.child.try_wait().unwrap();
             status.is_some()
-        });
-        tokio::time::timeout(Duration::from_secs(5), ended).await.expect("it ends within 5 s");
-        assert!(status.unwrap().success(), "{status:?}");
+        })
+        .await;
+        assert!(status.unwrap().success(), "{status:?}: {}", self.log());
     }
+}
+
+fn signal_to(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
 }
 
 impl Drop for Service {
