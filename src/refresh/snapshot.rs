@@ -9,11 +9,11 @@
 //!
 //! | read | instructions |
 //! |---|---|
-//! | the SDK's default cache | 2,310 |
-//! | clone of an `Identity` alone | 478 |
-//! | the same behind a `RwLock` or a `watch` | 512 |
-//! | the same behind an arc-swap guard | 554 |
-//! | this file: the guard, the clock (41) and the stripe | 595 |
+//! | the SDK's default cache | 2,318 |
+//! | clone of an `Identity` alone | 490 |
+//! | the same behind a `RwLock` or a `watch` | 526 |
+//! | the same behind an arc-swap guard | 566 |
+//! | this file: the guard, the clock and the stripe | 617 |
 //!
 //! The middle rows do not scale, since all cores share one reference count. A read needs the clock, since the engine thread
 //! may be late and a forked child has none. A copy for each thread would need no guard, but idle threads would keep the
