@@ -18,6 +18,7 @@ use aws_web_identity::{ErrorKind, Phase, WebIdentityCredentialsProvider};
 use tokio::runtime::Runtime;
 
 use crate::isolated::Isolated;
+use crate::support::captured_log::second_dispatcher;
 use crate::support::own_process::in_own_process;
 use crate::support::process_resources::engine_threads;
 use crate::support::{Rig, block_on, eventually, key, soon, spec};
@@ -373,6 +374,7 @@ fn subscriber_of_the_builder_hears_the_thread() {
     }
     let (_servers, rig) = rig_with_own_servers();
     let heard = Heard::default();
+    let _second = second_dispatcher();
     let subscriber = tracing_subscriber::registry().with(heard.clone());
     let provider = tracing::subscriber::with_default(subscriber, || rig.builder().build().unwrap());
     block_on(provider.ready()).unwrap();
