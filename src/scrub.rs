@@ -67,7 +67,7 @@ fn without_secrets(text: &str, token: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut end = 0;
     for secret in secrets {
-        if secret.start >= end {
+        if secret.start > end || out.is_empty() {
             out.push_str(&text[end..secret.start]);
             out.push_str(REDACTED);
         }
@@ -126,14 +126,7 @@ fn echoes(text: &str, token: &str) -> Vec<Range<usize>> {
         return whole.into_iter().flatten().map(|(at, found)| at..at + found.len()).collect();
     }
     let known: HashSet<u128> = known.into_iter().map(|(_, ngram)| ngram).collect();
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for (echo, _) in ngrams(text).into_iter().filter(|(_, ngram)| known.contains(ngram)) {
-        match found.last_mut() {
-            Some(last) if echo.start <= last.end => last.end = echo.end,
-            _ => found.push(echo),
-        }
-    }
-    found
+    ngrams(text).into_iter().filter(|(_, ngram)| known.contains(ngram)).map(|(echo, _)| echo).collect()
 }
 
 /// Each [`NGRAM`] letters and digits in a row: their place, and all of them as one number.
@@ -300,6 +293,8 @@ mod tests {
         let lines = |width: usize| JWT.as_bytes().chunks(width).map(String::from_utf8_lossy).collect::<Vec<_>>();
         for (text, expected) in [
             (format!("bad token {JWT}!"), "bad token [redacted]!"),
+            (format!("{JWT} and {JWT}"), "[redacted] and [redacted]"),
+            (format!("{0}{1}{0}{1}", &JWT[..20], &JWT[30..50]), "[redacted]"),
             ("only the c2lnbmF0dXJlLWNhbmFyeQ of it".to_owned(), "only the [redacted] of it"),
             ("only the bmF0dXJlLWNhbm of it".to_owned(), "only the [redacted] of it"),
             (format!("cut {}", &JWT[..30]), "cut [redacted]"),

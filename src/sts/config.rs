@@ -73,6 +73,28 @@ pub(super) fn printable_url(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sts::testing::config;
+
+    #[test]
+    fn clients_are_shared_only_by_equal_configs() {
+        let change = |change: fn(&mut StsConfig)| {
+            let mut other = config("http://127.0.0.1:1");
+            change(&mut other);
+            config("http://127.0.0.1:1").is_served_by(&other)
+        };
+        assert!(change(|_| {}));
+        for differs in [
+            (|other| other.home = config("http://127.0.0.1:2").home) as fn(&mut StsConfig),
+            |other| other.standbys.push(config("http://127.0.0.1:2").home),
+            |other| other.use_fips = !other.use_fips,
+            |other| other.use_dual_stack = !other.use_dual_stack,
+            |other| other.app_name = Some(AppName::new("shop").unwrap()),
+            |other| other.attempt_timeout += Duration::from_secs(1),
+            |other| other.connect_timeout += Duration::from_secs(1),
+        ] {
+            assert!(!change(differs));
+        }
+    }
 
     #[test]
     fn p9_printed_url_holds_no_secret() {

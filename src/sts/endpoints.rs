@@ -153,7 +153,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::sts::testing::{JWT, ROLE, config, session, success};
+    use crate::sts::testing::{JWT, ROLE, config, session, success, xml};
 
     const CALM: Attempt = Attempt { valid: true };
     const TOKEN: Authentication<'static> = Authentication::Token { jwt: JWT, expires_at: None, valid_from: None };
@@ -179,6 +179,41 @@ mod tests {
         exchanges.join_all().await;
         assert_eq!(most.load(Ordering::SeqCst), 8);
         assert!(order.lock().unwrap().is_sorted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_issuer_counts_as_home_says() {
+        /// Home is down. The standby does not know the issuer.
+        #[derive(Debug)]
+        struct Answers(&'static str);
+        impl HttpConnector for Answers {
+            fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+                let knows_nobody = request.uri().contains(self.0);
+                let (status, text) =
+                    if knows_nobody { (400, "InvalidIdentityToken") } else { (503, "ServiceUnavailable") };
+                let message = "No OpenIDConnect provider found in your account for https://issuer.example.com";
+                let answer = xml("", status, text, message);
+                let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+                let answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+                HttpConnectorFuture::ready(Ok(answer))
+            }
+        }
+        for (knows_nobody, expected) in [
+            ("home.", vec![(true, Reason::NoProvider); 4]),
+            ("standby.", [[(true, Reason::ServerFault), (false, Reason::NoProviderAtStandby)]; 2].concat()),
+        ] {
+            let mut config = config("https://home.example.com");
+            config.standbys = vec![self::config("https://standby.example.com").home];
+            config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Answers(knows_nobody))));
+            let endpoints = Endpoints::new(&config);
+            let mut seen = Vec::new();
+            for _ in 0..4 {
+                let permit = endpoints.permit(Attempt { valid: false }).await;
+                let at_home = permit.client.name.contains("home");
+                seen.push((at_home, permit.exchange(&session(ROLE), &TOKEN).await.err().unwrap().reason));
+            }
+            assert_eq!(seen, expected, "{knows_nobody}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

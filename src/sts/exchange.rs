@@ -394,6 +394,13 @@ mod tests {
         assert_eq!(grant.principal.account_id, None);
         assert!(grant.credentials.account_id().is_none());
 
+        let of_nobody = format!("arn:{}", "x".repeat(2045));
+        for arn in ["urn:of:somebody", "arn:aws:sts:: with a space", &of_nobody] {
+            let body = body.replace("arn:aws:sts:::assumed-role/app/pod-1", arn);
+            let grant = exchange(http(200, "", &body)).await.ok().unwrap();
+            assert_eq!(grant.principal.assumed_role_arn, None, "{arn:.40}");
+        }
+
         let offset = success().replace("2030-01-01T01:00:00Z", "2030-01-01T03:00:00+02:00");
         let grant = exchange(http(200, "", &offset)).await.ok().unwrap();
         assert_eq!(grant.expiration, at(NOW + 3600));

@@ -201,6 +201,26 @@ async fn p6_rejected_token_is_polled_often() {
 }
 
 #[tokio::test]
+async fn accepted_token_is_polled_as_usual() {
+    let rig = Rig::start(http(200, "", &success()), Then::Close).await;
+    rig.write("app");
+    let Tokens::File(watch) = &rig.source.tokens else { unreachable!("the rig has a file") };
+    watch.poll_often(true);
+    assert!(rig.source.fetch(CALM).await.is_ok());
+    #[cfg(feature = "metrics")]
+    let rotations = rig.source.rotations().unwrap();
+    tokio::time::pause();
+    let start = Instant::now();
+    let mut changed = pin!(rig.source.changed());
+    timeout(Duration::from_millis(200), changed.as_mut()).await.expect_err("nothing has changed");
+    rig.write("other");
+    assert_eq!(changed.await, Change::Identity);
+    assert!(start.elapsed() > Duration::from_secs(3), "{:?}", start.elapsed());
+    #[cfg(feature = "metrics")]
+    assert_eq!(rig.source.rotations(), Some(rotations + 1));
+}
+
+#[tokio::test]
 async fn p6_rotation_during_an_exchange_is_a_change() {
     let rig = Rig::start(String::new(), Then::Hang).await;
     rig.write("app");

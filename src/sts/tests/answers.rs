@@ -410,6 +410,7 @@ async fn malformed_xml_gives_no_credentials() {
         bad("a byte of no text", success().replace(SECRET, "half\u{fffd}"), "no secret access key"),
         bad("another result", success() .replace("<AssumeRoleWithWebIdentityResult>", "<AssumeRoleResult>") .replace("</AssumeRoleWithWebIdentityResult>", "</AssumeRoleResult>"), "no Credentials element"),
         ("cut error", of("<ErrorResponse><Error><Code>Access".to_owned()), Reason::Broken, Outage, ServiceUnavailable, "its closing tag is missing"),
+        ("crossed error", of("<ErrorResponse><Error><Code>AccessDenied</Error></ErrorResponse>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML that is not well-formed"),
         ("error of another kind", of("<Error><Reason>BODYCANARY</Reason></Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "XML without credentials or an error code"),
         ("foreign and cut", of("<Other><Error>".to_owned()), Reason::NotSts, Unclear, Unexpected, "unknown XML: \"Other\""),
     ])
