@@ -182,29 +182,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn unknown_issuer_counts_as_home_says() {
-        /// Home is down. The standby does not know the issuer.
+    async fn refusal_of_home_stands_and_refusal_of_standby_does_not() {
+        /// One host answers with this code. The other one is out of order.
         #[derive(Debug)]
-        struct Answers(&'static str);
+        struct Answers(&'static str, &'static str);
         impl HttpConnector for Answers {
             fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-                let knows_nobody = request.uri().contains(self.0);
-                let (status, text) =
-                    if knows_nobody { (400, "InvalidIdentityToken") } else { (503, "ServiceUnavailable") };
-                let message = "No OpenIDConnect provider found in your account for https://issuer.example.com";
-                let answer = xml("", status, text, message);
+                let (status, code) = if request.uri().contains(self.0) { (400, self.1) } else { (503, "Unavailable") };
+                let message = match code {
+                    "AccessDenied" => "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                    _ => "No OpenIDConnect provider found in your account for https://issuer.example.com",
+                };
+                let answer = xml("", status, code, message);
                 let (_, body) = answer.split_once("\r\n\r\n").unwrap();
                 let answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
                 HttpConnectorFuture::ready(Ok(answer))
             }
         }
-        for (knows_nobody, expected) in [
-            ("home.", vec![(true, Reason::NoProvider); 4]),
-            ("standby.", [[(true, Reason::ServerFault), (false, Reason::NoProviderAtStandby)]; 2].concat()),
+        let at_home = |reason| vec![(true, reason); 4];
+        for (host, code, expected) in [
+            ("home.", "InvalidIdentityToken", at_home(Reason::NoProvider)),
+            ("home.", "AccessDenied", at_home(Reason::RoleDenied)),
+            (
+                "standby.",
+                "InvalidIdentityToken",
+                [[(true, Reason::ServerFault), (false, Reason::NoProviderAtStandby)]; 2].concat(),
+            ),
         ] {
             let mut config = config("https://home.example.com");
             config.standbys = vec![self::config("https://standby.example.com").home];
-            config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Answers(knows_nobody))));
+            config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Answers(host, code))));
             let endpoints = Endpoints::new(&config);
             let mut seen = Vec::new();
             for _ in 0..4 {
@@ -212,7 +219,7 @@ mod tests {
                 let at_home = permit.client.name.contains("home");
                 seen.push((at_home, permit.exchange(&session(ROLE), &TOKEN).await.err().unwrap().reason));
             }
-            assert_eq!(seen, expected, "{knows_nobody}");
+            assert_eq!(seen, expected, "{host} {code}");
         }
     }
 

@@ -193,14 +193,15 @@ async fn reader_that_has_gone_is_no_failure() {
 async fn signal_kills_a_waiting_program_without_a_panic() {
     let mut runs = JoinSet::new();
     for (signal, number) in [("TERM", 15), ("INT", 2)] {
-        for name in PROGRAMS {
+        // `roles` waits for nobody, and may end before the signal.
+        for name in PROGRAMS.into_iter().filter(|name| *name != "roles") {
             runs.spawn(async move {
                 let rig = Rig::start().await;
                 rig.sts.set_fault(Fault::Hang);
                 let others = store_and_runner(std::fs::read_to_string(rig.volume.token_path()).unwrap()).await;
                 let mut program = RunningExample::start(&mut on(&WHOLE, name, &rig, &rig.volume.token_path(), &others));
-                if let "quickstart" | "roles" = name {
-                    // They have an STS of their own.
+                if name == "quickstart" {
+                    // It has an STS of its own, and waits for refreshes.
                     program.until(|said| !said.is_empty()).await;
                 } else {
                     soon(rig.sts.wait_for_calls(1)).await;
