@@ -364,6 +364,7 @@ impl Builder {
     /// [`Closed`](crate::ErrorKind::Closed). If the runtime's time is paused, credentials age in paused time.
     pub fn runtime(mut self, runtime: impl Into<Option<Handle>>) -> Self {
         self.settings.engine.runtime = runtime.into();
+        self.settings.shares_client_with = None;
         self
     }
 

@@ -53,8 +53,8 @@ impl WebIdentityCredentialsProvider {
     /// `SdkConfig`, from a variable or from the default, as before. The session policies are taken over, too. A session
     /// policy that is lost by oversight would widen what the session may do.
     ///
-    /// The two providers share the watch on the token's directory. They also share the STS client and its connections,
-    /// unless a setting of the client changes. Credentials, schedule, exchanges and shutdown are separate: neither a
+    /// The two providers share the watch on the token's directory. They also share the STS client, unless a setting
+    /// of the client or the runtime is set. Credentials, schedule, exchanges and shutdown are separate: neither a
     /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor a [`shutdown_when`](Builder::shutdown_when) of one
     /// provider ends the other.
     ///
@@ -203,6 +203,7 @@ mod tests {
             builder().endpoint_url("https://other.example.com"),
             builder().standby_endpoint_url("https://other.example.com"),
             builder().attempt_timeout(Duration::from_secs(5)),
+            builder().runtime(None),
             builder().time_source(aws_smithy_async::time::SystemTimeSource::new()),
             builder().configure(&SdkConfig::builder().build()),
         ]

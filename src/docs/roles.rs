@@ -16,7 +16,7 @@
 //!
 //! | the providers share | each provider has its own |
 //! |---|---|
-//! | the STS client and its connections, while their settings are equal | snapshot, schedule, exchanges, failures |
+//! | the STS client, while its settings are equal | snapshot, schedule, exchanges, failures |
 //! | one watcher per token directory and process | knowledge of the token; a poll every 30 s, which takes microseconds |
 //! | | [`shutdown`](crate::BackgroundCredentialsProvider::shutdown), [`shutdown_when`](crate::Builder::shutdown_when), and the end with its last handle |
 //!

@@ -127,10 +127,18 @@ pub(super) fn remedy(cause: NoConnection, context: &RemedyContext<'_>) -> String
 
 /// The message shows which step failed: the operating system, the resolver and the proxy have their own words.
 fn unreachable(context: &RemedyContext<'_>) -> String {
-    let RemedyContext { endpoint, region, .. } = *context;
-    let message = context.message.to_ascii_lowercase();
+    let RemedyContext { endpoint, region, session, .. } = *context;
+    // Names in it are no causes: a role may be called external-dns.
+    let message = context.message.replace(endpoint, "").replace(&session.role_arn, "").to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    let check = if says(&["tunnel"]) {
+    let check = if says(&["proxy authorization required"]) {
+        "the proxy wants a login. Write it into the URL of the proxy (HTTPS_PROXY or ALL_PROXY) as http://USER:PASSWORD@HOST."
+            .to_owned()
+    } else if says(&["failed to create underlying connection"]) {
+        format!(
+            "the proxy cannot be reached. Check its URL (HTTPS_PROXY or ALL_PROXY), or name the host of {endpoint} in NO_PROXY."
+        )
+    } else if says(&["tunnel"]) {
         format!(
             "the proxy in HTTPS_PROXY refuses to connect to {endpoint}. Let the proxy allow that host, or name the host in NO_PROXY."
         )
@@ -188,6 +196,17 @@ mod tests {
                 "https://sts.example.com",
                 "tunnel error: unsuccessful",
                 "the proxy in HTTPS_PROXY refuses to connect to https://sts.example.com.",
+            ),
+            (
+                "https://sts.example.com",
+                "tunnel error: failed to create underlying connection: tcp connect error: Connection refused (os error 111)",
+                "the proxy cannot be reached. Check its URL (HTTPS_PROXY or ALL_PROXY), or name",
+            ),
+            ("https://sts.example.com", "tunnel error: proxy authorization required", "the proxy wants a login."),
+            (
+                "https://tunnel.example.com",
+                "no answer from STS at https://tunnel.example.com for arn:aws:iam::123456789012:role/app: Connection refused",
+                "nothing accepts connections at https://tunnel.example.com.",
             ),
             (
                 "https://sts.example.com",

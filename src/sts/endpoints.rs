@@ -86,9 +86,14 @@ impl ExchangePermit<'_> {
         session: &Session,
         authentication: &Authentication<'_>,
     ) -> Result<Grant, Box<ExchangeFailure>> {
-        let result = self.client.exchange(session, authentication, self.until).await;
-        self.order.ended(outcome(&result));
-        *lock(&self.endpoints.order) = self.order;
+        let left = self.until.saturating_duration_since(Instant::now());
+        let result = self.client.exchange(session, authentication, left).await;
+        let is_silent = matches!(&result, Err(failure) if failure.reason == Reason::NoAnswer);
+        // If a slow token left STS little time, its silence is no outage.
+        if !is_silent || left > self.client.attempt_timeout / 2 {
+            self.order.ended(outcome(&result));
+            *lock(&self.endpoints.order) = self.order;
+        }
         result.map_err(|failure| if self.at_home { failure } else { at_standby(failure, session) })
     }
 }
@@ -254,6 +259,32 @@ mod tests {
             });
             let reason = outcome.map_err(|failure| failure.reason).err();
             assert_eq!(reason, (!in_time).then_some(Reason::NoAnswer), "{spent}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_after_a_late_token_leads_to_no_standby() {
+        #[derive(Debug)]
+        struct Silent;
+        impl HttpConnector for Silent {
+            fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+                HttpConnectorFuture::new(std::future::pending())
+            }
+        }
+        let mut config = config("https://home.example.com");
+        config.standbys = vec![self::config("https://standby.example.com").home];
+        config.http_client = Some(http_client_fn(|_, _| SharedHttpConnector::new(Silent)));
+        let endpoints = Endpoints::new(&config);
+        for (spent, at_home, seen) in [
+            (7, true, "within 1 s; the token took the rest of 8 s"),
+            (3, true, "within 5 s; the token took the rest of 8 s"),
+            (0, false, "within 8 s"),
+        ] {
+            let permit = endpoints.permit(Attempt { valid: false }).await;
+            assert_eq!(permit.at_home, at_home, "{spent}");
+            sleep(Duration::from_secs(spent)).await;
+            let failure = permit.exchange(&session(ROLE), &TOKEN).await.err().unwrap();
+            assert!(failure.message.ends_with(seen), "{}", failure.message);
         }
     }
 

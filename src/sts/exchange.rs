@@ -12,7 +12,7 @@ use std::mem;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::answer_body::{Content, IssuedCredentials, content};
@@ -30,12 +30,12 @@ use crate::rejection_codes::clock_off;
 use crate::scrub::printable;
 
 impl StsClient {
-    /// One exchange. It ends at `until`.
+    /// One exchange. It ends within `limit`.
     pub(super) async fn exchange(
         &self,
         session: &Session,
         authentication: &Authentication<'_>,
-        until: Instant,
+        limit: Duration,
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let capture = AnswerCapture::default();
         let answer = async {
@@ -47,9 +47,9 @@ impl StsClient {
             }
         };
         // The SDK's own timeouts do not cover the body.
-        let answer = timeout_at(until, answer).await.unwrap_or(Err((Reason::NoAnswer, None)));
+        let answer = timeout(limit, answer).await.unwrap_or(Err((Reason::NoAnswer, None)));
         let endpoint = capture.endpoint().unwrap_or_else(|| self.name.clone());
-        let exchange = Exchange { client: self, session, authentication, endpoint };
+        let exchange = Exchange { client: self, session, authentication, endpoint, limit };
         match answer {
             Ok(answer) => exchange.interpret(&answer),
             Err((reason, text)) => {
@@ -69,7 +69,8 @@ impl StsClient {
         response: aws_smithy_runtime_api::client::orchestrator::HttpResponse,
     ) -> Result<Grant, Box<ExchangeFailure>> {
         let answer = Answer::read(response, self.time.now()).await;
-        Exchange { client: self, session, authentication, endpoint: self.name.clone() }.interpret(&answer)
+        let (endpoint, limit) = (self.name.clone(), self.attempt_timeout);
+        Exchange { client: self, session, authentication, endpoint, limit }.interpret(&answer)
     }
 }
 
@@ -115,6 +116,8 @@ struct Exchange<'a> {
     session: &'a Session,
     authentication: &'a Authentication<'a>,
     endpoint: String,
+    /// The time that STS had.
+    limit: Duration,
 }
 
 impl Exchange<'_> {
@@ -214,8 +217,12 @@ impl Exchange<'_> {
                 format!("{what} STS at {endpoint} for {role_arn}: {why}")
             }
             None => {
-                let limit = in_words(self.client.attempt_timeout);
-                format!("{what} STS at {endpoint} for {role_arn} within {limit}")
+                let (limit, whole) = (self.limit, self.client.attempt_timeout);
+                let mut message = format!("{what} STS at {endpoint} for {role_arn} within {}", in_words(limit));
+                if limit + Duration::from_secs(1) < whole {
+                    message += &format!("; the token took the rest of {}", in_words(whole));
+                }
+                message
             }
         };
         Box::new(self.failure(reason, message))
@@ -264,16 +271,14 @@ mod tests {
 
     async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailure>> {
         let server = Server::start(reply, Then::Close).await;
-        StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60))), in_time()).await
+        StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(Some(at(NOW - 60))), LIMIT).await
     }
 
     async fn failure(reply: impl Into<Vec<u8>>) -> Box<ExchangeFailure> {
         exchange(reply).await.err().expect("a failure")
     }
 
-    fn in_time() -> Instant {
-        Instant::now() + Duration::from_secs(60)
-    }
+    const LIMIT: Duration = Duration::from_secs(60);
 
     fn token(expires_at: Option<SystemTime>) -> Authentication<'static> {
         Authentication::Token { jwt: JWT, expires_at, valid_from: None }
@@ -287,7 +292,7 @@ mod tests {
     async fn aws_answer_becomes_a_grant() {
         let server = Server::start(http(200, DATE, &success()), Then::Close).await;
         let grant =
-            StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.ok().unwrap();
+            StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), LIMIT).await.ok().unwrap();
         assert_eq!(grant.credentials.access_key_id(), "ASIAEXAMPLE");
         assert_eq!(grant.credentials.secret_access_key(), SECRET);
         assert_eq!(grant.credentials.session_token(), Some(SESSION));
@@ -311,7 +316,7 @@ mod tests {
             policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
             ..session(ROLE)
         };
-        let grant = StsClient::of(&config(&server.url)).exchange(&session, &token(None), in_time()).await.ok().unwrap();
+        let grant = StsClient::of(&config(&server.url)).exchange(&session, &token(None), LIMIT).await.ok().unwrap();
         assert_eq!(grant.requested, Duration::from_secs(900));
         let asked = server.asked.lock().unwrap();
         let [request] = asked.as_slice() else { panic!("{} requests", asked.len()) };
@@ -344,11 +349,8 @@ mod tests {
             source_identity: Some("jane".to_owned()),
         };
         let authentication = Authentication::Credentials { credentials: &signer, settings: &settings };
-        let grant = StsClient::of(&config(&server.url))
-            .exchange(&session(ROLE), &authentication, in_time())
-            .await
-            .ok()
-            .unwrap();
+        let grant =
+            StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, LIMIT).await.ok().unwrap();
         assert_eq!((grant.credentials.access_key_id(), grant.date), ("ASIAEXAMPLE", Some(at(NOW))));
         let request = String::from_utf8(server.asked.lock().unwrap().pop().unwrap()).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -372,7 +374,7 @@ mod tests {
         ] {
             let server = Server::start(xml("", 403, code, &format!("sent {SESSION}")), Then::Close).await;
             let failure = StsClient::of(&config(&server.url))
-                .exchange(&session(ROLE), &authentication, in_time())
+                .exchange(&session(ROLE), &authentication, LIMIT)
                 .await
                 .err()
                 .unwrap();
@@ -493,7 +495,7 @@ mod tests {
             let authentication =
                 Authentication::Token { jwt: JWT, expires_at: None, valid_from: Some(at(NOW + ahead)) };
             let failure = StsClient::of(&config(&server.url))
-                .exchange(&session(ROLE), &authentication, in_time())
+                .exchange(&session(ROLE), &authentication, LIMIT)
                 .await
                 .err()
                 .unwrap();
@@ -598,7 +600,7 @@ mod tests {
     async fn failed_connection_is_an_outage() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let failure = StsClient::of(&config(&format!("http://{closed}/?a=b")))
-            .exchange(&session(ROLE), &token(None), in_time())
+            .exchange(&session(ROLE), &token(None), LIMIT)
             .await
             .err()
             .unwrap();
@@ -608,18 +610,17 @@ mod tests {
 
         let server = Server::start("", Then::Reset).await;
         let failure =
-            StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
+            StsClient::of(&config(&server.url)).exchange(&session(ROLE), &token(None), LIMIT).await.err().unwrap();
         assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", failure.message);
 
         // The server does not speak TLS.
         let server = Server::start("", Then::Reset).await;
         let url = server.url.replace("http:", "https:");
-        let failure =
-            StsClient::of(&config(&url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
+        let failure = StsClient::of(&config(&url)).exchange(&session(ROLE), &token(None), LIMIT).await.err().unwrap();
         assert_eq!(failure.reason, Reason::NoConnection(NoConnection::Unreachable), "{}", failure.message);
 
         let failure = StsClient::of(&config("http://no-such-host.invalid"))
-            .exchange(&session(ROLE), &token(None), in_time())
+            .exchange(&session(ROLE), &token(None), LIMIT)
             .await
             .err()
             .unwrap();
@@ -631,7 +632,7 @@ mod tests {
         let with_error = |error: fn() -> ConnectorError| {
             let mut config = config("https://sts.example.com");
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Failing(error))));
-            async move { StsClient::of(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap() }
+            async move { StsClient::of(&config).exchange(&session(ROLE), &token(None), LIMIT).await.err().unwrap() }
         };
         let failure = with_error(|| ConnectorError::io("invalid peer certificate: UnknownIssuer".into())).await;
         assert_eq!(failure.reason, Reason::NoConnection(NoConnection::CertificateAuthority));
@@ -670,11 +671,9 @@ mod tests {
             config.attempt_timeout = Duration::from_millis(200);
             let sts = StsClient::of(&config);
             // The test must fail, not hang.
-            let exchange = tokio::time::timeout(
-                Duration::from_secs(60),
-                sts.exchange(&session(ROLE), &token(None), Instant::now() + config.attempt_timeout),
-            )
-            .await;
+            let exchange =
+                timeout(Duration::from_secs(60), sts.exchange(&session(ROLE), &token(None), config.attempt_timeout))
+                    .await;
             let failure = exchange.expect("given up").err().unwrap();
             assert_eq!((failure.reason, failure.reason.kind()), (Reason::NoAnswer, ErrorKind::TimedOut));
             // The SDK's timeout and ours are equal, so either may come first.
@@ -687,12 +686,12 @@ mod tests {
     async fn impossible_endpoint_is_a_setting() {
         for url in ["nonsense", "http://[::1"] {
             let failure =
-                StsClient::of(&config(url)).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
+                StsClient::of(&config(url)).exchange(&session(ROLE), &token(None), LIMIT).await.err().unwrap();
             assert_eq!(failure.reason, Reason::NotSent, "{}", failure.message);
         }
         let mut config = config("");
         config.home = EndpointConfig { region: Region::new("not a region"), endpoint_url: None };
-        let failure = StsClient::of(&config).exchange(&session(ROLE), &token(None), in_time()).await.err().unwrap();
+        let failure = StsClient::of(&config).exchange(&session(ROLE), &token(None), LIMIT).await.err().unwrap();
         assert_eq!(failure.reason, Reason::NotSent, "{}", failure.message);
     }
 
@@ -722,7 +721,7 @@ mod tests {
                 config.attempt_timeout = Duration::from_millis(200);
             }
             let sts = StsClient::of(&config);
-            match sts.exchange(&session(ROLE), &token(None), in_time()).await {
+            match sts.exchange(&session(ROLE), &token(None), LIMIT).await {
                 Ok(grant) => log.add(&format!("{:?}", grant.credentials)),
                 Err(failure) => log.add(&format!("{failure:?} {failure:#?} {}", failure.message)),
             }

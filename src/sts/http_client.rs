@@ -1,6 +1,6 @@
 //! The HTTP client of a provider that was given none: the SDK's connector, set up for one STS.
 //!
-//! It differs from the SDK's default client in four ways:
+//! It differs from the SDK's default client in five ways:
 //!
 //! - **Reads nothing before the first request.** The CA certificates are read within the time of an attempt, on a blocking
 //!   thread. Without certificates the request fails, and the next one looks again (`connection_errors` has the texts). Plain
@@ -9,8 +9,8 @@
 //!   host. One dead address costs one attempt, not all of them.
 //! - **Sends no loopback request through a proxy**, whatever `HTTP_PROXY` says: the token would leave this machine.
 //! - **Returns an error if no thread can be started**, instead of a panic.
-//!
-//! Each provider has its own connection pool, so no exchange uses a connection that a caller's runtime drives.
+//! - **Keeps no connection.** The next exchange usually comes half an hour later. A connection whose peer has died in silence
+//!   would cost each retry, since HTTP/2 requests share it. And no exchange uses a connection that another runtime drives.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -117,6 +117,7 @@ impl Shared {
             let trust = if certificates { TrustStore::default() } else { TrustStore::empty() };
             let connector = Connector::builder()
                 .connector_settings(settings)
+                .pool_max_idle_per_host(0)
                 .sleep_impl(TokioSleep::new())
                 .proxy_config(if loopback { ProxyConfig::disabled() } else { ProxyConfig::from_env() })
                 .tls_provider(Provider::rustls(CryptoMode::AwsLc))

@@ -23,11 +23,18 @@ pub(crate) fn remedy(reason: Reason, context: &RemedyContext<'_>) -> String {
     let account = account_text(role);
     match reason {
         Reason::NoConnection(cause) => connection_errors::remedy(cause, context),
-        Reason::NoAnswer => format!(
-            "check the network path to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint \
-             of STS in {region}.{} The exchange is tried again; if STS is only slow, raise attempt_timeout",
-            fips_remedy(endpoint)
-        ),
+        Reason::NoAnswer => {
+            let path = format!(
+                "check the network path to {endpoint}: a firewall or security group that drops packets, a proxy, the VPC endpoint of \
+                 STS in {region}.{} The exchange is tried again",
+                fips_remedy(endpoint)
+            );
+            if context.message.contains("connect timeout") {
+                path + ". Check DNS, too. If connecting is only slow, raise connect_timeout"
+            } else {
+                path + ". If STS is only slow, raise attempt_timeout"
+            }
+        }
         Reason::Broken | Reason::ServerFault => {
             let next_step = if is_aws(endpoint) {
                 format!("look at the AWS Health Dashboard for {region}")
@@ -119,6 +126,23 @@ pub(crate) fn account_text(role_arn: &str) -> String {
 mod tests {
     use super::*;
     use crate::sts::testing::{ROLE, session};
+
+    #[test]
+    fn timeout_remedy_names_the_setting_that_ended_it() {
+        let session = session(ROLE);
+        for (message, ends) in [
+            (
+                "HTTP connect timeout occurred after 2s",
+                "Check DNS, too. If connecting is only slow, raise connect_timeout",
+            ),
+            ("no answer within 8 s", "tried again. If STS is only slow, raise attempt_timeout"),
+        ] {
+            let context =
+                RemedyContext { session: &session, endpoint: "https://sts.x", region: "eu-central-1", message };
+            let remedy = remedy(Reason::NoAnswer, &context);
+            assert!(remedy.ends_with(ends), "{remedy}");
+        }
+    }
 
     #[test]
     fn outage_remedy_depends_on_the_server() {

@@ -72,7 +72,7 @@ impl TokenClaims {
 
     /// The time at which a healthy kubelet starts to replace the token: [at 80 % of its
     /// lifetime](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection).
-    /// A token that lives longer than 30 h is replaced earlier, when it is 24 h old. `None` if the token lacks its time
+    /// A kubelet replaces a token that lives longer than 30 h earlier, when it is 24 h old; this time does not show that. `None` if the token lacks its time
     /// of issue or of expiry.
     pub fn rotation_due(&self) -> Option<SystemTime> {
         let issued_at = self.issued_at?;

@@ -316,7 +316,7 @@ mod tests {
     #[rustfmt::skip]
     const REMEDIES: &[(Reason, &str)] = &[
         (Reason::NoConnection(NoConnection::Unreachable), "check that this pod can reach https://sts.eu-central-1.amazonaws.com: DNS, network policy, security groups, HTTPS_PROXY and NO_PROXY, the VPC endpoint of STS in eu-central-1. The exchange is tried again"),
-        (Reason::NoAnswer, "check the network path to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again; if STS is only slow, raise attempt_timeout"),
+        (Reason::NoAnswer, "check the network path to https://sts.eu-central-1.amazonaws.com: a firewall or security group that drops packets, a proxy, the VPC endpoint of STS in eu-central-1. The exchange is tried again. If STS is only slow, raise attempt_timeout"),
         (Reason::Broken, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy in front of it. The exchange is tried again. If the outage lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::ServerFault, "this is an outage of https://sts.eu-central-1.amazonaws.com, or of a proxy in front of it. The exchange is tried again. If the outage lasts, look at the AWS Health Dashboard for eu-central-1"),
         (Reason::Throttled, "STS limits the calls of account 123456789012 in eu-central-1, and the limit cannot be raised. Share one provider per process, lengthen the sessions (session_length), start fewer pods at once. The exchange is tried again"),

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_types::region::Region;
@@ -66,6 +67,27 @@ async fn dead_address_does_not_block_every_attempt() {
         assert_eq!(failures, 0);
         provider.shutdown().await;
     }
+}
+
+/// A kept connection whose peer has died would cost each attempt that reuses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_exchange_has_a_connection_of_its_own() {
+    let rig = Rig::start().await;
+    let sts: SocketAddr = rig.sts.endpoint_url().strip_prefix("http://").unwrap().parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            accepted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move { copy_bidirectional(&mut stream, &mut TcpStream::connect(sts).await?).await });
+        }
+    });
+    let provider = soon(builder(&rig, &url).connect()).await.unwrap();
+    soon(provider.refresh()).await.unwrap();
+    assert_eq!((connections.load(Ordering::Relaxed), rig.exchanges().len()), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
-
 use crate::error::ErrorKind;
 use crate::refresh::{Class, Grant};
 use crate::sts::testing::{DATE, JWT, NOW, ROLE, SECRET, SESSION, Server, Then, config, http, session, success, xml};
@@ -17,8 +15,7 @@ use crate::refresh::Class::{BadInput, Misconfigured, NotYetKnown, Outage, Unclea
 async fn exchange(reply: impl Into<Vec<u8>>) -> Result<Grant, Box<ExchangeFailure>> {
     let server = Server::start(reply, Then::Close).await;
     let authentication = Authentication::Token { jwt: JWT, expires_at: None, valid_from: None };
-    let until = Instant::now() + Duration::from_secs(60);
-    StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, until).await
+    StsClient::of(&config(&server.url)).exchange(&session(ROLE), &authentication, Duration::from_secs(60)).await
 }
 
 /// Name, reply, reason, class, kind, and a text that must be in the error or in its remedy.

@@ -53,8 +53,9 @@ impl DirectoryWatcher {
 
     pub(super) fn subscribe(&self, events: &Arc<EventSignal>) {
         let mut listeners = lock(&self.listeners);
-        listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(Arc::downgrade(events));
+        let events = Arc::downgrade(events);
+        listeners.retain(|listener| listener.strong_count() > 0 && !listener.ptr_eq(&events));
+        listeners.push(events);
     }
 
     /// Makes sure that the directory which is at this path now is watched. Blocks. Returns the flag of the watch, which turns
