@@ -222,6 +222,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn address_tells_sources_apart() {
+        #[derive(Debug)]
+        struct Vault(#[expect(dead_code, reason = "for a size")] u8);
+        impl ProvideToken for Vault {
+            fn provide_token(&self) -> future::ProvideToken<'_> {
+                future::ProvideToken::ready(Token::new("abcd"))
+            }
+        }
+        let (one, other) = (Arc::new(Vault(1)), Arc::new(Vault(2)));
+        assert_eq!(one.address(), Arc::clone(&one).address());
+        assert_ne!(one.address(), other.address());
+    }
+
+    #[test]
     fn token_keeps_sts_limits() {
         for (text, kept) in [("\n abcd\t", "abcd"), ("a.b.c-_=", "a.b.c-_=")] {
             assert_eq!(*Token::new(text).unwrap().into_text(), kept);

@@ -167,3 +167,26 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     }
     if metadata.is_dir() { "a directory" } else { "a device" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web_identity::token_format;
+
+    #[test]
+    fn unfinished_content_waits_and_other_content_is_a_mistake() {
+        for (content, class) in [("", Class::BadInput), ("{}", Class::Misconfigured)] {
+            let problem = token_format::parse(content.as_bytes()).err().unwrap();
+            let failure = ReadError::NotAToken(problem).failure(Path::new("/var/token"));
+            assert_eq!((failure.class, failure.error.is_transient()), (class, content.is_empty()), "{content}");
+        }
+    }
+
+    #[test]
+    fn file_that_nfs_replaced_is_read_again() {
+        let stale = || ReadError::Io(io::ErrorKind::StaleNetworkFileHandle.into());
+        assert!(stale().may_pass());
+        let error = stale().explain(Path::new("/var/token"));
+        assert!(error.is_transient() && error.to_string().contains("The file is read again"), "{error}");
+    }
+}
