@@ -39,7 +39,7 @@ impl Parts {
         let source = Arc::new(WebIdentity::new(self.config, self.sts));
         let observer = adapters::observer(source.subject(), Some(Arc::clone(&source)));
         let handle = self.engine.new_handle(Arc::clone(&source), self.shutdown_when, observer);
-        WebIdentityCredentialsProvider::of(handle, source, self.engine, self.settings)
+        WebIdentityCredentialsProvider::of(handle, source, self.engine, self.settings, true)
     }
 }
 
@@ -158,8 +158,8 @@ impl Settings {
         env.region()?.ok_or_else(|| {
             BuildError::invalid(
                 "there is no region",
-                "set AWS_REGION to the region that this program runs in, or call Builder::region; us-east-1 is never \
-                 assumed",
+                "set AWS_REGION to the region that this program runs in, or call Builder::region, or configure with an \
+                 SdkConfig that has a region; us-east-1 is never assumed",
             )
         })
     }
@@ -556,7 +556,7 @@ mod tests {
     fn a_region_is_never_guessed() {
         let builder = || Builder::default().configure(&SdkConfig::builder().region(Region::new("")).build());
         let missing = "there is no region: set AWS_REGION to the region that this program runs in, or call \
-                       Builder::region; us-east-1 is never assumed";
+             Builder::region, or configure with an SdkConfig that has a region; us-east-1 is never assumed";
 
         assert_eq!(refuse(builder(), &[("AWS_REGION", "")]), missing);
         let parts = resolve(builder(), &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-south-1")]);

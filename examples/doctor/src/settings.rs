@@ -71,9 +71,12 @@ impl Settings {
             );
         }
         match WebIdentityCredentialsProvider::builder().build() {
-            // `role` reports errors of the role.
-            Err(error) if !error.to_string().starts_with("AWS_ROLE_ARN ") => refused(&error),
-            _ => Finding::pass(self.description()),
+            Ok(_) => Finding::pass(self.description()),
+            // No value is shown, since a misplaced one may be a secret.
+            Err(error) if is_of_role(&error) => {
+                Finding::unknown("all are set; role says what is wrong with AWS_ROLE_ARN")
+            }
+            Err(error) => refused(&error),
         }
     }
 
@@ -81,16 +84,28 @@ impl Settings {
         let Some(arn) = &self.role_arn else { return Finding::unknown("AWS_ROLE_ARN is not set") };
         let mut parts = arn.splitn(6, ':').skip(1);
         let partition = parts.next().unwrap_or_default();
-        // All other settings are made valid, so that an error can only concern the role.
-        let region = self.region.clone().unwrap_or_else(|| format!("{partition}-global"));
-        let config = SdkConfig::builder().region(Region::new(region)).use_fips(false).use_dual_stack(false).build();
-        let mut builder = WebIdentityCredentialsProvider::builder().configure(&config);
-        if self.endpoint_url.is_some() {
-            builder = builder.endpoint_url("https://localhost");
-        }
-        match builder.token_file("token").session_name("doctor").build() {
-            Err(error) if error.to_string().starts_with("AWS_ROLE_ARN ") => refused(&error),
-            _ => {
+        let build = |region: &str| {
+            let region = Region::new(region.to_owned());
+            let config = SdkConfig::builder().region(region).use_fips(false).use_dual_stack(false).build();
+            let mut builder = WebIdentityCredentialsProvider::builder().configure(&config);
+            if self.endpoint_url.is_some() {
+                builder = builder.endpoint_url("https://localhost");
+            }
+            builder.token_file("token").session_name("doctor").build()
+        };
+        // All other settings are valid here. If the region is not, one of the role's partition replaces it.
+        let outcome = match self.region.as_deref().map(build) {
+            Some(outcome) if outcome.as_ref().err().is_none_or(is_of_role) => outcome,
+            _ => build(match partition {
+                "aws-cn" => "cn-north-1",
+                "aws-us-gov" => "us-gov-west-1",
+                _ => "eu-central-1",
+            }),
+        };
+        match outcome {
+            Err(error) if is_of_role(&error) => refused(&error),
+            Err(_) => Finding::unknown("not checked: first correct variables"),
+            Ok(_) => {
                 let account = match parts.nth(2).unwrap_or_default() {
                     "" => "no account".to_owned(),
                     account => format!("account {account}"),
@@ -105,6 +120,10 @@ impl Settings {
         let Some(region) = &self.region else {
             return Err(Finding::fail("there is no region", "set AWS_REGION to the region of STS"));
         };
+        // It becomes part of a host name, and may be a misplaced secret.
+        if region.len() > 32 || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(Finding::unknown("not asked: AWS_REGION holds no region"));
+        }
         let params = Params::builder()
             .region(region)
             .set_endpoint(self.endpoint_url.clone())
@@ -140,6 +159,10 @@ impl Settings {
         }
         facts
     }
+}
+
+fn is_of_role(error: &BuildError) -> bool {
+    error.to_string().starts_with("AWS_ROLE_ARN ")
 }
 
 fn refused(error: &BuildError) -> Finding {

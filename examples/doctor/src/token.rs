@@ -33,7 +33,7 @@ impl Token {
 /// Reads the file, and checks how it is mounted.
 pub(crate) async fn read(path: Option<PathBuf>) -> (Finding, Option<Token>) {
     let Some(path) = path else { return (Finding::unknown("AWS_WEB_IDENTITY_TOKEN_FILE is not set"), None) };
-    if path.to_string_lossy().starts_with("eyJ") {
+    if path.to_string_lossy().contains("eyJ") {
         let detail = "AWS_WEB_IDENTITY_TOKEN_FILE is a token itself, not the path of one";
         let remedy = "give the path of the file that holds it; treat this token as leaked";
         return (Finding::fail(detail, remedy), None);

@@ -452,6 +452,11 @@ async fn invalid_role_has_no_trust_policy() {
         assert_eq!(report.value["trust_policy"], Value::Null);
         assert_eq!(report.status, Some(1));
     }
+    for region in ["", "eu central 1"] {
+        let doctor = Doctor::of(&rig).without("AWS_ENDPOINT_URL_STS").with("AWS_ROLE_ARN", "app");
+        let report = doctor.with("AWS_REGION", region).with("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere").report().await;
+        assert!(report.failing().contains(&"role"), "{region}: {report:?}");
+    }
     let at_aws = Doctor::of(&rig).without("AWS_ENDPOINT_URL_STS").with("AWS_ROLE_ARN", "arn:aws-cn:iam::1:role/app");
     let report = at_aws.with("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere").with("AWS_REGION", "no-where-1").report().await;
     assert!(report.failing().contains(&"role"), "{report:?}");
@@ -526,8 +531,14 @@ async fn doctor_ends_within_thirty_seconds_whatever_hangs() {
 async fn p9_doctor_prints_no_token() {
     let rig = Rig::start().await;
     let token = rig.rotate(spec());
+    let bearer = format!("Bearer {token}");
+    let at_aws = || Doctor::of(&rig).without("AWS_ENDPOINT_URL_STS");
     let doctors = [
         Doctor::of(&rig),
+        Doctor::of(&rig).with("AWS_ROLE_ARN", &token),
+        at_aws().without("AWS_REGION").with("AWS_ROLE_ARN", &token),
+        at_aws().with("AWS_REGION", &token).with("AWS_ROLE_ARN", "app"),
+        Doctor::of(&rig).with("AWS_WEB_IDENTITY_TOKEN_FILE", &bearer),
         Doctor::of(&rig).with("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/unknown"),
         Doctor::of(&rig).with("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
         Doctor::of(&rig).with("AWS_ENDPOINT_URL_STS", "https://user:canary@sts.invalid"),
