@@ -72,7 +72,7 @@ impl WeakProvider {
     fn upgrade(&self, parts: &Parts) -> Option<WebIdentityCredentialsProvider> {
         let handle = self.handle.upgrade().filter(|handle| !handle.is_closed())?;
         let settings = Arc::clone(&parts.settings);
-        Some(WebIdentityCredentialsProvider::of(handle, self.source.upgrade()?, self.engine.clone(), settings))
+        Some(WebIdentityCredentialsProvider::of(handle, self.source.upgrade()?, self.engine.clone(), settings, false))
     }
 }
 
@@ -126,6 +126,7 @@ mod tests {
     use aws_types::region::Region;
 
     use super::*;
+    use crate::environment::Environment;
     use crate::web_identity::token_source::{ProvideToken, Token, future};
 
     fn builder() -> Builder {
@@ -212,6 +213,9 @@ mod tests {
             let other = handle.to_builder().session_name("pod-2").build().unwrap();
             assert_eq!(other.engine().policy.wait_timeout, Duration::from_secs(given));
             assert_eq!(handle.engine().policy.wait_timeout, Duration::from_secs(in_force));
+            // The HTTP client of another builder is not for this one.
+            let parts = handle.to_builder().session_name("pod-2").settings.resolve(&Environment::from_fn(|_| None));
+            assert_eq!(parts.unwrap().sts.is_some(), given == in_force);
         }
     }
 

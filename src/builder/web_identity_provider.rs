@@ -38,6 +38,8 @@ pub struct WebIdentityCredentialsProvider {
     background: BackgroundCredentialsProvider,
     source: Arc<WebIdentity>,
     settings: Arc<Settings>,
+    /// The source was made from these settings.
+    made_source: bool,
 }
 
 impl WebIdentityCredentialsProvider {
@@ -49,7 +51,7 @@ impl WebIdentityCredentialsProvider {
     /// Returns a builder with this provider's settings, for a second role with the same token. Set
     /// [`role_arn`](Builder::role_arn), and whatever else differs.
     ///
-    /// Each setting can be replaced or cleared. A setting that was not set stays unset. Its value comes from the
+    /// Each setting can be replaced. A setting that was not set stays unset. Its value comes from the
     /// `SdkConfig`, from a variable or from the default, as before. The session policies are taken over, too. A session
     /// policy that is lost by oversight would widen what the session may do.
     ///
@@ -67,7 +69,8 @@ impl WebIdentityCredentialsProvider {
     pub fn to_builder(&self) -> Builder {
         Builder {
             settings: Settings {
-                shares_client_with: Some(Arc::clone(&self.source)),
+                // Another builder's HTTP client, clock and runtime may differ.
+                shares_client_with: self.made_source.then(|| Arc::clone(&self.source)),
                 ..Settings::clone(&self.settings)
             },
         }
@@ -79,11 +82,12 @@ impl WebIdentityCredentialsProvider {
         source: Arc<WebIdentity>,
         engine: EngineConfig,
         settings: Arc<Settings>,
+        made_source: bool,
     ) -> Self {
         let Config { session, sts, .. } = source.config();
         let chain_base = ChainBase::new(session.name.clone(), sts.clone(), Some(source.sts()));
         let background = BackgroundCredentialsProvider::of(handle, engine, Some(Arc::clone(&source)), Ok(chain_base));
-        Self { background, source, settings }
+        Self { background, source, settings, made_source }
     }
 
     pub(super) fn source(&self) -> &Arc<WebIdentity> {
