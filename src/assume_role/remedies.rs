@@ -21,13 +21,19 @@ pub(super) fn remedy(reason: Reason, context: &RemedyContext<'_>) -> String {
     match reason {
         Reason::RoleDenied => {
             let actions = actions(context);
+            let allowed = actions.join(" and ");
+            let must = if base.starts_with("arn:") {
+                format!("have this statement: {} - and a policy of {base}", trust_statement(context, &actions))
+            } else {
+                // A name of the program's own is no principal.
+                format!(
+                    "allow {allowed} to the role or user behind {base}, which STS names in its answer. A policy of it"
+                )
+            };
             format!(
-                "check that {role} exists. Its trust policy must have this statement: {} - and a policy of {base} \
-                 must allow {} on {role}. If both do, check that the statement has no further condition, and that no \
-                 session policy or permissions boundary of {base}, resource control policy, service control policy or \
-                 VPC endpoint policy denies it",
-                trust_statement(context, &actions),
-                actions.join(" and "),
+                "check that {role} exists. Its trust policy must {must} must allow {allowed} on {role}. If both do, check \
+                 that the statement has no further condition, and that no session policy or permissions boundary of \
+                 {base}, resource control policy, service control policy or VPC endpoint policy denies it"
             )
         }
         Reason::KeyRejected => format!(
@@ -84,6 +90,24 @@ mod tests {
     use crate::sts::testing::session;
 
     const BASE: &str = "arn:aws:iam::123456789012:role/teams/checkout";
+
+    #[test]
+    fn denial_names_no_principal_that_iam_refuses() {
+        let session = session("arn:aws:iam::210987654321:role/data");
+        let exchange =
+            sts::RemedyContext { session: &session, endpoint: "https://x", region: "eu-central-1", message: "" };
+        let settings = ChainSettings::default();
+        let context =
+            RemedyContext { exchange, base_role_arn: "EKS Pod Identity", base_session_arn: None, settings: &settings };
+        let remedy = remedy(Reason::RoleDenied, &context);
+        assert!(
+            remedy.contains(
+                "Its trust policy must allow sts:AssumeRole to the role or user behind EKS Pod Identity, which STS names in \
+                 its answer. A policy of it must allow sts:AssumeRole on arn:aws:iam::210987654321:role/data."
+            ) && !remedy.contains("Principal"),
+            "{remedy}"
+        );
+    }
 
     fn of(reason: Reason) -> String {
         said(reason, &ChainSettings::default(), "STS answered AccessDenied")
