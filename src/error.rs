@@ -286,8 +286,8 @@ impl BuildError {
         self.0.remedy().unwrap_or_default()
     }
 
-    /// The variable or method whose value is wrong: `AWS_REGION`, `Builder::role_arn`. `None` if the value is missing,
-    /// or if two values contradict each other.
+    /// The variable or method that the text is about: `AWS_REGION`, `Builder::role_arn`. Of two values that belong
+    /// together, it is the one that is set, or the first. `None` if no value is set.
     pub fn setting(&self) -> Option<&str> {
         self.0.0.setting.as_deref()
     }

@@ -47,6 +47,8 @@
 //!
 //! - The kit uses real sockets, so it does not work under a paused Tokio clock. Use short sessions instead:
 //!   [`MockSts::set_session_length`].
+//! - [`MockSts`] passes no session tags and no source identity on from one role to the next. So it grants chains that AWS
+//!   refuses, for example a second value for a transitive tag.
 //! - [`TestAws`] and [`ProjectedVolume`] exist on Unix only, because they need symbolic links.
 
 mod http_client;

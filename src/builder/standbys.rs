@@ -100,6 +100,7 @@ fn region_in(url: &str) -> Option<Region> {
 fn is_same(one: &EndpointConfig, other: &EndpointConfig) -> bool {
     let url = |site: &EndpointConfig| match &site.endpoint_url {
         Some(url) => url.trim_end_matches('/').to_ascii_lowercase(),
+        None if site.region.as_ref().starts_with("cn-") => format!("https://sts.{}.amazonaws.com.cn", site.region),
         None => format!("https://sts.{}.amazonaws.com", site.region),
     };
     url(one) == url(other)
@@ -161,6 +162,12 @@ mod tests {
                 "Builder::standby_region is \"cn-north-1\", of partition aws-cn, but the home region eu-central-1 is \
                  of partition aws: credentials are valid in one partition only; name a region of the home partition; \
                  no_standbys() removes the earlier standbys",
+            ),
+            (
+                url("https://sts.cn-north-1.amazonaws.com.cn"),
+                ("AWS_REGION", "cn-north-1"),
+                "Builder::standby_endpoint_url is \"https://sts.cn-north-1.amazonaws.com.cn\", which is the provider's \
+                 own STS: name another standby, or none; no_standbys() removes the earlier standbys",
             ),
             (
                 region("eu-central-1"),

@@ -89,8 +89,8 @@ impl ExchangePermit<'_> {
         let left = self.until.saturating_duration_since(Instant::now());
         let result = self.client.exchange(session, authentication, left).await;
         let is_silent = matches!(&result, Err(failure) if failure.reason == Reason::NoAnswer);
-        // If a slow token left STS little time, its silence is no outage.
-        if !is_silent || left > self.client.attempt_timeout / 2 {
+        // If a slow token left STS hardly any time, its silence is no outage.
+        if !is_silent || left > self.client.attempt_timeout / 8 {
             self.order.ended(outcome(&result));
             *lock(&self.endpoints.order) = self.order;
         }
@@ -276,13 +276,13 @@ mod tests {
         config.http_client = Some(http_client_fn(|_, _| SharedHttpConnector::new(Silent)));
         let endpoints = Endpoints::new(&config);
         for (spent, at_home, seen) in [
-            (7, true, "within 1 s; the token took the rest of 8 s"),
-            (3, true, "within 5 s; the token took the rest of 8 s"),
+            (7000, true, "within 1 s; the token took the rest of 8 s"),
+            (3000, true, "within 5 s; the token took the rest of 8 s"),
             (0, false, "within 8 s"),
         ] {
             let permit = endpoints.permit(Attempt { valid: false }).await;
             assert_eq!(permit.at_home, at_home, "{spent}");
-            sleep(Duration::from_secs(spent)).await;
+            sleep(Duration::from_millis(spent)).await;
             let failure = permit.exchange(&session(ROLE), &TOKEN).await.err().unwrap();
             assert!(failure.message.ends_with(seen), "{}", failure.message);
         }

@@ -126,7 +126,7 @@ impl Signed {
             settings.signature_location = SignatureLocation::QueryParams;
         }
         // S3 signs the path as sent. Other services encode it once more.
-        let is_s3 = self.service.starts_with("s3");
+        let is_s3 = matches!(self.service.as_str(), "s3" | "s3express" | "s3-outposts" | "s3-object-lambda");
         if is_s3 {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
