@@ -429,7 +429,7 @@
 //! |---|---|
 //! | `… could not be assumed without credentials of …` | `see the error of that role below` |
 //! | `… has no credentials yet` | `a chained role needs them`; the provider of the first role tries again, and its `status()` has the last error |
-//! | `allow … to the role or user behind …` | the base is a wrapped provider, whose role only STS knows | take the principal from the answer of STS |
+//! | `allow … to the role or user behind …` | the base is a wrapped provider, whose role only STS knows: take the principal from the answer of STS |
 //! | `check that … exists. Its trust policy must have this statement` | the chained role must trust the base, and a policy of the base must allow `sts:AssumeRole` on it. Tags also need `sts:TagSession`, and a source identity `sts:SetSourceIdentity`, in both policies |
 //! | `STS rejected the credentials of …`, which signed the request | the base is refreshed; if it continues, check the clock, revoked sessions, and whether the region is enabled |
 //! | `a chained session lasts one hour at most` | lower `session_length` |
