@@ -186,6 +186,36 @@ mod tests {
     }
 
     #[test]
+    fn late_replacement_is_logged() {
+        let (log, _guard) = Log::capture();
+        let mut warnings = Warnings::default();
+        for (seconds, payload, replaced) in [
+            (80_000, r#"{"iat":1000,"exp":87400}"#, 0),
+            (81_000, r#"{"iat":81000,"exp":167400}"#, 1),
+            (82_000, r#"{"iat":82000,"exp":168400}"#, 1),
+        ] {
+            warnings.read(file(), &Ok(LoadedToken::of(&jwt(payload))), UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(log.count(&["INFO", "was replaced"]), replaced, "{}", log.text());
+        }
+    }
+
+    #[test]
+    fn unlinked_file_is_a_subpath_mount_if_it_stays() {
+        let (log, _guard) = Log::capture();
+        let mut warnings = Warnings::default();
+        let read = |text: &str| {
+            let mut token = LoadedToken::of(text);
+            token.is_orphan = true;
+            token
+        };
+        // A check may open a file just before the kubelet removes it.
+        for (text, warned) in [("one", 0), ("other", 0), ("other", 1), ("other", 1)] {
+            warnings.read(file(), &Ok(read(text)), UNIX_EPOCH);
+            assert_eq!(log.count(&["WARN", "is a subPath mount"]), warned, "{text}: {}", log.text());
+        }
+    }
+
+    #[test]
     fn an_extended_token_is_overdue_by_its_warnafter() {
         let (log, _guard) = Log::capture();
         let extended = r#"{"iat":1000,"exp":31537000,"kubernetes.io":{"warnafter":4607}}"#;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +18,20 @@ use crate::test_util::ProjectedVolume;
 use crate::web_identity::testing::rotations::InPlaceFile;
 use crate::web_identity::testing::{Isolated, Log, jwt};
 use crate::web_identity::token_file;
+use crate::web_identity::token_watch::directory_watcher::DirectoryWatcher;
+
+#[test]
+fn replaced_ancestor_renews_the_watch() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("var/volume");
+    fs::create_dir_all(&directory).unwrap();
+    let watcher = DirectoryWatcher::shared(&directory);
+    let first = watcher.renew().ok().unwrap();
+    assert!(Arc::ptr_eq(&first, &watcher.renew().ok().unwrap()), "nothing has changed");
+    fs::rename(home.path().join("var"), home.path().join("away")).unwrap();
+    fs::create_dir_all(&directory).unwrap();
+    assert!(!Arc::ptr_eq(&first, &watcher.renew().ok().unwrap()), "events would come from the old directory");
+}
 
 #[tokio::test]
 async fn p6_next_poll_finds_a_replaced_ancestor() {
