@@ -61,8 +61,8 @@
 //! | none, 408, 5xx except 501 and 511, `InternalFailure`, a truncated body | outage | `ServiceUnavailable`, `TimedOut` |
 //! | `IDPCommunicationError`; `InvalidIdentityToken` "Couldn't retrieve verification key" | outage | `ServiceUnavailable` |
 //! | 429, `Throttling…`, `TooManyRequests…`, `RequestLimitExceeded`, `SlowDown` and the like | throttled | `Throttled` |
-//! | `ExpiredTokenException`, `IDPRejectedClaim`; any rejection of a token whose `exp` is before the answer's `Date` | token problem; if the file has another token by then, it is sent at once | `TokenRejected` |
-//! | "not yet valid", "used before issued"; any rejection of a token whose `iat` or `nbf` is after the answer's `Date` | outage, because two clocks differ | `TokenRejected` |
+//! | `ExpiredTokenException`, `IDPRejectedClaim`; any rejection but an outage, of a token whose `exp` is before the answer's `Date` | token problem; if the file has another token by then, it is sent at once | `TokenRejected` |
+//! | "not yet valid", "used before issued"; any rejection but an outage, of a token whose `iat` or `nbf` is after the answer's `Date` | outage, because two clocks differ | `TokenRejected` |
 //! | no token, an empty file, a file that may not be read | token problem | `TokenUnavailable` |
 //! | a directory, a device or other content as token file | misconfigured; a token in its place ends the failure at once | `TokenUnavailable` |
 //! | `InvalidIdentityToken` with another message: no OIDC provider, wrong audience, bad signature | misconfigured; an unknown message counts as an outage twice, then as misconfigured | `TokenRejected` |
