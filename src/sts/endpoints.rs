@@ -209,13 +209,19 @@ mod tests {
             ("home.", "InvalidIdentityToken", at_home(Reason::NoProvider)),
             ("home.", "AccessDenied", at_home(Reason::RoleDenied)),
             (
-                "standby.",
+                "standby",
                 "InvalidIdentityToken",
-                [[(true, Reason::ServerFault), (false, Reason::NoProviderAtStandby)]; 2].concat(),
+                vec![
+                    (true, Reason::ServerFault),
+                    (false, Reason::NoProviderAtStandby),
+                    (false, Reason::NoProviderAtStandby),
+                    (true, Reason::ServerFault),
+                ],
             ),
         ] {
             let mut config = config("https://home.example.com");
-            config.standbys = vec![self::config("https://standby.example.com").home];
+            let standbys = ["https://standby.example.com", "https://standby2.example.com"];
+            config.standbys = standbys.map(|url| self::config(url).home).to_vec();
             config.http_client = Some(http_client_fn(move |_, _| SharedHttpConnector::new(Answers(host, code))));
             let endpoints = Endpoints::new(&config);
             let mut seen = Vec::new();
