@@ -56,9 +56,9 @@ use crate::web_identity::{SourceConfig, WebIdentity};
 /// setting, the value and the remedy. The rules are those of STS's [`AssumeRoleWithWebIdentity`] unless a method says
 /// otherwise.
 ///
-/// Every setting can be replaced, and most can be cleared. A method that takes an `Option`, or a value that converts into one, reads
-/// `None` as "not set". For a text there is a second method whose name begins with `set_`, as in the SDK's own
-/// builders.
+/// Every setting can be replaced, and most can be cleared. A method that takes an `Option`, or a value that converts
+/// into one, reads `None` as "not set". For a text there is a second method whose name begins with `set_`, as in the
+/// SDK's own builders.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), aws_web_identity::Error> {

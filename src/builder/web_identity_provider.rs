@@ -51,12 +51,12 @@ impl WebIdentityCredentialsProvider {
     /// Returns a builder with this provider's settings, for a second role with the same token. Set
     /// [`role_arn`](Builder::role_arn), and whatever else differs.
     ///
-    /// Each setting can be replaced. A setting that was not set stays unset. Its value comes from the
-    /// `SdkConfig`, from a variable or from the default, as before. The session policies are taken over, too. A session
-    /// policy that is lost by oversight would widen what the session may do.
+    /// Each setting can be replaced. A setting that was not set stays unset. Its value comes from the `SdkConfig`, from a
+    /// variable or from the default, as before. The session policies are taken over, too. A session policy that is lost
+    /// by oversight would widen what the session may do.
     ///
-    /// The two providers share the watch on the token's directory. They also share the STS client, unless a setting
-    /// of the client or the runtime is set. Credentials, schedule, exchanges and shutdown are separate: neither a
+    /// The two providers share the watch on the token's directory. They also share the STS client, unless you set the
+    /// runtime or a setting of the client. Credentials, schedule, exchanges and shutdown are separate: neither a
     /// [`shutdown`](BackgroundCredentialsProvider::shutdown) nor a [`shutdown_when`](Builder::shutdown_when) of one
     /// provider ends the other.
     ///

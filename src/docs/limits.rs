@@ -15,8 +15,8 @@
 //!   [`operations`](super::operations#limits-of-file-events) lists the limits of file events.
 //! - *Exchanges at once.* A process has 8 exchange slots for each STS endpoint. Further exchanges wait in order.
 //! - *Hung token file.* It blocks one thread, however many providers read the file.
-//! - *Connections.* The STS client has its own connect timeout. So it does not share a connection pool with your other
-//!   clients.
+//! - *Connections.* The STS client shares no connection with your other clients, because it has its own connect timeout.
+//!   The provider's own HTTP client keeps no connection, so each exchange makes a new one.
 //! - *Memory.* Each snapshot holds 16 copies of the credentials, about 50 KiB.
 //!
 //! # Requirements
@@ -43,8 +43,9 @@
 //!   [`status`](crate::BackgroundCredentialsProvider::status) or
 //!   [`updates`](crate::BackgroundCredentialsProvider::updates). Nothing is refreshed in the child before that. Its
 //!   first attempt may time out on a connection of the parent. A provider from before the fork hears no file events in
-//!   the child, where polling finds a new token. A provider that is built in the child hears them. A lock that another thread held at the fork stays locked in the
-//!   child, as in every program with threads. If you can, fork before the first use.
+//!   the child, where polling finds a new token. A provider that is built in the child hears them. A lock that another
+//!   thread held at the fork stays locked in the child, as in every program with threads. If you can, fork before the
+//!   first use.
 //! - *Paused test time.* Credentials age in real time, unless you gave the paused runtime to
 //!   [`runtime`](crate::Builder::runtime).
 //! - *Semver.* The public API shows types of the AWS SDK's 1.x crates. A new major version of these crates needs a new

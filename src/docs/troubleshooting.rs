@@ -214,9 +214,9 @@
 //! | `proxy authorization required`, `the proxy wants a login` | the proxy answers 407 | write user and password into the URL of the proxy |
 //! | `the proxy in HTTPS_PROXY refuses to connect to …` | the proxy does not allow the host | allow the host there, or name it in `NO_PROXY` |
 //! | `check that this pod can reach …` | the connection was reset, or a network policy or proxy is in the way | check each in turn; `if the server there speaks TLS`, write https |
-//! | `check the network path to …`, `If STS is only slow, raise attempt_timeout` | packets are dropped, or STS is slow | check DNS, firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
+//! | `check the network path to …`, `If STS is only slow, raise attempt_timeout` | packets are dropped, or STS is slow | check firewall, security group and VPC endpoint; raise `attempt_timeout` if STS is slow |
 //! | `Check DNS, too. If connecting is only slow, raise connect_timeout` | no connection was made in time | as before, and DNS; raise `connect_timeout` if connecting is slow |
-//! | `the token took the rest of …` | the token source is slow | make the source faster, or raise `attempt_timeout` |
+//! | `the rest of … passed before the request` | the token source is slow, or the base of a chained role | make it faster, or raise `attempt_timeout` |
 //! | `FIPS endpoints are on` | the region has no FIPS endpoint | set `AWS_USE_FIPS_ENDPOINT=false` |
 //! | `the CA that signed the certificate of … is not trusted here` | a private CA, or a proxy that intercepts TLS | set `SSL_CERT_FILE`; `if the program gives its own HTTP client to the builder`, give the CA to that client |
 //! | `the certificate of … belongs to another host`, `not valid for name` | the certificate names another host | correct the host in `AWS_ENDPOINT_URL_STS` |

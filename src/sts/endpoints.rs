@@ -282,8 +282,8 @@ mod tests {
         config.http_client = Some(http_client_fn(|_, _| SharedHttpConnector::new(Silent)));
         let endpoints = Endpoints::new(&config);
         for (spent, at_home, seen) in [
-            (7000, true, "within 1 s; the token took the rest of 8 s"),
-            (3000, true, "within 5 s; the token took the rest of 8 s"),
+            (7000, true, "within 1 s; the rest of 8 s passed before the request"),
+            (3000, true, "within 5 s; the rest of 8 s passed before the request"),
             (0, false, "within 8 s"),
         ] {
             let permit = endpoints.permit(Attempt { valid: false }).await;

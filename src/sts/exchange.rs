@@ -220,7 +220,7 @@ impl Exchange<'_> {
                 let (limit, whole) = (self.limit, self.client.attempt_timeout);
                 let mut message = format!("{what} STS at {endpoint} for {role_arn} within {}", in_words(limit));
                 if limit + Duration::from_secs(1) < whole {
-                    message += &format!("; the token took the rest of {}", in_words(whole));
+                    message += &format!("; the rest of {} passed before the request", in_words(whole));
                 }
                 message
             }
